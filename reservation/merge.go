@@ -1,0 +1,40 @@
+package reservation
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+)
+
+// MaxIDBytes is the length of a hold's ID and of a SKU at most.
+const MaxIDBytes = 255
+
+// Merge checks a hold and returns its lines with each SKU once, sorted by SKU: the form in which a backend keeps them and
+// the order in which it locks them. The error matches [ErrInvalidHold].
+func (h Hold) Merge() ([]Line, error) {
+	if h.ID == "" || len(h.ID) > MaxIDBytes {
+		return nil, fmt.Errorf("%w: its ID has %d bytes", ErrInvalidHold, len(h.ID))
+	}
+	if len(h.Lines) == 0 {
+		return nil, fmt.Errorf("%w: %s has no lines", ErrInvalidHold, h.ID)
+	}
+	lines := slices.Clone(h.Lines)
+	slices.SortStableFunc(lines, func(a, b Line) int { return strings.Compare(a.SKU, b.SKU) })
+	merged := lines[:0]
+	for _, l := range lines {
+		if l.SKU == "" || len(l.SKU) > MaxIDBytes || l.Quantity < 1 {
+			return nil, fmt.Errorf("%w: %s has %d of SKU %q", ErrInvalidHold, h.ID, l.Quantity, l.SKU)
+		}
+		last := len(merged) - 1
+		if last < 0 || merged[last].SKU != l.SKU {
+			merged = append(merged, l)
+			continue
+		}
+		if merged[last].Quantity > math.MaxInt64-l.Quantity {
+			return nil, fmt.Errorf("%w: %s has too much of SKU %q", ErrInvalidHold, h.ID, l.SKU)
+		}
+		merged[last].Quantity += l.Quantity
+	}
+	return merged, nil
+}

@@ -1,0 +1,106 @@
+package store
+
+import "time"
+
+// Attempt is one try of an order to get paid: its stored parameters, its session, its hold and what Stripe said of it.
+type Attempt struct {
+	// N counts from 1.
+	N         int       `json:"n"`
+	CreatedAt time.Time `json:"created_at"`
+	// Lines is the cart of this attempt.
+	Lines []Line `json:"lines,omitempty"`
+	// Fingerprint tells whether a cart is the same as another.
+	Fingerprint string `json:"fingerprint"`
+	// Params is the exact form body that creates the session, so that a repeated request is the same request.
+	Params string `json:"params,omitempty"`
+	// ExpiresAt is when the session can no longer be paid, as Stripe counts it.
+	ExpiresAt time.Time `json:"expires_at,omitzero"`
+	// Replaces is the attempt whose session must expire before this one's is created; 0: none.
+	Replaces int `json:"replaces,omitempty"`
+
+	// Hold is the stock set aside for the attempt.
+	Hold Hold `json:"hold,omitzero"`
+	// Increase is the stock set aside beyond the hold of the replaced attempt, until the one takes the place of both.
+	Increase Hold `json:"increase,omitzero"`
+
+	// SessionID, URL and ClientSecret are Stripe's answer; empty until it was recorded. The URL leads to a hosted page,
+	// the client secret to an embedded one.
+	SessionID    string `json:"session_id,omitempty"`
+	URL          string `json:"url,omitempty"`
+	ClientSecret string `json:"client_secret,omitempty"`
+	// Quote is what the session must agree with when it is paid; nil until Stripe's answer was recorded.
+	Quote *Quote `json:"quote,omitempty"`
+	// PaymentIntent, Charge and Subscription are the Stripe IDs of what the session led to.
+	PaymentIntent string `json:"payment_intent,omitempty"`
+	Charge        string `json:"charge,omitempty"`
+	Subscription  string `json:"subscription,omitempty"`
+
+	// ClosedAt is when the attempt was given up before its session was recorded: nobody was given its URL.
+	ClosedAt time.Time `json:"closed_at,omitzero"`
+
+	// Completed, Paid, Failed and Expired are facts: what Stripe said of the session. They are set and never unset.
+	//
+	// Completed: the customer finished the page; the money may still be on its way.
+	Completed bool `json:"completed,omitempty"`
+	// Paid: the money has arrived, or nothing was to pay.
+	Paid bool `json:"paid,omitempty"`
+	// Failed: the money of a completed session did not arrive and will not.
+	Failed bool `json:"failed,omitempty"`
+	// Expired: the session ended unpaid.
+	Expired bool `json:"expired,omitempty"`
+
+	// PaidAt is when Paid was recorded.
+	PaidAt time.Time `json:"paid_at,omitzero"`
+	// CheckedAt is when Stripe was last asked for the session, CheckAt when it must be asked next; zero: it need not.
+	CheckedAt time.Time `json:"checked_at,omitzero"`
+	CheckAt   time.Time `json:"check_at,omitzero"`
+}
+
+// Quote is what Stripe answered when the session was created.
+type Quote struct {
+	Currency string `json:"currency"`
+	// Subtotal is in minor units.
+	Subtotal int64 `json:"subtotal"`
+	Livemode bool  `json:"livemode,omitempty"`
+	// Variable says that the customer may change quantities or amounts, so that the subtotal need not agree.
+	Variable bool `json:"variable,omitempty"`
+}
+
+// Hold is the part of a reservation that an order remembers.
+type Hold struct {
+	// ID is the reservation's; empty: no stock is tracked.
+	ID string `json:"id,omitempty"`
+	// Until is when the stock is wanted back, if the session can be ended by then.
+	Until time.Time `json:"until,omitzero"`
+	State HoldState `json:"state,omitempty"`
+}
+
+// HoldState is where a hold is in its life. Sold and Released are final.
+type HoldState string
+
+// The states of a hold.
+const (
+	NotHeld  HoldState = ""
+	Held     HoldState = "held"
+	Sold     HoldState = "sold"
+	Released HoldState = "released"
+)
+
+// Open reports whether the attempt may still be paid as far as anybody knows: it was not given up, and Stripe said
+// nothing final of it. A completed session whose money is on its way is no longer open.
+func (a *Attempt) Open() bool {
+	return a.ClosedAt.IsZero() && !a.Completed && !a.Paid && !a.Failed && !a.Expired
+}
+
+// Processing reports whether the customer finished the page and the money is on its way.
+func (a *Attempt) Processing() bool { return a.Completed && !a.Paid && !a.Failed && !a.Expired }
+
+// OpenAttempt returns the latest attempt that is open, or nil.
+func (o *Order) OpenAttempt() *Attempt {
+	for i := len(o.Attempts) - 1; i >= 0; i-- {
+		if o.Attempts[i].Open() {
+			return &o.Attempts[i]
+		}
+	}
+	return nil
+}
