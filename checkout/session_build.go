@@ -1,0 +1,236 @@
+package checkout
+
+import (
+	"maps"
+	"strconv"
+	"time"
+
+	"github.com/stripe/stripe-go/v82"
+)
+
+// The metadata by which a session, and the payment that comes of it, is known as this library's own.
+const (
+	identityPrefix  = "fulfil_"
+	metadataShop    = identityPrefix + "shop"
+	metadataOrder   = identityPrefix + "order"
+	metadataAttempt = identityPrefix + "attempt"
+)
+
+var identityKeys = [...]string{metadataShop, metadataOrder, metadataAttempt}
+
+// sessionIdentity says whose session it is. The zero value marks nothing.
+type sessionIdentity struct {
+	shop    string
+	order   string
+	attempt int
+}
+
+// CreateParams validates the session and returns what stripe-go sends for it: with client_reference_id, with
+// expires_at at now plus HoldFor (at least 31 minutes, whole seconds), with the metadata mirrored, and with the
+// Stripe-Account header of Connect.Account. Its error is an *InvalidSessionError.
+//
+// It is the builder alone: nothing is stored or held, and the session carries no mark by which a later event would be
+// recognised.
+func (s Session) CreateParams(now time.Time) (*stripe.CheckoutSessionCreateParams, error) {
+	return s.createParams(sessionIdentity{}, now)
+}
+
+// createParams builds the parameters of one attempt and lets Session.Params change them.
+func (s Session) createParams(id sessionIdentity, now time.Time) (*stripe.CheckoutSessionCreateParams, error) {
+	params, err := s.build()
+	if err != nil {
+		return nil, err
+	}
+	if id != (sessionIdentity{}) {
+		for _, add := range []func(key, value string){params.AddMetadata, s.addMirrored(params)} {
+			add(metadataShop, id.shop)
+			add(metadataOrder, id.order)
+			add(metadataAttempt, strconv.Itoa(id.attempt))
+		}
+	}
+	params.ExpiresAt = stripe.Int64(now.Add(s.sessionLife()).Unix())
+	if s.Params == nil {
+		return params, nil
+	}
+	before := sessionValues(params)
+	s.Params(params)
+	if err := s.checkChanged(before, params); err != nil {
+		return nil, err
+	}
+	return params, nil
+}
+
+// build validates the session and builds what depends neither on the time nor on the attempt.
+func (s Session) build() (*stripe.CheckoutSessionCreateParams, error) {
+	if err := s.validate(); err != nil {
+		return nil, err
+	}
+	p := &stripe.CheckoutSessionCreateParams{
+		ClientReferenceID: stripe.String(s.OrderID),
+		Mode:              stripe.String(string(s.mode())),
+		SuccessURL:        optionalString(literalSessionID(s.SuccessURL)),
+		CancelURL:         optionalString(literalSessionID(s.CancelURL)),
+		ReturnURL:         optionalString(literalSessionID(s.ReturnURL)),
+		Customer:          optionalString(s.Customer),
+		CustomerEmail:     optionalString(s.CustomerEmail),
+		Locale:            optionalString(s.Locale),
+		Metadata:          maps.Clone(s.Metadata),
+	}
+	if s.UIMode == UIModeEmbedded {
+		p.UIMode = stripe.String(string(UIModeEmbedded))
+	}
+	if s.Connect.Account != "" {
+		p.SetStripeAccount(s.Connect.Account)
+	}
+	for _, l := range s.Lines {
+		p.LineItems = append(p.LineItems, l.item())
+		if l.Price != "" {
+			// A Price may have several currencies: name the one that is meant.
+			p.Currency = stripe.String(s.currency())
+		}
+	}
+	if s.mode() == ModeSetup {
+		p.Currency = optionalString(s.currency())
+	}
+	if len(s.PaymentMethodTypes) > 0 {
+		p.PaymentMethodTypes = stripe.StringSlice(s.PaymentMethodTypes)
+	}
+	if s.AllowPromotionCodes {
+		p.AllowPromotionCodes = stripe.Bool(true)
+	}
+	if s.AutomaticTax {
+		p.AutomaticTax = &stripe.CheckoutSessionCreateAutomaticTaxParams{Enabled: stripe.Bool(true)}
+	}
+	s.addShipping(p)
+	s.addIntent(p)
+	return p, nil
+}
+
+func (l Line) item() *stripe.CheckoutSessionCreateLineItemParams {
+	item := &stripe.CheckoutSessionCreateLineItemParams{Quantity: stripe.Int64(l.Quantity)}
+	if l.Price != "" {
+		item.Price = stripe.String(l.Price)
+		return item
+	}
+	data := &stripe.CheckoutSessionCreateLineItemPriceDataParams{
+		Currency:   stripe.String(l.UnitAmount.currency),
+		UnitAmount: stripe.Int64(l.UnitAmount.minor),
+		Product:    optionalString(l.Product),
+	}
+	if l.Product == "" {
+		data.ProductData = &stripe.CheckoutSessionCreateLineItemPriceDataProductDataParams{
+			Name:        stripe.String(l.Name),
+			Description: optionalString(l.Description),
+		}
+		if len(l.Images) > 0 {
+			data.ProductData.Images = stripe.StringSlice(l.Images)
+		}
+	}
+	if l.Recurring != (Recurring{}) {
+		data.Recurring = &stripe.CheckoutSessionCreateLineItemPriceDataRecurringParams{
+			Interval:      stripe.String(string(l.Recurring.Interval)),
+			IntervalCount: stripe.Int64(max(l.Recurring.Count, 1)),
+		}
+	}
+	item.PriceData = data
+	return item
+}
+
+func (s Session) addShipping(p *stripe.CheckoutSessionCreateParams) {
+	if len(s.Shipping.Countries) > 0 {
+		p.ShippingAddressCollection = &stripe.CheckoutSessionCreateShippingAddressCollectionParams{
+			AllowedCountries: stripe.StringSlice(s.Shipping.Countries),
+		}
+	}
+	for _, o := range s.Shipping.Options {
+		p.ShippingOptions = append(p.ShippingOptions, o.params())
+	}
+}
+
+func (o ShippingOption) params() *stripe.CheckoutSessionCreateShippingOptionParams {
+	if o.Rate != "" {
+		return &stripe.CheckoutSessionCreateShippingOptionParams{ShippingRate: stripe.String(o.Rate)}
+	}
+	data := &stripe.CheckoutSessionCreateShippingOptionShippingRateDataParams{
+		Type:        stripe.String("fixed_amount"),
+		DisplayName: stripe.String(o.Name),
+		FixedAmount: &stripe.CheckoutSessionCreateShippingOptionShippingRateDataFixedAmountParams{
+			Amount:   stripe.Int64(o.Amount.minor),
+			Currency: stripe.String(o.Amount.currency),
+		},
+	}
+	estimate := &stripe.CheckoutSessionCreateShippingOptionShippingRateDataDeliveryEstimateParams{}
+	if o.MinDays > 0 {
+		estimate.Minimum = &stripe.CheckoutSessionCreateShippingOptionShippingRateDataDeliveryEstimateMinimumParams{
+			Unit: stripe.String("business_day"), Value: stripe.Int64(o.MinDays),
+		}
+		data.DeliveryEstimate = estimate
+	}
+	if o.MaxDays > 0 {
+		estimate.Maximum = &stripe.CheckoutSessionCreateShippingOptionShippingRateDataDeliveryEstimateMaximumParams{
+			Unit: stripe.String("business_day"), Value: stripe.Int64(o.MaxDays),
+		}
+		data.DeliveryEstimate = estimate
+	}
+	return &stripe.CheckoutSessionCreateShippingOptionParams{ShippingRateData: data}
+}
+
+// addIntent adds what is passed on to the payment intent, subscription or setup intent. Each mode takes only its own.
+func (s Session) addIntent(p *stripe.CheckoutSessionCreateParams) {
+	c := s.Connect
+	switch s.mode() {
+	case ModePayment:
+		data := &stripe.CheckoutSessionCreatePaymentIntentDataParams{
+			Metadata:   maps.Clone(s.Metadata),
+			OnBehalfOf: optionalString(c.OnBehalfOf),
+		}
+		if s.ManualCapture {
+			data.CaptureMethod = stripe.String("manual")
+		}
+		if c.ApplicationFee != (Amount{}) {
+			data.ApplicationFeeAmount = stripe.Int64(c.ApplicationFee.minor)
+		}
+		if c.Destination != "" {
+			data.TransferData = &stripe.CheckoutSessionCreatePaymentIntentDataTransferDataParams{
+				Destination: stripe.String(c.Destination),
+			}
+		}
+		p.PaymentIntentData = data
+	case ModeSubscription:
+		data := &stripe.CheckoutSessionCreateSubscriptionDataParams{
+			Metadata:   maps.Clone(s.Metadata),
+			OnBehalfOf: optionalString(c.OnBehalfOf),
+		}
+		if c.Destination != "" {
+			data.TransferData = &stripe.CheckoutSessionCreateSubscriptionDataTransferDataParams{
+				Destination: stripe.String(c.Destination),
+			}
+		}
+		p.SubscriptionData = data
+	case ModeSetup:
+		p.SetupIntentData = &stripe.CheckoutSessionCreateSetupIntentDataParams{
+			Metadata:   maps.Clone(s.Metadata),
+			OnBehalfOf: optionalString(c.OnBehalfOf),
+		}
+	}
+}
+
+// addMirrored returns what adds metadata to the object that comes of the session.
+func (s Session) addMirrored(p *stripe.CheckoutSessionCreateParams) func(key, value string) {
+	switch s.mode() {
+	case ModeSubscription:
+		return p.SubscriptionData.AddMetadata
+	case ModeSetup:
+		return p.SetupIntentData.AddMetadata
+	default:
+		return p.PaymentIntentData.AddMetadata
+	}
+}
+
+// optionalString leaves an empty text out.
+func optionalString(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
