@@ -1,0 +1,210 @@
+package webhook_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http/httptest"
+	"time"
+
+	"github.com/stripe/stripe-go/v82"
+
+	"github.com/gofulfil/fulfil/webhook"
+	"github.com/gofulfil/fulfil/webhook/webhooktest"
+)
+
+const secret = "whsec_test"
+
+// quiet keeps the examples' logs out of the test output.
+var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
+
+func deliver(hook *webhook.Handler, payload []byte) {
+	w := httptest.NewRecorder()
+	hook.ServeHTTP(w, webhooktest.NewRequest("/stripe/webhook", payload, secret, time.Now()))
+	fmt.Println(w.Code)
+}
+
+func Example() {
+	hook, err := webhook.New(webhook.Config{Secrets: []string{secret}, Logger: quiet})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	webhook.On(hook, webhook.InvoicePaid, func(_ context.Context, e *webhook.Event[stripe.Invoice]) error {
+		fmt.Println(e.ID, e.Object.ID, e.Object.AmountPaid, e.Metadata()["plan"])
+		return nil
+	})
+
+	// In a server: mux.Handle("POST /stripe/webhook", hook)
+	deliver(hook, webhooktest.Event{ID: "evt_1", Type: "invoice.paid", Object: map[string]any{
+		"id": "in_1", "object": "invoice", "amount_paid": 1999, "metadata": map[string]string{"plan": "basic"},
+	}}.Payload())
+	// Output:
+	// evt_1 in_1 1999 basic
+	// 200
+}
+
+func ExampleNew() {
+	_, err := webhook.New(webhook.Config{Secrets: []string{"whsec_one", " whsec_two"}})
+	fmt.Println(err)
+	// Output: webhook: Config.Secrets[1] begins or ends with white space
+}
+
+// A handler may decode only the facts it needs, which makes it independent of API versions.
+func ExampleOn_ownType() {
+	type facts struct {
+		ID            string `json:"id"`
+		PaymentStatus string `json:"payment_status"`
+	}
+	const completed = webhook.Type[facts](webhook.CheckoutSessionCompleted)
+
+	hook, _ := webhook.New(webhook.Config{Secrets: []string{secret}, Logger: quiet})
+	webhook.On(hook, completed, func(_ context.Context, e *webhook.Event[facts]) error {
+		fmt.Println(e.Object.ID, e.Object.PaymentStatus)
+		return nil
+	})
+	deliver(hook, webhooktest.Event{Type: "checkout.session.completed", Object: map[string]any{
+		"id": "cs_1", "object": "checkout.session", "payment_status": "paid",
+	}}.Payload())
+	// Output:
+	// cs_1 paid
+	// 200
+}
+
+// memory is a toy OnceStore: a real one keeps the claims in the database the handler writes to.
+type memory map[string]bool
+
+func (m memory) InTx(_ context.Context, fn func(tx memory) error) error {
+	tx := memory{}
+	if err := fn(tx); err != nil {
+		return err
+	}
+	for key := range tx {
+		m[key] = true
+	}
+	return nil
+}
+
+func (m memory) Claim(_ context.Context, tx memory, _ time.Time, keys ...string) ([]bool, error) {
+	first := make([]bool, len(keys))
+	for i, key := range keys {
+		first[i] = !m[key] && !tx[key]
+		tx[key] = true
+	}
+	return first, nil
+}
+
+func ExampleOnce() {
+	st := memory{}
+	hook, _ := webhook.New(webhook.Config{Secrets: []string{secret}, Logger: quiet})
+	webhook.On(hook, webhook.CustomerUpdated, webhook.Once("crm", st,
+		func(_ context.Context, _ memory, e *webhook.Event[stripe.Customer]) error {
+			fmt.Println("update", e.Object.Name, "before:", string(e.Previous))
+			return nil
+		}))
+	payload := webhooktest.Event{
+		Type:     "customer.updated",
+		Object:   map[string]any{"id": "cus_1", "object": "customer", "name": "New Name"},
+		Previous: json.RawMessage(`{"name":"Old Name"}`),
+	}.Payload()
+	deliver(hook, payload)
+	deliver(hook, payload)
+	// Output:
+	// update New Name before: {
+	//       "name": "Old Name"
+	//     }
+	// 200
+	// 200
+}
+
+func ExampleFallback() {
+	hook, _ := webhook.New(webhook.Config{Secrets: []string{secret}, Logger: quiet})
+	webhook.Fallback(hook, func(_ context.Context, e *webhook.Event[json.RawMessage]) error {
+		fmt.Println("unhandled:", e.Type)
+		return nil
+	})
+	deliver(hook, webhooktest.Event{Type: "some.new.type", Object: map[string]any{"object": "novelty"}}.Payload())
+	// Output:
+	// unhandled: some.new.type
+	// 200
+}
+
+func ExampleHandler_OnNotification() {
+	hook, _ := webhook.New(webhook.Config{Secrets: []string{secret}, Logger: quiet})
+	hook.OnNotification(func(_ context.Context, n *webhook.Notification) error {
+		fmt.Println(n.Type, n.RelatedObject.URL)
+		return nil
+	})
+	deliver(hook, []byte(`{"id":"evt_1","object":"v2.core.event","type":"v1.billing.meter.error_report_triggered",
+		"created":"2025-08-27T10:00:00.000Z","livemode":false,
+		"related_object":{"id":"mtr_1","type":"billing.meter","url":"/v1/billing/meters/mtr_1"}}`))
+	// Output:
+	// v1.billing.meter.error_report_triggered /v1/billing/meters/mtr_1
+	// 200
+}
+
+func ExamplePermanent() {
+	hook, _ := webhook.New(webhook.Config{
+		Secrets: []string{secret},
+		Logger:  quiet,
+		Observe: func(r webhook.Result) { fmt.Println(r.Status, errors.Is(r.Err, webhook.ErrPermanent), r.Err) },
+	})
+	webhook.On(hook, webhook.PayoutFailed, func(context.Context, *webhook.Event[stripe.Payout]) error {
+		return webhook.Permanent(errors.New("no such account"))
+	})
+	deliver(hook, webhooktest.Event{Type: "payout.failed", Object: map[string]any{"object": "payout"}}.Payload())
+	// Output:
+	// 200 true webhook: permanent failure: no such account
+	// 200
+}
+
+// A receiver that only verifies and queues, and a worker that dispatches.
+func ExampleHandler_Dispatch() {
+	hook, _ := webhook.New(webhook.Config{Secrets: []string{secret}, Logger: quiet})
+	webhook.On(hook, webhook.RefundCreated, func(_ context.Context, e *webhook.Event[stripe.Refund]) error {
+		fmt.Println("refund", e.Object.ID)
+		return nil
+	})
+	payload := webhooktest.Event{Type: "refund.created", Object: map[string]any{"id": "re_1", "object": "refund"}}.Payload()
+
+	fmt.Println(hook.Verify(payload, webhooktest.Sign(payload, secret, time.Now())))
+	fmt.Println(hook.Dispatch(context.Background(), payload))
+	// Output:
+	// <nil>
+	// refund re_1
+	// <nil>
+}
+
+func ExampleHandler_Verify() {
+	hook, _ := webhook.New(webhook.Config{Secrets: []string{secret}})
+	payload := []byte(`{}`)
+	err := hook.Verify(payload, webhooktest.Sign(payload, "whsec_of_another_endpoint", time.Now()))
+	fmt.Println(errors.Is(err, webhook.ErrSignature))
+	// Output: true
+}
+
+func ExampleHandler_Types() {
+	hook, _ := webhook.New(webhook.Config{Secrets: []string{secret}})
+	webhook.On(hook, webhook.InvoicePaid, func(context.Context, *webhook.Event[stripe.Invoice]) error { return nil })
+	webhook.On(hook, webhook.ChargeRefunded, func(context.Context, *webhook.Event[stripe.Charge]) error { return nil })
+
+	params := &stripe.WebhookEndpointCreateParams{EnabledEvents: stripe.StringSlice(hook.Types())}
+	for _, event := range params.EnabledEvents {
+		fmt.Println(*event)
+	}
+	// Output:
+	// charge.refunded
+	// invoice.paid
+}
+
+func ExampleHandler_APIVersions() {
+	hook, _ := webhook.New(webhook.Config{Secrets: []string{secret}, Logger: quiet})
+	deliver(hook, webhooktest.Event{Type: "ping", APIVersion: "2020-08-27", Object: map[string]any{}}.Payload())
+	fmt.Println(hook.APIVersions())
+	// Output:
+	// 200
+	// map[2020-08-27:1]
+}
