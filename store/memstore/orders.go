@@ -1,0 +1,195 @@
+package memstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gofulfil/fulfil/store"
+)
+
+// The library's tables, by the prefix of their keys.
+const (
+	orderTable  = "fulfil_order/"
+	refTable    = "fulfil_ref/" // to the order's ID
+	claimTable  = "fulfil_claim/"
+	cursorTable = "fulfil_cursor/"
+	shopKey     = "fulfil_shop/id"
+)
+
+// record is a kept order: the whole of it encoded, and beside it what is queried. It is never changed, only replaced.
+type record struct {
+	id      string
+	data    []byte
+	created time.Time
+	due     time.Time
+	status  store.Status
+	stuck   bool
+}
+
+func newRecord(o *store.Order) (*record, error) {
+	data, err := o.Encode()
+	if err != nil {
+		return nil, err
+	}
+	return &record{
+		id:      o.ID,
+		data:    data,
+		created: store.Time(o.CreatedAt),
+		due:     store.Time(o.DueAt),
+		status:  o.Status(),
+		stuck:   o.Stuck(),
+	}, nil
+}
+
+// order returns a new copy of the kept order.
+func (r *record) order() (*store.Order, error) {
+	o, err := store.DecodeOrder(r.data)
+	if err != nil {
+		return nil, err
+	}
+	o.DueAt = r.due // Due moves it without touching data.
+	return o, nil
+}
+
+// Insert adds orders that are not there yet, as [store.Store] says.
+func (s *Store) Insert(ctx context.Context, tx *Tx, orders ...*store.Order) (inserted []bool, err error) {
+	if err := tx.of(s); err != nil {
+		return nil, err
+	}
+	ids := make([]string, len(orders))
+	for i, o := range orders {
+		if o.ID == "" {
+			return nil, errors.New("memstore: an order to insert has no ID")
+		}
+		ids[i] = o.ID
+	}
+	if err := tx.Lock(ctx, orderKeys(ids)...); err != nil {
+		return nil, err
+	}
+	inserted = make([]bool, len(orders))
+	var added []*store.Order
+	for i, o := range orders {
+		if _, taken := tx.Get(orderTable + o.ID); taken {
+			continue
+		}
+		if err := tx.putOrder(ctx, o); err != nil {
+			return nil, err
+		}
+		inserted[i] = true
+		added = append(added, o)
+	}
+	return inserted, tx.putRefs(ctx, added)
+}
+
+// Lock returns orders and makes them the transaction's own, as [store.Store] says.
+func (s *Store) Lock(ctx context.Context, tx *Tx, ids ...string) ([]*store.Order, error) {
+	if err := tx.of(s); err != nil {
+		return nil, err
+	}
+	if err := tx.Lock(ctx, orderKeys(ids)...); err != nil {
+		return nil, err
+	}
+	orders := make([]*store.Order, len(ids))
+	for i, id := range ids {
+		value, ok := tx.Get(orderTable + id)
+		if !ok {
+			continue
+		}
+		o, err := value.(*record).order()
+		if err != nil {
+			return nil, err
+		}
+		orders[i] = o
+	}
+	return orders, nil
+}
+
+// Save writes orders with their references, as [store.Store] says. An order that this transaction has neither inserted
+// nor locked is an error.
+func (s *Store) Save(ctx context.Context, tx *Tx, orders ...*store.Order) error {
+	if err := tx.of(s); err != nil {
+		return err
+	}
+	for _, o := range orders {
+		if !tx.owns(orderTable + o.ID) {
+			return fmt.Errorf("memstore: save order %q: it was not locked", o.ID)
+		}
+		if _, ok := tx.Get(orderTable + o.ID); !ok {
+			return fmt.Errorf("memstore: save order %q: %w", o.ID, store.ErrNotFound)
+		}
+	}
+	for _, o := range orders {
+		if err := tx.putOrder(ctx, o); err != nil {
+			return err
+		}
+	}
+	return tx.putRefs(ctx, orders)
+}
+
+// Find returns the last committed order, as [store.Store] says.
+func (s *Store) Find(ctx context.Context, id string) (*store.Order, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	value, ok := s.Get(orderTable + id)
+	if !ok {
+		return nil, store.ErrNotFound
+	}
+	return value.(*record).order()
+}
+
+// FindRef returns the order that a Stripe ID leads to, as [store.Store] says.
+func (s *Store) FindRef(ctx context.Context, ref string) (*store.Order, error) {
+	id, ok := s.Get(refTable + ref)
+	if !ok {
+		return nil, store.ErrNotFound
+	}
+	return s.Find(ctx, id.(string))
+}
+
+func (tx *Tx) putOrder(ctx context.Context, o *store.Order) error {
+	r, err := newRecord(o)
+	if err != nil {
+		return err
+	}
+	return tx.Set(ctx, orderTable+o.ID, r)
+}
+
+// putRefs makes the references of orders lead to them, but for those that lead elsewhere already. Among several orders
+// of one call the first keeps a reference too.
+func (tx *Tx) putRefs(ctx context.Context, orders []*store.Order) error {
+	fresh := map[string]string{}
+	var keys []string
+	for _, o := range orders {
+		for _, ref := range o.Refs() {
+			key := refTable + ref
+			if _, kept := tx.Get(key); kept || fresh[key] != "" {
+				continue
+			}
+			fresh[key] = o.ID
+			keys = append(keys, key)
+		}
+	}
+	if err := tx.Lock(ctx, keys...); err != nil {
+		return err
+	}
+	for _, key := range keys {
+		if _, kept := tx.Get(key); kept {
+			continue // committed by another while this transaction waited
+		}
+		if err := tx.Set(ctx, key, fresh[key]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func orderKeys(ids []string) []string {
+	keys := make([]string, len(ids))
+	for i, id := range ids {
+		keys[i] = orderTable + id
+	}
+	return keys
+}

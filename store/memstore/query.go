@@ -1,0 +1,81 @@
+package memstore
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gofulfil/fulfil/store"
+)
+
+// List returns a page of committed orders, as [store.Store] says.
+func (s *Store) List(ctx context.Context, q store.Query) ([]*store.Order, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	var page []*record
+	s.mu.Lock()
+	for _, value := range s.tables[tableOf(orderTable)] {
+		if r := value.(*record); r.matches(q) {
+			page = append(page, r)
+		}
+	}
+	s.mu.Unlock()
+	slices.SortFunc(page, func(a, b *record) int { return compare(a.created, a.id, b.created, b.id) })
+	page = page[:min(len(page), q.PageSize())]
+	orders := make([]*store.Order, len(page))
+	for i, r := range page {
+		o, err := r.order()
+		if err != nil {
+			return nil, err
+		}
+		orders[i] = o
+	}
+	return orders, nil
+}
+
+func (r *record) matches(q store.Query) bool {
+	switch {
+	case len(q.Status) > 0 && !slices.Contains(q.Status, r.status),
+		q.Stuck && !r.stuck,
+		!q.CreatedFrom.IsZero() && r.created.Before(q.CreatedFrom),
+		!q.CreatedTo.IsZero() && !r.created.Before(q.CreatedTo):
+		return false
+	}
+	return q.After == store.Position{} || compare(r.created, r.id, store.Time(q.After.CreatedAt), q.After.ID) > 0
+}
+
+// compare orders by time and then by ID.
+func compare(at time.Time, id string, otherAt time.Time, otherID string) int {
+	if c := at.Compare(otherAt); c != 0 {
+		return c
+	}
+	return strings.Compare(id, otherID)
+}
+
+// Due hands out orders that are due, as [store.Store] says. It is a step of its own that commits at once.
+func (s *Store) Due(ctx context.Context, now time.Time, lease time.Duration, limit int) ([]string, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var due []*record
+	for key, value := range s.tables[tableOf(orderTable)] {
+		r := value.(*record)
+		if !r.due.IsZero() && !r.due.After(now) && s.locks[key] == nil {
+			due = append(due, r)
+		}
+	}
+	slices.SortFunc(due, func(a, b *record) int { return compare(a.due, a.id, b.due, b.id) })
+	due = due[:min(len(due), max(limit, 0))]
+	ids := make([]string, len(due))
+	for i, r := range due {
+		leased := *r
+		leased.due = store.Time(now.Add(lease))
+		s.commit(orderTable+r.id, &leased)
+		ids[i] = r.id
+	}
+	return ids, nil
+}
