@@ -25,6 +25,14 @@ var (
 	ErrInvalidHold = errors.New("reservation: invalid hold")
 )
 
+// Errors that the administration of stock returns, together with [ErrUnknownSKU].
+var (
+	// ErrInvalidStock: the SKU is empty or too long, or the stock would be less than zero or more than fits in 64 bits.
+	ErrInvalidStock = errors.New("reservation: invalid stock")
+	// ErrBelowHeld: the stock would be less than what is set aside for customers who are paying.
+	ErrBelowHeld = errors.New("reservation: stock below what is held")
+)
+
 // Reserver keeps stock. Tx is the backend's own transaction, the same that a Store of that kind hands out: what is done
 // through one Tx commits together or not at all.
 //

@@ -1,0 +1,176 @@
+// Package memreserver keeps stock in memory, in the transactions of a [memstore.Store]: what is held together with an
+// order commits with it, or not at all.
+package memreserver
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/gofulfil/fulfil/reservation"
+	"github.com/gofulfil/fulfil/store/memstore"
+)
+
+// Tables of the transactions' rows, by the prefix of their keys.
+const (
+	stockTable = "fulfil_stock/"
+	holdTable  = "fulfil_hold/"
+)
+
+var _ reservation.Reserver[*memstore.Tx] = (*Reserver)(nil)
+
+// Reserver is a [reservation.Reserver] whose state is in the transactions that it is given, so that it has none itself:
+// all Reservers used with one [memstore.Store] are the same. Make one with [New].
+type Reserver struct{}
+
+// New returns a Reserver.
+func New() *Reserver { return &Reserver{} }
+
+// hold is a kept hold. It is never changed, only replaced.
+type hold struct {
+	lines []reservation.Line // merged
+	state state
+}
+
+type state int
+
+const (
+	held state = iota
+	sold
+	released
+)
+
+// Hold sets stock aside, as [reservation.Reserver] says.
+func (*Reserver) Hold(ctx context.Context, tx *memstore.Tx, holds ...reservation.Hold) ([]error, error) {
+	answers := make([]error, len(holds))
+	merged := make([][]reservation.Line, len(holds))
+	var keys []string
+	for i, h := range holds {
+		if merged[i], answers[i] = h.Merge(); answers[i] != nil {
+			continue
+		}
+		keys = append(keys, holdTable+h.ID)
+		keys = append(keys, stockKeys(merged[i])...)
+	}
+	if err := tx.Lock(ctx, keys...); err != nil {
+		return nil, err
+	}
+	for i, h := range holds {
+		if answers[i] != nil {
+			continue
+		}
+		if known, ok := tx.Get(holdTable + h.ID); ok {
+			if k := known.(hold); k.state != held || !slices.Equal(k.lines, merged[i]) {
+				answers[i] = fmt.Errorf("%w: %s", reservation.ErrHoldExists, h.ID)
+			}
+			continue
+		}
+		if answers[i] = fits(tx, h.ID, merged[i]); answers[i] != nil {
+			continue
+		}
+		for _, l := range merged[i] {
+			s, _ := stockOf(tx, l.SKU)
+			s.Held += l.Quantity
+			if err := tx.Set(ctx, stockTable+l.SKU, s); err != nil {
+				return nil, err
+			}
+		}
+		if err := tx.Set(ctx, holdTable+h.ID, hold{lines: merged[i]}); err != nil {
+			return nil, err
+		}
+	}
+	return answers, nil
+}
+
+// fits checks that every line of a hold is known and there.
+func fits(tx *memstore.Tx, id string, lines []reservation.Line) error {
+	short := &reservation.ShortageError{Hold: id}
+	for _, l := range lines {
+		s, ok := stockOf(tx, l.SKU)
+		if !ok {
+			return fmt.Errorf("%w: %q", reservation.ErrUnknownSKU, l.SKU)
+		}
+		if l.Quantity > s.Available() {
+			short.Lines = append(short.Lines, reservation.Shortage{SKU: l.SKU, Wanted: l.Quantity, Available: s.Available()})
+		}
+	}
+	if len(short.Lines) > 0 {
+		return short
+	}
+	return nil
+}
+
+// Commit turns holds into sales, as [reservation.Reserver] says.
+func (*Reserver) Commit(ctx context.Context, tx *memstore.Tx, ids ...string) ([]error, error) {
+	return end(ctx, tx, ids, sold, func(s *reservation.Stock, quantity int64) {
+		s.OnHand -= quantity
+		s.Held -= quantity
+		s.Sold += quantity
+	})
+}
+
+// Release gives the stock of holds back, as [reservation.Reserver] says.
+func (*Reserver) Release(ctx context.Context, tx *memstore.Tx, ids ...string) ([]error, error) {
+	return end(ctx, tx, ids, released, func(s *reservation.Stock, quantity int64) { s.Held -= quantity })
+}
+
+// end ends holds in the final state to, applying move to the stock of each line.
+func end(ctx context.Context, tx *memstore.Tx, ids []string, to state, move func(*reservation.Stock, int64)) ([]error, error) {
+	keys := make([]string, len(ids))
+	for i, id := range ids {
+		keys[i] = holdTable + id
+	}
+	if err := tx.Lock(ctx, keys...); err != nil {
+		return nil, err
+	}
+	var stock []string
+	for _, key := range keys {
+		if known, ok := tx.Get(key); ok && known.(hold).state == held {
+			stock = append(stock, stockKeys(known.(hold).lines)...)
+		}
+	}
+	if err := tx.Lock(ctx, stock...); err != nil {
+		return nil, err
+	}
+	answers := make([]error, len(ids))
+	for i, key := range keys {
+		known, ok := tx.Get(key)
+		if !ok {
+			answers[i] = fmt.Errorf("%w: %q", reservation.ErrNotHeld, ids[i])
+			continue
+		}
+		switch h := known.(hold); h.state {
+		case to:
+		case held:
+			for _, l := range h.lines {
+				s, _ := stockOf(tx, l.SKU)
+				move(&s, l.Quantity)
+				if err := tx.Set(ctx, stockTable+l.SKU, s); err != nil {
+					return nil, err
+				}
+			}
+			if err := tx.Set(ctx, key, hold{lines: h.lines, state: to}); err != nil {
+				return nil, err
+			}
+		default:
+			answers[i] = fmt.Errorf("%w: %q has ended the other way", reservation.ErrNotHeld, ids[i])
+		}
+	}
+	return answers, nil
+}
+
+func stockOf(tx *memstore.Tx, sku string) (reservation.Stock, bool) {
+	value, ok := tx.Get(stockTable + sku)
+	if !ok {
+		return reservation.Stock{SKU: sku}, false
+	}
+	return value.(reservation.Stock), true
+}
+
+func stockKeys(lines []reservation.Line) []string {
+	keys := make([]string, len(lines))
+	for i, l := range lines {
+		keys[i] = stockTable + l.SKU
+	}
+	return keys
+}

@@ -1,0 +1,97 @@
+package memreserver
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/gofulfil/fulfil/reservation"
+	"github.com/gofulfil/fulfil/store/memstore"
+)
+
+// Set says how many goods of a SKU are there now, those set aside included and those sold not, as one counts them on the
+// shelf. The first Set makes the SKU known. The error matches [reservation.ErrInvalidStock], also for a negative number,
+// or [reservation.ErrBelowHeld].
+func (*Reserver) Set(ctx context.Context, tx *memstore.Tx, sku string, onHand int64) error {
+	if err := checkSKU(sku); err != nil {
+		return err
+	}
+	if err := tx.Lock(ctx, stockTable+sku); err != nil {
+		return err
+	}
+	s, _ := stockOf(tx, sku)
+	return put(ctx, tx, s, onHand)
+}
+
+// Adjust adds delta to what is there of a SKU: goods that came in, or with a negative delta went away without a sale. The
+// error matches [reservation.ErrUnknownSKU] if no stock was ever set, [reservation.ErrInvalidStock] or
+// [reservation.ErrBelowHeld].
+func (*Reserver) Adjust(ctx context.Context, tx *memstore.Tx, sku string, delta int64) error {
+	if err := checkSKU(sku); err != nil {
+		return err
+	}
+	if err := tx.Lock(ctx, stockTable+sku); err != nil {
+		return err
+	}
+	s, ok := stockOf(tx, sku)
+	if !ok {
+		return fmt.Errorf("%w: %q", reservation.ErrUnknownSKU, sku)
+	}
+	if delta > 0 && s.OnHand > math.MaxInt64-delta {
+		return fmt.Errorf("%w: %q would have more than fits in 64 bits", reservation.ErrInvalidStock, sku)
+	}
+	return put(ctx, tx, s, s.OnHand+delta)
+}
+
+func put(ctx context.Context, tx *memstore.Tx, s reservation.Stock, onHand int64) error {
+	switch {
+	case onHand < 0:
+		return fmt.Errorf("%w: %q would have %d", reservation.ErrInvalidStock, s.SKU, onHand)
+	case onHand < s.Held:
+		return fmt.Errorf("%w: %q would have %d, of which %d are held", reservation.ErrBelowHeld, s.SKU, onHand, s.Held)
+	}
+	s.OnHand = onHand
+	return tx.Set(ctx, stockTable+s.SKU, s)
+}
+
+// Stock returns what there is of each SKU, in the order given, as last committed or as this transaction changed it. A SKU
+// that no stock was ever set for has none. Without any SKU it returns all that are known, by SKU. It locks nothing.
+func (*Reserver) Stock(_ context.Context, tx *memstore.Tx, skus ...string) ([]reservation.Stock, error) {
+	if len(skus) == 0 {
+		rows := tx.Scan(stockTable)
+		all := make([]reservation.Stock, len(rows))
+		for i, row := range rows {
+			all[i] = row.Value.(reservation.Stock)
+		}
+		return all, nil
+	}
+	stock := make([]reservation.Stock, len(skus))
+	for i, sku := range skus {
+		stock[i], _ = stockOf(tx, sku)
+	}
+	return stock, nil
+}
+
+// Holds returns the holds that stand, each SKU once, by ID: at most limit of them, from the first whose ID comes behind
+// after. It locks nothing.
+func (*Reserver) Holds(_ context.Context, tx *memstore.Tx, after string, limit int) ([]reservation.Hold, error) {
+	var holds []reservation.Hold
+	for _, row := range tx.Scan(holdTable) {
+		id := strings.TrimPrefix(row.Key, holdTable)
+		if len(holds) >= limit {
+			break
+		}
+		if h := row.Value.(hold); h.state == held && id > after {
+			holds = append(holds, reservation.Hold{ID: id, Lines: append([]reservation.Line(nil), h.lines...)})
+		}
+	}
+	return holds, nil
+}
+
+func checkSKU(sku string) error {
+	if sku == "" || len(sku) > reservation.MaxIDBytes {
+		return fmt.Errorf("%w: a SKU has %d bytes, not 1 to %d", reservation.ErrInvalidStock, len(sku), reservation.MaxIDBytes)
+	}
+	return nil
+}
