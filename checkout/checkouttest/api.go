@@ -1,0 +1,195 @@
+package checkouttest
+
+import (
+	"crypto/rand"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/stripe/stripe-go/v82"
+)
+
+// A call is one request to the API, authenticated and decoded.
+type call struct {
+	id      string // req_…
+	idemKey string
+	account string // of the Stripe-Account header; empty: the platform's own
+	version string
+	path    func(name string) string
+	params  *param
+}
+
+// An endpoint answers a call. It runs with the server locked, and must not wait for anything.
+type endpoint func(c *call) (object, *apiError)
+
+func (s *Server) routes() *http.ServeMux {
+	mux := http.NewServeMux()
+	for route, do := range map[string]endpoint{
+		"POST /v1/checkout/sessions":                s.createSession,
+		"GET /v1/checkout/sessions":                 s.listSessions,
+		"GET /v1/checkout/sessions/{id}":            s.retrieveSession,
+		"POST /v1/checkout/sessions/{id}/expire":    s.expireSession,
+		"GET /v1/checkout/sessions/{id}/line_items": s.listLineItems,
+		"GET /v1/events":                            s.listEvents,
+		"GET /v1/events/{id}":                       s.retrieveEvent,
+		"GET /v1/payment_intents/{id}":              s.retrieve("payment_intent", "intent"),
+		"GET /v1/charges/{id}":                      s.retrieve("charge", "charge"),
+	} {
+		mux.HandleFunc(route, func(w http.ResponseWriter, r *http.Request) { s.serveAPI(w, r, schemas()[route], do) })
+	}
+	mux.HandleFunc("/v1/", func(w http.ResponseWriter, r *http.Request) { s.serveAPI(w, r, nil, nil) })
+	s.pageRoutes(mux)
+	return mux
+}
+
+// An answer is what a call is answered with.
+type answer struct {
+	status int
+	body   []byte
+}
+
+func answerWith(o object, err *apiError) answer {
+	if err != nil {
+		return answer{err.status, encode(err.body())}
+	}
+	return answer{http.StatusOK, encode(o)}
+}
+
+// serveAPI serves one call. A nil endpoint is an unknown path.
+func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request, known *schema, do endpoint) {
+	c := &call{
+		id:      "req_" + rand.Text()[:14],
+		idemKey: r.Header.Get("Idempotency-Key"),
+		account: r.Header.Get("Stripe-Account"),
+		version: r.Header.Get("Stripe-Version"),
+		path:    r.PathValue,
+	}
+	if c.version == "" {
+		c.version = stripe.APIVersion
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Request-Id", c.id)
+	h.Set("Stripe-Version", c.version)
+	if c.account != "" {
+		h.Set("Stripe-Account", c.account)
+	}
+	if c.idemKey != "" {
+		h.Set("Idempotency-Key", c.idemKey)
+	}
+	a, replayed := s.answer(r, c, known, do)
+	if replayed {
+		h.Set("Idempotent-Replayed", "true")
+	}
+	w.WriteHeader(a.status)
+	_, _ = w.Write(a.body) // the client may be gone; nothing more can be done for it
+}
+
+func (s *Server) answer(r *http.Request, c *call, known *schema, do endpoint) (_ answer, replayed bool) {
+	if err := s.authenticate(r); err != nil {
+		return answerWith(nil, err), false
+	}
+	if do == nil {
+		return answerWith(nil, &apiError{
+			status: http.StatusNotFound, typ: "invalid_request_error",
+			message: fmt.Sprintf("Unrecognized request URL (%s: %s). Please see https://stripe.com/docs or we can help at https://support.stripe.com/.", r.Method, r.URL.Path),
+		}), false
+	}
+	values, err := readValues(r)
+	if err != nil {
+		return answerWith(nil, err), false
+	}
+	run := func() (answer, bool) {
+		params, err := decode(known, values)
+		if err != nil {
+			return answerWith(nil, err), false
+		}
+		c.params = params
+		o, err := do(c)
+		if err == nil {
+			o, err = s.expandAll(o, params.get("expand").strings())
+		}
+		return answerWith(o, err), err == nil || !err.unsaved
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r.Method == http.MethodPost && c.idemKey != "" {
+		return s.once(c, r.Method+" "+r.URL.Path+"?"+values.Encode(), run)
+	}
+	a, _ := run()
+	return a, false
+}
+
+// readValues reads the parameters: of the URL for GET, of the form in the body for POST.
+func readValues(r *http.Request) (url.Values, *apiError) {
+	raw := r.URL.RawQuery
+	if r.Method == http.MethodPost {
+		body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
+		if err != nil {
+			return nil, invalid("", "", "The request body could not be read.")
+		}
+		raw = string(body)
+	}
+	values, err := url.ParseQuery(raw)
+	if err != nil {
+		return nil, invalid("", "", "Invalid request: the parameters are not form-encoded.")
+	}
+	return values, nil
+}
+
+// authenticate checks the key, given as a bearer token or as the user of basic authentication.
+// https://docs.stripe.com/api/authentication
+func (s *Server) authenticate(r *http.Request) *apiError {
+	key, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !ok {
+		key, _, _ = r.BasicAuth()
+	}
+	key = strings.TrimSpace(key)
+	message := ""
+	switch {
+	case key == s.key:
+		return nil
+	case key == "":
+		message = "You did not provide an API key. You need to provide your API key in the Authorization header, using Bearer auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY'). See https://stripe.com/docs/api#authentication for details, or we can help at https://support.stripe.com/."
+	case strings.Contains(key, "_live_"):
+		message = "Invalid API Key provided: this is a test server, and takes no live key."
+	default:
+		message = "Invalid API Key provided: it is not the key of this test server."
+	}
+	return &apiError{status: http.StatusUnauthorized, typ: "invalid_request_error", message: message}
+}
+
+// expandAll expands what a request asks for, in the order in which it asks.
+func (s *Server) expandAll(o object, paths []string) (_ object, err *apiError) {
+	for _, path := range paths {
+		if o, err = expand(o, path, s.lookUp); err != nil {
+			return nil, err
+		}
+	}
+	return o, nil
+}
+
+// lookUp finds what an ID stands for, or what an object includes only on request.
+func (s *Server) lookUp(id string) object {
+	if session, ok := strings.CutSuffix(id, "/line_items"); ok {
+		return s.sessions[session].lineItems()
+	}
+	if sess := s.sessions[id]; sess != nil {
+		return sess.object
+	}
+	return s.objects[id]
+}
+
+// retrieve is the endpoint of a plain object. noun is what Stripe calls it in its error.
+func (s *Server) retrieve(kind, noun string) endpoint {
+	return func(c *call) (object, *apiError) {
+		id := c.path("id")
+		o := s.objects[id]
+		if o == nil || o.str("object") != kind || s.accounts[id] != c.account {
+			return nil, noSuch(http.StatusNotFound, noun, id, "id")
+		}
+		return o, nil
+	}
+}

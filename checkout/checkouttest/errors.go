@@ -1,0 +1,92 @@
+package checkouttest
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+)
+
+var (
+	// ErrNoSession says that the server has no such session.
+	ErrNoSession = errors.New("checkouttest: no such session")
+	// ErrNotOpen says that the session can no longer be paid. ErrExpired and ErrComplete match it too.
+	ErrNotOpen = errors.New("checkouttest: session is not open")
+	// ErrExpired says that the session has expired.
+	ErrExpired = fmt.Errorf("%w: it has expired", ErrNotOpen)
+	// ErrComplete says that the session was completed earlier.
+	ErrComplete = fmt.Errorf("%w: it is complete", ErrNotOpen)
+	// ErrNotPending says that the session has no delayed payment that could settle or bounce.
+	ErrNotPending = errors.New("checkouttest: session has no payment in progress")
+	// ErrMethodNotOffered says that the session does not take this payment method.
+	ErrMethodNotOffered = errors.New("checkouttest: session does not offer this payment method")
+	// ErrNoEvent says that the server has no such event.
+	ErrNoEvent = errors.New("checkouttest: no such event")
+)
+
+// A PaymentError is a payment that was refused. The session stays open: the customer may try again.
+// Codes are Stripe's: https://docs.stripe.com/error-codes and https://docs.stripe.com/declines/codes.
+type PaymentError struct {
+	Code        string // such as "card_declined"
+	DeclineCode string // such as "insufficient_funds"; empty where Stripe gives none
+	Message     string // what the customer is shown
+}
+
+func (e *PaymentError) Error() string {
+	if e.DeclineCode != "" {
+		return fmt.Sprintf("checkouttest: payment refused: %s (%s)", e.Code, e.DeclineCode)
+	}
+	return "checkouttest: payment refused: " + e.Code
+}
+
+// apiError is an error as the API answers it.
+type apiError struct {
+	status  int
+	typ     string
+	code    string
+	param   string
+	message string
+	// unsaved errors are found before the call starts, so that an idempotency key does not remember them.
+	unsaved bool
+}
+
+func (e *apiError) body() object {
+	inner := object{"message": e.message, "type": e.typ}
+	if e.code != "" {
+		inner["code"] = e.code
+		inner["doc_url"] = "https://stripe.com/docs/error-codes/" + dashed(e.code)
+	}
+	if e.param != "" {
+		inner["param"] = e.param
+	}
+	return object{"error": inner}
+}
+
+func dashed(code string) string {
+	b := []byte(code)
+	for i := range b {
+		if b[i] == '_' {
+			b[i] = '-'
+		}
+	}
+	return string(b)
+}
+
+// invalid is a parameter that fails validation.
+func invalid(code, param, format string, args ...any) *apiError {
+	return &apiError{
+		status: http.StatusBadRequest, typ: "invalid_request_error", code: code, param: param,
+		message: fmt.Sprintf(format, args...), unsaved: true,
+	}
+}
+
+func missing(param string) *apiError {
+	return invalid("parameter_missing", param, "Missing required param: %s.", param)
+}
+
+// noSuch is an object that does not exist: 404 when the path names it, 400 when a parameter does.
+func noSuch(status int, kind, id, param string) *apiError {
+	return &apiError{
+		status: status, typ: "invalid_request_error", code: "resource_missing", param: param,
+		message: fmt.Sprintf("No such %s: '%s'", kind, id), unsaved: status == http.StatusBadRequest,
+	}
+}

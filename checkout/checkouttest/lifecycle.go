@@ -1,0 +1,260 @@
+package checkouttest
+
+import (
+	"crypto/rand"
+	"slices"
+)
+
+// A PaymentMethod is what a customer pays with. Cards are Stripe's test cards, by their numbers.
+// https://docs.stripe.com/testing
+type PaymentMethod string
+
+// The payment methods that the server knows.
+const (
+	CardOK                PaymentMethod = "4242424242424242"
+	CardDeclined          PaymentMethod = "4000000000000002"
+	CardInsufficientFunds PaymentMethod = "4000000000009995"
+	CardExpired           PaymentMethod = "4000000000000069"
+	// Card3DS asks the customer to authenticate. With Pay they do; the hosted page lets them fail, too.
+	Card3DS PaymentMethod = "4000000000003220"
+	// BankDebit is a delayed method: the session is complete and unpaid until Settle or Bounce.
+	BankDebit PaymentMethod = "bank_debit"
+)
+
+var methods = []PaymentMethod{CardOK, CardDeclined, CardInsufficientFunds, CardExpired, Card3DS, BankDebit}
+
+// refusals are the errors of the cards that are declined.
+var refusals = map[PaymentMethod]*PaymentError{
+	CardDeclined:          {Code: "card_declined", DeclineCode: "generic_decline", Message: "Your card was declined."},
+	CardInsufficientFunds: {Code: "card_declined", DeclineCode: "insufficient_funds", Message: "Your card has insufficient funds."},
+	CardExpired:           {Code: "expired_card", Message: "Your card has expired."},
+}
+
+var (
+	authenticationFailed = &PaymentError{
+		Code:    "payment_intent_authentication_failure",
+		Message: "We are unable to authenticate your payment method. Please choose a different payment method and try again.",
+	}
+	debitFailed = &PaymentError{Code: "insufficient_funds", Message: "The customer's account has insufficient funds to cover this payment."}
+)
+
+// Pay pays a session as its customer would: with the e-mail address of the session, or else buyer@example.com. It returns
+// when every delivery due now has been answered, and must not be called from a webhook receiver. Errors: *PaymentError for a
+// refusal, ErrNoSession, ErrExpired, ErrComplete, ErrMethodNotOffered.
+func (s *Server) Pay(sessionID string, method PaymentMethod) error {
+	return s.PayAs(sessionID, method, Buyer{})
+}
+
+// PayAs is Pay by a customer who gives details of their own.
+func (s *Server) PayAs(sessionID string, method PaymentMethod, buyer Buyer) error {
+	return s.change(sessionID, func(sess *session) error {
+		challenge, err := s.pay(sess, method, buyer)
+		if challenge {
+			err = s.authenticated(sess, true)
+		}
+		return err
+	})
+}
+
+// Settle lets the bank debit of a completed session succeed: https://docs.stripe.com/payments/bank-debits. Like Pay, it
+// waits for the deliveries. Errors: ErrNoSession, ErrNotPending.
+func (s *Server) Settle(sessionID string) error {
+	return s.change(sessionID, func(sess *session) error { return s.debitEnds(sess, true) })
+}
+
+// Bounce lets the bank debit of a completed session fail. Like Pay, it waits for the deliveries. Errors: ErrNoSession,
+// ErrNotPending.
+func (s *Server) Bounce(sessionID string) error {
+	return s.change(sessionID, func(sess *session) error { return s.debitEnds(sess, false) })
+}
+
+func (s *Server) change(sessionID string, do func(sess *session) error) error {
+	err := s.locked(sessionID, do)
+	s.Flush()
+	return err
+}
+
+func (s *Server) locked(sessionID string, do func(sess *session) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sess := s.sessions[sessionID]
+	if sess == nil {
+		return ErrNoSession
+	}
+	s.refresh(sess)
+	return do(sess)
+}
+
+// refresh expires a session whose time is up, should the clock have gone past it on its own.
+func (s *Server) refresh(sess *session) {
+	if sess.object["expires_at"].(int64) <= s.Now().Unix() {
+		s.expireIfOpen(sess, nil)
+	}
+}
+
+func (s *Server) expireIfOpen(sess *session, c *call) bool {
+	if sess.str("status") != "open" {
+		return false
+	}
+	sess.object["status"], sess.object["url"], sess.method = "expired", nil, ""
+	if pi := s.objects[sess.str("payment_intent")]; pi != nil {
+		pi["status"], pi["canceled_at"], pi["cancellation_reason"], pi["next_action"] = "canceled", s.Now().Unix(), "automatic", nil
+		s.emit(sess, "payment_intent.canceled", pi, c)
+	}
+	s.emit(sess, "checkout.session.expired", sess.object, c)
+	return true
+}
+
+// pay tries one payment. It reports whether the customer has to authenticate first.
+func (s *Server) pay(sess *session, method PaymentMethod, buyer Buyer) (challenge bool, _ error) {
+	switch status := sess.str("status"); {
+	case status == "expired":
+		return false, ErrExpired
+	case status == "complete":
+		return false, ErrComplete
+	case !slices.Contains(methods, method), method == BankDebit && !sess.offersDebit(), method != BankDebit && !sess.offers("card"):
+		return false, ErrMethodNotOffered
+	}
+	sess.method, sess.buyer = method, buyer.orDefaults(sess)
+	if sess.str("mode") == "payment" && sess.object["amount_total"] == int64(0) {
+		s.complete(sess, "no_payment_required")
+		return false, nil
+	}
+	s.ensureIntent(sess)
+	switch refused := refusals[method]; {
+	case refused != nil:
+		s.chargeFails(sess, refused)
+		return false, refused
+	case method == Card3DS:
+		s.intent(sess, "payment_intent.requires_action", object{
+			"status": "requires_action", "next_action": object{"type": "use_stripe_sdk", "use_stripe_sdk": object{"type": "three_d_secure_redirect"}},
+		})
+		return true, nil
+	case method == BankDebit && sess.str("mode") == "setup":
+		s.complete(sess, "no_payment_required")
+	case method == BankDebit:
+		s.charge(sess, "pending")
+		s.intent(sess, "payment_intent.processing", object{"status": "processing"})
+		s.complete(sess, "unpaid")
+	default:
+		s.cardSucceeds(sess)
+	}
+	return false, nil
+}
+
+// authenticated ends the 3-D Secure challenge of a session.
+func (s *Server) authenticated(sess *session, passed bool) error {
+	switch {
+	case sess.str("status") == "expired":
+		return ErrExpired
+	case sess.str("status") == "complete":
+		return ErrComplete
+	case sess.method != Card3DS:
+		return ErrNotPending
+	case !passed:
+		s.refuse(sess, authenticationFailed, nil)
+		return authenticationFailed
+	}
+	s.cardSucceeds(sess)
+	return nil
+}
+
+func (s *Server) cardSucceeds(sess *session) {
+	total, _ := sess.object["amount_total"].(int64)
+	switch {
+	case sess.str("mode") == "setup", total == 0:
+		s.complete(sess, "no_payment_required")
+	case sess.sent.get("payment_intent_data", "capture_method").str() == "manual":
+		// The money is only authorized, so the session stays unpaid: https://docs.stripe.com/payments/place-a-hold-on-a-payment-method
+		s.charge(sess, "succeeded")
+		s.intent(sess, "payment_intent.amount_capturable_updated", object{
+			"status": "requires_capture", "next_action": nil, "last_payment_error": nil, "amount_capturable": total,
+		})
+		s.complete(sess, "unpaid")
+	default:
+		s.charge(sess, "succeeded")
+		s.intentSucceeds(sess)
+		s.complete(sess, "paid")
+	}
+}
+
+func (s *Server) intentSucceeds(sess *session) {
+	s.intent(sess, "payment_intent.succeeded", object{
+		"status": "succeeded", "next_action": nil, "last_payment_error": nil, "amount_received": sess.object["amount_total"],
+	})
+}
+
+// chargeFails records an attempt that was declined. The session stays open.
+func (s *Server) chargeFails(sess *session, e *PaymentError) {
+	ch := s.charge(sess, "failed")
+	s.failCharge(sess, ch, e)
+	s.refuse(sess, e, ch)
+}
+
+// refuse takes the payment intent back to where another method can be tried.
+func (s *Server) refuse(sess *session, e *PaymentError, ch object) {
+	method := sess.method
+	sess.method = ""
+	s.intent(sess, "payment_intent.payment_failed", object{
+		"status": "requires_payment_method", "next_action": nil, "payment_method": nil, "last_payment_error": paymentErrorObject(e, method, ch),
+	})
+}
+
+// complete ends the session: its customer is done.
+func (s *Server) complete(sess *session, paymentStatus string) {
+	o, p := sess.object, sess.sent
+	o["status"], o["payment_status"], o["url"] = "complete", paymentStatus, nil
+	if o["customer"] == nil && (o.str("mode") == "subscription" || o.str("customer_creation") == "always") {
+		o["customer"] = "cus_" + rand.Text()[:14]
+	}
+	switch o.str("mode") {
+	case "setup":
+		o["setup_intent"] = "seti_1" + rand.Text()[:23]
+	case "subscription":
+		o["subscription"], o["invoice"] = "sub_1"+rand.Text()[:23], "in_1"+rand.Text()[:23]
+	}
+	buyer := sess.buyer
+	if !p.get("phone_number_collection", "enabled").bool() {
+		buyer.Phone = ""
+	}
+	o["customer_details"] = buyer.details(buyer.Address.shown())
+	collected := object{"shipping_details": nil}
+	if p.get("shipping_address_collection") != nil {
+		collected["shipping_details"] = object{"address": buyer.Address.shown(), "name": buyer.Name}
+	}
+	o["collected_information"] = collected
+	if sess.method != BankDebit || paymentStatus != "unpaid" {
+		sess.method = "" // nothing is in progress any more
+	}
+	s.emit(sess, "checkout.session.completed", o, nil)
+}
+
+// debitEnds settles or bounces the bank debit of a completed session.
+func (s *Server) debitEnds(sess *session, settled bool) error {
+	if sess.str("status") != "complete" || sess.method != BankDebit {
+		return ErrNotPending
+	}
+	if !settled {
+		if ch := s.latestCharge(sess); ch != nil {
+			s.failCharge(sess, ch, debitFailed)
+			s.refuse(sess, debitFailed, ch)
+		}
+		sess.method = ""
+		s.emit(sess, "checkout.session.async_payment_failed", sess.object, nil)
+		return nil
+	}
+	if ch := s.latestCharge(sess); ch != nil {
+		ch["status"], ch["paid"], ch["captured"], ch["amount_captured"] = "succeeded", true, true, ch["amount"]
+		s.emit(sess, "charge.succeeded", ch, nil)
+		s.intentSucceeds(sess)
+	}
+	sess.method = ""
+	sess.object["payment_status"] = "paid"
+	s.emit(sess, "checkout.session.async_payment_succeeded", sess.object, nil)
+	return nil
+}
+
+func (sess *session) offersDebit() bool {
+	types, _ := sess.object["payment_method_types"].([]string)
+	return slices.ContainsFunc(types, func(t string) bool { return slices.Contains(debits, t) })
+}

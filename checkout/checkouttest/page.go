@@ -1,0 +1,5 @@
+package checkouttest
+
+import "net/http"
+
+func (s *Server) pageRoutes(mux *http.ServeMux) {}

@@ -1,0 +1,236 @@
+package checkouttest
+
+import (
+	"crypto/rand"
+	"slices"
+	"strings"
+)
+
+// A session can be paid for 24 hours, or for what expires_at says within these limits, in seconds from its creation.
+// https://docs.stripe.com/api/checkout/sessions/create#create_checkout_session-expires_at
+const (
+	minLife = 30 * 60
+	maxLife = 24 * 60 * 60
+)
+
+// newSession builds the session that a request asks for.
+func (s *Server) newSession(c *call) (*session, *apiError) {
+	p, now := c.params, s.Now().Unix()
+	if err := checkSession(p, now); err != nil {
+		return nil, err
+	}
+	meta, err := p.get("metadata").metadata()
+	if err != nil {
+		return nil, err
+	}
+	for _, data := range []string{"payment_intent_data", "setup_intent_data", "subscription_data"} {
+		if _, err := p.get(data, "metadata").metadata(); err != nil {
+			return nil, err
+		}
+	}
+	sess := &session{account: c.account, sent: p}
+	if sess.lines, err = s.newLines(p, now); err != nil {
+		return nil, err
+	}
+	id := "cs_test_a1" + rand.Text() + rand.Text()
+	mode := p.get("mode").str()
+	o := object{
+		"id": id, "object": "checkout.session", "created": now, "livemode": false,
+		"mode": mode, "status": "open", "payment_status": "unpaid",
+		"expires_at": now + maxLife, "metadata": meta,
+
+		"adaptive_pricing":                     p.get("adaptive_pricing").or(object{"enabled": false}),
+		"after_expiration":                     nil,
+		"allow_promotion_codes":                p.get("allow_promotion_codes").value(),
+		"automatic_tax":                        object{"enabled": false, "liability": nil, "provider": nil, "status": nil},
+		"billing_address_collection":           p.get("billing_address_collection").value(),
+		"cancel_url":                           p.get("cancel_url").value(),
+		"client_reference_id":                  p.get("client_reference_id").value(),
+		"client_secret":                        nil,
+		"collected_information":                nil,
+		"consent":                              nil,
+		"consent_collection":                   p.get("consent_collection").value(),
+		"currency_conversion":                  nil,
+		"custom_fields":                        p.get("custom_fields").or([]any{}),
+		"custom_text":                          object{"after_submit": nil, "shipping_address": nil, "submit": nil, "terms_of_service_acceptance": nil},
+		"customer":                             p.get("customer").value(),
+		"customer_creation":                    nil,
+		"customer_details":                     nil,
+		"customer_email":                       p.get("customer_email").value(),
+		"discounts":                            []any{},
+		"invoice":                              nil,
+		"invoice_creation":                     nil,
+		"locale":                               p.get("locale").value(),
+		"optional_items":                       p.get("optional_items").value(),
+		"origin_context":                       p.get("origin_context").value(),
+		"payment_intent":                       nil, // until a payment is tried
+		"payment_link":                         nil,
+		"payment_method_collection":            p.get("payment_method_collection").or("if_required"),
+		"payment_method_configuration_details": nil,
+		"payment_method_options":               p.get("payment_method_options").or(object{}),
+		"permissions":                          p.get("permissions").value(),
+		"phone_number_collection":              p.get("phone_number_collection").or(object{"enabled": false}),
+		"recovered_from":                       nil,
+		"redirect_on_completion":               nil,
+		"return_url":                           p.get("return_url").value(),
+		"saved_payment_method_options":         nil,
+		"setup_intent":                         nil,
+		"shipping_address_collection":          p.get("shipping_address_collection").value(),
+		"submit_type":                          p.get("submit_type").value(),
+		"subscription":                         nil,
+		"success_url":                          p.get("success_url").value(),
+		"tax_id_collection":                    p.get("tax_id_collection").or(object{"enabled": false, "required": "never"}),
+		"ui_mode":                              p.get("ui_mode").or("hosted"),
+		"url":                                  nil,
+		"wallet_options":                       p.get("wallet_options").value(),
+	}
+	sess.object = o
+	if at := p.get("expires_at"); at != nil {
+		o["expires_at"] = at.int()
+	}
+	if email := p.get("customer_email"); email != nil {
+		o["customer_details"] = Buyer{Email: email.str()}.details(nil)
+	}
+	if recovery := p.get("after_expiration", "recovery"); recovery != nil {
+		o["after_expiration"] = object{"recovery": object{
+			"allow_promotion_codes": recovery.get("allow_promotion_codes").bool(), "enabled": recovery.get("enabled").bool(), "expires_at": nil, "url": nil,
+		}}
+	}
+	if p.get("automatic_tax", "enabled").bool() {
+		o["automatic_tax"] = object{
+			"enabled": true, "liability": p.get("automatic_tax", "liability").or(object{"type": "self"}), "provider": "stripe", "status": "requires_location_inputs",
+		}
+	}
+	if texts := p.get("custom_text"); texts != nil {
+		shown := object{"after_submit": nil, "shipping_address": nil, "submit": nil, "terms_of_service_acceptance": nil}
+		for k, v := range texts.fields {
+			shown[k] = v.value()
+		}
+		o["custom_text"] = shown
+	}
+	if discounts := p.get("discounts"); discounts != nil {
+		shown := []any{}
+		for _, d := range discounts.list() {
+			shown = append(shown, object{"coupon": d.get("coupon").value(), "promotion_code": d.get("promotion_code").value()})
+		}
+		o["discounts"] = shown
+	}
+	switch o["ui_mode"] {
+	case "hosted":
+		o["url"] = s.base + "/c/pay/" + id
+	default:
+		o["client_secret"] = id + "_secret_" + rand.Text()
+		o["redirect_on_completion"] = p.get("redirect_on_completion").or("always")
+	}
+	s.fillByMode(sess)
+	return sess, nil
+}
+
+// fillByMode sets what depends on the mode and on the amounts.
+func (s *Server) fillByMode(sess *session) {
+	o, p := sess.object, sess.sent
+	mode := o.str("mode")
+	o["currency"], o["amount_subtotal"], o["amount_total"] = nil, nil, nil
+	o["total_details"], o["shipping_cost"], o["shipping_options"] = nil, nil, []any{}
+	if mode == "setup" {
+		o["currency"] = p.get("currency").value()
+		o["payment_status"] = "no_payment_required"
+		o["payment_method_types"] = methodTypes(p, "usd")
+		o["payment_method_collection"] = "always"
+		o["customer_creation"] = p.get("customer_creation").value()
+		return
+	}
+	currency := sess.lines[0].str("currency")
+	var subtotal int64
+	for _, line := range sess.lines {
+		subtotal += line["amount_total"].(int64)
+	}
+	shipping := s.shipping(sess, currency)
+	o["currency"], o["amount_subtotal"], o["amount_total"] = currency, subtotal, subtotal+shipping
+	o["total_details"] = object{"amount_discount": int64(0), "amount_shipping": shipping, "amount_tax": int64(0)}
+	o["payment_method_types"] = methodTypes(p, currency)
+	if subtotal+shipping == 0 {
+		o["payment_status"] = "no_payment_required"
+	}
+	if mode == "subscription" {
+		o["payment_method_collection"] = p.get("payment_method_collection").or("always")
+		o["saved_payment_method_options"] = object{"allow_redisplay_filters": []string{"always"}, "payment_method_remove": nil, "payment_method_save": nil}
+		return
+	}
+	o["customer_creation"] = p.get("customer_creation").or("if_required")
+	if p.get("customer") != nil {
+		o["customer_creation"] = nil
+	}
+	o["invoice_creation"] = object{
+		"enabled": p.get("invoice_creation", "enabled").bool(),
+		"invoice_data": object{
+			"account_tax_ids": nil, "custom_fields": nil, "description": nil, "footer": nil, "issuer": nil, "metadata": object{}, "rendering_options": nil,
+		},
+	}
+}
+
+// shipping shows the shipping options, with the first one chosen, and returns its cost.
+func (s *Server) shipping(sess *session, currency string) int64 {
+	options := []any{}
+	var cost int64
+	for i, option := range sess.sent.get("shipping_options").list() {
+		amount := option.get("shipping_rate_data", "fixed_amount", "amount").int()
+		rate := option.get("shipping_rate").str()
+		if rate == "" {
+			rate = "shr_" + rand.Text()[:24]
+			s.objects[rate] = object{
+				"id": rate, "object": "shipping_rate", "active": true, "display_name": option.get("shipping_rate_data", "display_name").value(),
+				"fixed_amount": object{"amount": amount, "currency": currency}, "livemode": false, "metadata": object{}, "type": "fixed_amount",
+			}
+		}
+		options = append(options, object{"shipping_amount": amount, "shipping_rate": rate})
+		if i == 0 {
+			cost = amount
+			sess.object["shipping_cost"] = object{"amount_subtotal": amount, "amount_tax": int64(0), "amount_total": amount, "shipping_rate": rate}
+		}
+	}
+	sess.object["shipping_options"] = options
+	return cost
+}
+
+// methodTypes is what the session lets its customer pay with: what was asked for, or what the server offers.
+func methodTypes(p *param, currency string) []string {
+	if asked := p.get("payment_method_types").strings(); asked != nil {
+		return asked
+	}
+	if p.get("payment_intent_data", "capture_method").str() == "manual" {
+		return []string{"card"} // a bank debit can't be captured later
+	}
+	return []string{"card", debitType(currency)}
+}
+
+// debitType is the bank debit for a currency. There is one for each: a test wants a delayed method whatever it sells in.
+func debitType(currency string) string {
+	switch currency {
+	case "usd":
+		return "us_bank_account"
+	case "gbp":
+		return "bacs_debit"
+	case "cad":
+		return "acss_debit"
+	case "aud":
+		return "au_becs_debit"
+	default:
+		return "sepa_debit"
+	}
+}
+
+func (sess *session) offers(methodType string) bool {
+	types, _ := sess.object["payment_method_types"].([]string)
+	return slices.Contains(types, methodType)
+}
+
+// returnURL is where the customer is sent after paying, with the session's ID filled in.
+// https://docs.stripe.com/payments/checkout/custom-success-page
+func (sess *session) returnURL() string {
+	u := sess.str("success_url")
+	if u == "" {
+		u = sess.str("return_url")
+	}
+	return strings.ReplaceAll(u, "{CHECKOUT_SESSION_ID}", sess.id())
+}

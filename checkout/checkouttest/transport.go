@@ -1,0 +1,82 @@
+package checkouttest
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+)
+
+// memoryHost is where a server without a listener says it is. The name cannot resolve: RFC 6761 reserves it.
+const memoryHost = "stripe.test"
+
+// Transport reaches the server without a socket, and no other host. Wrap it to lose, delay or count requests.
+func (s *Server) Transport() http.RoundTripper { return memoryTransport{s} }
+
+type memoryTransport struct{ s *Server }
+
+// RoundTrip implements http.RoundTripper. It serves the request in the caller's goroutine.
+func (t memoryTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body != nil {
+		defer r.Body.Close()
+	}
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
+	if got := r.URL.Scheme + "://" + r.URL.Host; got != t.s.base {
+		return nil, fmt.Errorf("checkouttest: the in-memory transport reaches %s only, not %s", t.s.base, got)
+	}
+	in := r.Clone(r.Context())
+	in.RequestURI = r.URL.RequestURI()
+	in.RemoteAddr = "127.0.0.1:0"
+	if in.Host == "" {
+		in.Host = r.URL.Host
+	}
+	if in.Body == nil {
+		in.Body = http.NoBody
+	}
+	w := newRecorder()
+	t.s.ServeHTTP(w, in)
+	return w.response(r), nil
+}
+
+// recorder keeps the answer of a handler that is called without a connection.
+type recorder struct {
+	status int
+	header http.Header // as the handler sees it
+	sent   http.Header // as it was when the status was written
+	body   bytes.Buffer
+}
+
+func newRecorder() *recorder { return &recorder{header: http.Header{}} }
+
+// Header implements http.ResponseWriter.
+func (w *recorder) Header() http.Header { return w.header }
+
+// WriteHeader implements http.ResponseWriter.
+func (w *recorder) WriteHeader(status int) {
+	if w.status == 0 && status >= 200 {
+		w.status, w.sent = status, w.header.Clone()
+	}
+}
+
+// Write implements http.ResponseWriter.
+func (w *recorder) Write(b []byte) (int, error) {
+	w.WriteHeader(http.StatusOK)
+	return w.body.Write(b)
+}
+
+func (w *recorder) response(r *http.Request) *http.Response {
+	w.WriteHeader(http.StatusOK)
+	return &http.Response{
+		Status:        fmt.Sprintf("%d %s", w.status, http.StatusText(w.status)),
+		StatusCode:    w.status,
+		Proto:         "HTTP/1.1",
+		ProtoMajor:    1,
+		ProtoMinor:    1,
+		Header:        w.sent,
+		Body:          io.NopCloser(bytes.NewReader(w.body.Bytes())),
+		ContentLength: int64(w.body.Len()),
+		Request:       r,
+	}
+}
