@@ -2,6 +2,7 @@ package checkout
 
 import (
 	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -93,7 +94,7 @@ func (s Session) build() (*stripe.CheckoutSessionCreateParams, error) {
 		p.Currency = optionalString(s.currency())
 	}
 	if len(s.PaymentMethodTypes) > 0 {
-		p.PaymentMethodTypes = stripe.StringSlice(s.PaymentMethodTypes)
+		p.PaymentMethodTypes = stringPointers(s.PaymentMethodTypes)
 	}
 	if s.AllowPromotionCodes {
 		p.AllowPromotionCodes = stripe.Bool(true)
@@ -123,7 +124,7 @@ func (l Line) item() *stripe.CheckoutSessionCreateLineItemParams {
 			Description: optionalString(l.Description),
 		}
 		if len(l.Images) > 0 {
-			data.ProductData.Images = stripe.StringSlice(l.Images)
+			data.ProductData.Images = stringPointers(l.Images)
 		}
 	}
 	if l.Recurring != (Recurring{}) {
@@ -139,7 +140,7 @@ func (l Line) item() *stripe.CheckoutSessionCreateLineItemParams {
 func (s Session) addShipping(p *stripe.CheckoutSessionCreateParams) {
 	if len(s.Shipping.Countries) > 0 {
 		p.ShippingAddressCollection = &stripe.CheckoutSessionCreateShippingAddressCollectionParams{
-			AllowedCountries: stripe.StringSlice(s.Shipping.Countries),
+			AllowedCountries: stringPointers(s.Shipping.Countries),
 		}
 	}
 	for _, o := range s.Shipping.Options {
@@ -225,6 +226,11 @@ func (s Session) addMirrored(p *stripe.CheckoutSessionCreateParams) func(key, va
 	default:
 		return p.PaymentIntentData.AddMetadata
 	}
+}
+
+// stringPointers copies: stripe.StringSlice would let Session.Params write into the caller's slice.
+func stringPointers(values []string) []*string {
+	return stripe.StringSlice(slices.Clone(values))
 }
 
 // optionalString leaves an empty text out.

@@ -2,6 +2,7 @@ package checkout
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -30,8 +31,12 @@ func (e *InvalidSessionError) Error() string {
 // sessionProblems collects mistakes.
 type sessionProblems []FieldProblem
 
+// add notes a problem once, however often it is found.
 func (p *sessionProblems) add(field, format string, args ...any) {
-	*p = append(*p, FieldProblem{Field: field, Message: fmt.Sprintf(format, args...)})
+	problem := FieldProblem{Field: field, Message: fmt.Sprintf(format, args...)}
+	if !slices.Contains(*p, problem) {
+		*p = append(*p, problem)
+	}
 }
 
 // require notes a problem unless ok.

@@ -164,7 +164,7 @@ func (s Session) checkMoney(p *sessionProblems, field string, a Amount) {
 	case a.currency == "":
 		p.add(field, "is required")
 	case a.currency != s.currency():
-		p.add(field, "is in %s, the session in %s", a.currency, s.currency())
+		p.add(field, "is in %s, which is not the session's currency", a.currency)
 	case a.minor < 0:
 		p.add(field, "must not be negative")
 	case a.minor > rule.max:

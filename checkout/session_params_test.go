@@ -1,0 +1,132 @@
+package checkout
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/stripe/stripe-go/v82"
+)
+
+func TestParamsMayChange(t *testing.T) {
+	t.Parallel()
+	s := teeSession()
+	s.Lines = append(s.Lines, Line{Price: "price_metered", Quantity: 1})
+	s.Params = func(p *stripe.CheckoutSessionCreateParams) {
+		p.SubmitType = stripe.String("book")
+		p.AddMetadata("more", "1")
+		p.PaymentIntentData.SetupFutureUsage = stripe.String("off_session")
+		p.LineItems[0].PriceData.TaxBehavior = stripe.String("inclusive")
+		p.LineItems[0].PriceData.ProductData.TaxCode = stripe.String("txcd_1")
+		p.LineItems[1].Quantity = nil
+		p.AfterExpiration = &stripe.CheckoutSessionCreateAfterExpirationParams{
+			Recovery: &stripe.CheckoutSessionCreateAfterExpirationRecoveryParams{Enabled: stripe.Bool(false)},
+		}
+		p.AddExtra("branding_settings[display_name]", "Shop")
+		p.SuccessURL = stripe.String("https://elsewhere.example/")
+	}
+	got := sessionSent(t, s)
+	require.Equal(t, "book", got["submit_type"])
+	require.Equal(t, "1", got["metadata[more]"])
+	require.Equal(t, "off_session", got["payment_intent_data[setup_future_usage]"])
+	require.Equal(t, "inclusive", got["line_items[0][price_data][tax_behavior]"])
+	require.Equal(t, "Shop", got["branding_settings[display_name]"])
+	require.Equal(t, "https://elsewhere.example/", got["success_url"])
+	require.NotContains(t, got, "line_items[1][quantity]")
+}
+
+func TestParamsMustNotChange(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change func(*stripe.CheckoutSessionCreateParams)
+		want   string
+	}{
+		"client_reference_id": {func(p *stripe.CheckoutSessionCreateParams) { p.ClientReferenceID = stripe.String("x") }, "client_reference_id"},
+		"no reference":        {func(p *stripe.CheckoutSessionCreateParams) { p.ClientReferenceID = nil }, "client_reference_id"},
+		"second reference":    {func(p *stripe.CheckoutSessionCreateParams) { p.AddExtra("client_reference_id", "x") }, "client_reference_id"},
+		"mode":                {func(p *stripe.CheckoutSessionCreateParams) { p.Mode = stripe.String("setup") }, "mode"},
+		"expires_at":          {func(p *stripe.CheckoutSessionCreateParams) { *p.ExpiresAt++ }, "expires_at"},
+		"order mark":          {func(p *stripe.CheckoutSessionCreateParams) { p.Metadata[metadataOrder] = "x" }, "metadata[fulfil_order]"},
+		"no metadata":         {func(p *stripe.CheckoutSessionCreateParams) { p.Metadata = nil }, "metadata[fulfil_shop]"},
+		"mirrored mark": {func(p *stripe.CheckoutSessionCreateParams) { delete(p.PaymentIntentData.Metadata, metadataAttempt) },
+			"payment_intent_data[metadata][fulfil_attempt]"},
+		"replaced intent data": {func(p *stripe.CheckoutSessionCreateParams) {
+			p.PaymentIntentData = &stripe.CheckoutSessionCreatePaymentIntentDataParams{}
+		}, "payment_intent_data[metadata][fulfil_shop]"},
+		"quantity":    {func(p *stripe.CheckoutSessionCreateParams) { *p.LineItems[0].Quantity = 3 }, "line_items[0][quantity]"},
+		"no quantity": {func(p *stripe.CheckoutSessionCreateParams) { p.LineItems[0].Quantity = nil }, "line_items[0][quantity]"},
+		"unit amount": {func(p *stripe.CheckoutSessionCreateParams) { *p.LineItems[0].PriceData.UnitAmount = 1 }, "unit_amount"},
+		"decimal": {func(p *stripe.CheckoutSessionCreateParams) {
+			p.AddExtra("line_items[0][price_data][unit_amount_decimal]", "1")
+		}, "unit_amount_decimal"},
+		"currency":     {func(p *stripe.CheckoutSessionCreateParams) { *p.LineItems[0].PriceData.Currency = "jpy" }, "currency"},
+		"price":        {func(p *stripe.CheckoutSessionCreateParams) { p.LineItems[0].Price = stripe.String("price_1") }, "line_items[0][price]"},
+		"other price":  {func(p *stripe.CheckoutSessionCreateParams) { *p.LineItems[1].Price = "price_2" }, "line_items[1][price]"},
+		"line removed": {func(p *stripe.CheckoutSessionCreateParams) { p.LineItems = p.LineItems[:1] }, "line_items[1][price]"},
+		"line added": {func(p *stripe.CheckoutSessionCreateParams) { p.AddExtra("line_items[2][price]", "price_tip") },
+			"line_items[2][price]"},
+		"recovery": {func(p *stripe.CheckoutSessionCreateParams) {
+			p.AfterExpiration = &stripe.CheckoutSessionCreateAfterExpirationParams{
+				Recovery: &stripe.CheckoutSessionCreateAfterExpirationRecoveryParams{Enabled: stripe.Bool(true)},
+			}
+		}, "recovery"},
+		"adjustable quantity": {func(p *stripe.CheckoutSessionCreateParams) {
+			p.LineItems[1].AdjustableQuantity = &stripe.CheckoutSessionCreateLineItemAdjustableQuantityParams{Enabled: stripe.Bool(true)}
+		}, "adjustable"},
+		"optional item": {func(p *stripe.CheckoutSessionCreateParams) {
+			p.OptionalItems = []*stripe.CheckoutSessionCreateOptionalItemParams{{Price: stripe.String("price_1"), Quantity: stripe.Int64(1)}}
+		}, "optional items"},
+		"custom amount": {func(p *stripe.CheckoutSessionCreateParams) {
+			p.AddExtra("line_items[0][price_data][custom_unit_amount][enabled]", "true")
+		}, "choose a price"},
+		"account":         {func(p *stripe.CheckoutSessionCreateParams) { p.SetStripeAccount("acct_1") }, "Connect.Account"},
+		"idempotency key": {func(p *stripe.CheckoutSessionCreateParams) { p.SetIdempotencyKey("k") }, "headers"},
+		"header":          {func(p *stripe.CheckoutSessionCreateParams) { p.Headers = http.Header{"X": {"y"}} }, "headers"},
+		"long metadata value": {func(p *stripe.CheckoutSessionCreateParams) { p.AddMetadata("k", strings.Repeat("v", 501)) },
+			"metadata value of more than 500"},
+		"long metadata key": {func(p *stripe.CheckoutSessionCreateParams) {
+			p.PaymentIntentData.AddMetadata(strings.Repeat("k", 41), "")
+		},
+			"metadata key of more than 40"},
+		"bracket in metadata key": {func(p *stripe.CheckoutSessionCreateParams) { p.AddMetadata("a[b]", "") }, "[ or ]"},
+		"51 keys": {func(p *stripe.CheckoutSessionCreateParams) {
+			for i := range 48 {
+				p.PaymentIntentData.AddMetadata(fmt.Sprint("k", i), "v")
+			}
+		}, "at most 50 keys in payment_intent_data[metadata]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := teeSession()
+			s.Lines = append(s.Lines, Line{Price: "price_1", Quantity: 1})
+			s.Params = c.change
+			params, err := s.createParams(sessionIdentity{shop: "sh", order: s.OrderID, attempt: 1}, sessionTestNow)
+			require.Nil(t, params)
+			for _, field := range sessionFields(t, err) {
+				require.Equal(t, "Params", field)
+			}
+			require.ErrorContains(t, err, c.want)
+		})
+	}
+}
+
+// Without a SKU the customer may have more freedom.
+func TestParamsOfUntrackedLines(t *testing.T) {
+	t.Parallel()
+	s := teeSession()
+	s.Lines[0].SKU = ""
+	s.Params = func(p *stripe.CheckoutSessionCreateParams) {
+		p.AfterExpiration = &stripe.CheckoutSessionCreateAfterExpirationParams{
+			Recovery: &stripe.CheckoutSessionCreateAfterExpirationRecoveryParams{Enabled: stripe.Bool(true)},
+		}
+		p.LineItems[0].AdjustableQuantity = &stripe.CheckoutSessionCreateLineItemAdjustableQuantityParams{Enabled: stripe.Bool(true)}
+		p.OptionalItems = []*stripe.CheckoutSessionCreateOptionalItemParams{{Price: stripe.String("price_1"), Quantity: stripe.Int64(1)}}
+	}
+	_, err := s.CreateParams(sessionTestNow)
+	require.NoError(t, err)
+	s.Lines[0].SKU = "tee-m"
+	_, err = s.CreateParams(sessionTestNow)
+	require.Len(t, sessionFields(t, err), 3)
+}
