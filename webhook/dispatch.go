@@ -124,9 +124,8 @@ func protect(call func(i int) (bool, error), i int) (duplicate bool, err error) 
 // newDelivery takes out of env what handlers see.
 func newDelivery(env envelope, payload []byte, lent bool) *delivery {
 	if lent {
-		// The envelope's slices are scattered over the lent payload, so they are found again in the copy.
 		payload = bytes.Clone(payload)
-		env, _ = readEnvelope(payload)
+		env = env.in(payload)
 	}
 	created, _ := env.createdTime() // check has seen its error
 	return &delivery{event: Event[struct{}]{

@@ -19,6 +19,9 @@ type envelope struct {
 	data       []byte // data.object; nil if there is none
 	previous   []byte // data.previous_attributes; nil if there are none
 	objectName []byte // data.object.object
+
+	scanned            bool // data and previous are parts of the payload, at these offsets
+	dataAt, previousAt int
 }
 
 // thinObject is the "object" of thin events (https://docs.stripe.com/api/v2/core/events).
@@ -74,6 +77,17 @@ func (e *envelope) createdTime() (time.Time, error) {
 		return time.Time{}, fmt.Errorf("%w: created is not a number of seconds", ErrEnvelope)
 	}
 	return time.Unix(seconds, 0).UTC(), nil
+}
+
+// in returns e as it is of a copy of the payload it was read from, as far as data and previous go.
+func (e envelope) in(clone []byte) envelope {
+	if e.scanned {
+		e.data = clone[e.dataAt:][:len(e.data):len(e.data)]
+		if e.previous != nil {
+			e.previous = clone[e.previousAt:][:len(e.previous):len(e.previous)]
+		}
+	}
+	return e
 }
 
 // decodeEnvelope is scanEnvelope for what that does not understand: slower, and the last word on what is JSON and
@@ -143,6 +157,7 @@ func scanEnvelope(payload []byte) (e envelope, ok bool) {
 			return s.value(1)
 		}
 	})
+	e.scanned = true
 	return e, ok && s.peek() == 0 && s.i == len(payload)
 }
 
@@ -159,7 +174,7 @@ func (s *scanner) data(e *envelope) bool {
 			if !s.objectName(&e.objectName) {
 				return false
 			}
-			e.data = s.b[start:s.i:s.i]
+			e.data, e.dataAt = s.b[start:s.i:s.i], start
 			return true
 		case "previous_attributes":
 			if !seen.add(1) {
@@ -168,6 +183,7 @@ func (s *scanner) data(e *envelope) bool {
 			if s.peek() == 'n' {
 				return s.literal("null")
 			}
+			e.previousAt = s.i
 			return s.raw(&e.previous, 2)
 		default:
 			return s.value(2)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 )
@@ -19,7 +20,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var res Result
 	res.Status, res.Err = h.serve(r, &res)
 	h.report(r.Context(), &res)
-	if p := (*PanicError)(nil); errors.As(res.Err, &p) && p.Value == http.ErrAbortHandler {
+	if aborted(res.Err) {
 		panic(http.ErrAbortHandler)
 	}
 	if res.Status == http.StatusOK {
@@ -95,38 +96,56 @@ func (h *Handler) readBody(r *http.Request, buf *[]byte) (status int, err error)
 			return http.StatusRequestEntityTooLarge, ErrTooLarge
 		}
 	}
+	if err != io.EOF {
+		return readFailure(err)
+	}
+	if int64(len(*buf)) < r.ContentLength {
+		return readFailure(http.ErrBodyReadAfterClose) // a sender that stops short gives io.ErrUnexpectedEOF
+	}
+	return http.StatusOK, nil
+}
+
+func readFailure(err error) (status int, _ error) {
 	var tooLarge *http.MaxBytesError // of a middleware with a smaller limit
 	switch {
 	case errors.As(err, &tooLarge):
 		return http.StatusRequestEntityTooLarge, ErrTooLarge
 	case errors.Is(err, http.ErrBodyReadAfterClose):
 		return http.StatusInternalServerError, ErrBodyConsumed
-	case err != io.EOF:
+	default:
 		return http.StatusBadRequest, fmt.Errorf("%w: %w", ErrBodyRead, err)
-	case int64(len(*buf)) < r.ContentLength:
-		// A sender that stops short gives io.ErrUnexpectedEOF.
-		return http.StatusInternalServerError, ErrBodyConsumed
 	}
-	return http.StatusOK, nil
 }
 
 // report logs what went wrong and hands res to Config.Observe.
 func (h *Handler) report(ctx context.Context, res *Result) {
-	var panicked *PanicError
-	switch {
-	case res.Err == nil:
-	case errors.As(res.Err, &panicked):
-		if panicked.Value != http.ErrAbortHandler {
-			h.cfg.Logger.ErrorContext(ctx, "webhook: handler panicked", "event_id", res.EventID, "event_type", res.EventType,
-				"error", res.Err, "stack", string(panicked.Stack))
-		}
-	case res.Handlers > 0:
-		h.cfg.Logger.ErrorContext(ctx, "webhook: handler failed", "event_id", res.EventID, "event_type", res.EventType,
-			"status", res.Status, "error", res.Err)
-	default:
-		h.cfg.Logger.WarnContext(ctx, "webhook: delivery refused", "status", res.Status, "error", res.Err)
+	if res.Err != nil && !aborted(res.Err) {
+		h.log(ctx, res)
 	}
 	if h.cfg.Observe != nil {
 		h.cfg.Observe(*res)
 	}
+}
+
+func (h *Handler) log(ctx context.Context, res *Result) {
+	event := slog.Group("event", "id", res.EventID, "type", res.EventType)
+	var panicked *PanicError
+	switch {
+	case errors.As(res.Err, &panicked):
+		h.cfg.Logger.ErrorContext(ctx, "webhook: handler panicked", event, "error", res.Err, "stack", string(panicked.Stack))
+	case res.Handlers > 0:
+		h.cfg.Logger.ErrorContext(ctx, "webhook: handler failed", event, "status", res.Status, "error", res.Err)
+	default:
+		h.cfg.Logger.WarnContext(ctx, "webhook: delivery refused", event, "status", res.Status, "error", res.Err)
+	}
+}
+
+// aborted reports whether a handler panicked with http.ErrAbortHandler, by which it asks net/http to hang up and to log
+// nothing. Stripe takes that for a failure.
+func aborted(err error) bool {
+	if err == nil {
+		return false
+	}
+	var p *PanicError
+	return errors.As(err, &p) && p.Value == http.ErrAbortHandler
 }
