@@ -15,6 +15,8 @@ type Attempt struct {
 	Params string `json:"params,omitempty"`
 	// ExpiresAt is when the session can no longer be paid, as Stripe counts it.
 	ExpiresAt time.Time `json:"expires_at,omitzero"`
+	// PayBy is when the merchant wants the stock back; the session is ended then, and may be before ExpiresAt.
+	PayBy time.Time `json:"pay_by,omitzero"`
 	// Replaces is the attempt whose session must expire before this one's is created; 0: none.
 	Replaces int `json:"replaces,omitempty"`
 
@@ -51,6 +53,8 @@ type Attempt struct {
 
 	// PaidAt is when Paid was recorded.
 	PaidAt time.Time `json:"paid_at,omitzero"`
+	// Mismatch says how a paid session differs from what was sold; empty: it does not.
+	Mismatch string `json:"mismatch,omitempty"`
 	// CheckedAt is when Stripe was last asked for the session, CheckAt when it must be asked next; zero: it need not.
 	CheckedAt time.Time `json:"checked_at,omitzero"`
 	CheckAt   time.Time `json:"check_at,omitzero"`
@@ -69,9 +73,7 @@ type Quote struct {
 // Hold is the part of a reservation that an order remembers.
 type Hold struct {
 	// ID is the reservation's; empty: no stock is tracked.
-	ID string `json:"id,omitempty"`
-	// Until is when the stock is wanted back, if the session can be ended by then.
-	Until time.Time `json:"until,omitzero"`
+	ID    string    `json:"id,omitempty"`
 	State HoldState `json:"state,omitempty"`
 }
 

@@ -146,13 +146,16 @@ func (o *Order) AttemptBySession(sessionID string) *Attempt {
 // Paid reports whether money for the order has arrived, in whichever attempt.
 func (o *Order) Paid() bool { return o.PaidAttempt() != nil }
 
-// PaidAttempt returns the attempt whose payment the order is fulfilled for: of the paid ones that agree with what was
-// sold, the one recorded as paid first. It is nil if there is none.
+// PaidAttempt returns the attempt whose payment counts: of the paid ones that agree with what was sold the one recorded
+// as paid first, or if none agrees the first of all. It is nil if the order is not paid.
 func (o *Order) PaidAttempt() *Attempt {
 	var first *Attempt
 	for i := range o.Attempts {
 		a := &o.Attempts[i]
-		if a.Paid && (first == nil || a.PaidAt.Before(first.PaidAt)) {
+		switch {
+		case !a.Paid:
+		case first == nil, a.Mismatch == "" && first.Mismatch != "",
+			(a.Mismatch == "") == (first.Mismatch == "") && a.PaidAt.Before(first.PaidAt):
 			first = a
 		}
 	}
@@ -187,4 +190,14 @@ func (o *Order) Erase() {
 		o.Attempts[i].URL = ""
 		o.Attempts[i].ClientSecret = ""
 	}
+}
+
+// Clone returns a deep copy.
+func (o *Order) Clone() (*Order, error) {
+	data, err := json.Marshal(o)
+	if err != nil {
+		return nil, err
+	}
+	var c Order
+	return &c, json.Unmarshal(data, &c)
 }

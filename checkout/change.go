@@ -1,0 +1,76 @@
+package checkout
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/gofulfil/fulfil/store"
+)
+
+// Change is something that happened to an order other than that it is to be fulfilled.
+type Change struct {
+	// Order is a copy of the order as it was when delivering began, which may be later than the change.
+	Order *store.Order
+	Kind  ChangeKind
+	// From and To are the order's status before and after; they are the same for what does not change it.
+	From, To store.Status
+	// Attempt is the attempt it happened to, 0: the order as a whole.
+	Attempt int
+	// At is when it was recorded.
+	At time.Time
+	// Cause is the ID of the event that brought the news, or what was being done when Stripe was asked.
+	Cause string
+	// Detail says more, for a person.
+	Detail string
+	// Key is the same at every delivery of this change, and no other's.
+	Key string
+}
+
+// ChangeKind is what happened.
+type ChangeKind string
+
+// The kinds of changes.
+const (
+	// Processing: the customer finished the page with a payment method that takes days. Its stock stays held.
+	Processing ChangeKind = "processing"
+	// Failed: the money of a delayed payment method did not arrive. The stock is back.
+	Failed ChangeKind = "failed"
+	// Expired: nobody paid in time. The stock is back.
+	Expired ChangeKind = "expired"
+	// Canceled: Flow.Cancel ended the order. The stock is back.
+	Canceled ChangeKind = "canceled"
+	// DuplicatePayment: an order that was paid was paid again. It is fulfilled once; the second payment is the merchant's
+	// to refund.
+	DuplicatePayment ChangeKind = "duplicate_payment"
+	// Shortfall: money came after its stock was given back, and the stock is gone. The order is not fulfilled.
+	Shortfall ChangeKind = "shortfall"
+	// Mismatch: what was paid is not what was sold; Detail says how. The order is not fulfilled for that payment.
+	Mismatch ChangeKind = "mismatch"
+)
+
+// changeTo is the change that an order's coming to a status is.
+var changeTo = map[store.Status]ChangeKind{
+	store.Processing: Processing,
+	store.Failed:     Failed,
+	store.Expired:    Expired,
+	store.Canceled:   Canceled,
+}
+
+func changeOf(o *store.Order, n *store.Notice) Change {
+	return Change{
+		Order: o, Kind: ChangeKind(n.Kind), From: n.From, To: n.To, Attempt: n.Attempt,
+		At: n.At, Cause: n.Cause, Detail: n.Detail, Key: fmt.Sprintf("%s/%d", o.ID, n.N),
+	}
+}
+
+// passChanges marks changes as told that nobody wants to be told of.
+func (f *Flow[Tx]) passChanges(o *store.Order, now time.Time) {
+	if f.onChange != nil {
+		return
+	}
+	for i := range o.Notices {
+		if n := &o.Notices[i]; n.Kind != store.NoticeFulfil && n.DeliveredAt.IsZero() {
+			n.DeliveredAt = now
+		}
+	}
+}

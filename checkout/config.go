@@ -1,0 +1,149 @@
+package checkout
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/stripe/stripe-go/v82"
+
+	"github.com/gofulfil/fulfil/reservation"
+	"github.com/gofulfil/fulfil/store"
+)
+
+// Config is what [New] needs. Stripe, Store and Fulfil must be set.
+type Config[Tx any] struct {
+	// Stripe makes the requests. A restricted key needs write permission for Checkout Sessions and read permission for
+	// Payment Intents and Charges (https://docs.stripe.com/keys/restricted-api-keys).
+	Stripe *stripe.Client
+	// Store keeps the orders.
+	Store store.Store[Tx]
+	// Reserver keeps stock for lines with a SKU, in the Store's transactions. Nil: nothing is stock-tracked.
+	Reserver reservation.Reserver[Tx]
+	// Fulfil hands over what was paid for. It runs after the payment was recorded, in a transaction of its own: what it
+	// writes through tx commits together with the mark that the order is fulfilled, or not at all, and so happens once.
+	// Anything else it does happens at least once: make it repeatable by the order's ID. An error, a panic or running
+	// longer than [DeliverTimeout] rolls back, and it is tried again with growing pauses. The order is a copy.
+	Fulfil func(ctx context.Context, tx Tx, o *store.Order) error
+	// OnChange, if set, is told of everything else that happened to an order, under the same terms as Fulfil. What
+	// happened while it was not set is not told later.
+	OnChange func(ctx context.Context, tx Tx, c Change) error
+	// Clock tells the time; nil means time.Now.
+	Clock func() time.Time
+	// Logger gets what a person should know; never personal data. Nil means slog.Default().
+	Logger *slog.Logger
+}
+
+// Flow leads orders through their life. It is safe for concurrent use and starts no goroutine.
+type Flow[Tx any] struct {
+	stripe   *stripe.Client
+	store    store.Store[Tx]
+	reserver reservation.Reserver[Tx]
+	fulfil   func(ctx context.Context, tx Tx, o *store.Order) error
+	onChange func(ctx context.Context, tx Tx, c Change) error
+	clock    func() time.Time
+	log      *slog.Logger
+
+	// One goroutine of this process at a time begins, settles, delivers or asks Stripe, per order or session.
+	beginning, settling, delivering, asking keyedMutex
+
+	shopMu sync.Mutex
+	shop   string // once known
+
+	sweptCheck atomic.Int64 // Unix seconds when the last sweep was last looked up, see warnUnswept
+	foreign    atomic.Int64
+}
+
+// New makes a Flow. Its error names the field of c that can't be used.
+func New[Tx any](c Config[Tx]) (*Flow[Tx], error) {
+	switch {
+	case c.Stripe == nil:
+		return nil, errors.New("checkout: Config.Stripe is nil")
+	case c.Store == nil:
+		return nil, errors.New("checkout: Config.Store is nil")
+	case c.Fulfil == nil:
+		return nil, errors.New("checkout: Config.Fulfil is nil")
+	}
+	f := &Flow[Tx]{
+		stripe: c.Stripe, store: c.Store, reserver: c.Reserver,
+		fulfil: c.Fulfil, onChange: c.OnChange, clock: c.Clock, log: c.Logger,
+	}
+	if f.clock == nil {
+		f.clock = time.Now
+	}
+	if f.log == nil {
+		f.log = slog.Default()
+	}
+	f.sweptCheck.Store(f.clock().Unix())
+	return f, nil
+}
+
+// Order returns the order as last committed, or an error that matches [store.ErrNotFound].
+func (f *Flow[Tx]) Order(ctx context.Context, id string) (*store.Order, error) {
+	return f.store.Find(ctx, id)
+}
+
+// List returns orders by time of creation, a page at a time.
+func (f *Flow[Tx]) List(ctx context.Context, q store.Query) ([]*store.Order, error) {
+	return f.store.List(ctx, q)
+}
+
+// Erase removes the personal data of an order: see [store.Order.Erase]. It matches [store.ErrNotFound] if there is no
+// such order. An order that is not yet fulfilled loses its address too.
+func (f *Flow[Tx]) Erase(ctx context.Context, id string) error {
+	return f.change(ctx, id, func(_ Tx, o *store.Order, _ time.Time) (bool, error) {
+		o.Erase()
+		return true, nil
+	})
+}
+
+// ForeignSessions counts the session events since the Flow was made that were of sessions this shop did not begin.
+// They are acknowledged and otherwise ignored.
+func (f *Flow[Tx]) ForeignSessions() int64 { return f.foreign.Load() }
+
+// now is the time as it is stored: in UTC, to the microsecond.
+func (f *Flow[Tx]) now() time.Time { return f.clock().UTC().Truncate(time.Microsecond) }
+
+// shopID returns the ID of this installation, which marks the sessions that are its own.
+func (f *Flow[Tx]) shopID(ctx context.Context) (string, error) {
+	f.shopMu.Lock()
+	defer f.shopMu.Unlock()
+	if f.shop == "" {
+		id, err := f.store.ShopID(ctx, "shop_"+rand.Text())
+		if err != nil {
+			return "", err
+		}
+		f.shop = id
+	}
+	return f.shop, nil
+}
+
+// change runs fn on a locked order and saves the order if fn says so. fn may run more than once.
+func (f *Flow[Tx]) change(ctx context.Context, id string, fn func(tx Tx, o *store.Order, now time.Time) (save bool, err error)) error {
+	return f.store.InTx(ctx, func(tx Tx) error {
+		orders, err := f.store.Lock(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		o, now := orders[0], f.now()
+		if o == nil {
+			return store.ErrNotFound
+		}
+		save, err := fn(tx, o, now)
+		if err != nil || !save {
+			return err
+		}
+		return f.save(ctx, tx, o, now)
+	})
+}
+
+// save writes the order with the time at which it is due next.
+func (f *Flow[Tx]) save(ctx context.Context, tx Tx, o *store.Order, now time.Time) error {
+	o.UpdatedAt = now
+	o.DueAt = dueAt(o, now)
+	return f.store.Save(ctx, tx, o)
+}

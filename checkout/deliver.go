@@ -1,0 +1,197 @@
+package checkout
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	mrand "math/rand/v2"
+	"runtime/debug"
+	"time"
+
+	"github.com/gofulfil/fulfil/store"
+)
+
+const (
+	// DeliverTimeout is how long one run of a merchant's callback may take before its context ends, so that Stripe gets
+	// an answer in time.
+	DeliverTimeout = 15 * time.Second
+	// deliverLease is how long nobody else delivers. A callback that outlasts it may be run again beside itself; the
+	// first of the two to commit wins, and the other is rolled back.
+	deliverLease = time.Minute
+
+	// The pause after the n-th failed try doubles from the first to the last, less up to half at random.
+	firstPause = 20 * time.Second
+	lastPause  = time.Hour
+)
+
+// What ends the transaction of a delivery that is not to be made after all.
+var (
+	errTaken   = errors.New("checkout: delivery was taken over")
+	errChanged = errors.New("checkout: order changed while it was being delivered")
+)
+
+// deliver tells the merchant what waits to be told of an order, in order, each in a transaction of its own that also
+// marks it as told. It returns nil if nothing waits anymore. Within this process one goroutine at a time delivers an
+// order, and the others wait for it; between processes a lease kept in the order sees to that.
+func (f *Flow[Tx]) deliver(ctx context.Context, id string) error {
+	unlock, err := f.delivering.lock(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return f.deliverAll(ctx, id)
+}
+
+// deliverAside is deliver for callers who want to know of something else: it does not wait for others who deliver the
+// same order, and a failure is only logged, as a sweep tries again.
+func (f *Flow[Tx]) deliverAside(ctx context.Context, id string) {
+	unlock, ok := f.delivering.tryLock(id)
+	if !ok {
+		return
+	}
+	defer unlock()
+	if err := f.deliverAll(ctx, id); err != nil && !waiting(err) {
+		f.log.Warn("delivery waits for a sweep", "order", id, "error", err)
+	}
+}
+
+// waiting reports whether err says that a delivery is left to another process or to a later time.
+func waiting(err error) bool { return errors.Is(err, ErrBusy) || errors.Is(err, ErrBackoff) }
+
+func (f *Flow[Tx]) deliverAll(ctx context.Context, id string) error {
+	for {
+		o, err := f.leaseDelivery(ctx, id)
+		if o == nil || err != nil {
+			return err
+		}
+		if err := f.deliverNext(ctx, o); err != nil {
+			return err
+		}
+	}
+}
+
+// leaseDelivery takes the lease on an order and returns the order, or nil if nothing waits.
+func (f *Flow[Tx]) leaseDelivery(ctx context.Context, id string) (*store.Order, error) {
+	if o, err := f.store.Find(ctx, id); err != nil || o.NextNotice() == nil {
+		return nil, err
+	}
+	var leased *store.Order
+	err := f.change(ctx, id, func(_ Tx, o *store.Order, now time.Time) (bool, error) {
+		leased = nil
+		d := &o.Delivery
+		switch {
+		case o.NextNotice() == nil:
+			return false, nil
+		case d.LeasedUntil.After(now):
+			return false, fmt.Errorf("%w: %s", ErrBusy, id)
+		case d.NextAt.After(now):
+			return false, fmt.Errorf("%w: %s", ErrBackoff, id)
+		}
+		d.Token, d.LeasedUntil = rand.Text(), now.Add(deliverLease)
+		leased = o
+		return true, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return leased, nil
+}
+
+// deliverNext runs the callback for the next notice of an order on which the lease is held. The callback runs before the
+// order is locked, so that a slow one keeps nobody from settling; whether it was still to be made is decided under the
+// lock, and if not, what the callback wrote is rolled back.
+func (f *Flow[Tx]) deliverNext(ctx context.Context, leased *store.Order) error {
+	id, token, n := leased.ID, leased.Delivery.Token, leased.NextNotice().N
+	limited, cancel := context.WithTimeout(ctx, DeliverTimeout)
+	defer cancel()
+	err := f.store.InTx(limited, func(tx Tx) error {
+		if err := f.call(limited, tx, leased, n); err != nil {
+			return err
+		}
+		return f.markDelivered(limited, tx, id, token, n)
+	})
+	if err == nil || errors.Is(err, errTaken) {
+		return nil
+	}
+	// What failed must be recorded even if the caller has gone.
+	recordCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), DeliverTimeout)
+	defer cancel()
+	return errors.Join(err, f.recordFailure(recordCtx, id, token, err))
+}
+
+func (f *Flow[Tx]) markDelivered(ctx context.Context, tx Tx, id, token string, n int) error {
+	orders, err := f.store.Lock(ctx, tx, id)
+	if err != nil {
+		return err
+	}
+	o, now := orders[0], f.now()
+	if o == nil || o.Delivery.Token != token {
+		return errTaken
+	}
+	next := o.NextNotice()
+	if next == nil || next.N != n {
+		// Refunded, disputed or parked in the meantime: give the lease back, without what the callback wrote.
+		return errChanged
+	}
+	next.DeliveredAt = now
+	if next.Kind == store.NoticeFulfil {
+		o.FulfilledAt = now
+	}
+	o.Delivery = store.Delivery{}
+	return f.save(ctx, tx, o, now)
+}
+
+// recordFailure counts a failed try and sets the time of the next.
+func (f *Flow[Tx]) recordFailure(ctx context.Context, id, token string, failure error) error {
+	return f.change(ctx, id, func(_ Tx, o *store.Order, now time.Time) (bool, error) {
+		d := &o.Delivery
+		if d.Token != token {
+			return false, nil
+		}
+		d.Token, d.LeasedUntil = "", time.Time{}
+		if errors.Is(failure, errChanged) {
+			return true, nil
+		}
+		d.Tries++
+		d.NextAt = now.Add(pause(d.Tries))
+		d.LastError = failure.Error()
+		f.log.Error("delivery failed", "order", id, "notice", o.NextNotice().Kind, "tries", d.Tries, "next", d.NextAt, "error", failure)
+		return true, nil
+	})
+}
+
+// pause is how long to wait after the n-th failed try.
+func pause(n int) time.Duration {
+	p := lastPause
+	if n < 20 {
+		p = min(firstPause<<(n-1), lastPause)
+	}
+	return p - time.Duration(mrand.Int64N(int64(p)/2))
+}
+
+// call runs the merchant's callback for notice n on a copy of the order. A panic is an error like any other.
+func (f *Flow[Tx]) call(ctx context.Context, tx Tx, o *store.Order, n int) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	o, err = o.Clone()
+	if err != nil {
+		return err
+	}
+	notice := &o.Notices[n-1]
+	if notice.Kind == store.NoticeFulfil {
+		return f.fulfil(ctx, tx, o)
+	}
+	return f.onChange(ctx, tx, changeOf(o, notice))
+}
+
+// PanicError is the failure of a callback that panicked.
+type PanicError struct {
+	Value any
+	Stack []byte
+}
+
+func (e *PanicError) Error() string { return fmt.Sprintf("checkout: callback panicked: %v", e.Value) }

@@ -1,0 +1,70 @@
+package checkout
+
+import (
+	"errors"
+
+	"github.com/stripe/stripe-go/v82"
+)
+
+// Errors that say where an order stands. They are matched with errors.Is.
+var (
+	// ErrOrderExists: an order of this ID is there already.
+	ErrOrderExists = errors.New("checkout: order exists")
+	// ErrAlreadyPaid: the money for the order has arrived.
+	ErrAlreadyPaid = errors.New("checkout: order is already paid")
+	// ErrProcessing: the customer finished the page and the money is on its way.
+	ErrProcessing = errors.New("checkout: payment of the order is processing")
+	// ErrCanceled: the order was canceled; what the customer buys now is another order.
+	ErrCanceled = errors.New("checkout: order is canceled")
+	// ErrSuperseded: while the session was being created, another call of Begin or Cancel, or a sweep, took the order
+	// over. The session was ended, and its URL must not be used.
+	ErrSuperseded = errors.New("checkout: superseded by another call for the same order")
+	// ErrStillOpen: Stripe would not end a session, yet says that it is open.
+	ErrStillOpen = errors.New("checkout: session could not be ended")
+	// ErrUnknownOrder: a session carries the mark of this shop, but the Store has no such order or attempt. The database
+	// is not the one that the session was begun with, or lost something.
+	ErrUnknownOrder = errors.New("checkout: session of this shop without an order")
+	// ErrBusy: another process is delivering what happened to the order.
+	ErrBusy = errors.New("checkout: order is being delivered elsewhere")
+	// ErrBackoff: delivering failed before and is tried again later.
+	ErrBackoff = errors.New("checkout: delivery is waiting for its next try")
+	// ErrUnknownSession: no order was begun with this session.
+	ErrUnknownSession = errors.New("checkout: unknown session")
+)
+
+// refused reports whether Stripe answered that it did not do what it was asked for. A conflict of idempotency keys (409)
+// is not such an answer: the first request may still succeed. Neither are server errors and lost answers.
+func refused(err error) bool {
+	var se *stripe.Error
+	return errors.As(err, &se) && se.HTTPStatusCode >= 400 && se.HTTPStatusCode < 500 && se.HTTPStatusCode != 409
+}
+
+// badRequest reports whether Stripe found the request at odds with the object, as when a session is to be expired that
+// is no longer open.
+func badRequest(err error) bool {
+	var se *stripe.Error
+	return errors.As(err, &se) && se.HTTPStatusCode == 400
+}
+
+// stripeError keeps an error of a Stripe call matchable by errors.As, and its text free of what Stripe quotes from the request,
+// such as an e-mail address.
+type stripeError struct {
+	doing string
+	err   error
+}
+
+func (e *stripeError) Error() string {
+	var se *stripe.Error
+	if !errors.As(e.err, &se) {
+		return "checkout: " + e.doing + ": " + e.err.Error()
+	}
+	text := "checkout: " + e.doing + ": stripe answered " + string(se.Type)
+	for _, part := range []string{string(se.Code), se.Param, se.RequestID} {
+		if part != "" {
+			text += " " + part
+		}
+	}
+	return text
+}
+
+func (e *stripeError) Unwrap() error { return e.err }

@@ -1,0 +1,66 @@
+package checkout
+
+import (
+	"context"
+	"sync"
+)
+
+// keyedMutex is one mutex per key, made when it is first wanted and dropped when nobody wants it anymore. It keeps the
+// goroutines of this process from doing the same work for one order side by side; what must hold between processes is
+// held by the Store.
+type keyedMutex struct {
+	mu    sync.Mutex
+	locks map[string]*keyedLock
+}
+
+type keyedLock struct {
+	sem    chan struct{}
+	wanted int
+}
+
+// lock waits until the key is free or ctx ends.
+func (k *keyedMutex) lock(ctx context.Context, key string) (unlock func(), err error) {
+	l := k.want(key)
+	select {
+	case l.sem <- struct{}{}:
+		return func() { <-l.sem; k.drop(key, l) }, nil
+	case <-ctx.Done():
+		k.drop(key, l)
+		return nil, ctx.Err()
+	}
+}
+
+// tryLock takes the key if it is free.
+func (k *keyedMutex) tryLock(key string) (unlock func(), ok bool) {
+	l := k.want(key)
+	select {
+	case l.sem <- struct{}{}:
+		return func() { <-l.sem; k.drop(key, l) }, true
+	default:
+		k.drop(key, l)
+		return nil, false
+	}
+}
+
+func (k *keyedMutex) want(key string) *keyedLock {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	l := k.locks[key]
+	if l == nil {
+		if k.locks == nil {
+			k.locks = make(map[string]*keyedLock)
+		}
+		l = &keyedLock{sem: make(chan struct{}, 1)}
+		k.locks[key] = l
+	}
+	l.wanted++
+	return l
+}
+
+func (k *keyedMutex) drop(key string, l *keyedLock) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if l.wanted--; l.wanted == 0 {
+		delete(k.locks, key)
+	}
+}

@@ -1,0 +1,223 @@
+package checkout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gofulfil/fulfil/store"
+)
+
+// settle brings the order id in line with what was heard of one of its sessions, and queues what the merchant is to be
+// told. It runs no code of the merchant's. It is the one way in which money changes an order.
+func (f *Flow[Tx]) settle(ctx context.Context, id string, n news) error {
+	unlock, err := f.settling.lock(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	err = f.change(ctx, id, func(tx Tx, o *store.Order, now time.Time) (bool, error) {
+		s := settlement{o: o, news: n, now: now, before: o.Status()}
+		if save, err := s.join(); err != nil || !save {
+			return false, err
+		}
+		if err := f.settleStock(ctx, tx, &s); err != nil {
+			return false, err
+		}
+		s.announce()
+		f.log.Info("order settled", "order", o.ID, "attempt", s.attempt.N, "from", s.before, "to", o.Status(), "cause", n.cause)
+		f.passChanges(o, now)
+		return true, nil
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("%w: %s", ErrUnknownOrder, id)
+	}
+	return err
+}
+
+// settlement is one order being settled, under its lock.
+type settlement struct {
+	o      *store.Order
+	news   news
+	now    time.Time
+	before store.Status
+
+	attempt *store.Attempt // whose session it is
+	// What is new with it:
+	paid      bool
+	duplicate bool // paid, and the order was paid in another attempt
+	short     bool // paid, and its stock is gone
+}
+
+// join takes what was heard into the facts of the order. It reports whether the order must be saved.
+func (s *settlement) join() (save bool, err error) {
+	a, err := s.identify()
+	if a == nil || err != nil {
+		return false, err
+	}
+	s.attempt = a
+	n, f := &s.news, &s.news.facts
+	s.paid = n.paid && !a.Paid
+	if s.paid {
+		if a.Mismatch == "" {
+			a.Mismatch = disagreement(s.o, a, f)
+		}
+		counts := s.o.PaidAttempt()
+		s.duplicate = counts != nil && counts.Mismatch == "" && a.Mismatch == ""
+		a.PaidAt = s.now
+	}
+
+	changed := false
+	for _, fact := range [...]struct {
+		known *bool
+		heard bool
+	}{{&a.Completed, n.completed}, {&a.Paid, n.paid}, {&a.Failed, n.failed}, {&a.Expired, n.expired}} {
+		if fact.heard && !*fact.known {
+			*fact.known, changed = true, true
+		}
+	}
+	for _, ref := range [...]struct {
+		known *string
+		heard string
+	}{
+		{&a.SessionID, f.ID}, {&a.PaymentIntent, f.PaymentIntent.ID},
+		{&a.Charge, string(f.PaymentIntent.LatestCharge)}, {&a.Subscription, string(f.Subscription)},
+	} {
+		if ref.heard != "" && *ref.known != ref.heard {
+			*ref.known, changed = ref.heard, true
+		}
+	}
+	if !changed && !n.asked {
+		return false, nil
+	}
+	if n.asked {
+		a.CheckedAt = s.now
+	}
+	a.CheckAt = nextCheck(a, s.now)
+	s.describe()
+	s.park()
+	s.endOthers()
+	return true, nil
+}
+
+// identify returns the attempt that the session belongs to. A session that names an attempt which has another session
+// was not made by this library: it is of no interest until it is paid, and then it is recorded as an attempt of its own,
+// a payment that a person must look at.
+func (s *settlement) identify() (*store.Attempt, error) {
+	f := &s.news.facts
+	if a := s.o.AttemptBySession(f.ID); a != nil {
+		return a, nil
+	}
+	a := s.o.Attempt(f.attempt())
+	switch {
+	case a == nil:
+		return nil, fmt.Errorf("%w: %s has no attempt %d", ErrUnknownOrder, s.o.ID, f.attempt())
+	case a.SessionID == "":
+		return a, nil
+	case !s.news.paid:
+		return nil, nil
+	}
+	s.o.Attempts = append(s.o.Attempts, store.Attempt{
+		N: len(s.o.Attempts) + 1, CreatedAt: s.now, ClosedAt: s.now,
+		Mismatch: fmt.Sprintf("session is not the one that attempt %d was begun with", a.N),
+	})
+	return s.o.Attempt(len(s.o.Attempts)), nil
+}
+
+// disagreement says how a paid session differs from what was sold; empty: it does not.
+func disagreement(o *store.Order, a *store.Attempt, f *sessionFacts) string {
+	q := a.Quote
+	switch {
+	case o.Mode != "" && f.Mode != "" && f.Mode != o.Mode:
+		return fmt.Sprintf("mode is %s, not %s", f.Mode, o.Mode)
+	case o.Mode == string(ModeSetup) || q == nil:
+		return ""
+	case f.Currency != q.Currency:
+		return fmt.Sprintf("currency is %s, not %s", f.Currency, q.Currency)
+	case f.Livemode != q.Livemode:
+		return fmt.Sprintf("livemode is %t, not %t", f.Livemode, q.Livemode)
+	case !q.Variable && (f.AmountSubtotal == nil || *f.AmountSubtotal != q.Subtotal):
+		return fmt.Sprintf("subtotal is not %d", q.Subtotal)
+	}
+	return ""
+}
+
+// describe copies what a completed session says of customer and amounts, unless it is an older snapshot than one that
+// was read already, or that of another attempt than the one whose payment counts.
+func (s *settlement) describe() {
+	a, f := s.attempt, &s.news.facts
+	counts := s.o.PaidAttempt()
+	if !s.news.completed || a.Paid && !s.news.paid || counts != nil && counts != a {
+		return
+	}
+	s.o.Customer, s.o.Amounts, s.o.Session, s.o.Livemode = f.customer(), f.amounts(), s.news.raw, f.Livemode
+	if f.Currency != "" {
+		s.o.Currency = f.Currency
+	}
+	if len(a.Lines) > 0 {
+		s.o.Lines = a.Lines
+	}
+}
+
+const parkedMismatch = "mismatch: "
+
+// park keeps an order whose only payment is not what was sold from being fulfilled.
+func (s *settlement) park() {
+	counts := s.o.PaidAttempt()
+	switch {
+	case counts == nil:
+	case counts.Mismatch != "":
+		s.o.Parked = parkedMismatch + counts.Mismatch
+	case strings.HasPrefix(s.o.Parked, parkedMismatch):
+		s.o.Parked = ""
+	}
+}
+
+// endOthers gives up attempts that have no session yet once the money for the order is there or on its way, and has a
+// sweep end the sessions of a paid order that can still be paid.
+func (s *settlement) endOthers() {
+	if !s.o.Paid() && !s.attempt.Processing() {
+		return
+	}
+	for i := range s.o.Attempts {
+		other := &s.o.Attempts[i]
+		switch {
+		case !other.Open():
+		case other.SessionID == "":
+			other.ClosedAt = s.now
+		case s.o.Paid():
+			other.CheckAt = s.now
+		}
+	}
+}
+
+// announce queues what the merchant is to be told.
+func (s *settlement) announce() {
+	after := s.o.Status()
+	notify := func(kind, detail string) {
+		s.o.Notify(store.Notice{
+			Kind: kind, At: s.now, From: s.before, To: after,
+			Attempt: s.attempt.N, Cause: s.news.cause, Detail: detail,
+		})
+	}
+	if !s.paid {
+		if kind, ok := changeTo[after]; ok && after != s.before {
+			notify(string(kind), "")
+		}
+		return
+	}
+	if !slices.ContainsFunc(s.o.Notices, func(n store.Notice) bool { return n.Kind == store.NoticeFulfil }) {
+		notify(store.NoticeFulfil, "")
+	}
+	switch {
+	case s.attempt.Mismatch != "":
+		notify(string(Mismatch), s.attempt.Mismatch)
+	case s.duplicate:
+		notify(string(DuplicatePayment), "")
+	case s.short:
+		notify(string(Shortfall), "")
+	}
+}

@@ -1,0 +1,132 @@
+package checkout
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/gofulfil/fulfil/store"
+)
+
+// askAtMost is how often Stripe is asked for one session by those who wait for it.
+const askAtMost = 2 * time.Second
+
+// Fulfilled is what [DisplayStatus] says of an order that was handed over.
+const Fulfilled = "fulfilled"
+
+// DisplayStatus is the order's status in one word for a page: [Fulfilled] once what was paid for was handed over, and
+// while that is so; else its [store.Status].
+func DisplayStatus(o *store.Order) string {
+	status := o.Status()
+	if !o.FulfilledAt.IsZero() && status == store.Paid {
+		return Fulfilled
+	}
+	return string(status)
+}
+
+// Settle brings the order of a session up to date: it asks Stripe, unless the order is settled or Stripe was asked within
+// the last two seconds, delivers what is to be delivered, and returns the order. It is for a page that the customer comes
+// back to, when the webhook is late. A session that no order was begun with is an error that matches [ErrUnknownSession],
+// without a question to Stripe.
+func (f *Flow[Tx]) Settle(ctx context.Context, sessionID string) (*store.Order, error) {
+	o, err := f.store.FindRef(ctx, sessionID)
+	if errors.Is(err, store.ErrNotFound) || err == nil && o.AttemptBySession(sessionID) == nil {
+		return nil, ErrUnknownSession
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := f.askIfDue(ctx, o.ID, sessionID); err != nil {
+		return nil, err
+	}
+	if o, err = f.store.Find(ctx, o.ID); err != nil || o.NextNotice() == nil {
+		return o, err
+	}
+	f.deliverAside(ctx, o.ID)
+	return f.store.Find(ctx, o.ID)
+}
+
+// askIfDue asks Stripe for a session that may still change, at most every two seconds over all processes.
+func (f *Flow[Tx]) askIfDue(ctx context.Context, id, sessionID string) error {
+	unlock, ok := f.asking.tryLock(sessionID)
+	if !ok {
+		return nil // somebody asks already; whoever polls comes again
+	}
+	defer unlock()
+	now := f.now()
+	o, err := f.store.Find(ctx, id)
+	if err != nil || !unsettled(o, sessionID, now) {
+		return err
+	}
+	// Another process may come at the same time: the first to say so under the lock asks.
+	var mine bool
+	err = f.change(ctx, id, func(_ Tx, locked *store.Order, now time.Time) (bool, error) {
+		if mine = unsettled(locked, sessionID, now); mine {
+			locked.AttemptBySession(sessionID).CheckedAt = now
+		}
+		o = locked
+		return mine, nil
+	})
+	if err != nil || !mine {
+		return err
+	}
+	return f.ask(ctx, o, o.AttemptBySession(sessionID), "status")
+}
+
+func unsettled(o *store.Order, sessionID string, now time.Time) bool {
+	a := o.AttemptBySession(sessionID)
+	return (a.Open() || a.Processing()) && now.Sub(a.CheckedAt) >= askAtMost
+}
+
+// StatusHandler answers GET and HEAD with the status of the order of a session, named by the query parameter session_id,
+// as a JSON object with the members order_id and status, where status is what [DisplayStatus] says. It holds no personal
+// data and is never cached. GET settles the order first, see [Flow.Settle]; HEAD only looks it up. A session that is not
+// known is 404. If Stripe can't be asked, the answer is what is known.
+func (f *Flow[Tx]) StatusHandler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+			return
+		}
+		o, err := f.statusOrder(r)
+		switch {
+		case errors.Is(err, ErrUnknownSession), errors.Is(err, store.ErrNotFound):
+			http.Error(w, "unknown session", http.StatusNotFound)
+			return
+		case err != nil:
+			f.log.Error("status could not be read", "error", err)
+			http.Error(w, "status could not be read", http.StatusInternalServerError)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(struct { // the client may be gone
+			OrderID string `json:"order_id"`
+			Status  string `json:"status"`
+		}{o.ID, DisplayStatus(o)})
+	})
+}
+
+func (f *Flow[Tx]) statusOrder(r *http.Request) (*store.Order, error) {
+	sessionID := r.URL.Query().Get("session_id")
+	if len(sessionID) == 0 || len(sessionID) > 255 {
+		return nil, ErrUnknownSession
+	}
+	if r.Method == http.MethodHead {
+		return f.store.FindRef(r.Context(), sessionID)
+	}
+	o, err := f.Settle(r.Context(), sessionID)
+	var asking *stripeError
+	if errors.As(err, &asking) {
+		f.log.Warn("status is shown without asking Stripe", "error", err)
+		return f.store.FindRef(r.Context(), sessionID)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("settling: %w", err)
+	}
+	return o, nil
+}
