@@ -46,10 +46,12 @@ func TestParamsMustNotChange(t *testing.T) {
 		"client_reference_id": {func(p *stripe.CheckoutSessionCreateParams) { p.ClientReferenceID = stripe.String("x") }, "client_reference_id"},
 		"no reference":        {func(p *stripe.CheckoutSessionCreateParams) { p.ClientReferenceID = nil }, "client_reference_id"},
 		"second reference":    {func(p *stripe.CheckoutSessionCreateParams) { p.AddExtra("client_reference_id", "x") }, "client_reference_id"},
-		"mode":                {func(p *stripe.CheckoutSessionCreateParams) { p.Mode = stripe.String("setup") }, "mode"},
-		"expires_at":          {func(p *stripe.CheckoutSessionCreateParams) { *p.ExpiresAt++ }, "expires_at"},
-		"order mark":          {func(p *stripe.CheckoutSessionCreateParams) { p.Metadata[metadataOrder] = "x" }, "metadata[fulfil_order]"},
-		"no metadata":         {func(p *stripe.CheckoutSessionCreateParams) { p.Metadata = nil }, "metadata[fulfil_shop]"},
+		"same reference twice": {func(p *stripe.CheckoutSessionCreateParams) { p.AddExtra("client_reference_id", "order-42") },
+			"client_reference_id"},
+		"mode":        {func(p *stripe.CheckoutSessionCreateParams) { p.Mode = stripe.String("setup") }, "mode"},
+		"expires_at":  {func(p *stripe.CheckoutSessionCreateParams) { *p.ExpiresAt++ }, "expires_at"},
+		"order mark":  {func(p *stripe.CheckoutSessionCreateParams) { p.Metadata[metadataOrder] = "x" }, "metadata[fulfil_order]"},
+		"no metadata": {func(p *stripe.CheckoutSessionCreateParams) { p.Metadata = nil }, "metadata[fulfil_shop]"},
 		"mirrored mark": {func(p *stripe.CheckoutSessionCreateParams) { delete(p.PaymentIntentData.Metadata, metadataAttempt) },
 			"payment_intent_data[metadata][fulfil_attempt]"},
 		"replaced intent data": {func(p *stripe.CheckoutSessionCreateParams) {
@@ -61,10 +63,11 @@ func TestParamsMustNotChange(t *testing.T) {
 		"decimal": {func(p *stripe.CheckoutSessionCreateParams) {
 			p.AddExtra("line_items[0][price_data][unit_amount_decimal]", "1")
 		}, "unit_amount_decimal"},
-		"currency":     {func(p *stripe.CheckoutSessionCreateParams) { *p.LineItems[0].PriceData.Currency = "jpy" }, "currency"},
-		"price":        {func(p *stripe.CheckoutSessionCreateParams) { p.LineItems[0].Price = stripe.String("price_1") }, "line_items[0][price]"},
-		"other price":  {func(p *stripe.CheckoutSessionCreateParams) { *p.LineItems[1].Price = "price_2" }, "line_items[1][price]"},
-		"line removed": {func(p *stripe.CheckoutSessionCreateParams) { p.LineItems = p.LineItems[:1] }, "line_items[1][price]"},
+		"currency":            {func(p *stripe.CheckoutSessionCreateParams) { *p.LineItems[0].PriceData.Currency = "jpy" }, "currency"},
+		"price":               {func(p *stripe.CheckoutSessionCreateParams) { p.LineItems[0].Price = stripe.String("price_1") }, "line_items[0][price]"},
+		"other price":         {func(p *stripe.CheckoutSessionCreateParams) { *p.LineItems[1].Price = "price_2" }, "line_items[1][price]"},
+		"quantity of a price": {func(p *stripe.CheckoutSessionCreateParams) { *p.LineItems[1].Quantity = 2 }, "line_items[1][quantity]"},
+		"line removed":        {func(p *stripe.CheckoutSessionCreateParams) { p.LineItems = p.LineItems[:1] }, "line_items[1][price]"},
 		"line added": {func(p *stripe.CheckoutSessionCreateParams) { p.AddExtra("line_items[2][price]", "price_tip") },
 			"line_items[2][price]"},
 		"recovery": {func(p *stripe.CheckoutSessionCreateParams) {
@@ -129,4 +132,28 @@ func TestParamsOfUntrackedLines(t *testing.T) {
 	s.Lines[0].SKU = "tee-m"
 	_, err = s.CreateParams(sessionTestNow)
 	require.Len(t, sessionFields(t, err), 3)
+}
+
+// A quantity can be taken out only where it may be that of a metered price: of a Price that is not stock-tracked.
+func TestParamsMayDropQuantityOfAPrice(t *testing.T) {
+	t.Parallel()
+	inline := Line{Name: "T-shirt", UnitAmount: MustAmount("19.99", "usd"), Quantity: 1}
+	for _, c := range []struct {
+		line   Line
+		sku    string
+		fields []string
+	}{
+		{Line{Price: "price_1", Quantity: 1}, "", nil},
+		{Line{Price: "price_1", Quantity: 1}, "tee-m", []string{"Params"}},
+		{inline, "", []string{"Params"}},
+		{inline, "tee-m", []string{"Params"}},
+	} {
+		s := teeSession()
+		s.Currency = "usd"
+		s.Lines = []Line{c.line}
+		s.Lines[0].SKU = c.sku
+		s.Params = func(p *stripe.CheckoutSessionCreateParams) { p.LineItems[0].Quantity = nil }
+		_, err := s.CreateParams(sessionTestNow)
+		require.Equal(t, c.fields, sessionFields(t, err))
+	}
 }
