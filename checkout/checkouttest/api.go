@@ -34,8 +34,8 @@ func (s *Server) routes() *http.ServeMux {
 		"GET /v1/checkout/sessions/{id}/line_items": s.listLineItems,
 		"GET /v1/events":                            s.listEvents,
 		"GET /v1/events/{id}":                       s.retrieveEvent,
-		"GET /v1/payment_intents/{id}":              s.retrieve("payment_intent", "intent"),
-		"GET /v1/charges/{id}":                      s.retrieve("charge", "charge"),
+		"GET /v1/payment_intents/{id}":              s.retrieve("payment_intent"),
+		"GET /v1/charges/{id}":                      s.retrieve("charge"),
 	} {
 		mux.HandleFunc(route, func(w http.ResponseWriter, r *http.Request) { s.serveAPI(w, r, schemas()[route], do) })
 	}
@@ -182,13 +182,13 @@ func (s *Server) lookUp(id string) object {
 	return s.objects[id]
 }
 
-// retrieve is the endpoint of a plain object. noun is what Stripe calls it in its error.
-func (s *Server) retrieve(kind, noun string) endpoint {
+// retrieve is the endpoint of a plain object.
+func (s *Server) retrieve(kind string) endpoint {
 	return func(c *call) (object, *apiError) {
 		id := c.path("id")
 		o := s.objects[id]
 		if o == nil || o.str("object") != kind || s.accounts[id] != c.account {
-			return nil, noSuch(http.StatusNotFound, noun, id, "id")
+			return nil, noSuch(http.StatusNotFound, kind, id, "id")
 		}
 		return o, nil
 	}

@@ -1,0 +1,332 @@
+package checkouttest_test
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/stripe/stripe-go/v82"
+
+	"github.com/gofulfil/fulfil/checkout/checkouttest"
+)
+
+// completed is the event of the first completed session.
+func completed(t testing.TB, srv *checkouttest.Server) checkouttest.Event {
+	t.Helper()
+	for _, e := range srv.Events() {
+		if e.Type == "checkout.session.completed" {
+			return e
+		}
+	}
+	require.Fail(t, "no session was completed")
+	panic("unreachable")
+}
+
+func TestFailedDeliveriesAreTriedAgain(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, checkouttest.Config{})
+	in := newInbox(srv)
+	down := true
+	in.answer = func(e stripe.Event) int {
+		switch {
+		case down && e.Type == "checkout.session.completed":
+			return http.StatusInternalServerError
+		default:
+			return http.StatusOK
+		}
+	}
+	start := srv.Now()
+	id := create(t, srv, tee()).ID
+	require.NoError(t, srv.Pay(id, checkouttest.CardOK))
+	require.Equal(t, []string{"payment_intent.created", "charge.succeeded", "payment_intent.succeeded"}, in.types(t))
+
+	srv.Advance(20 * time.Minute) // after 5 and 15 minutes
+	at := func() (out []time.Duration) {
+		for _, a := range completed(t, srv).Attempts {
+			require.Contains(t, []int{200, 500}, a.Status)
+			out = append(out, a.At.Sub(start))
+		}
+		return out
+	}
+	require.Equal(t, []time.Duration{0, 5 * time.Minute, 15 * time.Minute}, at())
+	require.True(t, completed(t, srv).Pending)
+	down = false
+	srv.Advance(15 * time.Minute)
+	require.Equal(t, []time.Duration{0, 5 * time.Minute, 15 * time.Minute, 35 * time.Minute}, at())
+	require.False(t, completed(t, srv).Pending)
+	require.Equal(t, []string{"checkout.session.completed"}, in.types(t))
+	srv.Advance(96 * time.Hour)
+	require.Len(t, at(), 4, "accepted is accepted")
+}
+
+func TestRetriesEndAfterThreeDays(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, checkouttest.Config{})
+	in := newInbox(srv)
+	in.answer = func(stripe.Event) int { return http.StatusFound }
+	start := srv.Now()
+	require.NoError(t, srv.Pay(create(t, srv, tee()).ID, checkouttest.CardOK))
+	srv.Advance(30 * 24 * time.Hour)
+	e := completed(t, srv)
+	require.True(t, e.Pending)
+	last := e.Attempts[len(e.Attempts)-1].At.Sub(start)
+	require.LessOrEqual(t, last, 72*time.Hour)
+	require.Greater(t, last, 60*time.Hour)
+	require.Len(t, e.Attempts, 13)
+	var before time.Duration
+	for i := 1; i < len(e.Attempts); i++ {
+		gap := e.Attempts[i].At.Sub(e.Attempts[i-1].At)
+		require.GreaterOrEqual(t, gap, before)
+		before = gap
+	}
+}
+
+func TestUndeliveredEventsAreListed(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, checkouttest.Config{})
+	in := newInbox(srv)
+	in.answer = func(e stripe.Event) int {
+		if strings.HasPrefix(string(e.Type), "checkout.") {
+			return 503
+		}
+		return 200
+	}
+	require.NoError(t, srv.Pay(create(t, srv, tee()).ID, checkouttest.CardOK))
+	list := func(p *stripe.EventListParams) (got []string) {
+		for e, err := range srv.Client().V1Events.List(context.Background(), p) {
+			require.NoError(t, err)
+			got = append(got, string(e.Type))
+			require.Equal(t, strings.HasPrefix(string(e.Type), "checkout."), e.PendingWebhooks == 1)
+		}
+		return got
+	}
+	require.Len(t, list(&stripe.EventListParams{}), 4)
+	require.Equal(t, []string{"checkout.session.completed"}, list(&stripe.EventListParams{DeliverySuccess: stripe.Bool(false)}))
+	require.Len(t, list(&stripe.EventListParams{DeliverySuccess: stripe.Bool(true)}), 3)
+	require.Equal(t, []string{"charge.succeeded"}, list(&stripe.EventListParams{Type: stripe.String("charge.succeeded")}))
+	require.Equal(t, []string{"payment_intent.succeeded", "charge.succeeded"}, list(&stripe.EventListParams{Types: stripe.StringSlice([]string{"charge.succeeded", "payment_intent.succeeded"})}))
+	srv.Advance(31 * 24 * time.Hour)
+	require.Empty(t, list(&stripe.EventListParams{}), "events are kept for 30 days")
+}
+
+func TestRedeliver(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, checkouttest.Config{})
+	in := newInbox(srv)
+	require.NoError(t, srv.Pay(create(t, srv, tee()).ID, checkouttest.CardOK))
+	in.types(t)
+	e := completed(t, srv)
+	require.NoError(t, srv.Redeliver(e.ID))
+	require.Equal(t, []string{"checkout.session.completed"}, in.types(t))
+	in.answer = func(stripe.Event) int { return 500 }
+	require.NoError(t, srv.Redeliver(e.ID))
+	require.Len(t, completed(t, srv).Attempts, 3)
+	require.False(t, completed(t, srv).Pending, "it was accepted before")
+	srv.Advance(time.Hour)
+	require.Len(t, completed(t, srv).Attempts, 3, "one asked for again is not retried")
+}
+
+// A retry that is due is dropped when the event was accepted meanwhile.
+func TestRedeliverInsteadOfARetry(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, checkouttest.Config{})
+	in := newInbox(srv)
+	in.answer = func(stripe.Event) int { return 500 }
+	require.NoError(t, srv.Pay(create(t, srv, tee()).ID, checkouttest.CardOK))
+	in.answer = nil
+	require.NoError(t, srv.Redeliver(completed(t, srv).ID))
+	srv.Advance(time.Hour)
+	require.Len(t, completed(t, srv).Attempts, 2)
+}
+
+func TestReceiversThatFail(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, checkouttest.Config{})
+	require.NoError(t, srv.Pay(create(t, srv, tee()).ID, checkouttest.CardOK))
+	require.Empty(t, completed(t, srv).Attempts, "nobody to deliver to")
+	require.False(t, completed(t, srv).Pending)
+
+	srv.Deliver(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("oops") }))
+	id := create(t, srv, tee()).ID
+	require.NoError(t, srv.Pay(id, checkouttest.CardOK))
+	events := srv.Events()
+	last := events[len(events)-1]
+	require.Equal(t, id, last.SessionID)
+	require.Contains(t, last.Attempts[0].Err, "oops")
+	srv.Deliver(nil)
+	srv.Advance(5 * time.Minute)
+	events = srv.Events()
+	last = events[len(events)-1]
+	require.Equal(t, "no receiver", last.Attempts[1].Err)
+	srv.Deliver(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	srv.Advance(10 * time.Minute)
+	events = srv.Events()
+	require.False(t, events[len(events)-1].Pending, "the new receiver gets what failed before")
+	require.Equal(t, 200, events[len(events)-1].Attempts[2].Status, "a handler that writes nothing has answered 200")
+}
+
+// The receiver calls the API while a delivery is out, as a webhook handler does.
+func TestReceiverCallsTheAPI(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, checkouttest.Config{})
+	other := create(t, srv, tee()).ID
+	var statuses []string
+	in := newInbox(srv)
+	in.answer = func(e stripe.Event) int {
+		if e.Type == "checkout.session.completed" {
+			var sess stripe.CheckoutSession
+			if json.Unmarshal(e.Data.Raw, &sess) != nil {
+				return 500
+			}
+			now, err := srv.Client().V1CheckoutSessions.Retrieve(context.Background(), sess.ID, nil)
+			if err != nil {
+				return 500
+			}
+			statuses = append(statuses, string(now.Status))
+			if _, err := srv.Client().V1CheckoutSessions.Expire(context.Background(), other, nil); err != nil {
+				return 500
+			}
+		}
+		return 200
+	}
+	require.NoError(t, srv.Pay(create(t, srv, tee()).ID, checkouttest.CardOK))
+	require.Equal(t, []string{"complete"}, statuses)
+	types := in.types(t)
+	require.Equal(t, "checkout.session.expired", types[len(types)-1], "caused by the call, and delivered before Pay returns")
+	events := srv.Events()
+	e, err := srv.Client().V1Events.Retrieve(context.Background(), events[len(events)-1].ID, nil)
+	require.NoError(t, err)
+	require.NotEmpty(t, e.Request.ID)
+	require.NotEmpty(t, e.Request.IdempotencyKey)
+	require.Equal(t, other, events[len(events)-1].ObjectID)
+}
+
+func TestOverSockets(t *testing.T) {
+	t.Parallel()
+	var srv *checkouttest.Server
+	var got atomic.Int32
+	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil || verify(r, body, srv.WebhookSecret(), srv.Now()) != nil {
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		if got.Add(1) == 1 {
+			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+		}
+	}))
+	defer hook.Close()
+	srv = checkouttest.NewServer(checkouttest.Config{Addr: "127.0.0.1:0", WebhookURL: hook.URL + "/hook"})
+	defer srv.Close()
+	api := srv.ClientOver(http.DefaultTransport)
+	sess, err := api.V1CheckoutSessions.Create(context.Background(), tee())
+	require.NoError(t, err)
+	require.True(t, strings.HasPrefix(sess.URL, srv.URL()+"/c/pay/"))
+	require.NoError(t, srv.Pay(sess.ID, checkouttest.CardOK))
+	require.EqualValues(t, 4, got.Load())
+	require.Equal(t, http.StatusTemporaryRedirect, srv.Events()[0].Attempts[0].Status, "a redirect is a failure")
+	_, err = srv.Client().V1CheckoutSessions.Retrieve(context.Background(), sess.ID, nil)
+	require.NoError(t, err, "the in-memory transport works beside the listener")
+	hook.Close()
+	require.NoError(t, srv.Redeliver(srv.Events()[0].ID))
+	require.NotEmpty(t, srv.Events()[0].Attempts[1].Err, "nobody answers")
+}
+
+func TestManyAtOnce(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, checkouttest.Config{})
+	in := newInbox(srv)
+	id := create(t, srv, tee()).ID
+	var paid, refused atomic.Int32
+	var wg sync.WaitGroup
+	for i := range 16 {
+		wg.Go(func() {
+			if i%2 == 0 {
+				if srv.Pay(id, checkouttest.CardOK) == nil {
+					paid.Add(1)
+				} else {
+					refused.Add(1)
+				}
+				return
+			}
+			own, err := srv.Client().V1CheckoutSessions.Create(context.Background(), tee())
+			if err == nil && srv.Pay(own.ID, checkouttest.BankDebit) == nil && srv.Settle(own.ID) == nil {
+				srv.Advance(time.Minute)
+				srv.Events()
+			}
+		})
+	}
+	wg.Wait()
+	require.EqualValues(t, 1, paid.Load())
+	require.EqualValues(t, 7, refused.Load())
+	srv.Flush()
+	require.Len(t, in.types(t), 4+8*7)
+}
+
+func TestInABubble(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := checkouttest.NewServer(checkouttest.Config{WallClock: true})
+		defer srv.Close()
+		in := newInbox(srv)
+		first := create(t, srv, tee()).ID
+		second := create(t, srv, tee()).ID
+		in.answer = func(stripe.Event) int { return 500 }
+		require.NoError(t, srv.Pay(first, checkouttest.CardOK))
+		in.answer = nil
+		time.Sleep(5*time.Minute + time.Second)
+		synctest.Wait()
+		require.Len(t, in.types(t), 4, "retried as the wall clock goes on")
+		time.Sleep(24 * time.Hour)
+		synctest.Wait()
+		require.Equal(t, []string{"checkout.session.expired"}, in.types(t))
+		require.EqualValues(t, "expired", retrieve(t, srv, second).Status)
+
+		before := srv.Now()
+		third := create(t, srv, tee()).ID
+		srv.Advance(24 * time.Hour)
+		require.Equal(t, before.Add(24*time.Hour), srv.Now())
+		require.EqualValues(t, "expired", retrieve(t, srv, third).Status)
+	})
+}
+
+func TestCloseLeavesNothingBehind(t *testing.T) {
+	// Not parallel: it counts goroutines.
+	before := runtime.NumGoroutine()
+	entered, release := make(chan struct{}), make(chan struct{})
+	srv := checkouttest.NewServer(checkouttest.Config{Addr: "127.0.0.1:0", WallClock: true})
+	srv.Deliver(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		close(entered)
+		<-r.Context().Done() // Close ends it
+		<-release
+	}))
+	id := create(t, srv, tee()).ID
+	payDone := make(chan error)
+	go func() { payDone <- srv.Pay(id, checkouttest.CardOK) }()
+	<-entered
+	closed := make(chan struct{})
+	go func() { srv.Close(); close(closed) }()
+	close(release)
+	<-closed
+	require.NoError(t, <-payDone)
+	srv.Close()
+	require.Len(t, srv.Events()[0].Attempts, 1)
+	require.Empty(t, srv.Events()[1].Attempts, "no delivery starts after Close")
+	for range 1_000_000 { // the runtime takes a moment to bury them
+		if runtime.NumGoroutine() <= before {
+			return
+		}
+		runtime.Gosched()
+	}
+	require.LessOrEqual(t, runtime.NumGoroutine(), before)
+}
