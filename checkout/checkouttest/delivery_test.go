@@ -36,15 +36,16 @@ func TestFailedDeliveriesAreTriedAgain(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t, checkouttest.Config{})
 	in := newInbox(srv)
-	down := true
-	in.answer = func(e stripe.Event) int {
+	var down atomic.Bool
+	down.Store(true)
+	in.respond(func(e stripe.Event) int {
 		switch {
-		case down && e.Type == "checkout.session.completed":
+		case down.Load() && e.Type == "checkout.session.completed":
 			return http.StatusInternalServerError
 		default:
 			return http.StatusOK
 		}
-	}
+	})
 	start := srv.Now()
 	id := create(t, srv, tee()).ID
 	require.NoError(t, srv.Pay(id, checkouttest.CardOK))
@@ -60,7 +61,7 @@ func TestFailedDeliveriesAreTriedAgain(t *testing.T) {
 	}
 	require.Equal(t, []time.Duration{0, 5 * time.Minute, 15 * time.Minute}, at())
 	require.True(t, completed(t, srv).Pending)
-	down = false
+	down.Store(false)
 	srv.Advance(15 * time.Minute)
 	require.Equal(t, []time.Duration{0, 5 * time.Minute, 15 * time.Minute, 35 * time.Minute}, at())
 	require.False(t, completed(t, srv).Pending)
@@ -73,7 +74,7 @@ func TestRetriesEndAfterThreeDays(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t, checkouttest.Config{})
 	in := newInbox(srv)
-	in.answer = func(stripe.Event) int { return http.StatusFound }
+	in.respond(func(stripe.Event) int { return http.StatusFound })
 	start := srv.Now()
 	require.NoError(t, srv.Pay(create(t, srv, tee()).ID, checkouttest.CardOK))
 	srv.Advance(30 * 24 * time.Hour)
@@ -95,12 +96,12 @@ func TestUndeliveredEventsAreListed(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t, checkouttest.Config{})
 	in := newInbox(srv)
-	in.answer = func(e stripe.Event) int {
+	in.respond(func(e stripe.Event) int {
 		if strings.HasPrefix(string(e.Type), "checkout.") {
 			return 503
 		}
 		return 200
-	}
+	})
 	require.NoError(t, srv.Pay(create(t, srv, tee()).ID, checkouttest.CardOK))
 	list := func(p *stripe.EventListParams) (got []string) {
 		for e, err := range srv.Client().V1Events.List(context.Background(), p) {
@@ -128,7 +129,7 @@ func TestRedeliver(t *testing.T) {
 	e := completed(t, srv)
 	require.NoError(t, srv.Redeliver(e.ID))
 	require.Equal(t, []string{"checkout.session.completed"}, in.types(t))
-	in.answer = func(stripe.Event) int { return 500 }
+	in.respond(func(stripe.Event) int { return 500 })
 	require.NoError(t, srv.Redeliver(e.ID))
 	require.Len(t, completed(t, srv).Attempts, 3)
 	require.False(t, completed(t, srv).Pending, "it was accepted before")
@@ -141,9 +142,9 @@ func TestRedeliverInsteadOfARetry(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t, checkouttest.Config{})
 	in := newInbox(srv)
-	in.answer = func(stripe.Event) int { return 500 }
+	in.respond(func(stripe.Event) int { return 500 })
 	require.NoError(t, srv.Pay(create(t, srv, tee()).ID, checkouttest.CardOK))
-	in.answer = nil
+	in.respond(nil)
 	require.NoError(t, srv.Redeliver(completed(t, srv).ID))
 	srv.Advance(time.Hour)
 	require.Len(t, completed(t, srv).Attempts, 2)
@@ -182,7 +183,7 @@ func TestReceiverCallsTheAPI(t *testing.T) {
 	other := create(t, srv, tee()).ID
 	var statuses []string
 	in := newInbox(srv)
-	in.answer = func(e stripe.Event) int {
+	in.respond(func(e stripe.Event) int {
 		if e.Type == "checkout.session.completed" {
 			var sess stripe.CheckoutSession
 			if json.Unmarshal(e.Data.Raw, &sess) != nil {
@@ -198,7 +199,7 @@ func TestReceiverCallsTheAPI(t *testing.T) {
 			}
 		}
 		return 200
-	}
+	})
 	require.NoError(t, srv.Pay(create(t, srv, tee()).ID, checkouttest.CardOK))
 	require.Equal(t, []string{"complete"}, statuses)
 	types := in.types(t)
@@ -281,9 +282,9 @@ func TestInABubble(t *testing.T) {
 		in := newInbox(srv)
 		first := create(t, srv, tee()).ID
 		second := create(t, srv, tee()).ID
-		in.answer = func(stripe.Event) int { return 500 }
+		in.respond(func(stripe.Event) int { return 500 })
 		require.NoError(t, srv.Pay(first, checkouttest.CardOK))
-		in.answer = nil
+		in.respond(nil)
 		time.Sleep(5*time.Minute + time.Second)
 		synctest.Wait()
 		require.Len(t, in.types(t), 4, "retried as the wall clock goes on")

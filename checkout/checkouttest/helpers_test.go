@@ -66,10 +66,10 @@ func retrieve(t testing.TB, srv *checkouttest.Server, id string, expand ...strin
 
 // inbox is a webhook receiver that checks signatures and keeps what it accepted.
 type inbox struct {
-	srv    *checkouttest.Server
-	answer func(e stripe.Event) int // nil: always 200
+	srv *checkouttest.Server
 
 	mu     sync.Mutex
+	answer func(e stripe.Event) int // nil: always 200
 	events []stripe.Event
 	bad    []string
 }
@@ -89,9 +89,12 @@ func (in *inbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		err = json.Unmarshal(body, &e)
 	}
+	in.mu.Lock()
+	answer := in.answer
+	in.mu.Unlock()
 	status := http.StatusOK
-	if in.answer != nil {
-		status = in.answer(e)
+	if answer != nil {
+		status = answer(e)
 	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -103,6 +106,13 @@ func (in *inbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		in.events = append(in.events, e)
 	}
 	w.WriteHeader(status)
+}
+
+// respond sets how the inbox answers from now on.
+func (in *inbox) respond(answer func(e stripe.Event) int) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.answer = answer
 }
 
 // types lists what was accepted and starts afresh.
