@@ -68,10 +68,11 @@ func (s Session) mayDropQuantity(key string) bool {
 // checkNothingElse refuses every way in which a customer could buy something else than was held, or buy it again.
 func checkNothingElse(p *sessionProblems, values url.Values) {
 	for _, key := range slices.Sorted(maps.Keys(values)) {
+		off := slices.Equal(values[key], []string{"false"})
 		switch {
-		case key == "after_expiration[recovery][enabled]" && values.Get(key) != "false":
+		case key == "after_expiration[recovery][enabled]" && !off:
 			p.add("Params", "must not enable recovery of an expired session while a line has a SKU")
-		case strings.HasSuffix(key, "[adjustable_quantity][enabled]") && values.Get(key) != "false":
+		case strings.HasSuffix(key, "[adjustable_quantity][enabled]") && !off:
 			p.add("Params", "must not make quantities adjustable while a line has a SKU")
 		case strings.HasPrefix(key, "optional_items"):
 			p.add("Params", "must not add optional items while a line has a SKU")

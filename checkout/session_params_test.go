@@ -75,6 +75,10 @@ func TestParamsMustNotChange(t *testing.T) {
 				Recovery: &stripe.CheckoutSessionCreateAfterExpirationRecoveryParams{Enabled: stripe.Bool(true)},
 			}
 		}, "recovery"},
+		"recovery off and on": {func(p *stripe.CheckoutSessionCreateParams) {
+			p.AddExtra("after_expiration[recovery][enabled]", "false")
+			p.AddExtra("after_expiration[recovery][enabled]", "true")
+		}, "recovery"},
 		"adjustable quantity": {func(p *stripe.CheckoutSessionCreateParams) {
 			p.LineItems[1].AdjustableQuantity = &stripe.CheckoutSessionCreateLineItemAdjustableQuantityParams{Enabled: stripe.Bool(true)}
 		}, "adjustable"},
