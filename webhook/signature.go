@@ -31,7 +31,10 @@ func parseSignature(header string) (sig signature, err error) {
 		return sig, ErrNoSignature
 	}
 	for part := range strings.SplitSeq(header, ",") {
-		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
+		name, value, ok := strings.Cut(strings.TrimSpace(part), "=")
+		if !ok {
+			continue
+		}
 		switch name {
 		case "t":
 			if sig.stamp != "" {

@@ -18,20 +18,29 @@ import (
 	"github.com/gofulfil/fulfil/webhook/webhooktest"
 )
 
-// knownType is one of the generated constants, and a way to register a handler for it that tells what it saw.
+// knownType is one of the generated constants.
 type knownType struct {
-	name    string
-	objects []string
-	on      func(h *Handler, seen func(event, object any))
+	name      string
+	objects   []string
+	on        func(h *Handler, seen func(event, object any)) // registers a handler that tells what it sees
+	unmarshal func(raw []byte) (object any, err error)       // does what the handler's object is expected to equal
 }
 
 func known[T any](t Type[T], objects string) knownType {
-	return knownType{string(t), strings.Split(objects, "|"), func(h *Handler, seen func(event, object any)) {
-		On(h, t, func(_ context.Context, e *Event[T]) error {
-			seen(e.ID, &e.Object)
-			return nil
-		})
-	}}
+	return knownType{
+		name:    string(t),
+		objects: strings.Split(objects, "|"),
+		on: func(h *Handler, seen func(event, object any)) {
+			On(h, t, func(_ context.Context, e *Event[T]) error {
+				seen(e.ID, &e.Object)
+				return nil
+			})
+		},
+		unmarshal: func(raw []byte) (any, error) {
+			object := new(T)
+			return object, json.Unmarshal(raw, object)
+		},
+	}
 }
 
 // Every constant's Go type decodes each of its objects; some of stripe-go's have an UnmarshalJSON of their own.

@@ -1,0 +1,152 @@
+package webhook
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gofulfil/fulfil/webhook/webhooktest"
+)
+
+// checkScan holds the scanner to its promise: what it accepts encoding/json reads in the same way.
+func checkScan(t *testing.T, payload []byte) (scanned bool) {
+	t.Helper()
+	given := bytes.Clone(payload)
+	got, ok := scanEnvelope(payload)
+	require.Equal(t, given, payload, "the payload was changed")
+	if !ok {
+		return false
+	}
+	require.True(t, json.Valid(payload), "accepted what is not JSON")
+	want, err := decodeEnvelope(payload)
+	require.NoError(t, err, "accepted what encoding/json refuses")
+	for _, field := range []struct {
+		name      string
+		got, want []byte
+	}{
+		{"id", got.id, want.id},
+		{"object", got.object, want.object},
+		{"type", got.typ, want.typ},
+		{"api_version", got.apiVersion, want.apiVersion},
+		{"account", got.account, want.account},
+		{"created", got.created, want.created},
+		{"data.object", got.data, want.data},
+		{"data.previous_attributes", got.previous, want.previous},
+		{"data.object.object", got.objectName, want.objectName},
+	} {
+		require.Equal(t, string(field.want), string(field.got), field.name)
+	}
+	require.Equal(t, want.livemode, got.livemode)
+	require.Equal(t, want.check(), got.check())
+	clone := bytes.Clone(payload)
+	moved := got.in(clone)
+	clear(payload)
+	require.Equal(t, string(want.data), string(moved.data), "in a copy")
+	require.Equal(t, string(want.previous), string(moved.previous), "in a copy")
+	return true
+}
+
+var scanSeeds = []string{
+	completedPayload,
+	`{"id":"evt_1","object":"event","type":"charge.failed","data":{"object":{"id":"ch_1","object":"charge"}}}`,
+	`{"id":"evt_1","object":"event","api_version":null,"created":1700000000,"livemode":true,"account":"acct_1","type":"x","data":{"previous_attributes":{"a":[1,2]},"object":{"object":null}}}`,
+	`{"id":"evt_1","object":"v2.core.event","created":"2025-08-27T10:00:00Z","type":"x","related_object":null}`,
+	`{"id":1}`, `{"id":"\u0041"}`, `{"ID":"x"}`, `{"id":"x","id":"y"}`, `{"data":null}`, `{"data":{},"data":{"object":{}}}`,
+	`{"data":{"object":[]}}`, `{"data":{"previous_attributes":null}}`, `{"livemode":1}`, `{"livemode":nul}`, `{"a":-0.5e+10,"b":01}`,
+	`{"a":"\ud800\"\\"}`, "{\"a\":\"\x01\"}", "{\"a\":\"\xff\"}", `{"a":[{},[],"",0,-1,true,false,null]}`, `{"a":1,}`, `{,}`, `{"a"}`,
+	`{"a":1}}`, `{} {}`, ``, ` `, `null`, `{`, "{}\x00", `{"a":tru}`, `{"a":1.}`, `{"a":1e}`, `{"a":-}`, `{"a":"\x"}`, `{"a":"\u12`, `{"created":1e3}`,
+	`{"ıd":"x"}`, `{"ſ":1}`, `{"data":{"Object":{}}}`, `{"data":{"object":{"OBJECT":"x","object":"y"}}}`, `{"a":"\`, `["a"}`, `{"a":[1}}`, `{"a" 1}`,
+}
+
+// What the scanner leaves to encoding/json costs time, so it must take all that is usual.
+func TestScannerTakesWhatIsUsual(t *testing.T) {
+	t.Parallel()
+	for _, payload := range scanSeeds[:4] {
+		require.True(t, checkScan(t, []byte(payload)), payload)
+	}
+	for _, payload := range scanSeeds[4:] {
+		checkScan(t, []byte(payload))
+	}
+}
+
+func FuzzEnvelope(f *testing.F) {
+	for _, payload := range scanSeeds {
+		f.Add([]byte(payload))
+	}
+	if dir := os.Getenv("FULFIL_CORPUS"); dir != "" {
+		files, _ := filepath.Glob(filepath.Join(dir, "*--*.json"))
+		for _, file := range files[:min(len(files), 40)] {
+			payload, err := os.ReadFile(file)
+			require.NoError(f, err)
+			f.Add(payload)
+		}
+	}
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		checkScan(t, bytes.Clone(payload))
+		e, err := readEnvelope(payload)
+		if err != nil {
+			require.True(t, errors.Is(err, ErrEnvelope) || errors.Is(err, ErrWrongObject), "%v", err)
+			return
+		}
+		require.NotEmpty(t, e.id)
+		require.NotEmpty(t, e.typ)
+		require.True(t, json.Valid(payload))
+		if !e.thin() {
+			var object map[string]any
+			require.NoError(t, json.Unmarshal(e.data, &object), "data.object")
+		}
+	})
+}
+
+// oracleHeader says what a header means, in the plainest way.
+func oracleHeader(header string) (stamp string, v1 []string, ok bool) {
+	stamps := 0
+	for _, part := range strings.Split(header, ",") {
+		name, value, found := strings.Cut(strings.TrimSpace(part), "=")
+		if raw, err := hex.DecodeString(value); found && name == "v1" && err == nil && len(raw) == 32 {
+			v1 = append(v1, strings.ToLower(value))
+		} else if found && name == "t" {
+			stamp = value
+			stamps++
+		}
+	}
+	seconds, err := strconv.ParseInt(stamp, 10, 64)
+	plain := strings.Trim(stamp, "0123456789") == "" && err == nil && seconds < 1<<62
+	return stamp, v1, stamps == 1 && plain && len(v1) > 0 && len(v1) <= maxSignatures
+}
+
+func FuzzSignatureHeader(f *testing.F) {
+	valid := webhooktest.Sign([]byte("{}"), testSecret, testNow)
+	for _, header := range []string{
+		valid, "", "t=", "t=1", "v1=", ",", "=", "t=1,t=1", valid + "," + valid, valid + ",v1=00", "x=y=z, " + valid,
+		valid + strings.Repeat(valid[12:], 17), "t=-1" + valid[12:], "t=9223372036854775808" + valid[12:], strings.ToUpper(valid),
+	} {
+		f.Add(header)
+	}
+	f.Fuzz(func(t *testing.T, header string) {
+		sig, err := parseSignature(header)
+		stamp, v1, ok := oracleHeader(header)
+		if !ok && err == nil || ok && err != nil {
+			// The parser stops at the first signature too many, whether it is well-formed or not.
+			require.True(t, ok && strings.Count(header, "v1=") > maxSignatures, "parser says %v", err)
+			return
+		}
+		if err != nil {
+			require.True(t, errors.Is(err, ErrHeader) || errors.Is(err, ErrNoSignature) && header == "", "%v", err)
+			return
+		}
+		require.Equal(t, stamp, sig.stamp)
+		require.Equal(t, len(v1), sig.n)
+		for i := range v1 {
+			require.Equal(t, v1[i], hex.EncodeToString(sig.v1[i][:]))
+		}
+	})
+}
