@@ -142,6 +142,9 @@ func (s *Store) Find(ctx context.Context, id string) (*store.Order, error) {
 
 // FindRef returns the order that a Stripe ID leads to, as [store.Store] says.
 func (s *Store) FindRef(ctx context.Context, ref string) (*store.Order, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	id, ok := s.Get(refTable + ref)
 	if !ok {
 		return nil, store.ErrNotFound

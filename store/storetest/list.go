@@ -1,0 +1,136 @@
+package storetest
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/gofulfil/fulfil/store"
+)
+
+func listChecks[Tx any]() []check[Tx] {
+	return []check[Tx]{
+		{name: "List/pages by time of creation and then by ID", fn: (*kit[Tx]).listPages},
+		{name: "List/by status", fn: (*kit[Tx]).listStatus},
+		{name: "List/those that are stuck", fn: (*kit[Tx]).listStuck},
+		{name: "List/by time of creation", fn: (*kit[Tx]).listCreated},
+	}
+}
+
+// list returns the IDs of a page.
+func (k *kit[Tx]) list(q store.Query) []string {
+	k.Helper()
+	orders, err := k.st.List(k.ctx, q)
+	if err != nil {
+		k.Fatalf("List(%+v) returned: %v", q, err)
+	}
+	ids := []string{}
+	for _, o := range orders {
+		ids = append(ids, o.ID)
+	}
+	return ids
+}
+
+func (k *kit[Tx]) lists(q store.Query, why string, want ...string) {
+	k.Helper()
+	if got := k.list(q); !slices.Equal(got, want) {
+		k.Errorf("%s: List(%+v) must return the orders %q; it returned %q", why, q, want, got)
+	}
+}
+
+func (k *kit[Tx]) listPages() {
+	k.lists(store.Query{}, "there are no orders")
+	var want []string
+	for i := range 13 {
+		want = append(want, fmt.Sprintf("order-%02d", i))
+	}
+	for _, i := range []int{5, 0, 12, 3, 4, 1, 11, 2, 8, 10, 9, 6, 7} {
+		o := order(want[i])
+		o.CreatedAt = base.Add(time.Duration(i/3) * time.Microsecond) // three of each time
+		k.insert(o)
+	}
+	for _, limit := range []int{1, 2, 3, 4, 12, 13, 14} {
+		var got []string
+		for q := (store.Query{Limit: limit}); ; {
+			page, err := k.st.List(k.ctx, q)
+			if err != nil {
+				k.Fatalf("List(%+v) returned: %v", q, err)
+			}
+			if len(page) > limit {
+				k.Fatalf("a page must have at most %d orders; one has %d", limit, len(page))
+			}
+			if len(page) == 0 {
+				break
+			}
+			for _, o := range page {
+				got = append(got, o.ID)
+			}
+			if len(got) > len(want) {
+				break
+			}
+			last := page[len(page)-1]
+			q.After = store.Position{CreatedAt: last.CreatedAt, ID: last.ID}
+		}
+		if !slices.Equal(got, want) {
+			k.Errorf("pages of %d must show each order once, by time of creation and then by ID: %q; they showed %q", limit, want, got)
+		}
+	}
+	k.lists(store.Query{After: store.Position{CreatedAt: base, ID: "order-00x"}, Limit: 2},
+		"a page may begin behind an order that is not there", "order-01", "order-02")
+}
+
+func (k *kit[Tx]) listStatus() {
+	open := store.Attempt{N: 1}
+	canceled := order("4-canceled")
+	canceled.CancelRequestedAt = base
+	k.insert(
+		order("1-draft"), withRefs("2-open", open), withRefs("3-paid", store.Attempt{N: 1, Completed: true, Paid: true}),
+		canceled, withRefs("5-expired", store.Attempt{N: 1, Expired: true}), withRefs("6-open", open),
+	)
+	by := func(status ...store.Status) store.Query { return store.Query{Status: status} }
+	k.lists(by(store.Draft), "by one status", "1-draft")
+	k.lists(by(store.Open), "by one status", "2-open", "6-open")
+	k.lists(by(store.Canceled), "by one status", "4-canceled")
+	k.lists(by(store.Paid, store.Expired), "by several statuses", "3-paid", "5-expired")
+	k.lists(by(store.Refunded), "by a status that no order has")
+	k.lists(by("nonsense"), "by a status that does not exist")
+	k.lists(store.Query{Status: []store.Status{store.Open}, Limit: 1, After: store.Position{CreatedAt: base, ID: "2-open"}}, "a status, paged", "6-open")
+	k.inTx(func(tx Tx) error {
+		err := k.updateIn(tx, "2-open", func(o *store.Order) { o.Attempts[0].Expired = true })
+		k.lists(by(store.Open), "before the commit of another status", "2-open", "6-open")
+		return err
+	})
+	k.lists(by(store.Open), "after the commit of another status", "6-open")
+	k.lists(by(store.Expired), "after the commit of another status", "2-open", "5-expired")
+}
+
+func (k *kit[Tx]) listStuck() {
+	parked, short, tried, trying := order("1-parked"), order("2-short"), order("3-tried"), order("4-trying")
+	parked.Parked = "the currency does not agree"
+	short.Shortfall = []store.Shortage{{SKU: "tee-m", Wanted: 1}}
+	short.Attempts = []store.Attempt{{N: 1, Paid: true}}
+	tried.Delivery.Tries = store.StuckAfter
+	trying.Delivery.Tries = store.StuckAfter - 1
+	k.insert(parked, short, tried, trying, order("5-fine"))
+	k.lists(store.Query{Stuck: true}, "those that are stuck", "1-parked", "2-short", "3-tried")
+	k.lists(store.Query{Stuck: true, Status: []store.Status{store.Paid}}, "those that are stuck and paid", "2-short")
+	if err := k.update("1-parked", func(o *store.Order) { o.Parked = "" }); err != nil {
+		k.Fatalf("Save returned: %v", err)
+	}
+	k.lists(store.Query{Stuck: true}, "after one is no longer stuck", "2-short", "3-tried")
+	k.lists(store.Query{}, "all", "1-parked", "2-short", "3-tried", "4-trying", "5-fine")
+}
+
+func (k *kit[Tx]) listCreated() {
+	for i, id := range []string{"a", "b", "c", "d"} {
+		o := order(id)
+		o.CreatedAt = base.Add(time.Duration(i) * time.Hour)
+		k.insert(o)
+	}
+	at := func(i int) time.Time { return base.Add(time.Duration(i) * time.Hour).In(time.FixedZone("far", 7*3600)) }
+	k.lists(store.Query{CreatedFrom: at(1)}, "created at or after the second", "b", "c", "d")
+	k.lists(store.Query{CreatedTo: at(2)}, "created before the third", "a", "b")
+	k.lists(store.Query{CreatedFrom: at(1), CreatedTo: at(3)}, "created at or after the second and before the fourth", "b", "c")
+	k.lists(store.Query{CreatedFrom: at(1), After: store.Position{CreatedAt: at(1), ID: "b"}, Limit: 1}, "the second page", "c")
+	k.lists(store.Query{CreatedFrom: at(2), CreatedTo: at(2)}, "no time at all")
+}

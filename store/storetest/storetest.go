@@ -1,0 +1,226 @@
+// Package storetest is the contract of [store.Store] as a test suite. A backend passes it with one call:
+//
+//	func TestStore(t *testing.T) {
+//		storetest.Run(t, func(t *testing.T) store.Store[*sql.Tx] { return open(t) })
+//	}
+//
+// Each check gets a new, empty store. The checks need several connections: readers must not wait for a transaction that
+// is open. They never sleep and have no clock; whether a transaction waited shows in the order in which things happened.
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gofulfil/fulfil/store"
+)
+
+// Trait says what a backend cannot do by its nature, so that the checks leave it out.
+type Trait int
+
+// OneWriter says that a second transaction that writes waits for the first to end, whatever it wants to write, as in SQLite.
+const OneWriter Trait = 1
+
+// Run runs the suite as subtests of t. Open returns a new, empty store for each of them.
+func Run[Tx any](t *testing.T, open func(t *testing.T) store.Store[Tx], traits ...Trait) {
+	for _, c := range checks[Tx]() {
+		if c.writers && slices.Contains(traits, OneWriter) {
+			continue
+		}
+		t.Run(c.name, func(t *testing.T) { c.run(t, open(t)) })
+	}
+}
+
+// reporter is the part of [testing.T] that checks use, so that the suite's own tests can watch checks fail.
+type reporter interface {
+	Helper()
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
+}
+
+// check is one promise of the contract.
+type check[Tx any] struct {
+	name string
+	fn   func(k *kit[Tx])
+	// writers: two transactions that write are open at once, one waiting for nothing that the other has.
+	writers bool
+}
+
+func (c check[Tx]) run(t reporter, st store.Store[Tx]) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	c.fn(&kit[Tx]{reporter: t, st: st, ctx: ctx})
+}
+
+func checks[Tx any]() []check[Tx] {
+	return slices.Concat(
+		txChecks[Tx](), insertChecks[Tx](), lockChecks[Tx](), saveChecks[Tx](), refChecks[Tx](),
+		listChecks[Tx](), claimChecks[Tx](), dueChecks[Tx](), valueChecks[Tx](),
+	)
+}
+
+// kit is what a check works with.
+type kit[Tx any] struct {
+	reporter
+	st  store.Store[Tx]
+	ctx context.Context
+}
+
+// wrongf is the error of a backend that does not keep a promise.
+func wrongf(format string, args ...any) error { return fmt.Errorf(format, args...) }
+
+// base is the time that checks count from.
+var base = time.Date(2026, 3, 1, 12, 0, 0, 123456000, time.UTC)
+
+// order returns a small valid order.
+func order(id string) *store.Order {
+	return &store.Order{
+		ID: id, CreatedAt: base, UpdatedAt: base, Mode: "payment", Currency: "usd",
+		Lines: []store.Line{{SKU: "tee-m", Name: "T-shirt", UnitAmount: 1999, Quantity: 2}},
+	}
+}
+
+// inTx runs fn in a transaction that must commit.
+func (k *kit[Tx]) inTx(fn func(tx Tx) error) {
+	k.Helper()
+	if err := k.st.InTx(k.ctx, fn); err != nil {
+		k.Fatalf("InTx, whose function meets no trouble, returned: %v", err)
+	}
+}
+
+// insert adds orders that are new.
+func (k *kit[Tx]) insert(orders ...*store.Order) {
+	k.Helper()
+	k.inTx(func(tx Tx) error {
+		inserted, err := k.st.Insert(k.ctx, tx, orders...)
+		if err == nil && (len(inserted) != len(orders) || slices.Contains(inserted, false)) {
+			return wrongf("Insert of %d new orders answered %v", len(orders), inserted)
+		}
+		return err
+	})
+}
+
+// find returns an order that must be there.
+func (k *kit[Tx]) find(id string) *store.Order {
+	k.Helper()
+	o, err := k.st.Find(k.ctx, id)
+	if err != nil {
+		k.Fatalf("Find of order %q, which was committed, returned: %v", id, err)
+	}
+	return o
+}
+
+// missing fails if there is an order of that ID.
+func (k *kit[Tx]) missing(id, why string) {
+	k.Helper()
+	if o, err := k.st.Find(k.ctx, id); !errors.Is(err, store.ErrNotFound) {
+		k.Errorf("%s: Find(%q) must return store.ErrNotFound; it returned %v, %v", why, id, o, err)
+	}
+}
+
+// update locks an order, changes it and saves it, in a transaction of its own.
+func (k *kit[Tx]) update(id string, change func(o *store.Order)) error {
+	return k.st.InTx(k.ctx, func(tx Tx) error { return k.updateIn(tx, id, change) })
+}
+
+func (k *kit[Tx]) updateIn(tx Tx, id string, change func(o *store.Order)) error {
+	o, err := k.lockIn(tx, id)
+	if err != nil {
+		return err
+	}
+	change(o)
+	return k.st.Save(k.ctx, tx, o)
+}
+
+// lockIn locks an order that must be there.
+func (k *kit[Tx]) lockIn(tx Tx, id string) (*store.Order, error) {
+	orders, err := k.st.Lock(k.ctx, tx, id)
+	if err != nil {
+		return nil, err
+	}
+	if len(orders) != 1 || orders[0] == nil {
+		return nil, wrongf("Lock of order %q, which is there, answered %v", id, orders)
+	}
+	return orders[0], nil
+}
+
+// race runs fn n times at once and fails for the first error.
+func (k *kit[Tx]) race(n int, fn func(i int) error) {
+	k.Helper()
+	start, errs := make(chan struct{}), make([]error, n)
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			<-start
+			errs[i] = fn(i)
+		})
+	}
+	close(start)
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			k.Fatalf("one of %d concurrent callers failed: %v", n, err)
+		}
+	}
+}
+
+// meanwhile runs hold in a transaction and, while that is open, other in a goroutine of its own; the transaction then
+// ends with what hold returned. It never waits for other inside the transaction, so other may wait for the transaction.
+// Ended is set just before the transaction ends: who sees it unset has not waited.
+func (k *kit[Tx]) meanwhile(hold func(tx Tx) error, end error, other func(ended *atomic.Bool) error) {
+	k.Helper()
+	var ended atomic.Bool
+	var begin sync.Once // the function may be run again
+	started, result := make(chan struct{}), make(chan error, 1)
+	err := k.st.InTx(k.ctx, func(tx Tx) error {
+		if err := hold(tx); err != nil {
+			return err
+		}
+		begin.Do(func() {
+			go func() {
+				close(started)
+				result <- other(&ended)
+			}()
+		})
+		<-started
+		if err := k.linger(); err != nil {
+			return err
+		}
+		ended.Store(true)
+		return end
+	})
+	if !errors.Is(err, end) {
+		k.Fatalf("a transaction that must end with %v ended with: %v", end, err)
+	}
+	if err := <-result; err != nil {
+		k.Fatalf("what ran beside an open transaction failed: %v", err)
+	}
+}
+
+// linger gives other goroutines, and the backend, plenty of occasions to go on.
+func (k *kit[Tx]) linger() error {
+	for range 50 {
+		for range 50 {
+			runtime.Gosched()
+		}
+		if _, err := k.st.Find(k.ctx, "nobody"); !errors.Is(err, store.ErrNotFound) {
+			return wrongf("Find beside an open transaction: %w", err)
+		}
+	}
+	return nil
+}
+
+// same fails with a message that names the first difference between two orders.
+func (k *kit[Tx]) same(what string, got, want *store.Order) {
+	k.Helper()
+	if d := difference(got, want); d != "" {
+		k.Errorf("%s: an order must come back as it was saved, but %s", what, d)
+	}
+}
