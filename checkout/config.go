@@ -106,7 +106,7 @@ func (f *Flow[Tx]) Erase(ctx context.Context, id string) error {
 func (f *Flow[Tx]) ForeignSessions() int64 { return f.foreign.Load() }
 
 // now is the time as it is stored: in UTC, to the microsecond.
-func (f *Flow[Tx]) now() time.Time { return f.clock().UTC().Truncate(time.Microsecond) }
+func (f *Flow[Tx]) now() time.Time { return store.Time(f.clock()) }
 
 // shopID returns the ID of this installation, which marks the sessions that are its own.
 func (f *Flow[Tx]) shopID(ctx context.Context) (string, error) {

@@ -47,9 +47,8 @@ type settlement struct {
 
 	attempt *store.Attempt // whose session it is
 	// What is new with it:
-	paid      bool
-	duplicate bool // paid, and the order was paid in another attempt
-	short     bool // paid, and its stock is gone
+	paid  bool
+	short bool // paid, and its stock is gone
 }
 
 // join takes what was heard into the facts of the order. It reports whether the order must be saved.
@@ -66,7 +65,7 @@ func (s *settlement) join() (save bool, err error) {
 			a.Mismatch = disagreement(s.o, a, f)
 		}
 		counts := s.o.PaidAttempt()
-		s.duplicate = counts != nil && counts.Mismatch == "" && a.Mismatch == ""
+		a.Duplicate = counts != nil && counts.Mismatch == "" && a.Mismatch == ""
 		a.PaidAt = s.now
 	}
 
@@ -215,7 +214,7 @@ func (s *settlement) announce() {
 	switch {
 	case s.attempt.Mismatch != "":
 		notify(string(Mismatch), s.attempt.Mismatch)
-	case s.duplicate:
+	case s.attempt.Duplicate:
 		notify(string(DuplicatePayment), "")
 	case s.short:
 		notify(string(Shortfall), "")

@@ -53,6 +53,8 @@ type Attempt struct {
 
 	// PaidAt is when Paid was recorded.
 	PaidAt time.Time `json:"paid_at,omitzero"`
+	// Duplicate says that the order was paid in another attempt before.
+	Duplicate bool `json:"duplicate,omitempty"`
 	// Mismatch says how a paid session differs from what was sold; empty: it does not.
 	Mismatch string `json:"mismatch,omitempty"`
 	// CheckedAt is when Stripe was last asked for the session, CheckAt when it must be asked next; zero: it need not.

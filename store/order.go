@@ -146,16 +146,16 @@ func (o *Order) AttemptBySession(sessionID string) *Attempt {
 // Paid reports whether money for the order has arrived, in whichever attempt.
 func (o *Order) Paid() bool { return o.PaidAttempt() != nil }
 
-// PaidAttempt returns the attempt whose payment counts: of the paid ones that agree with what was sold the one recorded
-// as paid first, or if none agrees the first of all. It is nil if the order is not paid.
+// PaidAttempt returns the attempt whose payment counts: the paid one that agrees with what was sold and is no duplicate, or
+// if none agrees the first that does not. It is nil if the order is not paid.
 func (o *Order) PaidAttempt() *Attempt {
 	var first *Attempt
 	for i := range o.Attempts {
-		a := &o.Attempts[i]
-		switch {
-		case !a.Paid:
-		case first == nil, a.Mismatch == "" && first.Mismatch != "",
-			(a.Mismatch == "") == (first.Mismatch == "") && a.PaidAt.Before(first.PaidAt):
+		switch a := &o.Attempts[i]; {
+		case !a.Paid || a.Duplicate:
+		case a.Mismatch == "":
+			return a
+		case first == nil:
 			first = a
 		}
 	}
@@ -190,14 +190,4 @@ func (o *Order) Erase() {
 		o.Attempts[i].URL = ""
 		o.Attempts[i].ClientSecret = ""
 	}
-}
-
-// Clone returns a deep copy.
-func (o *Order) Clone() (*Order, error) {
-	data, err := json.Marshal(o)
-	if err != nil {
-		return nil, err
-	}
-	var c Order
-	return &c, json.Unmarshal(data, &c)
 }

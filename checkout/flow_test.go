@@ -1,0 +1,228 @@
+package checkout_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gofulfil/fulfil/checkout"
+	"github.com/gofulfil/fulfil/checkout/checkouttest"
+	"github.com/gofulfil/fulfil/reservation"
+	"github.com/gofulfil/fulfil/store"
+)
+
+func TestPaid(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	started := s.begin(cartOf("order-1", "tee", "last"))
+	require.Equal(t, 1, started.Attempt)
+	require.False(t, started.Reused)
+	require.NotEmpty(t, started.URL)
+	s.requireStatus("order-1", "open")
+	s.requireStock("last", 0, 1, 0)
+
+	s.pay(started.SessionID)
+
+	s.requireStatus("order-1", checkout.Fulfilled)
+	s.requireStock("last", 0, 0, 1)
+	s.requireStock("tee", 4, 0, 1)
+	require.Equal(t, 1, s.shipments("order-1"))
+	o := s.order("order-1")
+	require.Equal(t, "buyer@example.com", o.Customer.Email)
+	require.Equal(t, store.Amounts{Subtotal: 3998, Total: 3998}, o.Amounts)
+	require.Contains(t, o.Refs(), started.SessionID)
+	require.NotEmpty(t, o.Attempts[0].PaymentIntent)
+	require.True(t, o.DueAt.IsZero(), "nothing is left to do")
+	require.Empty(t, s.kinds())
+}
+
+func TestDeclinedThenPaid(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	started := s.begin(cartOf("order-1", "last"))
+	var declined *checkouttest.PaymentError
+	require.ErrorAs(t, s.srv.Pay(started.SessionID, checkouttest.CardDeclined), &declined)
+	s.requireStatus("order-1", "open")
+	s.requireStock("last", 0, 1, 0)
+	s.pay(started.SessionID)
+	s.requireStatus("order-1", checkout.Fulfilled)
+	require.Equal(t, 1, s.shipments("order-1"))
+}
+
+func TestDelayedMethod(t *testing.T) {
+	t.Parallel()
+	for _, webhooks := range []bool{true, false} {
+		for _, settles := range []bool{true, false} {
+			name := map[bool]string{true: "webhooks", false: "polling"}[webhooks] + map[bool]string{true: " settles", false: " bounces"}[settles]
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				s := newShop(t)
+				if !webhooks {
+					s.loseWebhooks()
+				}
+				started := s.begin(cartOf("order-1", "last"))
+				require.NoError(t, s.srv.Pay(started.SessionID, checkouttest.BankDebit))
+				if !webhooks {
+					_, status := s.status(started.SessionID)
+					require.Equal(t, "processing", status)
+				}
+				s.requireStatus("order-1", "processing")
+
+				// The hold outlives the session's expires_at.
+				s.srv.Advance(3 * 24 * time.Hour)
+				s.sweep()
+				s.requireStatus("order-1", "processing")
+				s.requireStock("last", 0, 1, 0)
+				require.Zero(t, s.shipments("order-1"))
+				_, err := s.flow.Begin(t.Context(), cartOf("order-1", "last"))
+				require.ErrorIs(t, err, checkout.ErrProcessing)
+				require.ErrorIs(t, s.flow.Cancel(t.Context(), "order-1"), checkout.ErrProcessing)
+
+				if settles {
+					require.NoError(t, s.srv.Settle(started.SessionID))
+				} else {
+					require.NoError(t, s.srv.Bounce(started.SessionID))
+				}
+				s.srv.Advance(7 * time.Hour) // longer than the longest pause between two questions
+				s.sweep()
+				if settles {
+					s.requireStatus("order-1", checkout.Fulfilled)
+					s.requireStock("last", 0, 0, 1)
+					require.Equal(t, 1, s.shipments("order-1"))
+					require.Equal(t, []checkout.ChangeKind{checkout.Processing}, s.kinds())
+					return
+				}
+				s.requireStatus("order-1", "failed")
+				s.requireStock("last", 1, 0, 0)
+				require.Zero(t, s.shipments("order-1"))
+				require.Equal(t, []checkout.ChangeKind{checkout.Processing, checkout.Failed}, s.kinds())
+
+				// The customer may try again.
+				again := s.begin(cartOf("order-1", "last"))
+				require.Equal(t, 2, again.Attempt)
+				s.srv.Deliver(s.hook)
+				s.pay(again.SessionID)
+				s.requireStatus("order-1", checkout.Fulfilled)
+			})
+		}
+	}
+}
+
+func TestExpired(t *testing.T) {
+	t.Parallel()
+	for name, webhooks := range map[string]bool{"webhook": true, "polling": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			if !webhooks {
+				s.loseWebhooks()
+			}
+			started := s.begin(cartOf("order-1", "last"))
+			s.srv.Advance(23 * time.Hour)
+			s.sweep()
+			s.requireStock("last", 0, 1, 0)
+			s.srv.Advance(time.Hour + 2*time.Minute)
+			if !webhooks {
+				s.sweep()
+			}
+			s.requireStatus("order-1", "expired")
+			s.requireStock("last", 1, 0, 0)
+			require.Equal(t, []checkout.ChangeKind{checkout.Expired}, s.kinds())
+			_, status := s.status(started.SessionID)
+			require.Equal(t, "expired", status)
+			require.True(t, s.order("order-1").DueAt.IsZero())
+		})
+	}
+}
+
+func TestHoldShorterThanStripesSession(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	session := cartOf("order-1", "last")
+	session.HoldFor = 15 * time.Minute
+	started := s.begin(session)
+	require.Equal(t, testStart.Add(15*time.Minute), started.ExpiresAt)
+
+	s.srv.Advance(14 * time.Minute)
+	s.sweep()
+	s.requireStatus("order-1", "open")
+	s.srv.Advance(2 * time.Minute)
+	require.Equal(t, "open", s.stripeStatus(started.SessionID), "Stripe keeps it open for half an hour at least")
+	s.sweep()
+	require.Equal(t, "expired", s.stripeStatus(started.SessionID))
+	s.requireStatus("order-1", "expired")
+	s.requireStock("last", 1, 0, 0)
+	require.ErrorIs(t, s.srv.Pay(started.SessionID, checkouttest.CardOK), checkouttest.ErrExpired)
+}
+
+func TestCancel(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	started := s.begin(cartOf("order-1", "last"))
+	require.NoError(t, s.flow.Cancel(t.Context(), "order-1"))
+	s.requireStatus("order-1", "canceled")
+	s.requireStock("last", 1, 0, 0)
+	require.Equal(t, "expired", s.stripeStatus(started.SessionID))
+	require.Equal(t, []checkout.ChangeKind{checkout.Canceled}, s.kinds())
+	require.NoError(t, s.flow.Cancel(t.Context(), "order-1"), "again")
+	_, err := s.flow.Begin(t.Context(), cartOf("order-1", "last"))
+	require.ErrorIs(t, err, checkout.ErrCanceled)
+
+	require.ErrorIs(t, s.flow.Cancel(t.Context(), "order-9"), store.ErrNotFound)
+
+	// A draft has no session to end.
+	_, err = s.flow.Draft(t.Context(), cartOf("order-2", "last"))
+	require.NoError(t, err)
+	require.NoError(t, s.flow.Cancel(t.Context(), "order-2"))
+	s.requireStatus("order-2", "canceled")
+
+	// The customer was faster.
+	s.loseWebhooks()
+	paid := s.begin(cartOf("order-3", "last"))
+	s.pay(paid.SessionID)
+	require.ErrorIs(t, s.flow.Cancel(t.Context(), "order-3"), checkout.ErrAlreadyPaid)
+	s.requireStatus("order-3", checkout.Fulfilled)
+	require.ErrorIs(t, s.flow.Cancel(t.Context(), "order-3"), checkout.ErrAlreadyPaid)
+}
+
+func TestDraft(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	draft, err := s.flow.Draft(t.Context(), cartOf("order-1", "last"))
+	require.NoError(t, err)
+	require.Equal(t, store.Draft, draft.Status())
+	s.requireStock("last", 1, 0, 0)
+	_, err = s.flow.Draft(t.Context(), cartOf("order-1", "last"))
+	require.ErrorIs(t, err, checkout.ErrOrderExists)
+	s.pay(s.begin(cartOf("order-1", "last")).SessionID)
+	s.requireStatus("order-1", checkout.Fulfilled)
+}
+
+func TestNothingOversold(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.begin(cartOf("order-1", "last"))
+	_, err := s.flow.Begin(t.Context(), cartOf("order-2", "tee", "last"))
+	var short *reservation.ShortageError
+	require.ErrorAs(t, err, &short)
+	require.Equal(t, []reservation.Shortage{{SKU: "last", Wanted: 1, Available: 0}}, short.Lines)
+	s.requireStock("tee", 5, 0, 0)
+	_, err = s.flow.Order(t.Context(), "order-2")
+	require.ErrorIs(t, err, store.ErrNotFound, "nothing was written")
+	_, err = s.flow.Begin(t.Context(), cartOf("order-3", "nonsuch"))
+	require.ErrorIs(t, err, reservation.ErrUnknownSKU)
+	require.Equal(t, 1, s.wire.count(createCall))
+}
+
+func TestNoReserver(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+
+	flow, hook := s.untracked()
+	s.srv.Deliver(hook)
+	started, err := flow.Begin(t.Context(), cartOf("order-1", "nonsuch"))
+	require.NoError(t, err)
+	s.pay(started.SessionID)
+	s.requireStatus("order-1", checkout.Fulfilled)
+}

@@ -1,0 +1,330 @@
+package checkout_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/stripe/stripe-go/v82"
+
+	"github.com/gofulfil/fulfil/checkout"
+	"github.com/gofulfil/fulfil/checkout/checkouttest"
+	"github.com/gofulfil/fulfil/reservation"
+	"github.com/gofulfil/fulfil/reservation/memreserver"
+	"github.com/gofulfil/fulfil/store"
+	"github.com/gofulfil/fulfil/store/memstore"
+	"github.com/gofulfil/fulfil/webhook"
+)
+
+type tx = *memstore.Tx
+
+// testStart is when every test begins.
+var testStart = time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+
+// testShop is a shop in memory on a Stripe in memory, with a clock that the test moves. Its stock is five of "tee" and
+// one of "last".
+type testShop struct {
+	t     *testing.T
+	srv   *checkouttest.Server
+	st    *memstore.Store
+	stock *memreserver.Reserver
+	flow  *checkout.Flow[*memstore.Tx]
+	hook  *webhook.Handler
+	wire  *wire
+	log   *syncBuffer
+
+	mu      sync.Mutex
+	fulfil  func(ctx context.Context, tx *memstore.Tx, o *store.Order) error // runs before the shipment is written
+	runs    int                                                              // of Fulfil, failed ones too
+	changes []checkout.Change
+}
+
+func newShop(t *testing.T) *testShop {
+	t.Helper()
+	s := &testShop{
+		t: t, srv: checkouttest.NewServer(checkouttest.Config{Start: testStart}),
+		st: memstore.New(), stock: memreserver.New(), log: &syncBuffer{},
+	}
+	t.Cleanup(s.srv.Close)
+	s.wire = &wire{next: s.srv.Transport()}
+	s.setStock("tee", 5)
+	s.setStock("last", 1)
+	s.flow, s.hook = s.process()
+	s.srv.Deliver(s.hook)
+	return s
+}
+
+// process is one more process of the shop on the same store.
+func (s *testShop) process() (*checkout.Flow[*memstore.Tx], *webhook.Handler) {
+	s.t.Helper()
+	logger := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	flow, err := checkout.New(checkout.Config[*memstore.Tx]{
+		Stripe: s.srv.ClientOver(s.wire), Store: s.st, Reserver: s.stock, Clock: s.srv.Now, Logger: logger,
+		Fulfil: func(ctx context.Context, tx *memstore.Tx, o *store.Order) error {
+			s.mu.Lock()
+			s.runs++
+			before := s.fulfil
+			s.mu.Unlock()
+			// Two rows for one order show as a count of two.
+			n, _ := tx.Get("shipment/" + o.ID)
+			count, _ := n.(int)
+			if err := tx.Set(ctx, "shipment/"+o.ID, count+1); err != nil {
+				return err
+			}
+			if before != nil {
+				return before(ctx, tx, o)
+			}
+			return nil
+		},
+		OnChange: func(_ context.Context, _ *memstore.Tx, c checkout.Change) error {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.changes = append(s.changes, c)
+			return nil
+		},
+	})
+	require.NoError(s.t, err)
+	hook, err := webhook.New(webhook.Config{Secrets: []string{s.srv.WebhookSecret()}, Clock: s.srv.Now, Logger: logger})
+	require.NoError(s.t, err)
+	flow.Handle(hook)
+	return flow, hook
+}
+
+// cartOf is a session for one of each SKU named.
+func cartOf(orderID string, skus ...string) checkout.Session {
+	s := checkout.Session{
+		OrderID:    orderID,
+		SuccessURL: "https://shop.example/thanks?session_id={CHECKOUT_SESSION_ID}",
+		CancelURL:  "https://shop.example/cart",
+	}
+	for _, sku := range skus {
+		s.Lines = append(s.Lines, checkout.Line{
+			SKU: sku, Name: "Item " + sku, UnitAmount: checkout.MustAmount("19.99", "usd"), Quantity: 1,
+		})
+	}
+	return s
+}
+
+func (s *testShop) begin(session checkout.Session) *checkout.Started {
+	s.t.Helper()
+	started, err := s.flow.Begin(s.t.Context(), session)
+	require.NoError(s.t, err)
+	return started
+}
+
+func (s *testShop) pay(sessionID string) {
+	s.t.Helper()
+	require.NoError(s.t, s.srv.Pay(sessionID, checkouttest.CardOK))
+}
+
+func (s *testShop) sweep() checkout.Swept {
+	s.t.Helper()
+	swept, err := s.flow.Sweep(s.t.Context())
+	require.NoError(s.t, err)
+	return swept
+}
+
+func (s *testShop) order(id string) *store.Order {
+	s.t.Helper()
+	o, err := s.flow.Order(s.t.Context(), id)
+	require.NoError(s.t, err)
+	return o
+}
+
+// requireStatus checks the status in one word.
+func (s *testShop) requireStatus(id, status string) {
+	s.t.Helper()
+	require.Equal(s.t, status, checkout.DisplayStatus(s.order(id)))
+}
+
+// shipments is how often the order was handed over, as the merchant's own rows say.
+func (s *testShop) shipments(id string) int {
+	n, _ := s.st.Get("shipment/" + id)
+	count, _ := n.(int)
+	return count
+}
+
+func (s *testShop) onFulfil(fn func(ctx context.Context, tx *memstore.Tx, o *store.Order) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fulfil = fn
+}
+
+func (s *testShop) fulfilRuns() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.runs
+}
+
+// kinds are the changes told so far.
+func (s *testShop) kinds() []checkout.ChangeKind {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var kinds []checkout.ChangeKind
+	for _, c := range s.changes {
+		kinds = append(kinds, c.Kind)
+	}
+	return kinds
+}
+
+func (s *testShop) setStock(sku string, onHand int64) {
+	s.t.Helper()
+	require.NoError(s.t, s.st.InTx(s.t.Context(), func(tx *memstore.Tx) error {
+		return s.stock.Set(s.t.Context(), tx, sku, onHand)
+	}))
+}
+
+// requireStock checks what is available, held and sold of a SKU.
+func (s *testShop) requireStock(sku string, available, held, sold int64) {
+	s.t.Helper()
+	var stock []reservation.Stock
+	require.NoError(s.t, s.st.InTx(s.t.Context(), func(tx *memstore.Tx) (err error) {
+		stock, err = s.stock.Stock(s.t.Context(), tx, sku)
+		return err
+	}))
+	require.Equal(s.t, []int64{available, held, sold}, []int64{stock[0].Available(), stock[0].Held, stock[0].Sold},
+		"available, held, sold of %s", sku)
+}
+
+// status asks the status endpoint.
+func (s *testShop) status(sessionID string) (code int, status string) {
+	s.t.Helper()
+	w := httptest.NewRecorder()
+	r := httptest.NewRequest(http.MethodGet, "/checkout/status?session_id="+sessionID, nil)
+	s.flow.StatusHandler().ServeHTTP(w, r)
+	require.Equal(s.t, "no-store", w.Header().Get("Cache-Control"))
+	var answer struct{ Status string }
+	if w.Code == http.StatusOK {
+		require.NoError(s.t, json.Unmarshal(w.Body.Bytes(), &answer))
+	}
+	return w.Code, answer.Status
+}
+
+// loseWebhooks has nobody receive events, now or later.
+func (s *testShop) loseWebhooks() { s.srv.Deliver(nil) }
+
+// dispatch hands an event to the shop as if it were signed.
+func (s *testShop) dispatch(eventType string, object map[string]any) error {
+	s.t.Helper()
+	payload, err := json.Marshal(map[string]any{
+		"id": "evt_" + eventType, "object": "event", "type": eventType, "api_version": stripe.APIVersion,
+		"created": s.srv.Now().Unix(), "data": map[string]any{"object": object},
+	})
+	require.NoError(s.t, err)
+	return s.hook.Dispatch(s.t.Context(), payload)
+}
+
+// stripeSession is the session as Stripe has it.
+func (s *testShop) stripeSession(id string) *stripe.CheckoutSession {
+	s.t.Helper()
+	session, err := s.srv.Client().V1CheckoutSessions.Retrieve(s.t.Context(), id, nil)
+	require.NoError(s.t, err)
+	return session
+}
+
+func (s *testShop) stripeStatus(id string) string { return string(s.stripeSession(id).Status) }
+
+// sessionIDs are those that Stripe has, oldest first.
+func (s *testShop) sessionIDs() []string {
+	s.t.Helper()
+	var ids []string
+	for session, err := range s.srv.Client().V1CheckoutSessions.List(s.t.Context(), &stripe.CheckoutSessionListParams{}) {
+		require.NoError(s.t, err)
+		ids = append(ids, session.ID)
+	}
+	slices.Reverse(ids)
+	return ids
+}
+
+// wire is the way to Stripe, on which a test can meddle with requests.
+type wire struct {
+	next http.RoundTripper
+
+	mu     sync.Mutex
+	meddle func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error)
+	calls  []string
+}
+
+func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
+	w.mu.Lock()
+	meddle := w.meddle
+	w.calls = append(w.calls, r.Method+" "+r.URL.Path)
+	w.mu.Unlock()
+	send := func() (*http.Response, error) { return w.next.RoundTrip(r) }
+	if meddle == nil {
+		return send()
+	}
+	return meddle(r, send)
+}
+
+func (w *wire) on(meddle func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.meddle = meddle
+}
+
+func (w *wire) count(call string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := 0
+	for _, c := range w.calls {
+		if c == call {
+			n++
+		}
+	}
+	return n
+}
+
+const createCall = "POST /v1/checkout/sessions"
+
+func isCreate(r *http.Request) bool { return r.Method+" "+r.URL.Path == createCall }
+
+// answer is a response of Stripe's that a test makes up.
+func answer(r *http.Request, status int, body string) *http.Response {
+	w := httptest.NewRecorder()
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.WriteString(body)
+	response := w.Result()
+	response.Request = r
+	return response
+}
+
+type syncBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+// untracked is a process of the shop that tracks no stock and wants to know of no changes.
+func (s *testShop) untracked() (*checkout.Flow[*memstore.Tx], *webhook.Handler) {
+	s.t.Helper()
+	flow, err := checkout.New(checkout.Config[*memstore.Tx]{
+		Stripe: s.srv.Client(), Store: s.st, Clock: s.srv.Now, Logger: slog.New(slog.DiscardHandler),
+		Fulfil: func(context.Context, *memstore.Tx, *store.Order) error { return nil },
+	})
+	require.NoError(s.t, err)
+	hook, err := webhook.New(webhook.Config{Secrets: []string{s.srv.WebhookSecret()}, Clock: s.srv.Now})
+	require.NoError(s.t, err)
+	flow.Handle(hook)
+	return flow, hook
+}
