@@ -108,10 +108,11 @@ func (s *Server) answer(r *http.Request, c *call, known *schema, do endpoint) (_
 		}
 		c.params = params
 		o, err := do(c)
-		if err == nil {
-			o, err = s.expandAll(o, params.get("expand").strings())
+		if err != nil {
+			return answerWith(nil, err), !err.unsaved
 		}
-		return answerWith(o, err), err == nil || !err.unsaved
+		o, err = s.expandAll(o, params.get("expand").strings())
+		return answerWith(o, err), true
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

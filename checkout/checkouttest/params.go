@@ -1,7 +1,6 @@
 package checkouttest
 
 import (
-	_ "embed" // for params.txt
 	"fmt"
 	"maps"
 	"math/big"
@@ -9,87 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 )
-
-//go:generate go run gen.go
-
-//go:embed params.txt
-var paramsText string
-
-// schema is one place in the tree of parameters that a call knows.
-type schema struct {
-	kind   string // of a scalar: string, int, bool, decimal; empty: none allowed here
-	fields map[string]*schema
-	elem   *schema // of a list
-	value  *schema // of a map with free keys, such as metadata
-}
-
-// schemas holds the parameters of each call, by method and path pattern.
-var schemas = sync.OnceValue(func() map[string]*schema {
-	all := map[string]*schema{}
-	var root *schema
-	for line := range strings.Lines(paramsText) {
-		line = strings.TrimSpace(line)
-		first, second, _ := strings.Cut(line, " ")
-		switch {
-		case line == "" || strings.HasPrefix(line, "#"):
-		case strings.HasPrefix(second, "/"):
-			root = &schema{}
-			all[line] = root
-		default:
-			path, _ := splitKey(first)
-			root.at(path).kind = second
-		}
-	}
-	return all
-})
-
-func (s *schema) at(path []string) *schema {
-	for _, seg := range path {
-		var next **schema
-		switch seg {
-		case "":
-			next = &s.elem
-		case "*":
-			next = &s.value
-		default:
-			if s.fields == nil {
-				s.fields = map[string]*schema{}
-			}
-			if s.fields[seg] == nil {
-				s.fields[seg] = &schema{}
-			}
-			s = s.fields[seg]
-			continue
-		}
-		if *next == nil {
-			*next = &schema{}
-		}
-		s = *next
-	}
-	return s
-}
-
-// splitKey takes `a[0][b]` apart. It reports false for unbalanced brackets.
-func splitKey(key string) ([]string, bool) {
-	name, rest, nested := strings.Cut(key, "[")
-	path := []string{name}
-	if !nested {
-		return path, name != "" && !strings.Contains(name, "]")
-	}
-	rest, ok := strings.CutSuffix(rest, "]")
-	if !ok || name == "" {
-		return nil, false
-	}
-	for seg := range strings.SplitSeq(rest, "][") {
-		if strings.ContainsAny(seg, "[]") {
-			return nil, false
-		}
-		path = append(path, seg)
-	}
-	return path, true
-}
 
 // A param is one place in a decoded request. All methods may be called on nil: the parameter was not sent.
 type param struct {
@@ -184,10 +103,9 @@ func (p *param) field(seg, name string) *param {
 }
 
 func (p *param) put(known *schema, v string) *apiError {
-	freeMap := strings.Contains(p.name, "metadata[")
 	var err error
 	switch {
-	case v == "" && !freeMap:
+	case v == "" && !known.free:
 		return invalid("parameter_invalid_empty", p.name, "You passed an empty string for '%[1]s'. We assume empty values are an attempt to unset a parameter; however '%[1]s' cannot be unset. You should remove '%[1]s' from your request or supply a non-empty value.", p.name)
 	case known.elem != nil:
 		return invalid("", p.name, "Invalid array")

@@ -90,7 +90,7 @@ func NewServer(cfg Config) *Server {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	if cfg.Start.IsZero() {
-		s.clock.at = time.Now()
+		s.clock.at = time.Now().Round(0)
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.mux = s.routes()
