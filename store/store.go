@@ -20,7 +20,8 @@ var ErrNotFound = errors.New("store: no such order")
 // through one Tx, by this Store or by anything else that takes it, commits together or not at all.
 //
 // All methods are safe for concurrent use. Times are kept in UTC to the microsecond. The orders that a method returns
-// belong to the caller: changing one changes nothing until it is saved.
+// belong to the caller: changing one changes nothing until it is saved. IDs are told apart byte by byte. A method whose
+// context has ended returns the context's error and changes nothing.
 type Store[Tx any] interface {
 	// InTx runs fn in a transaction: committed when fn returns nil, rolled back when it returns an error, which InTx
 	// returns so that errors.Is and errors.As still match it, and rolled back when it panics. A serialization failure or
@@ -30,7 +31,8 @@ type Store[Tx any] interface {
 
 	// Insert adds orders that are not there yet and answers for each, in the order given, whether it was added. An ID
 	// that is taken, also by an earlier order of the same call, answers false and changes nothing. Against a concurrent
-	// insert of the same ID it waits for that transaction to end. The orders' references are written with them.
+	// insert of the same ID it waits for that transaction to end. The orders' references are written with them. An order
+	// without an ID is an error.
 	Insert(ctx context.Context, tx Tx, orders ...*Order) (inserted []bool, err error)
 
 	// Lock returns the named orders as last committed, or as this transaction has saved them, and keeps every other
@@ -56,7 +58,7 @@ type Store[Tx any] interface {
 	// Claim takes keys that nobody has taken and answers for each, in the order given, whether this call is the first.
 	// Within one call the first of a repeated key is the first. A claim lasts once its transaction commits; when it
 	// rolls back the key is free again. Against a concurrent claim of the same key it waits for that transaction to end.
-	// A key has at most 500 bytes; now is kept with it.
+	// A key has 1 to 500 bytes, any other is an error; keys are told apart byte by byte. Now is kept with them.
 	Claim(ctx context.Context, tx Tx, now time.Time, keys ...string) (first []bool, err error)
 
 	// Due returns the IDs of at most limit orders whose DueAt is set and not after now, the longest due first, and
@@ -66,7 +68,7 @@ type Store[Tx any] interface {
 	Due(ctx context.Context, now time.Time, lease time.Duration, limit int) ([]string, error)
 
 	// ShopID returns the ID of this installation. The first call ever keeps fresh as that ID; later calls, by any
-	// process, return what was kept.
+	// process, return what was kept. An empty fresh is an error.
 	ShopID(ctx context.Context, fresh string) (string, error)
 
 	// Cursor returns the value last set under name, empty if there is none.

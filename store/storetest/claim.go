@@ -94,7 +94,9 @@ func (k *kit[Tx]) claimRace() {
 				slices.Reverse(mine)
 			}
 			err := k.st.InTx(k.ctx, func(tx Tx) (err error) {
+				yield()
 				first, err = k.st.Claim(k.ctx, tx, base, mine...)
+				yield()
 				return err
 			})
 			for n, is := range first {

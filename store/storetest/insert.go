@@ -100,7 +100,9 @@ func (k *kit[Tx]) insertRace() {
 			mine[0], mine[1] = mine[1], mine[0]
 		}
 		return k.st.InTx(k.ctx, func(tx Tx) error {
+			yield()
 			answer, err := k.st.Insert(k.ctx, tx, mine...)
+			yield()
 			if err == nil && i%2 == 1 {
 				answer[0], answer[1] = answer[1], answer[0]
 			}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"runtime"
 	"slices"
 	"sync/atomic"
 
@@ -90,7 +89,7 @@ func (k *kit[Tx]) lockExcludes() {
 		for range rounds {
 			err := k.st.InTx(k.ctx, func(tx Tx) error {
 				return k.updateIn(tx, "a", func(o *store.Order) {
-					runtime.Gosched()
+					yield()
 					o.Amounts.Total++
 				})
 			})

@@ -204,6 +204,13 @@ func (k *kit[Tx]) meanwhile(hold func(tx Tx) error, end error, other func(ended 
 	}
 }
 
+// yield gives other goroutines an occasion to go on.
+func yield() {
+	for range 20 {
+		runtime.Gosched()
+	}
+}
+
 // linger gives other goroutines, and the backend, plenty of occasions to go on.
 func (k *kit[Tx]) linger() error {
 	for range 50 {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 
 	"github.com/gofulfil/fulfil/store"
 )
@@ -165,7 +164,7 @@ func (k *kit[Tx]) txDeadlock() {
 				if err := k.updateIn(tx, first, func(o *store.Order) { o.Amounts.Total++ }); err != nil {
 					return err
 				}
-				runtime.Gosched()
+				yield()
 				return k.updateIn(tx, second, func(o *store.Order) { o.Amounts.Total++ })
 			})
 			if err != nil {

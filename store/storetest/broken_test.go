@@ -1,0 +1,165 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/gofulfil/fulfil/store"
+	"github.com/gofulfil/fulfil/store/memstore"
+)
+
+// broken is a backend that breaks one promise, the check that rejects it, and what that says: one of several things
+// between bars, where it depends on which of two goroutines is faster.
+type broken struct {
+	name, check, says string
+	breakIt           func(v *variant)
+}
+
+func TestSuiteRejectsBrokenBackends(t *testing.T) {
+	t.Parallel()
+	all := checks[tx]()
+	rejecting := map[string]bool{}
+	for _, b := range slices.Concat(brokenTx, brokenOrders, brokenQueries, brokenClaims, brokenDue) {
+		i := slices.IndexFunc(all, func(c check[tx]) bool { return c.name == b.check })
+		if i < 0 {
+			t.Fatalf("%s: there is no check %q", b.name, b.check)
+		}
+		rejecting[b.check] = true
+		t.Run(b.name, func(t *testing.T) {
+			t.Parallel()
+			var said []string
+			for range 20 { // some breaches need an unlucky order of events
+				if said = watch(t, all[i], func() store.Store[tx] { return newVariant(b.breakIt) }); len(said) > 0 {
+					break
+				}
+			}
+			if len(said) == 0 {
+				t.Fatalf("%q accepted it", b.check)
+			}
+			if !slices.ContainsFunc(strings.Split(b.says, "|"), func(says string) bool { return strings.Contains(strings.Join(said, "\n"), says) }) {
+				t.Errorf("%q rejected it, but instead of %q it said:\n%s", b.check, b.says, strings.Join(said, "\n"))
+			}
+		})
+	}
+	for _, c := range all {
+		if !rejecting[c.name] {
+			t.Errorf("nothing shows that the check %q can fail", c.name)
+		}
+	}
+}
+
+func TestSuiteAcceptsMemstore(t *testing.T) {
+	t.Parallel()
+	for _, c := range checks[tx]() {
+		if said := watch(t, c, func() store.Store[tx] { return newVariant(func(*variant) {}) }); len(said) > 0 {
+			t.Errorf("%q rejects memstore: %s", c.name, strings.Join(said, "\n"))
+		}
+	}
+}
+
+var brokenTx = []broken{
+	{"uncommitted saves can be read", "InTx/commits all of it at once", "a saved order must be as it was before", func(v *variant) {
+		var dirty sync.Map
+		v.save = func(ctx context.Context, tx tx, o ...*store.Order) error {
+			for _, o := range o {
+				dirty.Store(o.ID, o)
+			}
+			return v.Store.Save(ctx, tx, o...)
+		}
+		v.find = func(ctx context.Context, id string) (*store.Order, error) {
+			if o, ok := dirty.Load(id); ok {
+				return o.(*store.Order), nil
+			}
+			return v.Store.Find(ctx, id)
+		}
+	}},
+	{"an error commits", "InTx/an error rolls all of it back", "after an error, an inserted order must not be there", func(v *variant) {
+		v.inTx = func(ctx context.Context, fn func(tx) error) (err error) {
+			return errors.Join(v.Store.InTx(ctx, func(tx tx) error { err = fn(tx); return nil }), err)
+		}
+	}},
+	{"an error is replaced by its text", "InTx/an error rolls all of it back", "errors.As", func(v *variant) {
+		v.inTx = func(ctx context.Context, fn func(tx) error) error {
+			if err := v.Store.InTx(ctx, fn); err != nil {
+				return errors.New(err.Error())
+			}
+			return nil
+		}
+	}},
+	{"a panic commits", "InTx/a panic rolls all of it back and goes on", "after a panic, a claimed key must be free", func(v *variant) {
+		v.inTx = func(ctx context.Context, fn func(tx) error) error {
+			var p any
+			err := v.Store.InTx(ctx, func(tx tx) (err error) {
+				defer func() { p = recover() }()
+				return fn(tx)
+			})
+			if p != nil {
+				panic(p)
+			}
+			return err
+		}
+	}},
+	{"a panic becomes an error", "InTx/a panic rolls all of it back and goes on", "a panic must go on through InTx", func(v *variant) {
+		v.inTx = func(ctx context.Context, fn func(tx) error) error {
+			return v.Store.InTx(ctx, func(tx tx) (err error) {
+				defer func() {
+					if p := recover(); p != nil {
+						err = fmt.Errorf("%v", p)
+					}
+				}()
+				return fn(tx)
+			})
+		}
+	}},
+	{"an ended context is ignored", "InTx/an ended context commits nothing", "must not commit; InTx returned nil", func(v *variant) {
+		v.inTx = func(ctx context.Context, fn func(tx) error) error {
+			return v.Store.InTx(context.WithoutCancel(ctx), fn)
+		}
+	}},
+	{"a deadlock is returned", "InTx/runs again after a deadlock", "must be run again until they succeed", noRetry},
+	{"every answer comes from fresh", "ShopID/is made once", "must return what the first call kept", func(v *variant) {
+		v.shopID = func(_ context.Context, fresh string) (string, error) { return fresh, nil }
+	}},
+	{"the shop ID is read and then written", "ShopID/is made once by concurrent callers", "must agree on one", func(v *variant) {
+		v.shopID = func(ctx context.Context, fresh string) (string, error) {
+			id, err := v.Store.Cursor(ctx, "shop")
+			if err != nil || id != "" {
+				return id, err
+			}
+			runtime.Gosched()
+			return fresh, v.Store.SetCursor(ctx, "shop", fresh)
+		}
+	}},
+	{"a cursor is found by any case of its name", "Cursor/keeps the last value of each name", `Cursor("events")`, func(v *variant) {
+		v.cursor = func(ctx context.Context, name string) (string, error) {
+			if value, err := v.Store.Cursor(ctx, strings.ToTitle(name[:1])+name[1:]); err != nil || value != "" {
+				return value, err
+			}
+			return v.Store.Cursor(ctx, name)
+		}
+	}},
+	{"Find ignores its context", "reads return the error of an ended context", "Find with an ended context", func(v *variant) {
+		v.find = func(ctx context.Context, id string) (*store.Order, error) {
+			return v.Store.Find(context.WithoutCancel(ctx), id)
+		}
+	}},
+}
+
+// noRetry runs the function of a transaction once.
+func noRetry(v *variant) {
+	v.inTx = func(ctx context.Context, fn func(tx) error) error {
+		runs := 0
+		return v.Store.InTx(ctx, func(tx tx) error {
+			if runs++; runs > 1 {
+				return memstore.ErrDeadlock
+			}
+			return fn(tx)
+		})
+	}
+}

@@ -1,0 +1,109 @@
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gofulfil/fulfil/store"
+	"github.com/gofulfil/fulfil/store/memstore"
+)
+
+type (
+	tx     = *memstore.Tx
+	orders = []*store.Order
+)
+
+// variant is a memstore of which some methods are replaced.
+type variant struct {
+	*memstore.Store
+	inTx    func(ctx context.Context, fn func(tx) error) error
+	insert  func(ctx context.Context, tx tx, orders ...*store.Order) ([]bool, error)
+	lock    func(ctx context.Context, tx tx, ids ...string) ([]*store.Order, error)
+	save    func(ctx context.Context, tx tx, orders ...*store.Order) error
+	find    func(ctx context.Context, id string) (*store.Order, error)
+	findRef func(ctx context.Context, ref string) (*store.Order, error)
+	list    func(ctx context.Context, q store.Query) ([]*store.Order, error)
+	claim   func(ctx context.Context, tx tx, now time.Time, keys ...string) ([]bool, error)
+	due     func(ctx context.Context, now time.Time, lease time.Duration, limit int) ([]string, error)
+	shopID  func(ctx context.Context, fresh string) (string, error)
+	cursor  func(ctx context.Context, name string) (string, error)
+}
+
+func newVariant(breakIt func(v *variant)) *variant {
+	st := memstore.New()
+	v := &variant{
+		Store: st, inTx: st.InTx, insert: st.Insert, lock: st.Lock, save: st.Save, find: st.Find, findRef: st.FindRef,
+		list: st.List, claim: st.Claim, due: st.Due, shopID: st.ShopID, cursor: st.Cursor,
+	}
+	breakIt(v)
+	return v
+}
+
+func (v *variant) InTx(ctx context.Context, fn func(tx) error) error { return v.inTx(ctx, fn) }
+func (v *variant) Insert(ctx context.Context, tx tx, o ...*store.Order) ([]bool, error) {
+	return v.insert(ctx, tx, o...)
+}
+func (v *variant) Lock(ctx context.Context, tx tx, ids ...string) ([]*store.Order, error) {
+	return v.lock(ctx, tx, ids...)
+}
+func (v *variant) Save(ctx context.Context, tx tx, o ...*store.Order) error {
+	return v.save(ctx, tx, o...)
+}
+func (v *variant) Find(ctx context.Context, id string) (*store.Order, error) { return v.find(ctx, id) }
+func (v *variant) FindRef(ctx context.Context, ref string) (*store.Order, error) {
+	return v.findRef(ctx, ref)
+}
+func (v *variant) List(ctx context.Context, q store.Query) ([]*store.Order, error) {
+	return v.list(ctx, q)
+}
+func (v *variant) Claim(ctx context.Context, tx tx, now time.Time, keys ...string) ([]bool, error) {
+	return v.claim(ctx, tx, now, keys...)
+}
+func (v *variant) Due(ctx context.Context, now time.Time, lease time.Duration, limit int) ([]string, error) {
+	return v.due(ctx, now, lease, limit)
+}
+func (v *variant) ShopID(ctx context.Context, fresh string) (string, error) {
+	return v.shopID(ctx, fresh)
+}
+func (v *variant) Cursor(ctx context.Context, name string) (string, error) {
+	return v.cursor(ctx, name)
+}
+
+// recorder keeps what a check reports.
+type recorder struct {
+	mu       sync.Mutex
+	messages []string
+}
+
+func (r *recorder) Helper() {}
+
+func (r *recorder) Errorf(format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.messages = append(r.messages, fmt.Sprintf(format, args...))
+}
+
+func (r *recorder) Fatalf(format string, args ...any) {
+	r.Errorf(format, args...)
+	runtime.Goexit()
+}
+
+// watch runs a check and returns what it reports. In its bubble a wait that never ends is cut short by the check's
+// deadline at once.
+func watch(t *testing.T, c check[tx], st func() store.Store[tx]) []string {
+	r := new(recorder)
+	synctest.Test(t, func(*testing.T) {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			c.run(r, st())
+		}()
+		<-done
+	})
+	return r.messages
+}
