@@ -1,0 +1,331 @@
+package checkout_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gofulfil/fulfil/checkout"
+	"github.com/gofulfil/fulfil/checkout/checkouttest"
+	"github.com/gofulfil/fulfil/store"
+)
+
+var errPrinter = errors.New("label printer is out of paper")
+
+func TestFulfilFailsThreeTimes(t *testing.T) {
+	t.Parallel()
+	for name, fail := range map[string]func() error{
+		"error": func() error { return errPrinter },
+		"panic": func() error { panic("out of paper") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			s.onFulfil(func(context.Context, tx, *store.Order) error {
+				if s.fulfilRuns() <= 3 {
+					return fail()
+				}
+				return nil
+			})
+			started := s.begin(cartOf("order-1", "last"))
+			s.pay(started.SessionID)
+
+			// The money is recorded and the stock is sold, whatever the callback does.
+			s.requireStatus("order-1", "paid")
+			s.requireStock("last", 0, 0, 1)
+			require.Equal(t, 1, s.fulfilRuns())
+			require.Zero(t, s.shipments("order-1"), "what a failed callback wrote is rolled back")
+			for _, e := range s.srv.Events() {
+				if e.Type == "checkout.session.completed" {
+					require.Equal(t, http.StatusInternalServerError, e.Attempts[0].Status, "Stripe is to come again")
+				}
+			}
+			require.NotEmpty(t, s.order("order-1").Delivery.LastError)
+
+			s.sweep()
+			s.status(started.SessionID)
+			require.Equal(t, 1, s.fulfilRuns(), "every trigger keeps to the pause")
+			s.loseWebhooks()
+			for range 8 {
+				s.srv.Advance(time.Minute)
+				s.sweep()
+			}
+			require.Equal(t, 4, s.fulfilRuns())
+			s.requireStatus("order-1", checkout.Fulfilled)
+			require.Equal(t, 1, s.shipments("order-1"))
+			require.Equal(t, store.Delivery{}, s.order("order-1").Delivery)
+		})
+	}
+}
+
+// One order's bad callback delays no other order.
+func TestFailingCallbackDelaysItsOwnOrder(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.onFulfil(func(_ context.Context, _ tx, o *store.Order) error {
+		if o.ID == "order-1" {
+			return errPrinter
+		}
+		return nil
+	})
+	s.pay(s.begin(cartOf("order-1", "tee")).SessionID)
+	s.pay(s.begin(cartOf("order-2", "tee")).SessionID)
+	s.requireStatus("order-1", "paid")
+	s.requireStatus("order-2", checkout.Fulfilled)
+	for range 10 {
+		s.srv.Advance(2 * time.Hour)
+		s.sweep()
+	}
+	require.True(t, s.order("order-1").Stuck())
+	stuck, err := s.flow.List(t.Context(), store.Query{Stuck: true})
+	require.NoError(t, err)
+	require.Len(t, stuck, 1)
+	require.Contains(t, stuck[0].Delivery.LastError, "paper")
+}
+
+// While a callback takes its time, other orders are fulfilled, its own can be settled and read, and pollers get answers.
+func TestSlowCallback(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newShop(t)
+		running, finish := make(chan struct{}), make(chan struct{})
+		s.onFulfil(func(_ context.Context, _ tx, o *store.Order) error {
+			if o.ID == "order-1" {
+				close(running)
+				<-finish
+			}
+			return nil
+		})
+		slow, other := s.begin(cartOf("order-1", "tee")), s.begin(cartOf("order-2", "tee"))
+		s.loseWebhooks()
+		s.pay(slow.SessionID)
+		s.pay(other.SessionID)
+
+		var polls sync.WaitGroup
+		polls.Go(func() { s.status(slow.SessionID) }) // settles, and stays in the callback
+		<-running
+		for range 50 {
+			polls.Go(func() {
+				_, status := s.status(slow.SessionID)
+				require.Equal(t, "paid", status)
+			})
+		}
+		synctest.Wait() // everybody but the first has an answer, or waits for it
+		s.requireStatus("order-1", "paid")
+		_, status := s.status(other.SessionID)
+		require.Equal(t, checkout.Fulfilled, status)
+		require.NoError(t, s.dispatch("checkout.session.completed", map[string]any{
+			"id": other.SessionID, "object": "checkout.session", "payment_status": "paid",
+		}))
+
+		close(finish)
+		polls.Wait()
+		s.requireStatus("order-1", checkout.Fulfilled)
+		require.Equal(t, 1, s.shipments("order-1"))
+	})
+}
+
+// A callback that outlasts its time is cut off, and tried again later.
+func TestCallbackRunsOutOfTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newShop(t)
+		s.onFulfil(func(ctx context.Context, _ tx, _ *store.Order) error {
+			if s.fulfilRuns() == 1 {
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			return nil
+		})
+		start := time.Now()
+		s.pay(s.begin(cartOf("order-1", "tee")).SessionID)
+		require.Equal(t, checkout.DeliverTimeout, time.Since(start))
+		s.requireStatus("order-1", "paid")
+		s.srv.Advance(time.Minute)
+		s.sweep()
+		s.requireStatus("order-1", checkout.Fulfilled)
+		require.Equal(t, 1, s.shipments("order-1"))
+	})
+}
+
+// Two processes hear of a payment at once: one transition, one delivery.
+func TestTwoTriggersAtOnce(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		s := newShop(t)
+		other, _ := s.process()
+		started := s.begin(cartOf("order-1", "last"))
+		s.loseWebhooks()
+		s.pay(started.SessionID)
+		var wg sync.WaitGroup
+		for i := range 12 {
+			wg.Go(func() {
+				flow := s.flow
+				if i%2 == 1 {
+					flow = other
+				}
+				switch i % 3 {
+				case 0:
+					_, _ = flow.Settle(context.Background(), started.SessionID)
+				case 1:
+					_, _ = flow.Sweep(context.Background())
+				default:
+					_ = s.dispatch("checkout.session.completed", map[string]any{
+						"id": started.SessionID, "object": "checkout.session", "status": "complete", "payment_status": "paid",
+						"mode": "payment", "currency": "usd", "amount_subtotal": 1999, "livemode": false,
+					})
+				}
+			})
+		}
+		wg.Wait()
+		require.Equal(t, 1, s.shipments("order-1"))
+		require.Equal(t, 1, s.fulfilRuns())
+		s.requireStatus("order-1", checkout.Fulfilled)
+		s.requireStock("last", 0, 0, 1)
+	}
+}
+
+// While another process delivers, a webhook answers that Stripe is to come again.
+func TestDeliveredElsewhere(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newShop(t)
+		_, otherHook := s.process()
+		running, finish := make(chan struct{}), make(chan struct{})
+		s.onFulfil(func(context.Context, tx, *store.Order) error {
+			if s.fulfilRuns() == 1 {
+				close(running)
+				<-finish
+			}
+			return nil
+		})
+		started := s.begin(cartOf("order-1", "tee"))
+		s.loseWebhooks()
+		s.pay(started.SessionID)
+		paid := map[string]any{
+			"id": started.SessionID, "object": "checkout.session", "status": "complete", "payment_status": "paid",
+			"mode": "payment", "currency": "usd", "amount_subtotal": 1999, "livemode": false,
+		}
+		done := make(chan error)
+		go func() { done <- s.dispatch("checkout.session.completed", paid) }()
+		<-running
+		s.hook = otherHook
+		require.ErrorIs(t, s.dispatch("checkout.session.completed", paid), checkout.ErrBusy)
+
+		// The process that holds the lease dies: another takes over, and what the first wrote is not committed.
+		s.srv.Advance(2 * time.Minute)
+		require.NoError(t, s.dispatch("checkout.session.completed", paid))
+		require.Equal(t, 1, s.shipments("order-1"))
+		close(finish)
+		require.NoError(t, <-done)
+		require.Equal(t, 2, s.fulfilRuns())
+		require.Equal(t, 1, s.shipments("order-1"))
+		s.requireStatus("order-1", checkout.Fulfilled)
+	})
+}
+
+// What becomes unfulfillable while the callback runs is rolled back.
+func TestParkedWhileFulfilling(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.onFulfil(func(ctx context.Context, _ tx, o *store.Order) error {
+		return s.st.InTx(ctx, func(second tx) error { // a person parks it meanwhile
+			orders, err := s.st.Lock(ctx, second, o.ID)
+			if err != nil {
+				return err
+			}
+			orders[0].Parked = "looks like fraud"
+			return s.st.Save(ctx, second, orders[0])
+		})
+	})
+	s.pay(s.begin(cartOf("order-1", "tee")).SessionID)
+	require.Equal(t, 1, s.fulfilRuns())
+	require.Zero(t, s.shipments("order-1"))
+	s.requireStatus("order-1", "paid")
+	require.Zero(t, s.order("order-1").Delivery.Tries)
+	s.srv.Advance(48 * time.Hour)
+	s.sweep()
+	require.Equal(t, 1, s.fulfilRuns())
+}
+
+func TestChangesAreToldInOrder(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	started := s.begin(cartOf("order-1", "last"))
+	require.NoError(t, s.srv.Pay(started.SessionID, checkouttest.BankDebit))
+	require.NoError(t, s.srv.Bounce(started.SessionID))
+	require.NoError(t, s.flow.Cancel(t.Context(), "order-1"))
+	var told []string
+	for _, c := range s.changes {
+		told = append(told, fmt.Sprintf("%s %s %s->%s", c.Key, c.Kind, c.From, c.To))
+		require.Equal(t, "order-1", c.Order.ID)
+		require.NotEmpty(t, c.Cause)
+		require.Equal(t, s.srv.Now(), c.At)
+	}
+	require.Equal(t, []string{
+		"order-1/1 processing open->processing",
+		"order-1/2 failed processing->failed",
+		"order-1/3 canceled failed->canceled",
+	}, told)
+}
+
+func TestWarnsWhenNobodySweeps(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	const warning = "nobody has swept"
+	pay := func(id string) { s.pay(s.begin(cartOf(id, "tee")).SessionID) }
+	pay("order-1")
+	require.NotContains(t, s.log.String(), warning)
+	s.srv.Advance(50 * time.Minute)
+	s.sweep()
+	s.srv.Advance(20 * time.Minute)
+	pay("order-2")
+	require.NotContains(t, s.log.String(), warning)
+	s.srv.Advance(61 * time.Minute)
+	pay("order-3")
+	pay("order-4")
+	require.Contains(t, s.log.String(), warning)
+}
+
+func TestRunEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newShop(t)
+		s.loseWebhooks()
+		started := s.begin(cartOf("order-1", "last"))
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- s.flow.Run(ctx) }()
+		s.srv.Advance(25 * time.Hour)
+		time.Sleep(time.Minute) // of the bubble's clock
+		s.requireStatus("order-1", "expired")
+		require.Equal(t, "expired", s.stripeStatus(started.SessionID))
+		cancel()
+		require.ErrorIs(t, <-done, context.Canceled)
+	})
+}
+
+// No personal data in the log, whatever happens.
+func TestLogHoldsNoPersonalData(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.onFulfil(func(context.Context, tx, *store.Order) error { return errPrinter })
+	session := cartOf("order-1", "tee")
+	session.CustomerEmail = "private@shop.example"
+	started := s.begin(session)
+	require.NoError(t, s.srv.PayAs(started.SessionID, checkouttest.CardOK, checkouttest.Buyer{Name: "Private Person"}))
+	s.srv.Advance(time.Hour)
+	s.sweep()
+	require.Equal(t, "private@shop.example", s.order("order-1").Customer.Email)
+	require.Contains(t, s.log.String(), "delivery failed")
+	require.NotContains(t, s.log.String(), "private@")
+	require.NotContains(t, s.log.String(), "Private Person")
+	require.NotContains(t, s.log.String(), started.URL)
+}
