@@ -1,0 +1,222 @@
+// Command quickstart is a small shop that sells through Stripe Checkout.
+//
+//	go run ./examples/quickstart
+//
+// It needs nothing else: payments go to a test server in this process. With STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET
+// set, the same shop sells through Stripe. This file is the wiring, the part to copy; everything it keeps is in memory.
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/gofulfil/fulfil/checkout"
+	"github.com/gofulfil/fulfil/reservation"
+	"github.com/gofulfil/fulfil/reservation/memreserver"
+	"github.com/gofulfil/fulfil/store"
+	"github.com/gofulfil/fulfil/store/memstore"
+	"github.com/gofulfil/fulfil/webhook"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
+	if err := run(ctx, os.Args[1:], os.Getenv, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "quickstart:", err)
+		os.Exit(1)
+	}
+}
+
+// shop is what the handlers share.
+type shop struct {
+	url    string // its own address
+	log    *slog.Logger
+	pay    payments
+	store  *memstore.Store
+	stock  *memreserver.Reserver
+	flow   *checkout.Flow[*memstore.Tx]
+	hook   *webhook.Handler
+	events eventLog
+}
+
+func newShop(ctx context.Context, url string, pay payments, log *slog.Logger) (*shop, error) {
+	s := &shop{url: url, log: log, pay: pay, store: memstore.New(), stock: memreserver.New()}
+	if err := s.fillShelves(ctx); err != nil {
+		return nil, err
+	}
+	var err error
+	s.flow, err = checkout.New(checkout.Config[*memstore.Tx]{
+		Stripe:   pay.client,
+		Store:    s.store,
+		Reserver: s.stock,
+		Fulfil:   s.fulfil,
+		OnChange: s.changed,
+		Clock:    pay.now,
+		Logger:   log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.hook, err = webhook.New(webhook.Config{
+		Secrets: []string{pay.webhookSecret},
+		Clock:   pay.now,
+		Logger:  log,
+		Observe: func(r webhook.Result) { s.events.add(received{At: pay.now(), Result: r}) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.flow.Handle(s.hook)
+	return s, nil
+}
+
+// fulfil hands over what was paid for. The shipment commits together with the mark that the order is fulfilled, or not at
+// all, so there is exactly one. An error would roll it back, and fulfil would be called again later.
+func (s *shop) fulfil(ctx context.Context, tx *memstore.Tx, o *store.Order) error {
+	s.log.Info("shipping", "order", o.ID)
+	return tx.Set(ctx, "shipments/"+o.ID, shipment{Name: o.Customer.Name, Email: o.Customer.Email})
+}
+
+// changed hears of everything else that happens to an order: it expired, its payment bounced, it was paid twice …
+func (s *shop) changed(_ context.Context, _ *memstore.Tx, c checkout.Change) error {
+	s.log.Info("order changed", "order", c.Order.ID, "what", c.Kind, "from", c.From, "to", c.To)
+	return nil
+}
+
+// handler is everything that the shop serves.
+func (s *shop) handler() http.Handler {
+	pages := http.NewServeMux()
+	pages.HandleFunc("GET /{$}", s.showShop)
+	pages.HandleFunc("POST /checkout", s.checkout)
+	pages.HandleFunc("GET /cart", s.showCart)
+	pages.HandleFunc("POST /cancel", s.cancel)
+	pages.HandleFunc("GET /thanks", s.showThanks)
+	pages.HandleFunc("GET /orders", s.showOrders)
+	pages.Handle("GET /style.css", asset("style.css"))
+	pages.Handle("GET /thanks.js", asset("thanks.js"))
+	pages.Handle("GET /checkout/status", s.flow.StatusHandler())
+	s.demoRoutes(pages)
+
+	mux := http.NewServeMux()
+	// Pages of other sites must not make a visitor's browser buy or cancel. Stripe is not a browser: its requests are
+	// signed, and nothing may stand between them and the handler that checks this.
+	mux.Handle("/", http.NewCrossOriginProtection().Handler(pages))
+	mux.Handle("POST /stripe/webhook", s.hook)
+	return mux
+}
+
+// checkout begins an order, or goes on with one, and sends the customer to the payment page.
+func (s *shop) checkout(w http.ResponseWriter, r *http.Request) {
+	p, known := productOf(r.PostFormValue("sku"))
+	quantity, err := strconv.ParseInt(r.PostFormValue("quantity"), 10, 64)
+	if !known || err != nil || quantity < 1 || quantity > 99 {
+		s.message(w, http.StatusBadRequest, "That can’t be ordered", "Choose a product and a quantity from 1 to 99.")
+		return
+	}
+	// The ID is the shop's own. It is random, because whoever knows it can see the cart. An order that was begun already
+	// is found again by its ID, so that a second click, or coming back from the payment page, is not a second order.
+	orderID := cmp.Or(r.PostFormValue("order"), rand.Text())
+	if r.PostForm.Has("order") {
+		if _, err := s.flow.Order(r.Context(), orderID); err != nil {
+			s.failed(w, err)
+			return
+		}
+	}
+	started, err := s.flow.Begin(r.Context(), checkout.Session{
+		OrderID:    orderID,
+		Lines:      []checkout.Line{{SKU: p.SKU, Name: p.Name, UnitAmount: p.Price, Quantity: quantity}},
+		SuccessURL: s.url + "/thanks?session_id={CHECKOUT_SESSION_ID}",
+		CancelURL:  s.url + "/cart?order=" + orderID,
+		HoldFor:    15 * time.Minute,
+	})
+	var short *reservation.ShortageError
+	switch {
+	case errors.As(err, &short):
+		s.soldOut(w, p, short.Lines[0].Available)
+	case err != nil:
+		s.failed(w, err)
+	default:
+		s.log.Info("checkout", "order", started.OrderID, "attempt", started.Attempt, "reused", started.Reused)
+		http.Redirect(w, r, started.URL, http.StatusSeeOther)
+	}
+}
+
+// run serves the shop until ctx ends, and then finishes what is being answered.
+func run(ctx context.Context, args []string, getenv func(string) string, out io.Writer) error {
+	flags := flag.NewFlagSet("quickstart", flag.ContinueOnError)
+	flags.SetOutput(out)
+	addr := flags.String("addr", "127.0.0.1:4242", "loopback `address` to listen on")
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	listener, err := listen(*addr)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	url := "http://" + listener.Addr().String()
+	pay, err := connect(getenv, url)
+	if err != nil {
+		return err
+	}
+	defer pay.close()
+	log := slog.New(slog.NewTextHandler(out, nil))
+	s, err := newShop(ctx, url, pay, log)
+	if err != nil {
+		return err
+	}
+	server := &http.Server{
+		Handler:           s.handler(),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second, // the webhook handler reads whole bodies
+		WriteTimeout:      time.Minute,      // longer than checkout.DeliverTimeout
+		IdleTimeout:       2 * time.Minute,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var sweeping sync.WaitGroup
+	sweeping.Go(func() { _ = s.flow.Run(ctx) }) // gives back expired stock, retries, finds what webhooks missed
+	go func() { cancel(server.Serve(listener)) }()
+	fmt.Fprintf(out, "\nShop      %s\nPayments  %s\n\nCtrl-C stops it.\n\n", url, pay.describe(url, s.hook.Types()))
+
+	<-ctx.Done()
+	fmt.Fprintln(out, "\nStopping: finishing what is being answered.")
+	last, cancelLast := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancelLast()
+	err = server.Shutdown(last)
+	sweeping.Wait()
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return cause // the server ended by itself
+	}
+	fmt.Fprintln(out, "Stopped. Everything was in memory, and is gone.")
+	return err
+}
+
+// listen refuses addresses that others can reach: the orders page has no password.
+func listen(addr string) (net.Listener, error) {
+	tcp, err := net.ResolveTCPAddr("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("-addr: %w", err)
+	}
+	if !tcp.IP.IsLoopback() {
+		return nil, fmt.Errorf("-addr %s: not a loopback address such as 127.0.0.1:4242", addr)
+	}
+	return net.ListenTCP("tcp", tcp)
+}

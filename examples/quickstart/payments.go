@@ -1,0 +1,59 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/stripe/stripe-go/v82"
+
+	"github.com/gofulfil/fulfil/checkout/checkouttest"
+)
+
+// payments is who takes the money: Stripe, or a test server in this process.
+type payments struct {
+	client        *stripe.Client
+	webhookSecret string
+	now           func() time.Time     // the test server's clock can jump ahead, and the shop's goes with it
+	test          *checkouttest.Server // nil: this is Stripe
+}
+
+// connect uses Stripe if both of its secrets are set, and starts a test server if none is.
+func connect(getenv func(string) string, shopURL string) (payments, error) {
+	key, secret := getenv("STRIPE_SECRET_KEY"), getenv("STRIPE_WEBHOOK_SECRET")
+	switch {
+	case key == "" && secret == "":
+		test := checkouttest.NewServer(checkouttest.Config{
+			Addr: "127.0.0.1:0", WallClock: true, WebhookURL: shopURL + "/stripe/webhook",
+		})
+		// Client would take a shortcut within the process; ClientOver goes through the socket as it does with Stripe.
+		return payments{test.ClientOver(http.DefaultTransport), test.WebhookSecret(), test.Now, test}, nil
+	case key == "":
+		return payments{}, errors.New("STRIPE_WEBHOOK_SECRET is set but STRIPE_SECRET_KEY is not: " +
+			"set both to sell through Stripe, or none for the test server")
+	case secret == "":
+		return payments{}, errors.New("STRIPE_SECRET_KEY is set but STRIPE_WEBHOOK_SECRET is not: " +
+			"set both to sell through Stripe (stripe listen --print-secret shows it), or none for the test server")
+	case strings.HasPrefix(key, "sk_live_"), strings.HasPrefix(key, "rk_live_"):
+		return payments{}, errors.New("STRIPE_SECRET_KEY is a live key, and this shop forgets its orders when it stops: use a test key")
+	}
+	return payments{stripe.NewClient(key), secret, time.Now, nil}, nil
+}
+
+// describe says where payments go, and how webhooks come from there.
+func (p payments) describe(shopURL string, eventTypes []string) string {
+	if p.test != nil {
+		return fmt.Sprintf("%s, a test server in this process: no money moves.\n"+
+			"          Set STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET to sell through Stripe.", p.test.URL())
+	}
+	return fmt.Sprintf("Stripe. Have its webhooks forwarded to this shop:\n"+
+		"          stripe listen --forward-to %s/stripe/webhook --events %s", shopURL, strings.Join(eventTypes, ","))
+}
+
+func (p payments) close() {
+	if p.test != nil {
+		p.test.Close()
+	}
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// running is the program, started as main starts it.
+type running struct {
+	url      string
+	stop     context.CancelFunc
+	stopping chan struct{} // closed when it says that it stops
+	stopped  chan error    // what run returned
+}
+
+func start(t *testing.T, env map[string]string, args ...string) *running {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	p := &running{stop: stop, stopping: make(chan struct{}), stopped: make(chan error, 1)}
+	out, in := io.Pipe()
+	go func() {
+		err := run(ctx, append([]string{"-addr", "127.0.0.1:0"}, args...), func(name string) string { return env[name] }, in)
+		_ = in.CloseWithError(io.EOF)
+		p.stopped <- err
+	}()
+	said := make(chan string, 1)
+	go func() {
+		lines := bufio.NewScanner(out)
+		for lines.Scan() {
+			if url, ok := strings.CutPrefix(lines.Text(), "Shop "); ok {
+				said <- strings.TrimSpace(url)
+			}
+			if strings.HasPrefix(lines.Text(), "Stopping") {
+				close(p.stopping)
+			}
+		}
+		close(said)
+	}()
+	t.Cleanup(func() {
+		stop()
+		<-p.stopping
+	})
+	p.url = <-said
+	require.NotEmpty(t, p.url, "the program did not say where it listens")
+	return p
+}
+
+// visit opens a browser on the shop.
+func (p *running) visit(t *testing.T) *browser {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	require.NoError(t, err)
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	b := &browser{t: t, client: &http.Client{Jar: jar, Transport: transport}}
+	b.open(p.url + "/")
+	require.Equal(t, http.StatusOK, b.status)
+	return b
+}
+
+// order begins an order from the shop page.
+func (b *browser) order(sku, name, quantity string) {
+	b.t.Helper()
+	b.follow("Shop")
+	b.press(`data-sku="`+sku+`"`, "Buy "+name, "quantity", quantity)
+	require.Equal(b.t, http.StatusOK, b.status)
+	require.Contains(b.t, b.url.Path, "/c/pay/cs_test_")
+}
+
+// payBy fills in the payment page.
+func (b *browser) payBy(button string, fill ...string) {
+	b.t.Helper()
+	b.press("", button, append([]string{"email", "customer@example.com"}, fill...)...)
+}
+
+func card(number string) []string {
+	return []string{"method", "card", "number", number, "expiry", "12 / 34", "cvc", "123"}
+}
+
+// requireOrders checks the status of every order on the orders page, the newest first.
+func (p *running) requireOrders(t *testing.T, want ...string) *browser {
+	t.Helper()
+	b := p.visit(t)
+	b.follow("Orders")
+	var got []string
+	for rest := b.body; ; {
+		_, after, found := strings.Cut(rest, `<article class="order" data-order="`)
+		if !found {
+			break
+		}
+		_, after, _ = strings.Cut(after, `data-status="`)
+		status, after, _ := strings.Cut(after, `"`)
+		got, rest = append(got, status), after
+	}
+	require.Equal(t, want, got)
+	return b
+}
+
+// requireStock checks what is free, held and sold, as the orders page says.
+func (p *running) requireStock(t *testing.T, sku, want string) {
+	t.Helper()
+	b := p.visit(t)
+	b.follow("Orders")
+	cells := strings.SplitAfter(b.element(`data-stock="`+sku+`"`), "</td>")
+	var got []string
+	for _, cell := range cells {
+		if _, number, found := strings.Cut(cell, `<td class="num">`); found {
+			got = append(got, plain(number))
+		}
+	}
+	require.Equal(t, want, strings.Join(got, " "), "free, held, sold of %s", sku)
+}

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestBuyWithACardAfterADecline(t *testing.T) {
+	t.Parallel()
+	p := start(t, nil)
+	b := p.visit(t)
+	b.order("notebook", "Notebook", "2")
+	p.requireStock(t, "notebook", "10 2 0")
+	p.requireOrders(t, "open")
+
+	b.payBy("Pay $29.00", card("4000 0000 0000 0002")...)
+	require.Equal(t, http.StatusPaymentRequired, b.status)
+	require.Contains(t, b.body, "Your card was declined.")
+	b.payBy("Pay $29.00", card("4242 4242 4242 4242")...) // the form is still there
+	require.Equal(t, http.StatusOK, b.status)
+	require.Equal(t, "/thanks", b.url.Path)
+	require.Contains(t, b.element(`id="order"`), `data-status="fulfilled"`)
+	require.NotContains(t, b.body, "http-equiv", "nothing is left to wait for")
+
+	orders := p.requireOrders(t, "fulfilled")
+	require.Contains(t, plain(orders.element(`data-status="fulfilled"`)), "Shipped to Test Buyer, customer@example.com")
+	p.requireStock(t, "notebook", "10 0 2")
+	require.Contains(t, p.visit(t).element(`data-sku="notebook"`), `data-available="10"`)
+}
+
+func TestBankDebit(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ button, status, stock, thanks string }{
+		{"Settle the debit", "fulfilled", "5 0 1", "it’s on its way"},
+		{"Bounce the debit", "failed", "6 0 0", "Your payment did not arrive"},
+	} {
+		t.Run(test.button, func(t *testing.T) {
+			t.Parallel()
+			p := start(t, nil)
+			b := p.visit(t)
+			b.order("letters", "Letter set", "1")
+			b.payBy("Pay $12.75", "method", "debit")
+			require.Equal(t, "/thanks", b.url.Path)
+			require.Contains(t, b.element(`id="order"`), `data-status="processing"`)
+			require.Contains(t, b.body, `<noscript><meta http-equiv="refresh"`)
+
+			p.requireOrders(t, "processing")
+			orders := p.visit(t)
+			orders.follow("Orders")
+			orders.press("", "Let a day pass") // the stock of a debit outlives the session
+			p.requireStock(t, "letters", "5 1 0")
+			orders = p.requireOrders(t, "processing")
+			orders.press(`data-status="processing"`, test.button)
+			require.Equal(t, http.StatusOK, orders.status)
+
+			p.requireOrders(t, test.status)
+			p.requireStock(t, "letters", test.stock)
+			b.open(b.url.String()) // as the refresh would
+			require.Contains(t, b.element(`id="order"`), `data-status="`+test.status+`"`)
+			require.Contains(t, b.body, test.thanks)
+		})
+	}
+}
+
+func TestTheLastOneIsSoldOnce(t *testing.T) {
+	t.Parallel()
+	p := start(t, nil)
+	first, second := p.visit(t), p.visit(t)
+	first.order("ruler", "Brass ruler", "1")
+
+	second.press(`data-sku="ruler"`, "Buy Brass ruler") // on a page from before
+	require.Equal(t, http.StatusConflict, second.status)
+	require.Contains(t, plain(second.body), "Sold out")
+	second.follow("Shop")
+	require.Contains(t, plain(second.element(`data-sku="ruler"`)), "On hold for another customer")
+	require.NotContains(t, second.element(`data-sku="ruler"`), "<form")
+
+	first.payBy("Pay $26.00", card("4242424242424242")...)
+	require.Contains(t, first.element(`id="order"`), `data-status="fulfilled"`)
+	second.follow("Shop")
+	require.Contains(t, plain(second.element(`data-sku="ruler"`)), "Sold out")
+	p.requireOrders(t, "fulfilled")
+	p.requireStock(t, "ruler", "0 0 1")
+}
+
+func TestAnExpiredSessionGivesItsStockBack(t *testing.T) {
+	t.Parallel()
+	p := start(t, nil)
+	b := p.visit(t)
+	b.order("ruler", "Brass ruler", "1")
+	payPage := b.url.String()
+	p.requireStock(t, "ruler", "0 1 0")
+
+	orders := p.requireOrders(t, "open")
+	orders.press("", "Let an hour pass")
+	require.Contains(t, orders.body, "Time has passed")
+	p.requireOrders(t, "expired")
+	p.requireStock(t, "ruler", "1 0 0")
+	b.open(payPage)
+	require.Contains(t, b.body, "This checkout has expired")
+
+	b.follow("Return to the shop")
+	b.press("data-order=", "Continue to payment")
+	require.NotEqual(t, payPage, b.url.String())
+	b.payBy("Pay $26.00", card("4242424242424242")...)
+	orders = p.requireOrders(t, "fulfilled")
+	require.Contains(t, plain(orders.element("data-order=")), "Attempt 1: expired, stock released")
+	require.Contains(t, plain(orders.element("data-order=")), "Attempt 2: paid, stock sold")
+	p.requireStock(t, "ruler", "0 0 1")
+}
+
+func TestAnEventDeliveredTwiceChangesNothing(t *testing.T) {
+	t.Parallel()
+	p := start(t, nil)
+	b := p.visit(t)
+	b.order("ink", "Bottle of ink", "3")
+	b.payBy("Pay $54.00", card("4242424242424242")...)
+
+	orders := p.requireOrders(t, "fulfilled")
+	before, event := orders.element("data-order="), "checkout.session.completed"
+	require.Equal(t, 1, rows(orders, event))
+	for n := 2; n <= 3; n++ {
+		orders.press("", "Deliver again "+event)
+		require.Contains(t, orders.body, "delivered once more")
+		require.Equal(t, n, rows(orders, event), "the delivery is shown")
+	}
+	require.Equal(t, before, orders.element("data-order="))
+	p.requireStock(t, "ink", "5 0 3")
+}
+
+// rows counts the deliveries of a type that were answered with 200 and handled.
+func rows(orders *browser, event string) (n int) {
+	for _, row := range strings.Split(orders.body, "<tr data-event=")[1:] {
+		if strings.Contains(row, "<td>"+event+"<br>") && strings.Contains(plain(row), "200 handled") {
+			n++
+		}
+	}
+	return n
+}
+
+func TestComingBackFromThePaymentPage(t *testing.T) {
+	t.Parallel()
+	p := start(t, nil)
+	b := p.visit(t)
+	b.order("calendar", "Desk calendar", "1")
+	payPage := b.url.String()
+
+	b.follow("Cancel and return to the shop")
+	require.Equal(t, "/cart", b.url.Path)
+	require.Contains(t, b.body, "Nothing was charged")
+	b.press("data-order=", "Continue to payment")
+	require.Equal(t, payPage, b.url.String(), "the same cart has the same session")
+	p.requireStock(t, "calendar", "2 1 0")
+
+	b.follow("Cancel and return to the shop")
+	b.press("data-order=", "Continue to payment", "quantity", "4")
+	require.Equal(t, http.StatusConflict, b.status, "there are three")
+	b.open(payPage)
+	b.follow("Cancel and return to the shop")
+	b.press("data-order=", "Continue to payment", "quantity", "3")
+	require.NotEqual(t, payPage, b.url.String(), "another cart has another session")
+	p.requireStock(t, "calendar", "0 3 0")
+	changed := b.url.String()
+	b.open(payPage)
+	require.Contains(t, b.body, "This checkout has expired")
+
+	b.open(changed)
+	b.follow("Cancel and return to the shop")
+	cart := *b
+	b.press("data-order=", "Cancel the order")
+	require.Contains(t, b.body, "Order canceled")
+	cart.press("data-order=", "Continue to payment") // on the page from before
+	require.Equal(t, http.StatusConflict, cart.status)
+	b.open(changed)
+	require.Contains(t, b.body, "This checkout has expired")
+	p.requireOrders(t, "canceled")
+	p.requireStock(t, "calendar", "3 0 0")
+}
+
+func TestCancelingFromTheOrdersPage(t *testing.T) {
+	t.Parallel()
+	p := start(t, nil)
+	b := p.visit(t)
+	b.order("pencils", "Pencil set", "2")
+	orders := p.requireOrders(t, "open")
+	stale := *orders
+	orders.press(`data-status="open"`, "Cancel the order")
+	require.Contains(t, orders.body, "The order was canceled")
+	p.requireOrders(t, "canceled")
+	p.requireStock(t, "pencils", "20 0 0")
+	stale.press(`data-status="open"`, "Cancel the order")
+	require.Equal(t, http.StatusOK, stale.status, "a second click is no error")
+}
