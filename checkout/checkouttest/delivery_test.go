@@ -3,6 +3,7 @@ package checkouttest_test
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -129,7 +130,13 @@ func TestRedeliver(t *testing.T) {
 	require.Len(t, completed(t, srv).Attempts, 3)
 	require.False(t, completed(t, srv).Pending, "it was accepted before")
 	srv.Advance(time.Hour)
-	require.Len(t, completed(t, srv).Attempts, 3, "one asked for again is not retried")
+	require.Len(t, completed(t, srv).Attempts, 3)
+
+	require.NoError(t, srv.Pay(create(t, srv, tee()).ID, checkouttest.BankDebit))
+	last := func() checkouttest.Event { events := srv.Events(); return events[len(events)-1] }
+	require.NoError(t, srv.Redeliver(last().ID))
+	srv.Advance(15 * time.Minute)
+	require.Len(t, last().Attempts, 3, "one asked for again has no retries of its own")
 }
 
 // A retry that is due is dropped when the event was accepted meanwhile.
@@ -205,4 +212,26 @@ func TestReceiverCallsTheAPI(t *testing.T) {
 	require.NotEmpty(t, e.Request.ID)
 	require.NotEmpty(t, e.Request.IdempotencyKey)
 	require.Equal(t, other, events[len(events)-1].ObjectID)
+}
+
+func TestStripeGoAcceptsDeliveries(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, checkouttest.Config{})
+	var types []string
+	srv.Deliver(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err == nil {
+			var e stripe.Event
+			e, err = srv.Client().ConstructEvent(body, r.Header.Get("Stripe-Signature"), srv.WebhookSecret())
+			types = append(types, string(e.Type))
+		}
+		if err != nil {
+			w.WriteHeader(http.StatusBadRequest)
+		}
+	}))
+	require.NoError(t, srv.Pay(create(t, srv, tee()).ID, checkouttest.CardOK))
+	require.Len(t, types, 4)
+	for _, e := range srv.Events() {
+		require.False(t, e.Pending, e.Type)
+	}
 }

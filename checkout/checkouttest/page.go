@@ -54,6 +54,9 @@ func (s *Server) submitPay(w http.ResponseWriter, r *http.Request) {
 	if v.Status == "open" {
 		if v.Errors = v.Form.check(v, s.Now()); len(v.Errors) > 0 {
 			v.Alert = "Please look at the fields marked below."
+			if v.Errors["number"] != "" {
+				v.Form.Number = "" // it may be a real card's
+			}
 			v.render(w, http.StatusUnprocessableEntity)
 			return
 		}

@@ -101,7 +101,7 @@ func TestPageBuys(t *testing.T) {
 	declined := v.submit(page, card(checkouttest.CardDeclined))
 	require.Equal(t, http.StatusPaymentRequired, declined.status)
 	require.Contains(t, declined.body, "Your card was declined.")
-	require.Contains(t, declined.body, `value="4000000000000002"`, "the form keeps what was typed")
+	require.Regexp(t, `<input id="number"[^>]* value="4000000000000002"`, declined.body, "the form keeps what was typed")
 	require.Contains(t, declined.body, `value="ada@example.org"`)
 	require.EqualValues(t, "open", retrieve(t, srv, sess.ID).Status)
 
@@ -150,6 +150,7 @@ func TestPageMessages(t *testing.T) {
 		require.Equal(t, c.status, got.status, name)
 		require.Contains(t, got.body, c.want, name)
 		require.Equal(t, c.status != 200, strings.Contains(got.body, `role="alert"`), name)
+		require.NotContains(t, got.body, "5500005555555559", "a real card's number is not repeated")
 	}
 }
 

@@ -81,6 +81,7 @@ func TestManyAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 16 {
 		wg.Go(func() {
+			srv.Events()
 			if i%2 == 0 {
 				if srv.Pay(id, checkouttest.CardOK) == nil {
 					paid.Add(1)
@@ -92,7 +93,6 @@ func TestManyAtOnce(t *testing.T) {
 			own, err := srv.Client().V1CheckoutSessions.Create(context.Background(), tee())
 			if err == nil && srv.Pay(own.ID, checkouttest.BankDebit) == nil && srv.Settle(own.ID) == nil {
 				srv.Advance(time.Minute)
-				srv.Events()
 			}
 		})
 	}
