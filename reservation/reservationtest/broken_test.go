@@ -1,0 +1,224 @@
+package reservationtest
+
+import (
+	"context"
+	"errors"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gofulfil/fulfil/reservation"
+	"github.com/gofulfil/fulfil/store/memstore"
+)
+
+// broken is a backend that breaks one promise, the check that rejects it, and what that says.
+type broken struct {
+	name, check, says string
+	breakIt           func(v *variant)
+}
+
+func TestSuiteRejectsBrokenBackends(t *testing.T) {
+	t.Parallel()
+	all := checks[tx]()
+	rejecting := map[string]bool{}
+	for _, b := range slices.Concat(brokenHolds, brokenEnds, brokenRaces, brokenAdmin) {
+		i := slices.IndexFunc(all, func(c check[tx]) bool { return c.name == b.check })
+		if i < 0 {
+			t.Fatalf("%s: there is no check %q", b.name, b.check)
+		}
+		rejecting[b.check] = true
+		t.Run(b.name, func(t *testing.T) {
+			t.Parallel()
+			var said []string
+			for range 20 { // some breaches need an unlucky order of events
+				if said = watch(t, all[i], b.breakIt); len(said) > 0 {
+					break
+				}
+			}
+			if len(said) == 0 {
+				t.Fatalf("%q accepted it", b.check)
+			}
+			if !strings.Contains(strings.Join(said, "\n"), b.says) {
+				t.Errorf("%q rejected it, but instead of %q it said:\n%s", b.check, b.says, strings.Join(said, "\n"))
+			}
+		})
+	}
+	for _, c := range all {
+		if !rejecting[c.name] {
+			t.Errorf("nothing shows that the check %q can fail", c.name)
+		}
+	}
+}
+
+func TestSuiteAcceptsMemreserver(t *testing.T) {
+	t.Parallel()
+	for _, c := range checks[tx]() {
+		if said := watch(t, c, func(*variant) {}); len(said) > 0 {
+			t.Errorf("%q rejects memreserver: %s", c.name, strings.Join(said, "\n"))
+		}
+	}
+}
+
+var brokenHolds = []broken{
+	{"held stock is not counted", "Hold/sets stock aside", "after a hold: the stock must be", func(v *variant) {
+		v.hold = func(ctx context.Context, tx tx, holds ...reservation.Hold) ([]error, error) {
+			answers, err := v.Reserver.Hold(ctx, tx, holds...)
+			return answers, errors.Join(err, v.edit(ctx, tx, holds[0].ID, func(s *reservation.Stock, q int64) { s.Held -= q }))
+		}
+	}},
+	{"half a hold is held", "Hold/is whole or not at all", "a hold that does not fit is refused whole", func(v *variant) {
+		v.hold = func(ctx context.Context, tx tx, holds ...reservation.Hold) ([]error, error) {
+			answers, err := v.Reserver.Hold(ctx, tx, holds...)
+			var short *reservation.ShortageError
+			if err == nil && errors.As(answers[0], &short) {
+				fits := slices.DeleteFunc(slices.Clone(holds[0].Lines), func(l reservation.Line) bool {
+					return slices.ContainsFunc(short.Lines, func(s reservation.Shortage) bool { return s.SKU == l.SKU })
+				})
+				_, err = v.Reserver.Hold(ctx, tx, reservation.Hold{ID: holds[0].ID + "'", Lines: fits})
+			}
+			return answers, err
+		}
+	}},
+	{"a shortage names one SKU", "Hold/is whole or not at all", "named by SKU", func(v *variant) {
+		v.hold = func(ctx context.Context, tx tx, holds ...reservation.Hold) ([]error, error) {
+			answers, err := v.Reserver.Hold(ctx, tx, holds...)
+			var short *reservation.ShortageError
+			if errors.As(answers[0], &short) {
+				short.Lines = short.Lines[:1]
+			}
+			return answers, err
+		}
+	}},
+	{"of lines with one SKU the last counts", "Hold/counts lines of one SKU together", "lines that fit one by one but not together", func(v *variant) {
+		v.hold = func(ctx context.Context, tx tx, holds ...reservation.Hold) ([]error, error) {
+			for i := range holds {
+				var last []reservation.Line
+				for _, l := range holds[i].Lines {
+					last = slices.DeleteFunc(last, func(other reservation.Line) bool { return other.SKU == l.SKU })
+					last = append(last, l)
+				}
+				holds[i].Lines = last
+			}
+			return v.Reserver.Hold(ctx, tx, holds...)
+		}
+	}},
+	{"holds are taken in the order of their IDs", "Hold/answers for each and in the order given", "the first in order gets it", func(v *variant) {
+		v.hold = func(ctx context.Context, tx tx, holds ...reservation.Hold) ([]error, error) {
+			sorted := slices.Clone(holds)
+			slices.SortStableFunc(sorted, func(a, b reservation.Hold) int { return strings.Compare(a.ID, b.ID) })
+			return v.Reserver.Hold(ctx, tx, sorted...)
+		}
+	}},
+	{"a shortage is the error of the call", "Hold/answers for each and in the order given", "the first in order gets it", func(v *variant) {
+		v.hold = func(ctx context.Context, tx tx, holds ...reservation.Hold) ([]error, error) {
+			answers, err := v.Reserver.Hold(ctx, tx, holds...)
+			return answers, errors.Join(append(answers, err)...)
+		}
+	}},
+	{"a hold that is repeated holds twice", "Hold/repeated holds once", "must hold nothing more", func(v *variant) {
+		seen := map[string]bool{}
+		v.hold = func(ctx context.Context, tx tx, holds ...reservation.Hold) ([]error, error) {
+			answers, err := v.Reserver.Hold(ctx, tx, holds...)
+			if id := holds[0].ID; seen[id] {
+				err = v.edit(ctx, tx, id, func(s *reservation.Stock, q int64) { s.Held += q })
+			}
+			seen[holds[0].ID] = true
+			return answers, err
+		}
+	}},
+	{"an ID that is taken is enough", "Hold/refuses another hold of the same ID", "must be refused", func(v *variant) {
+		v.hold = func(ctx context.Context, tx tx, holds ...reservation.Hold) ([]error, error) {
+			answers, err := v.Reserver.Hold(ctx, tx, holds...)
+			for i := range answers {
+				if errors.Is(answers[i], reservation.ErrHoldExists) {
+					answers[i] = nil
+				}
+			}
+			return answers, err
+		}
+	}},
+	{"an unknown SKU is short", "Hold/refuses a SKU without stock", "was never set is unknown", func(v *variant) {
+		v.hold = func(ctx context.Context, tx tx, holds ...reservation.Hold) ([]error, error) {
+			answers, err := v.Reserver.Hold(ctx, tx, holds...)
+			for i := range answers {
+				if errors.Is(answers[i], reservation.ErrUnknownSKU) {
+					answers[i] = short(holds[i].ID, holds[i].Lines[0].SKU, 1, 0)
+				}
+			}
+			return answers, err
+		}
+	}},
+	{"lines of less than one are dropped", "Hold/refuses what is malformed", "a hold of less than none", func(v *variant) {
+		v.hold = func(ctx context.Context, tx tx, holds ...reservation.Hold) ([]error, error) {
+			holds[0].Lines = slices.DeleteFunc(holds[0].Lines, func(l reservation.Line) bool { return l.Quantity < 0 })
+			return v.Reserver.Hold(ctx, tx, holds...)
+		}
+	}},
+	{"IDs are folded", "Hold/IDs and SKUs are exact and up to 255 bytes", `hold "H" is new`, func(v *variant) {
+		v.hold = func(ctx context.Context, tx tx, holds ...reservation.Hold) ([]error, error) {
+			holds[0].ID = strings.ToLower(holds[0].ID)
+			return v.Reserver.Hold(ctx, tx, holds...)
+		}
+	}},
+	{"SKUs are padded", "Hold/IDs and SKUs are exact and up to 255 bytes", `hold "h " is new`, func(v *variant) {
+		v.set = func(ctx context.Context, tx tx, sku string, onHand int64) error {
+			return v.Reserver.Set(ctx, tx, strings.TrimRight(sku, " "), onHand)
+		}
+	}},
+	{"stock has 32 bits", "Hold/counts to 64 bits", "all there can be", func(v *variant) {
+		v.set = func(ctx context.Context, tx tx, sku string, onHand int64) error {
+			return v.Reserver.Set(ctx, tx, sku, min(onHand, math.MaxInt32))
+		}
+	}},
+	{"a statement has 499 parameters", "Hold/many at once", "too many parameters", func(v *variant) {
+		v.hold = func(ctx context.Context, tx tx, holds ...reservation.Hold) ([]error, error) {
+			if len(holds) > 499 {
+				return nil, errors.New("too many parameters")
+			}
+			return v.Reserver.Hold(ctx, tx, holds...)
+		}
+	}},
+	{"stock is read outside of the transaction", "a transaction sees what it did", "after holds in this transaction", func(v *variant) {
+		v.stock = func(_ context.Context, _ tx, skus ...string) (all []reservation.Stock, err error) {
+			for _, sku := range skus {
+				all = append(all, v.committed(sku))
+			}
+			return all, nil
+		}
+	}},
+	{"holds commit on their own", "a rollback takes all of it back", "a rollback must give back", func(v *variant) {
+		v.hold = func(ctx context.Context, _ tx, holds ...reservation.Hold) (answers []error, err error) {
+			err = v.st.InTx(ctx, func(tx tx) (err error) {
+				answers, err = v.Reserver.Hold(ctx, tx, holds...)
+				return err
+			})
+			return answers, err
+		}
+	}},
+	{"a shortage dooms the transaction", "a refusal leaves the transaction as it is", "a transaction that must commit failed", func(v *variant) {
+		var doomed error
+		v.inTx = func(ctx context.Context, fn func(tx) error) error {
+			doomed = nil
+			return v.st.InTx(ctx, func(tx tx) error { return errors.Join(fn(tx), doomed) })
+		}
+		v.hold = func(ctx context.Context, tx tx, holds ...reservation.Hold) ([]error, error) {
+			answers, err := v.Reserver.Hold(ctx, tx, holds...)
+			doomed = errors.Join(append(answers, doomed)...)
+			return answers, err
+		}
+	}},
+}
+
+// noRetry runs the function of a transaction once.
+func noRetry(v *variant) {
+	v.inTx = func(ctx context.Context, fn func(tx) error) error {
+		runs := 0
+		return v.st.InTx(ctx, func(tx tx) error {
+			if runs++; runs > 1 {
+				return memstore.ErrDeadlock
+			}
+			return fn(tx)
+		})
+	}
+}

@@ -1,0 +1,231 @@
+// Package reservationtest is the contract of [reservation.Reserver] as a test suite. A backend passes it with one call:
+//
+//	func TestReserver(t *testing.T) {
+//		reservationtest.Run(t, func(t *testing.T) reservationtest.Subject[*sql.Tx] {
+//			st, r := open(t), sqlreserver.New(sqlreserver.Postgres)
+//			return reservationtest.Subject[*sql.Tx]{Reserver: r, Stock: r, InTx: st.InTx}
+//		})
+//	}
+//
+// Each check gets a new, empty subject. The checks never sleep and have no clock; whether a transaction waited shows in
+// the order in which things happened. No check waits for a second transaction while it has one open.
+package reservationtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gofulfil/fulfil/reservation"
+)
+
+// Subject is what is tested.
+type Subject[Tx any] struct {
+	// Reserver is the backend.
+	Reserver reservation.Reserver[Tx]
+	// Stock sets and reads the Reserver's stock. If it is an [Admin], all of the administration is tested.
+	Stock Stock[Tx]
+	// InTx runs fn in a transaction: committed when fn returns nil, rolled back when it returns an error, run again after
+	// a deadlock. The InTx of a Store does.
+	InTx func(ctx context.Context, fn func(tx Tx) error) error
+}
+
+// Stock sets and reads the stock of a Reserver.
+type Stock[Tx any] interface {
+	// Set says how many goods of a SKU are there, those set aside included and those sold not.
+	Set(ctx context.Context, tx Tx, sku string, onHand int64) error
+	// Stock answers for each SKU in the order given; without any it answers for all that are known, by SKU.
+	Stock(ctx context.Context, tx Tx, skus ...string) ([]reservation.Stock, error)
+}
+
+// Admin is the administration of stock that the backends of this module share.
+type Admin[Tx any] interface {
+	Stock[Tx]
+	// Adjust adds delta to what is there.
+	Adjust(ctx context.Context, tx Tx, sku string, delta int64) error
+	// Holds returns at most limit of the holds that stand, by ID, from the first behind after.
+	Holds(ctx context.Context, tx Tx, after string, limit int) ([]reservation.Hold, error)
+}
+
+// Run runs the suite as subtests of t. Open returns a new subject without stock for each of them.
+func Run[Tx any](t *testing.T, open func(t *testing.T) Subject[Tx]) {
+	for _, c := range checks[Tx]() {
+		t.Run(c.name, func(t *testing.T) {
+			s := open(t)
+			if _, ok := s.Stock.(Admin[Tx]); c.admin && !ok {
+				t.Skip("Stock is no Admin")
+			}
+			c.run(t, s)
+		})
+	}
+}
+
+// reporter is the part of [testing.T] that checks use, so that the suite's own tests can watch checks fail.
+type reporter interface {
+	Helper()
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
+}
+
+// check is one promise of the contract.
+type check[Tx any] struct {
+	name  string
+	fn    func(k *kit[Tx])
+	admin bool // needs an Admin
+}
+
+func (c check[Tx]) run(t reporter, s Subject[Tx]) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	c.fn(&kit[Tx]{reporter: t, Subject: s, ctx: ctx})
+}
+
+func checks[Tx any]() []check[Tx] {
+	return slices.Concat(holdChecks[Tx](), endChecks[Tx](), txChecks[Tx](), raceChecks[Tx](), adminChecks[Tx]())
+}
+
+// kit is what a check works with.
+type kit[Tx any] struct {
+	reporter
+	Subject[Tx]
+	ctx context.Context
+}
+
+// hold makes a hold of SKUs and quantities in turn, of type int or int64.
+func hold(id string, lines ...any) reservation.Hold {
+	h := reservation.Hold{ID: id}
+	for i := 0; i < len(lines); i += 2 {
+		h.Lines = append(h.Lines, reservation.Line{SKU: lines[i].(string), Quantity: reflect.ValueOf(lines[i+1]).Int()})
+	}
+	return h
+}
+
+// wrongf is the error of a backend that does not keep a promise.
+func wrongf(format string, args ...any) error { return fmt.Errorf(format, args...) }
+
+// inTx runs fn in a transaction that must commit.
+func (k *kit[Tx]) inTx(fn func(tx Tx) error) {
+	k.Helper()
+	if err := k.InTx(k.ctx, fn); err != nil {
+		k.Fatalf("a transaction that must commit failed: %v", err)
+	}
+}
+
+// set sets stock, SKUs and quantities in turn.
+func (k *kit[Tx]) set(stock ...any) {
+	k.Helper()
+	k.inTx(func(tx Tx) error {
+		for _, l := range hold("", stock...).Lines {
+			if err := k.Stock.Set(k.ctx, tx, l.SKU, l.Quantity); err != nil {
+				return fmt.Errorf("set %d of %q: %w", l.Quantity, l.SKU, err)
+			}
+		}
+		return nil
+	})
+}
+
+// stock fails unless the stock of a SKU is as said.
+func (k *kit[Tx]) stock(why, sku string, onHand, held, sold int64) {
+	k.Helper()
+	k.inTx(func(tx Tx) error { return k.stockIn(tx, why, sku, onHand, held, sold) })
+}
+
+func (k *kit[Tx]) stockIn(tx Tx, why, sku string, onHand, held, sold int64) error {
+	got, err := k.Stock.Stock(k.ctx, tx, sku)
+	if want := (reservation.Stock{SKU: sku, OnHand: onHand, Held: held, Sold: sold}); err == nil && (len(got) != 1 || got[0] != want) {
+		return fmt.Errorf("%s: the stock must be %+v; it is %+v", why, want, got)
+	}
+	return err
+}
+
+// A method of the Reserver with its items given: answers are compared one by one.
+type call[Tx any] func(tx Tx) ([]error, error)
+
+func (k *kit[Tx]) hold(holds ...reservation.Hold) call[Tx] {
+	return func(tx Tx) ([]error, error) { return k.Reserver.Hold(k.ctx, tx, holds...) }
+}
+
+func (k *kit[Tx]) commit(ids ...string) call[Tx] {
+	return func(tx Tx) ([]error, error) { return k.Reserver.Commit(k.ctx, tx, ids...) }
+}
+
+func (k *kit[Tx]) release(ids ...string) call[Tx] {
+	return func(tx Tx) ([]error, error) { return k.Reserver.Release(k.ctx, tx, ids...) }
+}
+
+// answers runs a call in a transaction of its own and fails unless it answers as wanted: nil, an error to match, or a
+// *reservation.ShortageError to equal.
+func (k *kit[Tx]) answers(why string, c call[Tx], want ...error) {
+	k.Helper()
+	k.inTx(func(tx Tx) error { return answersIn(tx, why, c, want...) })
+}
+
+func answersIn[Tx any](tx Tx, why string, c call[Tx], want ...error) error {
+	got, err := c(tx)
+	if err != nil {
+		return fmt.Errorf("%s: %w", why, err)
+	}
+	if len(got) != len(want) {
+		return fmt.Errorf("%s: there must be one answer for each, %d; there are %d", why, len(want), len(got))
+	}
+	for i := range want {
+		var short, wantShort *reservation.ShortageError
+		ok := errors.Is(got[i], want[i])
+		if errors.As(want[i], &wantShort) {
+			ok = errors.As(got[i], &short) && reflect.DeepEqual(short, wantShort)
+		}
+		if !ok {
+			return fmt.Errorf("%s: answer %d must be <%v>; it is <%v>", why, i+1, want[i], got[i])
+		}
+	}
+	return nil
+}
+
+// short makes the answer to a hold that does not fit, of SKU, wanted and available in turn.
+func short(id string, lines ...any) error {
+	e := &reservation.ShortageError{Hold: id}
+	for i := 0; i < len(lines); i += 3 {
+		wanted, available := reflect.ValueOf(lines[i+1]).Int(), reflect.ValueOf(lines[i+2]).Int()
+		e.Lines = append(e.Lines, reservation.Shortage{SKU: lines[i].(string), Wanted: wanted, Available: available})
+	}
+	return e
+}
+
+// race runs fn n times at once and fails for the first error.
+func (k *kit[Tx]) race(n int, fn func(i int) error) {
+	k.Helper()
+	start, errs := make(chan struct{}), make([]error, n)
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			<-start
+			errs[i] = fn(i)
+		})
+	}
+	close(start)
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			k.Fatalf("one of %d concurrent callers failed: %v", n, err)
+		}
+	}
+}
+
+// yield gives other goroutines an occasion to go on.
+func yield() {
+	for range 20 {
+		runtime.Gosched()
+	}
+}
+
+// long is an ID of as many bytes as fit, with a last one that tells it apart.
+func long(last string) string {
+	return strings.Repeat("x", reservation.MaxIDBytes-len(last)) + last
+}

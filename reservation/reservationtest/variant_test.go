@@ -1,0 +1,133 @@
+package reservationtest
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/gofulfil/fulfil/reservation"
+	"github.com/gofulfil/fulfil/reservation/memreserver"
+	"github.com/gofulfil/fulfil/store/memstore"
+)
+
+type tx = *memstore.Tx
+
+// variant is a memreserver of which some methods are replaced. What they cannot do through it they do to its rows.
+type variant struct {
+	*memreserver.Reserver
+	st      *memstore.Store
+	lines   sync.Map // merged lines by hold
+	inTx    func(ctx context.Context, fn func(tx) error) error
+	hold    func(ctx context.Context, tx tx, holds ...reservation.Hold) ([]error, error)
+	commit  func(ctx context.Context, tx tx, ids ...string) ([]error, error)
+	release func(ctx context.Context, tx tx, ids ...string) ([]error, error)
+	set     func(ctx context.Context, tx tx, sku string, onHand int64) error
+	adjust  func(ctx context.Context, tx tx, sku string, delta int64) error
+	stock   func(ctx context.Context, tx tx, skus ...string) ([]reservation.Stock, error)
+	holds   func(ctx context.Context, tx tx, after string, limit int) ([]reservation.Hold, error)
+}
+
+func newVariant(breakIt func(v *variant)) *variant {
+	st, r := memstore.New(), memreserver.New()
+	v := &variant{
+		Reserver: r, st: st, inTx: st.InTx, hold: r.Hold, commit: r.Commit, release: r.Release,
+		set: r.Set, adjust: r.Adjust, stock: r.Stock, holds: r.Holds,
+	}
+	breakIt(v)
+	return v
+}
+
+func (v *variant) subject() Subject[tx] {
+	return Subject[tx]{Reserver: v, Stock: v, InTx: v.inTx}
+}
+
+func (v *variant) Hold(ctx context.Context, tx tx, holds ...reservation.Hold) ([]error, error) {
+	for _, h := range holds {
+		if lines, err := h.Merge(); err == nil {
+			v.lines.LoadOrStore(h.ID, lines)
+		}
+	}
+	return v.hold(ctx, tx, holds...)
+}
+func (v *variant) Commit(ctx context.Context, tx tx, ids ...string) ([]error, error) {
+	return v.commit(ctx, tx, ids...)
+}
+func (v *variant) Release(ctx context.Context, tx tx, ids ...string) ([]error, error) {
+	return v.release(ctx, tx, ids...)
+}
+func (v *variant) Set(ctx context.Context, tx tx, sku string, onHand int64) error {
+	return v.set(ctx, tx, sku, onHand)
+}
+func (v *variant) Adjust(ctx context.Context, tx tx, sku string, delta int64) error {
+	return v.adjust(ctx, tx, sku, delta)
+}
+func (v *variant) Stock(ctx context.Context, tx tx, skus ...string) ([]reservation.Stock, error) {
+	return v.stock(ctx, tx, skus...)
+}
+func (v *variant) Holds(ctx context.Context, tx tx, after string, limit int) ([]reservation.Hold, error) {
+	return v.holds(ctx, tx, after, limit)
+}
+
+// edit changes the stock of every line of a hold.
+func (v *variant) edit(ctx context.Context, tx tx, id string, change func(s *reservation.Stock, quantity int64)) error {
+	lines, _ := v.lines.Load(id)
+	for _, l := range lines.([]reservation.Line) {
+		if err := tx.Lock(ctx, "fulfil_stock/"+l.SKU); err != nil {
+			return err
+		}
+		value, ok := tx.Get("fulfil_stock/" + l.SKU)
+		if !ok {
+			continue
+		}
+		s := value.(reservation.Stock)
+		change(&s, l.Quantity)
+		if err := tx.Set(ctx, "fulfil_stock/"+l.SKU, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// committed returns the last committed stock of a SKU.
+func (v *variant) committed(sku string) reservation.Stock {
+	value, _ := v.st.Get("fulfil_stock/" + sku)
+	s, _ := value.(reservation.Stock)
+	return s
+}
+
+// recorder keeps what a check reports.
+type recorder struct {
+	mu       sync.Mutex
+	messages []string
+}
+
+func (r *recorder) Helper() {}
+
+func (r *recorder) Errorf(format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.messages = append(r.messages, fmt.Sprintf(format, args...))
+}
+
+func (r *recorder) Fatalf(format string, args ...any) {
+	r.Errorf(format, args...)
+	runtime.Goexit()
+}
+
+// watch runs a check and returns what it reports. In its bubble a wait that never ends is cut short by the check's
+// deadline at once.
+func watch(t *testing.T, c check[tx], breakIt func(v *variant)) []string {
+	r := new(recorder)
+	synctest.Test(t, func(*testing.T) {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			c.run(r, newVariant(breakIt).subject())
+		}()
+		<-done
+	})
+	return r.messages
+}
