@@ -150,7 +150,9 @@ func crashStories() map[string]crashStory {
 		})
 		return id
 	}
-	pay := func(s *testShop, id string, method checkouttest.PaymentMethod) { require.NoError(s.t, s.srv.Pay(id, method)) }
+	pay := func(s *testShop, id string, method checkouttest.PaymentMethod) {
+		require.NoError(s.t, s.srv.Pay(id, method))
+	}
 	card := func(s *testShop, try func(func() error)) {
 		pay(s, begin(s, try, cartOf("order-1", "last", "tee")), checkouttest.CardOK)
 	}

@@ -1,4 +1,3 @@
-// Package checkout builds Stripe Checkout Sessions and leads the orders behind them through their life.
 package checkout
 
 import (
