@@ -130,29 +130,28 @@ func decodeEnvelope(payload []byte) (envelope, error) {
 }
 
 // scanEnvelope reads what decodeEnvelope does, in one pass and without allocating. It is not ok on whatever is not JSON
-// and on whatever is unusual enough for encoding/json to have an opinion of its own: repeated keys, keys that might
-// match when case is folded, escapes in strings that are read.
+// and on what is unusual enough for encoding/json to have an opinion of its own: keys that might match when case is
+// folded, and escapes in strings that are read. Of repeated keys the last counts, as it does there.
 func scanEnvelope(payload []byte) (e envelope, ok bool) {
 	s := scanner{b: payload}
-	var seen fieldSet
 	ok = s.object(func(key []byte) bool {
 		switch string(key) {
 		case "id":
-			return seen.add(0) && s.text(&e.id)
+			return s.text(&e.id)
 		case "object":
-			return seen.add(1) && s.text(&e.object)
+			return s.text(&e.object)
 		case "type":
-			return seen.add(2) && s.text(&e.typ)
+			return s.text(&e.typ)
 		case "api_version":
-			return seen.add(3) && s.text(&e.apiVersion)
+			return s.text(&e.apiVersion)
 		case "account":
-			return seen.add(4) && s.text(&e.account)
+			return s.text(&e.account)
 		case "livemode":
-			return seen.add(5) && s.flag(&e.livemode)
+			return s.flag(&e.livemode)
 		case "created":
-			return seen.add(6) && s.raw(&e.created, 1)
+			return s.raw(&e.created, 1)
 		case "data":
-			return seen.add(7) && s.data(&e)
+			return s.data(&e)
 		default:
 			return s.value(1)
 		}
@@ -163,24 +162,22 @@ func scanEnvelope(payload []byte) (e envelope, ok bool) {
 
 // data reads the envelope's data.
 func (s *scanner) data(e *envelope) bool {
-	var seen fieldSet
 	return s.object(func(key []byte) bool {
 		switch string(key) {
 		case "object":
-			if !seen.add(0) || s.peek() != '{' {
+			if s.peek() != '{' {
 				return false
 			}
 			start := s.i
+			e.objectName = nil
 			if !s.objectName(&e.objectName) {
 				return false
 			}
 			e.data, e.dataAt = s.b[start:s.i:s.i], start
 			return true
 		case "previous_attributes":
-			if !seen.add(1) {
-				return false
-			}
 			if s.peek() == 'n' {
+				e.previous = nil
 				return s.literal("null")
 			}
 			e.previousAt = s.i
@@ -193,10 +190,9 @@ func (s *scanner) data(e *envelope) bool {
 
 // objectName skips an object and reads its "object".
 func (s *scanner) objectName(name *[]byte) bool {
-	var seen fieldSet
 	return s.object(func(key []byte) bool {
 		if string(key) == "object" {
-			return seen.add(0) && s.text(name)
+			return s.text(name)
 		}
 		return s.value(3)
 	})
@@ -231,7 +227,7 @@ func (s *scanner) object(field func(key []byte) bool) bool {
 	}
 }
 
-// text reads a string without escapes, or null.
+// text reads a string without escapes. Null leaves dst as it is.
 func (s *scanner) text(dst *[]byte) bool {
 	if s.peek() == 'n' {
 		return s.literal("null")
@@ -249,11 +245,21 @@ func (s *scanner) text(dst *[]byte) bool {
 	return true
 }
 
+// flag reads a bool. Null leaves dst as it is.
 func (s *scanner) flag(dst *bool) bool {
-	*dst = s.peek() == 't'
-	return s.literal("true") || s.literal("false") || s.literal("null")
+	switch s.peek() {
+	case 't':
+		*dst = true
+		return s.literal("true")
+	case 'f':
+		*dst = false
+		return s.literal("false")
+	default:
+		return s.literal("null")
+	}
 }
 
+// raw reads any value as it is.
 func (s *scanner) raw(dst *[]byte, depth int) bool {
 	s.space()
 	start := s.i
@@ -261,17 +267,5 @@ func (s *scanner) raw(dst *[]byte, depth int) bool {
 		return false
 	}
 	*dst = s.b[start:s.i:s.i]
-	return true
-}
-
-// fieldSet remembers which keys an object had.
-type fieldSet uint
-
-// add reports whether field n is new.
-func (f *fieldSet) add(n uint) bool {
-	if *f&(1<<n) != 0 {
-		return false
-	}
-	*f |= 1 << n
 	return true
 }

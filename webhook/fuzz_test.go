@@ -63,6 +63,10 @@ var scanSeeds = []string{
 	`{"data":{"object":[]}}`, `{"data":{"previous_attributes":null}}`, `{"livemode":1}`, `{"livemode":nul}`, `{"a":-0.5e+10,"b":01}`,
 	`{"a":"\ud800\"\\"}`, "{\"a\":\"\x01\"}", "{\"a\":\"\xff\"}", `{"a":[{},[],"",0,-1,true,false,null]}`, `{"a":1,}`, `{,}`, `{"a"}`,
 	`{"a":1}}`, `{} {}`, ``, ` `, `null`, `{`, "{}\x00", `{"a":tru}`, `{"a":1.}`, `{"a":1e}`, `{"a":-}`, `{"a":"\x"}`, `{"a":"\u12`, `{"created":1e3}`,
+	`{"livemode":true,"livemode":null}`, `{"livemode":true,"livemode":false}`, `{"id":"x","id":null}`, `{"created":1,"created":null}`,
+	`{"data":{"object":{"object":"charge"},"object":{"id":"x"}}}`, `{"data":{"object":{"object":"x"},"object":null}}`,
+	`{"data":{"previous_attributes":{"a":1},"previous_attributes":null,"object":{}}}`,
+	`{"data":{"previous_attributes":{"a":1},"object":{"object":"x"}},"data":{"object":{"object":"y","object":null}}}`,
 	`{"ıd":"x"}`, `{"ſ":1}`, `{"data":{"Object":{}}}`, `{"data":{"object":{"OBJECT":"x","object":"y"}}}`, `{"a":"\`, `["a"}`, `{"a":[1}}`, `{"a" 1}`,
 }
 

@@ -67,6 +67,9 @@ func (h *Handler) serve(r *http.Request, res *Result) (status int, err error) {
 	}
 	err = h.checkBody(&sig, payload)
 	res.Verify = h.cfg.Clock().Sub(read)
+	if err != nil && len(payload) == 0 { // chunked, so readBody had no length to compare with
+		err = fmt.Errorf("%w: it is empty; perhaps %w", err, ErrBodyConsumed)
+	}
 	if err != nil {
 		return http.StatusBadRequest, err
 	}

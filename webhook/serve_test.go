@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -101,6 +102,10 @@ func TestBadInput(t *testing.T) {
 		{"body consumed and closed", func(r *http.Request) { r.Body = closed }, 500, ErrBodyConsumed},
 		{"no body at all", func(r *http.Request) { r.Body = nil }, 500, ErrBodyConsumed},
 
+		{"chunked body consumed", func(r *http.Request) {
+			r.Body, r.ContentLength = http.NoBody, -1
+		}, 400, ErrBodyConsumed},
+
 		{"signed with another secret", func(r *http.Request) {
 			*r = *webhooktest.NewRequest("/", []byte(good), "whsec_other", testNow)
 		}, 400, ErrSignature},
@@ -119,6 +124,7 @@ func TestBadInput(t *testing.T) {
 		{"truncated", body(good[:len(good)-1]), 400, ErrEnvelope},
 		{"something after it", body(good + "x"), 400, ErrEnvelope},
 		{"a bare object", body(`{"id":"ch_1","object":"charge","type":"charge.failed","data":{"object":{}}}`), 400, ErrEnvelope},
+		{"deeper than encoding/json goes", body(strings.Replace(good, "{", `{"x":`+strings.Repeat("[", 10_001)+strings.Repeat("]", 10_001)+",", 1)), 400, ErrEnvelope},
 		{"no id", body(strings.Replace(good, `"id":"evt_1",`, "", 1)), 400, ErrEnvelope},
 		{"numeric id", body(strings.Replace(good, `"evt_1"`, "1", 1)), 400, ErrEnvelope},
 		{"no type", body(strings.Replace(good, `"type":"charge.failed",`, "", 1)), 400, ErrEnvelope},
@@ -244,67 +250,63 @@ func TestSecretsAndBodies(t *testing.T) {
 	}
 }
 
-// What a handler keeps is its own: later deliveries, which reuse the buffers, do not change it.
-func TestKeptBytesStay(t *testing.T) {
+// What net/http does to bodies, as opposed to what other tests here imitate.
+func TestBehindRealServer(t *testing.T) {
 	t.Parallel()
-	h := newTestHandler(t, Config{})
-	var kept []*Event[stripe.Customer]
-	On(h, CustomerUpdated, func(_ context.Context, e *Event[stripe.Customer]) error {
-		kept = append(kept, e)
-		return nil
+	var seen results
+	hook := newTestHandler(t, Config{Observe: seen.observe})
+	mux := http.NewServeMux()
+	mux.Handle("/plain", hook)
+	mux.HandleFunc("/read", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.ReadAll(r.Body)
+		hook.ServeHTTP(w, r)
 	})
-	var want [][]byte
-	for i := range 5 {
-		payload := webhooktest.Event{ID: fmt.Sprint("evt_", i), Type: "customer.updated",
-			Object:   map[string]any{"id": fmt.Sprint("cus_", i), "object": "customer", "metadata": map[string]int{}},
-			Previous: map[string]string{"name": fmt.Sprint("name ", i)}}.Payload()
-		want = append(want, payload)
-		require.Equal(t, http.StatusOK, serve(h, payload).Code)
-		payload = webhooktest.Event{Type: "unhandled", Object: map[string]string{"padding": strings.Repeat("#", 2*len(payload))}}.Payload()
-		require.Equal(t, http.StatusOK, serve(h, payload).Code)
-	}
-	for i, e := range kept {
-		require.Equal(t, string(want[i]), string(e.Raw))
-		require.Contains(t, string(e.RawObject), fmt.Sprint("cus_", i))
-		require.JSONEq(t, fmt.Sprintf(`{"name":"name %d"}`, i), string(e.Previous))
-		require.Equal(t, fmt.Sprint("evt_", i), e.ID)
-	}
-}
-
-func TestVerify(t *testing.T) {
-	t.Parallel()
-	h := newTestHandler(t, Config{Tolerance: time.Minute})
-	payload := []byte(completedPayload)
-	at := func(d time.Duration) string { return webhooktest.Sign(payload, testSecret, testNow.Add(d)) }
-	require.NoError(t, h.Verify(payload, at(0)))
-	require.NoError(t, h.Verify(payload, at(-time.Minute)))
-	require.ErrorIs(t, h.Verify(payload, at(-61*time.Second)), ErrTimestamp)
-	require.ErrorIs(t, h.Verify(payload, at(61*time.Second)), ErrTimestamp)
-	require.ErrorIs(t, h.Verify(payload[1:], at(0)), ErrSignature)
-	require.ErrorIs(t, h.Verify(payload, ""), ErrNoSignature)
-	require.ErrorIs(t, h.Verify(payload, "t=x"), ErrHeader)
-}
-
-func TestNewRefusesBadConfig(t *testing.T) {
-	t.Parallel()
+	mux.HandleFunc("/closed", func(w http.ResponseWriter, r *http.Request) {
+		_ = r.Body.Close()
+		hook.ServeHTTP(w, r)
+	})
+	srv := httptest.NewServer(mux)
+	defer srv.Close()
 	for _, c := range []struct {
-		cfg  Config
-		want string
+		path   string
+		chunks bool
+		status int
+		want   error
 	}{
-		{Config{}, "Config.Secrets is empty"},
-		{Config{Secrets: []string{"a", ""}}, "Config.Secrets[1] is blank"},
-		{Config{Secrets: []string{" \t"}}, "Config.Secrets[0] is blank"},
-		{Config{Secrets: []string{"whsec_a\n"}}, "Config.Secrets[0] begins or ends with white space"},
-		{Config{Secrets: []string{"whsec_a", "whsec_b", "whsec_a"}}, "Config.Secrets[2] is a repetition"},
-		{Config{Secrets: []string{"whsec_a"}, Tolerance: -1}, "Config.Tolerance is negative"},
-		{Config{Secrets: []string{"whsec_a"}, MaxBytes: -1}, "Config.MaxBytes is negative"},
+		{"/plain", false, 200, nil},
+		{"/plain", true, 200, nil},
+		{"/read", false, 500, ErrBodyConsumed},
+		{"/read", true, 400, ErrBodyConsumed},
+		{"/closed", false, 500, ErrBodyConsumed},
+		{"/closed", true, 500, ErrBodyConsumed},
 	} {
-		_, err := New(c.cfg)
-		require.ErrorContains(t, err, c.want)
-		require.NotContains(t, err.Error(), "whsec_")
+		seen.all = nil
+		r := webhooktest.NewRequest(srv.URL+c.path, []byte(completedPayload), testSecret, testNow)
+		if c.chunks {
+			r.ContentLength = -1
+		}
+		resp, err := srv.Client().Do(r)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, c.status, resp.StatusCode, c)
+		require.ErrorIs(t, seen.only(t).Err, c.want, c)
 	}
-	h, err := New(Config{Secrets: []string{"whsec_a"}})
+}
+
+// A sender that hangs up half-way is not mistaken for a middleware.
+func TestSenderHangsUp(t *testing.T) {
+	t.Parallel()
+	done := make(chan Result, 1)
+	hook := newTestHandler(t, Config{Observe: func(r Result) { done <- r }})
+	srv := httptest.NewServer(hook)
+	defer srv.Close()
+	conn, err := net.Dial("tcp", srv.Listener.Addr().String())
 	require.NoError(t, err)
-	require.NotContains(t, fmt.Sprintf("%+v", h), "whsec_a")
-	require.NoError(t, h.Verify([]byte("x"), webhooktest.Sign([]byte("x"), "whsec_a", time.Now())), "the zero Clock is time.Now")
+	_, err = fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\nStripe-Signature: %s\r\n\r\n%s",
+		len(completedPayload), webhooktest.Sign([]byte(completedPayload), testSecret, testNow), completedPayload[:1000])
+	require.NoError(t, err)
+	require.NoError(t, conn.Close())
+	res := <-done
+	require.ErrorIs(t, res.Err, ErrBodyRead)
+	require.Equal(t, http.StatusBadRequest, res.Status)
 }

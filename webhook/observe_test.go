@@ -1,0 +1,65 @@
+package webhook
+
+import (
+	"bytes"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/stripe/stripe-go/v82"
+
+	"github.com/gofulfil/fulfil/webhook/webhooktest"
+)
+
+func TestAPIVersions(t *testing.T) {
+	t.Parallel()
+	var log logs
+	var seen results
+	h := newTestHandler(t, Config{Logger: slog.New(&log)})
+	strict := newTestHandler(t, Config{StrictAPIVersion: true, Observe: seen.observe})
+	On(strict, InvoicePaid, ignore[stripe.Invoice])
+	for _, version := range []string{"2020-08-27", stripe.APIVersion, "", "2020-08-27", stripe.APIVersion} {
+		payload := webhooktest.Event{ID: "evt_1", Type: "invoice.paid", APIVersion: version,
+			Object: map[string]string{"object": "invoice"}}.Payload()
+		require.Equal(t, http.StatusOK, serve(h, payload).Code)
+		w := serve(strict, payload)
+		if version == stripe.APIVersion {
+			require.Equal(t, http.StatusOK, w.Code)
+		} else {
+			require.Equal(t, http.StatusBadRequest, w.Code)
+			require.ErrorIs(t, seen.all[len(seen.all)-1].Err, ErrAPIVersion)
+		}
+	}
+	want := map[string]int64{"2020-08-27": 2, stripe.APIVersion: 2, "": 1}
+	require.Equal(t, want, h.APIVersions())
+	require.Equal(t, want, strict.APIVersions())
+	require.Len(t, log.records, 2, "one warning per other version: %v", log.records)
+	require.Contains(t, log.records[0], "WARN webhook: events come with another API version")
+	require.Contains(t, log.records[0], "2020-08-27")
+}
+
+func TestRefusalsAreLogged(t *testing.T) {
+	t.Parallel()
+	var log logs
+	h := newTestHandler(t, Config{Logger: slog.New(&log)})
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, webhooktest.NewRequest("/", []byte(completedPayload), "whsec_other", testNow))
+	require.Equal(t, http.StatusBadRequest, w.Code)
+	require.Len(t, log.records, 1)
+	require.Contains(t, log.records[0], ErrSignature.Error())
+	require.NotContains(t, log.records[0], "whsec_")
+}
+
+// The default logger is slog's own.
+func TestDefaultLogger(t *testing.T) {
+	var out bytes.Buffer
+	before := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&out, nil)))
+	defer slog.SetDefault(before)
+	h, err := New(Config{Secrets: []string{testSecret}})
+	require.NoError(t, err)
+	require.Error(t, h.Dispatch(t.Context(), []byte("{}")))
+	require.Contains(t, out.String(), "delivery refused")
+}
