@@ -7,7 +7,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -127,14 +126,14 @@ func (s *shop) checkout(w http.ResponseWriter, r *http.Request) {
 		s.message(w, http.StatusBadRequest, "That can’t be ordered", "Choose a product and a quantity from 1 to 99.")
 		return
 	}
-	// The ID is the shop's own. It is random, because whoever knows it can see the cart. An order that was begun already
-	// is found again by its ID, so that a second click, or coming back from the payment page, is not a second order.
-	orderID := cmp.Or(r.PostFormValue("order"), rand.Text())
-	if r.PostForm.Has("order") {
-		if _, err := s.flow.Order(r.Context(), orderID); err != nil {
-			s.failed(w, err)
-			return
-		}
+	// The ID is the shop's own, and random, because whoever knows it can see the cart. An order that was begun already
+	// goes on under its ID, so that coming back from the payment page does not make a second one.
+	orderID := r.PostFormValue("order")
+	if orderID == "" {
+		orderID = rand.Text()
+	} else if _, err := s.flow.Order(r.Context(), orderID); err != nil {
+		s.failed(w, err)
+		return
 	}
 	started, err := s.flow.Begin(r.Context(), checkout.Session{
 		OrderID:    orderID,

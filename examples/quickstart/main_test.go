@@ -29,6 +29,21 @@ func TestBadRequests(t *testing.T) {
 	p.requireOrders(t)
 }
 
+func TestPagesLoadNothingFromElsewhere(t *testing.T) {
+	t.Parallel()
+	p := start(t, nil)
+	b := p.visit(t)
+	require.Contains(t, b.body, `href="/style.css"`)
+	require.NotRegexp(t, `(src|href|action)="(https?:|//)`, b.body)
+	for asset, kind := range map[string]string{"/style.css": "text/css", "/thanks.js": "javascript"} {
+		response, err := http.Get(p.url + asset)
+		require.NoError(t, err)
+		response.Body.Close()
+		require.Equal(t, http.StatusOK, response.StatusCode, asset)
+		require.Contains(t, response.Header.Get("Content-Type"), kind)
+	}
+}
+
 func TestOtherSitesCanNotPost(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil)

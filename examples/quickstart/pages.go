@@ -63,9 +63,9 @@ func (s *shop) showThanks(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p := page{Title: "Your order", Data: struct {
-		*store.Order
+		orderView
 		SessionID string
-	}{o, sessionID}}
+	}{orderView{Order: o}, sessionID}}
 	switch checkout.DisplayStatus(o) {
 	case string(store.Open), string(store.Paid):
 		p.Refresh = 3
@@ -107,8 +107,8 @@ func (s *shop) failed(w http.ResponseWriter, err error) {
 
 func (s *shop) soldOut(w http.ResponseWriter, p product, left int64) {
 	if left == 0 {
-		s.message(w, http.StatusConflict, "Sold out", fmt.Sprintf("There is no %s left. "+
-			"If somebody is paying for the last one, it comes back when they do not.", p.Name))
+		s.message(w, http.StatusConflict, "Sold out", p.Name+": somebody else has bought the last one, "+
+			"or is paying for it now. If they do not pay, it comes back.")
 		return
 	}
 	s.message(w, http.StatusConflict, "Not enough left", fmt.Sprintf("%s: there are %d left. Please choose fewer.", p.Name, left))

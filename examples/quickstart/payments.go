@@ -45,10 +45,10 @@ func connect(getenv func(string) string, shopURL string) (payments, error) {
 // describe says where payments go, and how webhooks come from there.
 func (p payments) describe(shopURL string, eventTypes []string) string {
 	if p.test != nil {
-		return fmt.Sprintf("%s, a test server in this process: no money moves.\n"+
-			"          Set STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET to sell through Stripe.", p.test.URL())
+		return "go to a test server in this process; no money moves.\n" +
+			"          Set STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET to sell through Stripe."
 	}
-	return fmt.Sprintf("Stripe. Have its webhooks forwarded to this shop:\n"+
+	return fmt.Sprintf("go to Stripe. Have its webhooks forwarded to this shop:\n"+
 		"          stripe listen --forward-to %s/stripe/webhook --events %s", shopURL, strings.Join(eventTypes, ","))
 }
 

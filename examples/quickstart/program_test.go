@@ -91,7 +91,7 @@ func (p *running) requireOrders(t *testing.T, want ...string) *browser {
 	b.follow("Orders")
 	var got []string
 	for rest := b.body; ; {
-		_, after, found := strings.Cut(rest, `<article class="order" data-order="`)
+		_, after, found := strings.Cut(rest, `<article class="order" id="`)
 		if !found {
 			break
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"path"
 	"strings"
 	"testing"
 
@@ -29,6 +30,27 @@ func TestBuyWithACardAfterADecline(t *testing.T) {
 	require.Contains(t, plain(orders.element(`data-status="fulfilled"`)), "Shipped to Test Buyer, customer@example.com")
 	p.requireStock(t, "notebook", "10 0 2")
 	require.Contains(t, p.visit(t).element(`data-sku="notebook"`), `data-available="10"`)
+}
+
+func TestTheThanksPageWaitsForThePayment(t *testing.T) {
+	t.Parallel()
+	p := start(t, nil)
+	b := p.visit(t)
+	b.order("ink", "Bottle of ink", "1")
+	payPage, session := b.url.String(), path.Base(b.url.Path)
+
+	thanks := p.visit(t)
+	for _, want := range []string{"open", "fulfilled"} {
+		thanks.open("/checkout/status?session_id=" + session)
+		require.Contains(t, thanks.body, `"status":"`+want+`"`)
+		thanks.open("/thanks?session_id=" + session)
+		require.Contains(t, thanks.element(`id="order"`), `data-status="`+want+`"`)
+		require.Equal(t, want == "open", strings.Contains(thanks.body, `<noscript><meta http-equiv="refresh" content="3">`))
+		if want == "open" {
+			b.open(payPage)
+			b.payBy("Pay $18.00", card("4242424242424242")...)
+		}
+	}
 }
 
 func TestBankDebit(t *testing.T) {
@@ -133,8 +155,8 @@ func TestAnEventDeliveredTwiceChangesNothing(t *testing.T) {
 
 // rows counts the deliveries of a type that were answered with 200 and handled.
 func rows(orders *browser, event string) (n int) {
-	for _, row := range strings.Split(orders.body, "<tr data-event=")[1:] {
-		if strings.Contains(row, "<td>"+event+"<br>") && strings.Contains(plain(row), "200 handled") {
+	for _, row := range strings.Split(orders.body, "<li data-event=")[1:] {
+		if strings.Contains(row, ">"+event+"<br>") && strings.Contains(plain(row), "200 handled") {
 			n++
 		}
 	}
