@@ -23,7 +23,8 @@ var (
 	ErrTooLarge = errors.New("webhook: body larger than Config.MaxBytes")
 	// ErrBodyRead: the body could not be read to its end, most often because the sender hung up (400).
 	ErrBodyRead = errors.New("webhook: reading the body")
-	// ErrBodyConsumed: something before this handler has read the body (500: the server is wired wrongly).
+	// ErrBodyConsumed: something before this handler has read the body (500: the server is wired wrongly). An empty body
+	// that came in chunks, so without a length, matches it together with ErrSignature (400).
 	ErrBodyConsumed = errors.New("webhook: the request body was consumed before this handler: mount it outside of any middleware that reads or parses bodies")
 	// ErrSignature: no v1 signature fits the body and any of the secrets (400). Either the secret is that of another
 	// endpoint, or the body is not byte for byte what was signed.
