@@ -59,6 +59,17 @@ var brokenQueries = []broken{
 			return nil
 		}
 	}},
+	{"whether a reference is taken is asked before its lock", "FindRef/the first to save a reference keeps it, not the last to wait", "committed later", func(v *variant) {
+		v.save = func(ctx context.Context, tx tx, o ...*store.Order) error {
+			ref := "fulfil_ref/" + o[0].Attempts[0].SessionID
+			_, taken := v.Store.Get(ref)
+			err := v.Store.Save(ctx, tx, o...)
+			if err == nil && !taken {
+				err = tx.Set(ctx, ref, o[0].ID)
+			}
+			return err
+		}
+	}},
 	{"the next page begins at the next time", "List/pages by time of creation and then by ID", "must show each order once", func(v *variant) {
 		v.list = func(ctx context.Context, q store.Query) ([]*store.Order, error) {
 			if q.After != (store.Position{}) {

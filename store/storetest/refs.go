@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/gofulfil/fulfil/store"
 )
@@ -13,6 +14,7 @@ func refChecks[Tx any]() []check[Tx] {
 		{name: "FindRef/a reference stays with the order that had it first", fn: (*kit[Tx]).refFirst},
 		{name: "FindRef/a reference that is rolled back is free", fn: (*kit[Tx]).refRollback},
 		{name: "FindRef/one of concurrent orders keeps a reference", fn: (*kit[Tx]).refRace},
+		{name: "FindRef/the first to save a reference keeps it, not the last to wait", fn: (*kit[Tx]).refWaits},
 	}
 }
 
@@ -120,5 +122,23 @@ func (k *kit[Tx]) refRace() {
 		if o, err := k.st.FindRef(k.ctx, ref); err != nil || o.AttemptBySession(ref) == nil {
 			k.Errorf("one of the orders saved with a reference must keep it; FindRef(%q) returned %v, %v", ref, o, err)
 		}
+	}
+}
+
+func (k *kit[Tx]) refWaits() {
+	for _, end := range []error{nil, &trouble{"rolled back"}} {
+		n := fmt.Sprint(end == nil)
+		a, b, ref := "a-"+n, "b-"+n, "cs_"+n
+		k.insert(order(a), order(b))
+		save := func(o *store.Order) { o.Attempts = []store.Attempt{{SessionID: ref}} }
+		keeps := a
+		k.meanwhile(func(tx Tx) error { return k.updateIn(tx, a, save) }, end, func(ended *atomic.Bool) error {
+			err := k.update(b, save)
+			if !ended.Load() || end != nil {
+				keeps = b
+			}
+			return err
+		})
+		k.leads(ref, keeps, "another order was saved with it at the same time and committed later")
 	}
 }
