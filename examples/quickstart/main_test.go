@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptrace"
@@ -92,7 +93,9 @@ func TestRefusesToStart(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			args := append([]string{"-addr", "127.0.0.1:0"}, test.args...)
-			err := run(t.Context(), args, func(name string) string { return test.env[name] }, io.Discard)
+			ctx, stop := context.WithCancel(t.Context())
+			stop() // should it start after all, it ends at once
+			err := run(ctx, args, func(name string) string { return test.env[name] }, io.Discard)
 			require.ErrorContains(t, err, test.want)
 			require.NotContains(t, err.Error(), "sk_live_x")
 		})

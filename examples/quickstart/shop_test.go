@@ -1,7 +1,9 @@
 package main
 
 import (
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"path"
 	"strings"
 	"testing"
@@ -51,6 +53,27 @@ func TestTheThanksPageWaitsForThePayment(t *testing.T) {
 			b.payBy("Pay $18.00", card("4242424242424242")...)
 		}
 	}
+}
+
+func TestTheThanksPageNeedsNoWebhook(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewUnstartedServer(nil)
+	p := &running{url: "http://" + server.Listener.Addr().String()}
+	pay, err := connect(func(string) string { return "" }, p.url)
+	require.NoError(t, err)
+	t.Cleanup(pay.close)
+	pay.test.Deliver(nil)
+	s, err := newShop(t.Context(), p.url, pay, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	server.Config.Handler = s.handler()
+	server.Start()
+	t.Cleanup(server.Close)
+
+	b := p.visit(t)
+	b.order("ink", "Bottle of ink", "1")
+	b.payBy("Pay $18.00", card("4242424242424242")...)
+	require.Contains(t, b.element(`id="order"`), `data-status="fulfilled"`)
+	require.Contains(t, p.requireOrders(t, "fulfilled").body, "None yet.", "no event was received")
 }
 
 func TestBankDebit(t *testing.T) {
@@ -215,4 +238,6 @@ func TestCancelingFromTheOrdersPage(t *testing.T) {
 	p.requireStock(t, "pencils", "20 0 0")
 	stale.press(`data-status="open"`, "Cancel the order")
 	require.Equal(t, http.StatusOK, stale.status, "a second click is no error")
+	orders.order("pencils", "Pencil set", "1")
+	p.requireOrders(t, "open", "canceled")
 }
