@@ -1,0 +1,208 @@
+package store_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gofulfil/fulfil/store"
+	"github.com/gofulfil/fulfil/store/storetest"
+)
+
+func TestRefs(t *testing.T) {
+	t.Parallel()
+	o := &store.Order{Attempts: []store.Attempt{
+		{}, {SessionID: "cs_1", PaymentIntent: "pi_1", Charge: "ch_1", Subscription: "sub_1"},
+		{SessionID: "cs_2", PaymentIntent: "pi_1", Subscription: "sub_1"},
+	}}
+	require.Equal(t, []string{"cs_1", "pi_1", "ch_1", "sub_1", "cs_2"}, o.Refs())
+	require.Empty(t, new(store.Order).Refs())
+}
+
+func TestEncodeKeepsEveryField(t *testing.T) {
+	t.Parallel()
+	o := storetest.FullOrder("order-1")
+	requireNothingZero(t, reflect.ValueOf(*o), "Order")
+	data, err := o.Encode()
+	require.NoError(t, err)
+	back, err := store.DecodeOrder(data)
+	require.NoError(t, err)
+	require.Equal(t, o, back)
+	clone, err := o.Clone()
+	require.NoError(t, err)
+	require.Equal(t, o, clone)
+	clone.Attempts[0].Quote.Currency = "eur"
+	clone.Metadata["a"] = "changed"
+	require.Equal(t, back, o, "a clone shares nothing")
+}
+
+// requireNothingZero holds FullOrder to its word, on which this test and others rely.
+func requireNothingZero(t *testing.T, v reflect.Value, path string) {
+	t.Helper()
+	require.False(t, v.IsZero(), path)
+	switch {
+	case v.Type() == reflect.TypeFor[time.Time]():
+	case v.Kind() == reflect.Pointer:
+		requireNothingZero(t, v.Elem(), path)
+	case v.Kind() == reflect.Struct:
+		for i := range v.NumField() {
+			requireNothingZero(t, v.Field(i), path+"."+v.Type().Field(i).Name)
+		}
+	case v.Kind() == reflect.Slice && v.Type().Elem().Kind() != reflect.Uint8:
+		for i := range v.Len() {
+			requireNothingZero(t, v.Index(i), fmt.Sprintf("%s[%d]", path, i))
+		}
+	}
+}
+
+func TestEncodeTimes(t *testing.T) {
+	t.Parallel()
+	far := time.Date(2026, 3, 1, 3, 0, 0, 1999, time.FixedZone("far", -9*3600))
+	o := &store.Order{ID: "a", DueAt: far, Attempts: []store.Attempt{{PaidAt: far, Quote: &store.Quote{}}}, Notices: []store.Notice{{At: far}}}
+	back, err := o.Clone()
+	require.NoError(t, err)
+	want := time.Date(2026, 3, 1, 12, 0, 0, 1000, time.UTC)
+	require.Equal(t, []time.Time{want, want, want}, []time.Time{back.DueAt, back.Attempts[0].PaidAt, back.Notices[0].At})
+	require.True(t, back.FulfilledAt.IsZero())
+	require.True(t, store.Time(time.Time{}).IsZero())
+}
+
+func TestEncodeRefusesWhatIsNotJSON(t *testing.T) {
+	t.Parallel()
+	o := &store.Order{ID: "a", Session: json.RawMessage(`{`)}
+	_, err := o.Encode()
+	require.ErrorContains(t, err, "encode order a")
+	_, err = o.Clone()
+	require.Error(t, err)
+	_, err = store.DecodeOrder([]byte(`{"id":`))
+	require.Error(t, err)
+}
+
+func TestEncodeKeepsTheSessionAsSent(t *testing.T) {
+	t.Parallel()
+	sent := `{"amount":9007199254740993,"html":"<a&b>","none":null}`
+	back, err := (&store.Order{ID: "a", Session: json.RawMessage(sent)}).Clone()
+	require.NoError(t, err)
+	require.Equal(t, sent, string(back.Session))
+}
+
+// What may remain of an order after Erase, by the path of its field. A field that is added later is either listed here or
+// erased.
+var bookkeeping = []string{
+	"ID", "CreatedAt", "UpdatedAt", "Mode", "Currency", "Lines", "Metadata", "Account", "Livemode", "CancelRequestedAt",
+	"Refunds", "Disputes", "Amounts", "Customer.ID", "FulfilledAt", "Shortfall", "Parked", "Notices", "Delivery", "DueAt",
+	"Attempts.N", "Attempts.CreatedAt", "Attempts.Lines", "Attempts.Fingerprint", "Attempts.ExpiresAt", "Attempts.PayBy",
+	"Attempts.Replaces", "Attempts.Hold", "Attempts.Increase", "Attempts.SessionID", "Attempts.Quote", "Attempts.PaymentIntent",
+	"Attempts.Charge", "Attempts.Subscription", "Attempts.ClosedAt", "Attempts.Completed", "Attempts.Paid", "Attempts.Failed",
+	"Attempts.Expired", "Attempts.PaidAt", "Attempts.Mismatch", "Attempts.Duplicate", "Attempts.CheckedAt", "Attempts.CheckAt",
+}
+
+func TestEraseLeavesNoPersonalData(t *testing.T) {
+	t.Parallel()
+	o, before := storetest.FullOrder("order-1"), storetest.FullOrder("order-1")
+	o.Erase()
+	kept := map[string]bool{}
+	var walk func(got, was reflect.Value, path string)
+	walk = func(got, was reflect.Value, path string) {
+		for _, name := range bookkeeping {
+			if path == name {
+				kept[name] = true
+				require.Equal(t, was.Interface(), got.Interface(), "%s is bookkeeping and stays", path)
+				return
+			}
+		}
+		switch {
+		case path == "" || path == "Customer":
+			for i := range got.NumField() {
+				walk(got.Field(i), was.Field(i), strings.TrimPrefix(path+"."+got.Type().Field(i).Name, "."))
+			}
+		case path == "Attempts":
+			require.Equal(t, was.Len(), got.Len())
+			for n := range got.Len() {
+				for i := range got.Index(n).NumField() {
+					walk(got.Index(n).Field(i), was.Index(n).Field(i), path+"."+got.Index(n).Type().Field(i).Name)
+				}
+			}
+		default:
+			require.True(t, got.IsZero(), "%s is neither erased nor listed as bookkeeping", path)
+		}
+	}
+	walk(reflect.ValueOf(*o), reflect.ValueOf(*before), "")
+	require.Len(t, kept, len(bookkeeping), "every field that is listed exists")
+}
+
+func TestFulfillable(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		change func(o *store.Order)
+		want   bool
+	}{
+		"paid":               {func(*store.Order) {}, true},
+		"refunded in part":   {func(o *store.Order) { o.Refunds = refunds(50) }, true},
+		"dispute won":        {func(o *store.Order) { o.Disputes = dispute(store.DisputeWon) }, true},
+		"refunded":           {func(o *store.Order) { o.Refunds = refunds(100) }, false},
+		"disputed":           {func(o *store.Order) { o.Disputes = dispute(store.DisputeOpen) }, false},
+		"fulfilled already":  {func(o *store.Order) { o.FulfilledAt = at }, false},
+		"short":              {func(o *store.Order) { o.Shortfall = []store.Shortage{{SKU: "tee"}} }, false},
+		"parked":             {func(o *store.Order) { o.Parked = "another currency" }, false},
+		"not paid":           {func(o *store.Order) { o.Attempts[0].Paid = false }, false},
+		"without an attempt": {func(o *store.Order) { o.Attempts = nil }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := &store.Order{Attempts: []store.Attempt{paid}, Amounts: store.Amounts{Total: 100}}
+			tt.change(o)
+			require.Equal(t, tt.want, o.Fulfillable())
+		})
+	}
+}
+
+func TestStuck(t *testing.T) {
+	t.Parallel()
+	require.False(t, new(store.Order).Stuck())
+	require.True(t, (&store.Order{Parked: "x"}).Stuck())
+	require.True(t, (&store.Order{Shortfall: []store.Shortage{{}}}).Stuck())
+	require.False(t, (&store.Order{Delivery: store.Delivery{Tries: store.StuckAfter - 1}}).Stuck())
+	require.True(t, (&store.Order{Delivery: store.Delivery{Tries: store.StuckAfter}}).Stuck())
+}
+
+func TestNextNotice(t *testing.T) {
+	t.Parallel()
+	o := &store.Order{Attempts: []store.Attempt{paid}, Amounts: store.Amounts{Total: 100}}
+	require.Nil(t, o.NextNotice())
+	o.Notify(store.Notice{Kind: "expired", N: 7})
+	o.Notify(store.Notice{Kind: store.NoticeFulfil})
+	o.Notify(store.Notice{Kind: "refunded"})
+	require.Equal(t, []int{1, 2, 3}, []int{o.Notices[0].N, o.Notices[1].N, o.Notices[2].N})
+
+	next := func(n int) {
+		t.Helper()
+		require.NotNil(t, o.NextNotice())
+		require.Equal(t, n, o.NextNotice().N)
+	}
+	next(1)
+	o.NextNotice().DeliveredAt = at
+	next(2)
+	o.Refunds = refunds(100)
+	next(3) // what may not be fulfilled is passed by
+	o.NextNotice().DeliveredAt = at
+	require.Nil(t, o.NextNotice())
+	o.Refunds = nil
+	next(2)
+	o.NextNotice().DeliveredAt = at
+	require.Nil(t, o.NextNotice())
+}
+
+func TestPageSize(t *testing.T) {
+	t.Parallel()
+	for limit, want := range map[int]int{
+		-1: store.DefaultLimit, 0: store.DefaultLimit, 1: 1, 100: 100, 1000: 1000, 1001: store.MaxLimit,
+	} {
+		require.Equal(t, want, store.Query{Limit: limit}.PageSize())
+	}
+}
