@@ -60,6 +60,24 @@ func TestSuiteAcceptsMemreserver(t *testing.T) {
 	}
 }
 
+// A backend in which every transaction waits for the one before, as with SQLite: no check may wait for a second
+// transaction inside its first.
+func TestSuiteAcceptsOneWriter(t *testing.T) {
+	t.Parallel()
+	Run(t, func(*testing.T) Subject[tx] {
+		return newVariant(func(v *variant) {
+			v.inTx = func(ctx context.Context, fn func(tx) error) error {
+				return v.st.InTx(ctx, func(tx tx) error {
+					if err := tx.Lock(ctx, "the writer"); err != nil {
+						return err
+					}
+					return fn(tx)
+				})
+			}
+		}).subject()
+	})
+}
+
 var brokenHolds = []broken{
 	{"held stock is not counted", "Hold/sets stock aside", "after a hold: the stock must be", func(v *variant) {
 		v.hold = func(ctx context.Context, tx tx, holds ...reservation.Hold) ([]error, error) {

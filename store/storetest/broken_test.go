@@ -54,15 +54,6 @@ func TestSuiteRejectsBrokenBackends(t *testing.T) {
 	}
 }
 
-func TestSuiteAcceptsMemstore(t *testing.T) {
-	t.Parallel()
-	for _, c := range checks[tx]() {
-		if said := watch(t, c, func() store.Store[tx] { return newVariant(func(*variant) {}) }); len(said) > 0 {
-			t.Errorf("%q rejects memstore: %s", c.name, strings.Join(said, "\n"))
-		}
-	}
-}
-
 var brokenTx = []broken{
 	{"uncommitted saves can be read", "InTx/commits all of it at once", "a saved order must be as it was before", func(v *variant) {
 		var dirty sync.Map
