@@ -312,7 +312,10 @@ func TestModes(t *testing.T) {
 	setup := checkout.Session{
 		OrderID: "order-1", Mode: checkout.ModeSetup, Currency: "usd", SuccessURL: "https://shop.example/thanks",
 	}
-	s.pay(s.begin(setup).SessionID)
+	saving := s.begin(setup)
+	_, status := s.status(saving.SessionID) // open, though Stripe says that no payment is required
+	require.Equal(t, "open", status)
+	s.pay(saving.SessionID)
 	s.requireStatus("order-1", checkout.Fulfilled)
 
 	embedded := cartOf("order-2", "tee")

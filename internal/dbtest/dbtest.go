@@ -1,0 +1,192 @@
+// Package dbtest runs the SQL backends on real databases, each through every driver that is in common use.
+//
+// SQLite is always there. The other databases are those that environment variables name, by a DSN of a user who may
+// create databases:
+//
+//	FULFIL_TEST_POSTGRES=postgres://postgres@127.0.0.1:5432/postgres?sslmode=disable
+//	FULFIL_TEST_MYSQL=root@tcp(127.0.0.1:3306)/
+//
+// A database that is not named is skipped, which one line of output says; with FULFIL_REQUIRE_DB=1 that fails instead.
+package dbtest
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/go-sql-driver/mysql"
+	_ "github.com/jackc/pgx/v5/stdlib" // driver "pgx"
+	_ "github.com/lib/pq"              // driver "postgres"
+	_ "github.com/mattn/go-sqlite3"    // driver "sqlite3"
+	_ "modernc.org/sqlite"             // driver "sqlite"
+
+	"github.com/gofulfil/fulfil/internal/sqlkit"
+)
+
+// Database is a kind of database through one driver.
+type Database struct {
+	// Name is how tests call it, such as "postgres/pgx".
+	Name    string
+	Dialect sqlkit.Dialect
+	// Driver is the name for sql.Open.
+	Driver string
+	// Create makes an empty database, dropped when the test ends, and returns its DSN.
+	Create func(t testing.TB) (dsn string)
+}
+
+// Open creates an empty database and opens it with at most that many connections.
+func (d Database) Open(t testing.TB, conns int) *sql.DB {
+	t.Helper()
+	return d.Connect(t, d.Create(t), conns)
+}
+
+// Connect opens a database that was created before, as another process would.
+func (d Database) Connect(t testing.TB, dsn string, conns int) *sql.DB {
+	t.Helper()
+	db, err := sql.Open(d.Driver, dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db.SetMaxOpenConns(conns)
+	db.SetMaxIdleConns(conns)
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+// All lists the databases at hand, one for each driver.
+func All() []Database {
+	all := []Database{
+		{Name: "sqlite/modernc", Dialect: sqlkit.SQLite, Driver: "sqlite", Create: sqliteFile("_pragma=busy_timeout(20000)&_pragma=synchronous(normal)")},
+		{Name: "sqlite/mattn", Dialect: sqlkit.SQLite, Driver: "sqlite3", Create: sqliteFile("_busy_timeout=20000&_synchronous=normal")},
+	}
+	if dsn := os.Getenv(postgresEnv); dsn != "" {
+		all = append(all,
+			Database{Name: "postgres/pgx", Dialect: sqlkit.Postgres, Driver: "pgx", Create: postgresDatabase(dsn)},
+			Database{Name: "postgres/pq", Dialect: sqlkit.Postgres, Driver: "postgres", Create: postgresDatabase(dsn)},
+		)
+	}
+	if dsn := os.Getenv(mysqlEnv); dsn != "" {
+		all = append(all, Database{Name: "mariadb/go-sql-driver", Dialect: sqlkit.MySQL, Driver: "mysql", Create: mysqlDatabase(dsn)})
+	}
+	return all
+}
+
+const (
+	postgresEnv = "FULFIL_TEST_POSTGRES"
+	mysqlEnv    = "FULFIL_TEST_MYSQL"
+	requireEnv  = "FULFIL_REQUIRE_DB"
+)
+
+// Each runs fn as a subtest for every database at hand.
+func Each(t *testing.T, fn func(t *testing.T, d Database)) {
+	for _, d := range All() {
+		t.Run(d.Name, func(t *testing.T) { fn(t, d) })
+	}
+}
+
+// Main is what a package's TestMain calls: it says which databases are left out and which versions are at hand, and fails
+// if one was promised and is missing.
+func Main(m *testing.M) int {
+	for env, name := range map[string]string{postgresEnv: "PostgreSQL", mysqlEnv: "MySQL or MariaDB"} {
+		if os.Getenv(env) != "" {
+			continue
+		}
+		if os.Getenv(requireEnv) == "1" {
+			fmt.Printf("dbtest: %s=1, but %s is not set\n", requireEnv, env)
+			return 1
+		}
+		fmt.Printf("dbtest: %s is left out: set %s to the DSN of a user who may create databases\n", name, env)
+	}
+	for _, v := range []struct{ env, driver, query string }{
+		{postgresEnv, "pgx", "SHOW server_version"}, {mysqlEnv, "mysql", "SELECT VERSION()"},
+	} {
+		dsn := os.Getenv(v.env)
+		if dsn == "" {
+			continue
+		}
+		version, err := ask(v.driver, dsn, v.query)
+		if err != nil {
+			fmt.Printf("dbtest: %s is set, but the server does not answer: %v\n", v.env, err)
+			return 1
+		}
+		fmt.Printf("dbtest: %s %s\n", v.driver, version)
+	}
+	for _, driver := range []string{"sqlite", "sqlite3"} {
+		version, err := ask(driver, ":memory:", "SELECT sqlite_version()")
+		if err != nil {
+			fmt.Printf("dbtest: %s: %v\n", driver, err)
+			return 1
+		}
+		fmt.Printf("dbtest: %s %s\n", driver, version)
+	}
+	return m.Run()
+}
+
+func ask(driver, dsn, query string) (answer string, err error) {
+	db, err := sql.Open(driver, dsn)
+	if err != nil {
+		return "", err
+	}
+	defer db.Close()
+	return answer, db.QueryRow(query).Scan(&answer)
+}
+
+func sqliteFile(options string) func(t testing.TB) string {
+	return func(t testing.TB) string {
+		return "file:" + filepath.ToSlash(filepath.Join(t.TempDir(), "shop.db")) + "?" + options
+	}
+}
+
+// name is that of a database that nobody else has.
+func name() string { return "fulfil_test_" + strings.ToLower(rand.Text()) }
+
+func postgresDatabase(dsn string) func(t testing.TB) string {
+	return func(t testing.TB) string {
+		t.Helper()
+		n := name()
+		admin(t, "pgx", dsn, "CREATE DATABASE "+n, "DROP DATABASE "+n+" WITH (FORCE)")
+		u, err := url.Parse(dsn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		u.Path = "/" + n
+		return u.String()
+	}
+}
+
+func mysqlDatabase(dsn string) func(t testing.TB) string {
+	return func(t testing.TB) string {
+		t.Helper()
+		n := name()
+		admin(t, "mysql", dsn, "CREATE DATABASE "+n, "DROP DATABASE "+n)
+		cfg, err := mysql.ParseDSN(dsn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.DBName = n
+		return cfg.FormatDSN()
+	}
+}
+
+// admin runs a statement now and another when the test has ended.
+func admin(t testing.TB, driver, dsn, now, atEnd string) {
+	t.Helper()
+	run := func(statement string) {
+		db, err := sql.Open(driver, dsn)
+		if err == nil {
+			defer db.Close()
+			_, err = db.ExecContext(context.Background(), statement)
+		}
+		if err != nil {
+			t.Errorf("%s: %v", statement, err)
+		}
+	}
+	run(now)
+	t.Cleanup(func() { run(atEnd) })
+}

@@ -1,0 +1,60 @@
+// Package sqlkit is what the SQL backends share: dialects, transactions that are run again after a conflict, and schema
+// migration. It works over database/sql and knows no driver.
+package sqlkit
+
+import (
+	"strconv"
+	"strings"
+)
+
+// Dialect is the SQL that a database speaks. The zero Dialect is none.
+type Dialect int
+
+// The dialects.
+const (
+	Postgres Dialect = iota + 1
+	MySQL            // MariaDB, too
+	SQLite
+)
+
+// String is the dialect's name in lower case.
+func (d Dialect) String() string {
+	switch d {
+	case Postgres:
+		return "postgres"
+	case MySQL:
+		return "mysql"
+	case SQLite:
+		return "sqlite"
+	}
+	return "unknown dialect " + strconv.Itoa(int(d))
+}
+
+// Rebind turns the placeholders of a query, question marks, into those of the dialect. The query must hold no question
+// mark that is not one.
+func (d Dialect) Rebind(query string) string {
+	if d != Postgres {
+		return query
+	}
+	var b strings.Builder
+	b.Grow(len(query) + 16)
+	for n := 1; ; n++ {
+		before, after, found := strings.Cut(query, "?")
+		b.WriteString(before)
+		if !found {
+			return b.String()
+		}
+		b.WriteByte('$')
+		b.WriteString(strconv.Itoa(n))
+		query = after
+	}
+}
+
+// Rows returns n comma-separated rows of placeholders: Rows(2, 3) is "(?, ?, ?), (?, ?, ?)".
+func Rows(n, columns int) string {
+	row := "(" + strings.TrimSuffix(strings.Repeat("?, ", columns), ", ") + ")"
+	return strings.TrimSuffix(strings.Repeat(row+", ", n), ", ")
+}
+
+// List returns a list of n placeholders in parentheses, for IN.
+func List(n int) string { return Rows(1, n) }

@@ -1,0 +1,97 @@
+package sqlkit
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+)
+
+// The table of what was migrated.
+const schemaTable = `CREATE TABLE IF NOT EXISTS fulfil_schema (
+	component VARCHAR(32) NOT NULL,
+	version INTEGER NOT NULL,
+	statement INTEGER NOT NULL,
+	PRIMARY KEY (component, version, statement)
+)`
+
+// advisoryLock is the key of the lock on PostgreSQL, "fulfil" as bytes.
+const advisoryLock = 0x66756c66696c
+
+// lockSchema keeps other processes from migrating until unlock is called. Where schema changes can be part of a
+// transaction they are, and unlock(false) takes them back.
+func lockSchema(ctx context.Context, conn *sql.Conn, d Dialect) (unlock func(ok bool) error, err error) {
+	switch d {
+	case Postgres:
+		return lockInTransaction(ctx, conn, "BEGIN", fmt.Sprintf(`SELECT pg_advisory_xact_lock(%d)`, advisoryLock), schemaTable)
+	case SQLite:
+		if err := prepareSQLite(ctx, conn); err != nil {
+			return nil, err
+		}
+		return lockInTransaction(ctx, conn, "BEGIN IMMEDIATE", schemaTable)
+	case MySQL:
+		return lockMySQL(ctx, conn)
+	}
+	return nil, errors.New("no such dialect")
+}
+
+func lockInTransaction(ctx context.Context, conn *sql.Conn, statements ...string) (unlock func(ok bool) error, err error) {
+	unlock = func(ok bool) error {
+		end := "ROLLBACK"
+		if ok {
+			end = "COMMIT"
+		}
+		_, err := conn.ExecContext(context.WithoutCancel(ctx), end)
+		return err
+	}
+	for i, statement := range statements {
+		if _, err := conn.ExecContext(ctx, statement); err != nil {
+			if i > 0 {
+				err = errors.Join(err, unlock(false))
+			}
+			return nil, err
+		}
+	}
+	return unlock, nil
+}
+
+func lockMySQL(ctx context.Context, conn *sql.Conn) (unlock func(ok bool) error, err error) {
+	// The lock is the server's: its name says for which database.
+	var got sql.NullInt64
+	err = conn.QueryRowContext(ctx, `SELECT GET_LOCK(CONCAT('fulfil.', LEFT(SHA1(DATABASE()), 40)), ?)`, int(lockTimeout.Seconds())).Scan(&got)
+	if err != nil {
+		return nil, err
+	}
+	if got.Int64 != 1 {
+		return nil, fmt.Errorf("another process has been migrating for %v", lockTimeout)
+	}
+	unlock = func(bool) error {
+		_, err := conn.ExecContext(context.WithoutCancel(ctx), `DO RELEASE_LOCK(CONCAT('fulfil.', LEFT(SHA1(DATABASE()), 40)))`)
+		return err
+	}
+	if _, err := conn.ExecContext(ctx, schemaTable+` ENGINE=InnoDB`); err != nil {
+		return nil, errors.Join(err, unlock(false))
+	}
+	return unlock, nil
+}
+
+// prepareSQLite has the file use a write-ahead log, so that readers do not wait for writers, and checks that a writer
+// waits for another.
+func prepareSQLite(ctx context.Context, conn *sql.Conn) error {
+	var timeout int
+	if err := conn.QueryRowContext(ctx, `PRAGMA busy_timeout`).Scan(&timeout); err != nil {
+		return err
+	}
+	if timeout <= 0 {
+		return errors.New("busy_timeout is 0, so that writers fail instead of waiting for each other: " +
+			"open the database with ?_pragma=busy_timeout(10000) (modernc.org/sqlite) or ?_busy_timeout=10000 (mattn/go-sqlite3)")
+	}
+	var mode string
+	if err := conn.QueryRowContext(ctx, `PRAGMA journal_mode = WAL`).Scan(&mode); err != nil {
+		return err
+	}
+	if mode != "wal" && mode != "memory" {
+		return fmt.Errorf("journal_mode is %s and can't be changed to wal", mode)
+	}
+	return nil
+}

@@ -1,0 +1,130 @@
+package sqlkit
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Component is a part of the schema with versions of its own: "store" or "reserver". Files holds its statements, one file
+// per version, named NUMBER_WORDS.up.sql, in a folder per dialect.
+type Component struct {
+	Name  string
+	Files fs.FS
+}
+
+// Schema returns the files of one dialect, for those who migrate with a tool of their own.
+func (c Component) Schema(d Dialect) (fs.FS, error) {
+	return fs.Sub(c.Files, path.Join("schema", d.String()))
+}
+
+// lockTimeout is how long a migration waits for another process to finish the same.
+const lockTimeout = 5 * time.Minute
+
+// Migrate brings the schema of the component up to date. It may be called by any number of processes at once and again at
+// any time: they take turns, and what is done is not done again. After a crash it goes on with the statement that was
+// not recorded as done, which for MySQL, where a schema change commits by itself, may have been done: its statements
+// must bear that.
+func Migrate(ctx context.Context, db *sql.DB, d Dialect, c Component) error {
+	if err := retry(ctx, func() error { return migrate(ctx, db, d, c) }); err != nil {
+		return fmt.Errorf("migrating %s of fulfil on %s: %w", c.Name, d, err)
+	}
+	return nil
+}
+
+func migrate(ctx context.Context, db *sql.DB, d Dialect, c Component) error {
+	steps, err := c.steps(d)
+	if err != nil {
+		return err
+	}
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	unlock, err := lockSchema(ctx, conn, d)
+	if err != nil {
+		return err
+	}
+	for _, step := range steps {
+		if err := step.run(ctx, conn, d, c.Name); err != nil {
+			return errors.Join(err, unlock(false))
+		}
+	}
+	return unlock(true)
+}
+
+// step is one statement of one version.
+type step struct {
+	version, number int
+	file, statement string
+}
+
+func (c Component) steps(d Dialect) ([]step, error) {
+	files, err := c.Schema(d)
+	if err != nil {
+		return nil, err
+	}
+	names, err := fs.Glob(files, "*.up.sql") // sorted
+	if err != nil {
+		return nil, err
+	}
+	if len(names) == 0 {
+		return nil, errors.New("no schema for this dialect")
+	}
+	var steps []step
+	for _, name := range names {
+		prefix, _, _ := strings.Cut(name, "_")
+		version, err := strconv.Atoi(prefix)
+		if err != nil {
+			return nil, fmt.Errorf("%s has no version", name)
+		}
+		text, err := fs.ReadFile(files, name)
+		if err != nil {
+			return nil, err
+		}
+		for i, statement := range statements(string(text)) {
+			steps = append(steps, step{version: version, number: i + 1, file: name, statement: statement})
+		}
+	}
+	return steps, nil
+}
+
+// statements splits a file at semicolons that end a line, and drops comment lines.
+func statements(text string) []string {
+	var all []string
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		trimmed := strings.TrimSpace(line)
+		if trimmed == "" || strings.HasPrefix(trimmed, "--") {
+			continue
+		}
+		b.WriteString(strings.TrimSuffix(strings.TrimRight(line, " \r\n"), ";") + "\n")
+		if strings.HasSuffix(trimmed, ";") {
+			all = append(all, strings.TrimSpace(b.String()))
+			b.Reset()
+		}
+	}
+	return all
+}
+
+func (s step) run(ctx context.Context, conn *sql.Conn, d Dialect, component string) error {
+	var done int
+	err := conn.QueryRowContext(ctx, d.Rebind(`SELECT count(*) FROM fulfil_schema WHERE component = ? AND version = ? AND statement = ?`),
+		component, s.version, s.number).Scan(&done)
+	if err != nil || done > 0 {
+		return err
+	}
+	if _, err := conn.ExecContext(ctx, s.statement); err != nil {
+		return fmt.Errorf("%s, statement %d: %w", s.file, s.number, err)
+	}
+	_, err = conn.ExecContext(ctx, d.Rebind(`INSERT INTO fulfil_schema (component, version, statement) VALUES (?, ?, ?)`),
+		component, s.version, s.number)
+	return err
+}

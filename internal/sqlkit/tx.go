@@ -1,0 +1,72 @@
+package sqlkit
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+const (
+	// txTries is how often a transaction is run before its conflict becomes the caller's.
+	txTries = 10
+	// The pause before the n-th repetition doubles from the first to the last, less up to all of it at random, so that
+	// those who collided do not meet again.
+	firstPause = 2 * time.Millisecond
+	lastPause  = 250 * time.Millisecond
+)
+
+// ErrConflict is matched by the error of a transaction that was given up because it kept colliding with others.
+var ErrConflict = errors.New("transaction gave up")
+
+// InTx runs fn in a transaction and commits it; an error or a panic of fn rolls it back. After a serialization failure, a
+// deadlock or a busy database it runs fn again, up to ten times with growing pauses, and then returns an error that
+// matches [ErrConflict] and the last cause.
+//
+// On SQLite the transaction takes the write lock before fn runs, so that it waits for other writers as long as
+// busy_timeout says: one that began by reading would be refused at once.
+func InTx(ctx context.Context, db *sql.DB, d Dialect, fn func(tx *sql.Tx) error) error {
+	return retry(ctx, func() error { return once(ctx, db, d, fn) })
+}
+
+// retry runs fn until it succeeds, fails for good, or has failed with a conflict too often.
+func retry(ctx context.Context, fn func() error) error {
+	for try := 1; ; try++ {
+		err := fn()
+		if err == nil || !Retryable(err) {
+			return err
+		}
+		if try == txTries {
+			return fmt.Errorf("%w after %d tries: %w", ErrConflict, txTries, err)
+		}
+		pause := time.NewTimer(rand.N(min(firstPause<<(try-1), lastPause)))
+		select {
+		case <-ctx.Done():
+			pause.Stop()
+			return errors.Join(ctx.Err(), err)
+		case <-pause.C:
+		}
+	}
+}
+
+func once(ctx context.Context, db *sql.DB, d Dialect, fn func(tx *sql.Tx) error) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing, and otherwise the first error counts
+	if d == SQLite {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM fulfil_schema WHERE 0`); err != nil {
+			return fmt.Errorf("begin: %w", err)
+		}
+	}
+	if err := fn(tx); err != nil {
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
