@@ -58,7 +58,8 @@ type Reserver[Tx any] interface {
 	Release(ctx context.Context, tx Tx, ids ...string) ([]error, error)
 }
 
-// Hold is stock to set aside under an ID that the caller chooses, at most 255 bytes.
+// Hold is stock to set aside under an ID that the caller chooses, at most 255 bytes. IDs and SKUs are told apart byte by
+// byte.
 type Hold struct {
 	ID    string
 	Lines []Line

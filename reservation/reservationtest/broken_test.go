@@ -214,6 +214,11 @@ var brokenHolds = []broken{
 			return answers, err
 		}
 	}},
+	{"Hold ignores its context", "an ended context is the error of the call", "Hold with an ended context", func(v *variant) {
+		v.hold = func(ctx context.Context, tx tx, holds ...reservation.Hold) ([]error, error) {
+			return v.Reserver.Hold(context.WithoutCancel(ctx), tx, holds...)
+		}
+	}},
 	{"a shortage dooms the transaction", "a refusal leaves the transaction as it is", "a transaction that must commit failed", func(v *variant) {
 		var doomed error
 		v.inTx = func(ctx context.Context, fn func(tx) error) error {

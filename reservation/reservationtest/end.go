@@ -1,6 +1,7 @@
 package reservationtest
 
 import (
+	"context"
 	"errors"
 
 	"github.com/gofulfil/fulfil/reservation"
@@ -94,6 +95,7 @@ func txChecks[Tx any]() []check[Tx] {
 		{name: "a transaction sees what it did", fn: (*kit[Tx]).txOwn},
 		{name: "a rollback takes all of it back", fn: (*kit[Tx]).txRollback},
 		{name: "a refusal leaves the transaction as it is", fn: (*kit[Tx]).txRefusal},
+		{name: "an ended context is the error of the call", fn: (*kit[Tx]).txContext},
 	}
 }
 
@@ -148,4 +150,22 @@ func (k *kit[Tx]) txRefusal() {
 		)
 	})
 	k.stock("what came before a refusal, and after it, must commit", "tee", 0, 0, 1)
+}
+
+func (k *kit[Tx]) txContext() {
+	k.set("tee", 5)
+	k.answers("a new hold", k.hold(hold("h1", "tee", 1)), nil)
+	ctx, cancel := context.WithCancel(k.ctx)
+	cancel()
+	for name, c := range map[string]call[Tx]{
+		"Hold":    func(tx Tx) ([]error, error) { return k.Reserver.Hold(ctx, tx, hold("h2", "tee", 1)) },
+		"Commit":  func(tx Tx) ([]error, error) { return k.Reserver.Commit(ctx, tx, "h1") },
+		"Release": func(tx Tx) ([]error, error) { return k.Reserver.Release(ctx, tx, "h1") },
+	} {
+		err := k.InTx(k.ctx, func(tx Tx) error { _, err := c(tx); return err })
+		if !errors.Is(err, context.Canceled) {
+			k.Errorf("%s with an ended context must return its error beside the answers; it returned: %v", name, err)
+		}
+	}
+	k.stock("after calls with an ended context", "tee", 5, 1, 0)
 }
