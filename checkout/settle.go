@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -28,7 +29,11 @@ func (f *Flow[Tx]) settle(ctx context.Context, id string, n news) error {
 			return false, err
 		}
 		s.announce()
-		f.log.Info("order settled", "order", o.ID, "attempt", s.attempt.N, "from", s.before, "to", o.Status(), "cause", n.cause)
+		level := slog.LevelDebug
+		if after := o.Status(); after != s.before || s.paid {
+			level = slog.LevelInfo
+		}
+		f.log.Log(ctx, level, "order settled", "order", o.ID, "attempt", s.attempt.N, "from", s.before, "to", o.Status(), "cause", n.cause)
 		f.passChanges(o, now)
 		return true, nil
 	})

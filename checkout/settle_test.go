@@ -73,6 +73,9 @@ func TestOnlyWhatWeSold(t *testing.T) {
 			last := events[len(events)-1]
 			require.Equal(t, "checkout.session.completed", last.Type)
 			require.Equal(t, http.StatusInternalServerError, last.Attempts[0].Status)
+			require.ErrorIs(t, s.dispatch(last.Type, map[string]any{
+				"id": lost, "object": "checkout.session", "metadata": metadata(s, lost),
+			}), checkout.ErrUnknownOrder)
 		}
 		require.Zero(t, s.fulfilRuns())
 	})

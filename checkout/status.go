@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"time"
 
@@ -29,8 +28,10 @@ func DisplayStatus(o *store.Order) string {
 
 // Settle brings the order of a session up to date: it asks Stripe, unless the order is settled or Stripe was asked within
 // the last two seconds, delivers what is to be delivered, and returns the order. It is for a page that the customer comes
-// back to, when the webhook is late. A session that no order was begun with is an error that matches [ErrUnknownSession],
-// without a question to Stripe.
+// back to, when the webhook is late.
+//
+// A session that no order was begun with is an error that matches [ErrUnknownSession], without a question to Stripe. If
+// Stripe can't be asked, the order is returned as it is known, beside the error.
 func (f *Flow[Tx]) Settle(ctx context.Context, sessionID string) (*store.Order, error) {
 	o, err := f.store.FindRef(ctx, sessionID)
 	if errors.Is(err, store.ErrNotFound) || err == nil && o.AttemptBySession(sessionID) == nil {
@@ -40,7 +41,7 @@ func (f *Flow[Tx]) Settle(ctx context.Context, sessionID string) (*store.Order, 
 		return nil, err
 	}
 	if err := f.askIfDue(ctx, o.ID, sessionID); err != nil {
-		return nil, err
+		return o, err
 	}
 	if o, err = f.store.Find(ctx, o.ID); err != nil || o.NextNotice() == nil {
 		return o, err
@@ -120,13 +121,9 @@ func (f *Flow[Tx]) statusOrder(r *http.Request) (*store.Order, error) {
 		return f.store.FindRef(r.Context(), sessionID)
 	}
 	o, err := f.Settle(r.Context(), sessionID)
-	var asking *stripeError
-	if errors.As(err, &asking) {
-		f.log.Warn("status is shown without asking Stripe", "error", err)
-		return f.store.FindRef(r.Context(), sessionID)
+	if err != nil && o != nil {
+		f.log.Warn("status is shown as it is known", "order", o.ID, "error", err)
+		return o, nil
 	}
-	if err != nil {
-		return nil, fmt.Errorf("settling: %w", err)
-	}
-	return o, nil
+	return o, err
 }

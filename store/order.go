@@ -180,11 +180,13 @@ func (o *Order) Stuck() bool {
 // StuckAfter is the number of failed tries in a row after which an order counts as stuck.
 const StuckAfter = 5
 
-// Erase removes the personal data of the order: who bought it, the session's JSON and the parameters and addresses of
-// its sessions. What was bought, what was paid and what was told remain, as bookkeeping demands.
+// Erase removes the personal data of the order: who bought it, the session's JSON, the parameters and addresses of its
+// sessions, and the text of the last failure. What was bought, what was paid and what was told remain, as bookkeeping
+// demands; so does Metadata, which is the merchant's own.
 func (o *Order) Erase() {
 	o.Customer = Customer{ID: o.Customer.ID}
 	o.Session = nil
+	o.Delivery.LastError = "" // the merchant's own words
 	for i := range o.Attempts {
 		o.Attempts[i].Params = ""
 		o.Attempts[i].URL = ""

@@ -54,13 +54,12 @@ func (s *shop) showCart(w http.ResponseWriter, r *http.Request) {
 func (s *shop) showThanks(w http.ResponseWriter, r *http.Request) {
 	sessionID := r.FormValue("session_id")
 	o, err := s.flow.Settle(r.Context(), sessionID)
-	if err != nil && !errors.Is(err, checkout.ErrUnknownSession) {
-		s.log.Warn("showing an order as last known", "error", err)
-		o, err = s.store.FindRef(r.Context(), sessionID)
-	}
-	if err != nil {
+	if o == nil {
 		s.failed(w, err)
 		return
+	}
+	if err != nil {
+		s.log.Warn("showing an order as last known", "error", err)
 	}
 	p := page{Title: "Your order", Data: struct {
 		orderView
