@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,29 +22,46 @@ var errDead = errors.New("the process is dead")
 // mortal counts what a process does to the world outside it, and dies at one of these steps: before it has an effect or
 // after. From then on nothing that the process does has an effect.
 type mortal struct {
-	steps, diesAt int
-	afterwards    bool
-	dead          bool
+	diesAt     int
+	afterwards bool
+
+	mu    sync.Mutex
+	steps int
+	gone  bool
 }
 
-// step runs do, unless the process is dead.
-func (m *mortal) step(do func() error) error {
-	if m.dead {
-		return errDead
+func (m *mortal) dead() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.gone
+}
+
+// next counts a step. It reports whether the process lives through it, and if not, whether this is the step it dies at.
+func (m *mortal) next() (lives, last bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.gone {
+		return false, false
 	}
 	m.steps++
-	if m.steps != m.diesAt {
+	m.gone = m.steps == m.diesAt
+	return !m.gone, m.gone
+}
+
+// step runs do, if the process lives to do it.
+func (m *mortal) step(do func() error) error {
+	lives, last := m.next()
+	if lives {
 		return do()
 	}
-	m.dead = true
-	if m.afterwards {
+	if last && m.afterwards {
 		_ = do()
 	}
 	return errDead
 }
 
-// mortalStore is the Store as a mortal process reaches it. A transaction in which it dies is never committed; the commit
-// itself is a step too.
+// mortalStore is the Store as a mortal process reaches it. The commit of a transaction is a step, and a transaction in
+// which the process dies earlier is never committed.
 type mortalStore struct {
 	store.Store[tx]
 	m *mortal
@@ -54,15 +72,12 @@ func (s mortalStore) InTx(ctx context.Context, fn func(tx) error) error {
 		if err := fn(t); err != nil {
 			return err
 		}
-		if s.m.steps+1 == s.m.diesAt && s.m.afterwards {
-			return nil // dies after the commit, see below
+		if lives, last := s.m.next(); lives || last && s.m.afterwards {
+			return nil
 		}
-		return s.m.step(func() error { return nil })
+		return errDead
 	})
-	if err == nil && s.m.steps+1 == s.m.diesAt && s.m.afterwards {
-		return s.m.step(func() error { return nil })
-	}
-	if s.m.dead {
+	if s.m.dead() {
 		return errDead
 	}
 	return err
@@ -210,7 +225,7 @@ func TestCrashAnywhere(t *testing.T) {
 				for at := 1; ; at++ {
 					m := &mortal{diesAt: at, afterwards: afterwards}
 					runCrashStory(t, story, m, fmt.Sprintf("step %d, afterwards %t", at, afterwards))
-					if !m.dead {
+					if !m.dead() {
 						break
 					}
 					crashes++
@@ -239,19 +254,19 @@ func runCrashStory(t *testing.T, story crashStory, m *mortal, crash string) {
 	}
 	story.run(s, func(do func() error) {
 		err := do()
-		if m.dead {
+		if m.dead() {
 			revive()
 			err = do()
 		}
 		require.NoError(t, err, crash)
 	})
 	for i := range 60 {
-		if m.dead || i == 27 { // what happens after a day is left to a process that lives
+		if m.dead() || i == 27 { // what happens after a day is left to a process that lives
 			revive()
 		}
 		s.srv.Advance(time.Hour)
 		_, err := s.flow.Sweep(t.Context())
-		require.True(t, err == nil || m.dead, crash)
+		require.True(t, err == nil || m.dead(), crash)
 	}
 
 	o := s.order("order-1")
