@@ -5,6 +5,7 @@ package sqlkit
 import (
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Dialect is the SQL that a database speaks. The zero Dialect is none.
@@ -58,3 +59,13 @@ func Rows(n, columns int) string {
 
 // List returns a list of n placeholders in parentheses, for IN.
 func List(n int) string { return Rows(1, n) }
+
+// Time returns t, cut to the microsecond and in UTC, as text that is a parameter for a column of times: timestamptz on
+// PostgreSQL, DATETIME(6) on MySQL, TEXT on SQLite, where the text sorts as the times do. Drivers disagree on time.Time.
+func (d Dialect) Time(t time.Time) string {
+	layout := "2006-01-02T15:04:05.000000Z"
+	if d == MySQL {
+		layout = "2006-01-02 15:04:05.000000"
+	}
+	return t.UTC().Truncate(time.Microsecond).Format(layout)
+}

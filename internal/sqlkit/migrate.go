@@ -32,7 +32,7 @@ const lockTimeout = 5 * time.Minute
 // not recorded as done, which for MySQL, where a schema change commits by itself, may have been done: its statements
 // must bear that.
 func Migrate(ctx context.Context, db *sql.DB, d Dialect, c Component) error {
-	if err := retry(ctx, func() error { return migrate(ctx, db, d, c) }); err != nil {
+	if err := Retry(ctx, func() error { return migrate(ctx, db, d, c) }); err != nil {
 		return fmt.Errorf("migrating %s of fulfil on %s: %w", c.Name, d, err)
 	}
 	return nil

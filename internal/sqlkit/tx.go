@@ -28,11 +28,17 @@ var ErrConflict = errors.New("transaction gave up")
 // On SQLite the transaction takes the write lock before fn runs, so that it waits for other writers as long as
 // busy_timeout says: one that began by reading would be refused at once.
 func InTx(ctx context.Context, db *sql.DB, d Dialect, fn func(tx *sql.Tx) error) error {
-	return retry(ctx, func() error { return once(ctx, db, d, fn) })
+	return InTxLevel(ctx, db, d, sql.LevelDefault, fn)
 }
 
-// retry runs fn until it succeeds, fails for good, or has failed with a conflict too often.
-func retry(ctx context.Context, fn func() error) error {
+// InTxLevel is InTx in a transaction of another isolation level than the database's default.
+func InTxLevel(ctx context.Context, db *sql.DB, d Dialect, level sql.IsolationLevel, fn func(tx *sql.Tx) error) error {
+	return Retry(ctx, func() error { return once(ctx, db, d, level, fn) })
+}
+
+// Retry runs fn until it succeeds, fails for good, or has failed with a conflict ten times, as InTx does. A statement
+// outside of a transaction needs it too: at SERIALIZABLE even one that only reads may be refused.
+func Retry(ctx context.Context, fn func() error) error {
 	for try := 1; ; try++ {
 		err := fn()
 		if err == nil || !Retryable(err) {
@@ -51,8 +57,8 @@ func retry(ctx context.Context, fn func() error) error {
 	}
 }
 
-func once(ctx context.Context, db *sql.DB, d Dialect, fn func(tx *sql.Tx) error) error {
-	tx, err := db.BeginTx(ctx, nil)
+func once(ctx context.Context, db *sql.DB, d Dialect, level sql.IsolationLevel, fn func(tx *sql.Tx) error) error {
+	tx, err := db.BeginTx(ctx, &sql.TxOptions{Isolation: level})
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
