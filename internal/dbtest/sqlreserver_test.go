@@ -1,0 +1,65 @@
+package dbtest
+
+import (
+	"context"
+	"database/sql"
+	"testing"
+
+	"github.com/gofulfil/fulfil/internal/sqlkit"
+	"github.com/gofulfil/fulfil/reservation/reservationtest"
+	"github.com/gofulfil/fulfil/reservation/sqlreserver"
+)
+
+const reserverConns = 8
+
+func TestSQLReserver(t *testing.T) {
+	Each(t, func(t *testing.T, d Database) {
+		t.Parallel()
+		runReservationtest(t, d, sql.LevelDefault)
+	})
+}
+
+// Databases on which every transaction is SERIALIZABLE answer conflicts where others wait.
+func TestSQLReserverSerializable(t *testing.T) {
+	Each(t, func(t *testing.T, d Database) {
+		if d.Driver != "pgx" && d.Driver != "mysql" {
+			t.Skip("once per server is enough")
+		}
+		t.Parallel()
+		runReservationtest(t, d, sql.LevelSerializable)
+	})
+}
+
+// At READ COMMITTED, MySQL locks no gaps.
+func TestSQLReserverReadCommitted(t *testing.T) {
+	Each(t, func(t *testing.T, d Database) {
+		if d.Driver != "mysql" {
+			t.Skip("it is the default of PostgreSQL, and SQLite does not have it")
+		}
+		t.Parallel()
+		runReservationtest(t, d, sql.LevelReadCommitted)
+	})
+}
+
+func runReservationtest(t *testing.T, d Database, level sql.IsolationLevel) {
+	reservationtest.Run(t, func(t *testing.T) reservationtest.Subject[*sql.Tx] {
+		db := openReserver(t, d, reserverConns)
+		r := sqlreserver.New(d.Dialect)
+		return reservationtest.Subject[*sql.Tx]{
+			Reserver: r,
+			Stock:    r,
+			InTx: func(ctx context.Context, fn func(tx *sql.Tx) error) error {
+				return sqlkit.InTxLevel(ctx, db, d.Dialect, level, fn)
+			},
+		}
+	})
+}
+
+func openReserver(t testing.TB, d Database, conns int) *sql.DB {
+	t.Helper()
+	db := d.Open(t, conns)
+	if err := sqlreserver.Migrate(context.Background(), db, d.Dialect); err != nil {
+		t.Fatal(err)
+	}
+	return db
+}

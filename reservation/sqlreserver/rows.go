@@ -1,0 +1,123 @@
+package sqlreserver
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/gofulfil/fulfil/reservation"
+)
+
+// States of a hold.
+const (
+	held     = "held"
+	sold     = "sold"
+	released = "released"
+)
+
+// hold is a row of fulfil_holds.
+type hold struct {
+	state string
+	lines []reservation.Line // merged
+	fresh bool               // held by this call
+}
+
+// level is a row of fulfil_stock that is locked.
+type level struct {
+	stocked, taken int64
+	change         int64 // of taken, not written yet
+}
+
+// line is how fulfil_holds keeps a [reservation.Line].
+type line struct {
+	SKU      string `json:"sku"`
+	Quantity int64  `json:"quantity"`
+}
+
+func encode(lines []reservation.Line) (string, error) {
+	kept := make([]line, len(lines))
+	for i, l := range lines {
+		kept[i] = line(l)
+	}
+	text, err := json.Marshal(kept)
+	return string(text), err
+}
+
+func decode(text []byte) ([]reservation.Line, error) {
+	var kept []line
+	if err := json.Unmarshal(text, &kept); err != nil {
+		return nil, fmt.Errorf("lines of a hold: %w", err)
+	}
+	lines := make([]reservation.Line, len(kept))
+	for i, l := range kept {
+		lines[i] = reservation.Line(l)
+	}
+	return lines, nil
+}
+
+// isText reports whether every database can keep s as text.
+func isText(s string) bool { return utf8.ValidString(s) && !strings.Contains(s, "\x00") }
+
+// isID reports whether s can be the ID of a hold or a SKU.
+func isID(s string) bool { return s != "" && len(s) <= reservation.MaxIDBytes && isText(s) }
+
+// lockHolds returns those of the holds that exist, and locks them.
+func (r *Reserver) lockHolds(ctx context.Context, tx *sql.Tx, ids []string) (map[string]*hold, error) {
+	known := make(map[string]*hold)
+	err := r.sql.query(ctx, tx, r.sql.lockHolds, column(ids), func(rows *sql.Rows) error {
+		var id string
+		var text []byte
+		h := new(hold)
+		err := rows.Scan(&id, &h.state, &text)
+		if err == nil {
+			h.lines, err = decode(text)
+		}
+		known[id] = h
+		return err
+	})
+	return known, err
+}
+
+// lockStock returns the stock of those SKUs that have any, and locks it.
+func (r *Reserver) lockStock(ctx context.Context, tx *sql.Tx, skus []string) (map[string]*level, error) {
+	stock := make(map[string]*level)
+	err := r.sql.query(ctx, tx, r.sql.lockStock, column(skus), func(rows *sql.Rows) error {
+		var sku string
+		l := new(level)
+		err := rows.Scan(&sku, &l.stocked, &l.taken)
+		stock[sku] = l
+		return err
+	})
+	return stock, err
+}
+
+// writeStock writes what changed of locked stock.
+func (r *Reserver) writeStock(ctx context.Context, tx *sql.Tx, stock map[string]*level) error {
+	var rows [][]any
+	for _, sku := range sorted(stock) {
+		if change := stock[sku].change; change != 0 {
+			rows = append(rows, []any{sku, change})
+		}
+	}
+	_, err := r.sql.exec(ctx, tx, r.sql.take, rows)
+	return err
+}
+
+// heldRows are the rows of fulfil_held of some holds, by their key.
+func heldRows(holds map[string]*hold) [][]any {
+	var rows [][]any
+	for _, id := range sorted(holds) {
+		for _, l := range holds[id].lines {
+			rows = append(rows, []any{l.SKU, id, l.Quantity})
+		}
+	}
+	slices.SortStableFunc(rows, func(a, b []any) int { return strings.Compare(a[0].(string), b[0].(string)) })
+	return rows
+}
+
+func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

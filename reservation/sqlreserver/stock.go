@@ -1,0 +1,163 @@
+package sqlreserver
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"math"
+
+	"github.com/gofulfil/fulfil/internal/sqlkit"
+	"github.com/gofulfil/fulfil/reservation"
+)
+
+// Set says how many goods of a SKU are there now, those set aside included and those sold not, as one counts them on the
+// shelf. The first Set makes the SKU known. The error matches [reservation.ErrInvalidStock], also for a negative number or
+// one that with all that was ever sold is more than fits in 64 bits, or [reservation.ErrBelowHeld].
+func (r *Reserver) Set(ctx context.Context, tx *sql.Tx, sku string, onHand int64) error {
+	if err := checkSKU(sku); err != nil {
+		return err
+	}
+	if onHand < 0 {
+		return below(sku, onHand, 0)
+	}
+	if _, err := tx.ExecContext(ctx, r.sql.makeStock, sku); err != nil {
+		return sqlkit.Fail(ctx, "sqlreserver: setting stock", err)
+	}
+	stock, _, err := r.lockOne(ctx, tx, sku)
+	if err != nil {
+		return sqlkit.Fail(ctx, "sqlreserver: setting stock", err)
+	}
+	return r.put(ctx, tx, stock, onHand)
+}
+
+// Adjust adds delta to what is there of a SKU: goods that came in, or with a negative delta went away without a sale. The
+// error matches [reservation.ErrUnknownSKU] if no stock was ever set, [reservation.ErrInvalidStock] or
+// [reservation.ErrBelowHeld].
+func (r *Reserver) Adjust(ctx context.Context, tx *sql.Tx, sku string, delta int64) error {
+	if err := checkSKU(sku); err != nil {
+		return err
+	}
+	if err := r.begin(ctx, tx); err != nil {
+		return sqlkit.Fail(ctx, "sqlreserver: adjusting stock", err)
+	}
+	stock, known, err := r.lockOne(ctx, tx, sku)
+	switch {
+	case err != nil:
+		return sqlkit.Fail(ctx, "sqlreserver: adjusting stock", err)
+	case !known:
+		return fmt.Errorf("%w: %q", reservation.ErrUnknownSKU, sku)
+	case delta > math.MaxInt64-stock.OnHand:
+		return tooMany(sku)
+	}
+	return r.put(ctx, tx, stock, stock.OnHand+delta)
+}
+
+// lockOne locks the stock of one SKU and returns it as of now.
+func (r *Reserver) lockOne(ctx context.Context, tx *sql.Tx, sku string) (s reservation.Stock, known bool, err error) {
+	locked, err := r.lockStock(ctx, tx, []string{sku})
+	if err != nil || locked[sku] == nil {
+		return s, false, err
+	}
+	var held int64
+	if err := tx.QueryRowContext(ctx, r.sql.lockHeld, sku).Scan(&held); err != nil {
+		return s, false, err
+	}
+	return locked[sku].stock(sku, held), true, nil
+}
+
+// stock splits what is taken into what is held and what was sold.
+func (l *level) stock(sku string, held int64) reservation.Stock {
+	sold := l.taken - held
+	return reservation.Stock{SKU: sku, OnHand: l.stocked - sold, Held: held, Sold: sold}
+}
+
+func (r *Reserver) put(ctx context.Context, tx *sql.Tx, s reservation.Stock, onHand int64) error {
+	switch {
+	case onHand < s.Held:
+		return below(s.SKU, onHand, s.Held)
+	case onHand > math.MaxInt64-s.Sold:
+		return tooMany(s.SKU)
+	}
+	_, err := tx.ExecContext(ctx, r.sql.setStocked, onHand+s.Sold, s.SKU)
+	return sqlkit.Fail(ctx, "sqlreserver: writing stock", err)
+}
+
+// Stock returns what there is of each SKU, in the order given, as last committed or as this transaction changed it. A SKU
+// that no stock was ever set for has none. Without any SKU it returns all that are known, by SKU. It locks nothing.
+//
+// A transaction of MySQL at REPEATABLE READ sees the state of its first read, and of the rows that it changed the newest:
+// Held and Sold are right only if it read nothing before it changed stock. Available always is.
+func (r *Reserver) Stock(ctx context.Context, tx *sql.Tx, skus ...string) ([]reservation.Stock, error) {
+	var all []reservation.Stock
+	scan := func(rows *sql.Rows) error {
+		var sku string
+		var l level
+		var held int64
+		err := rows.Scan(&sku, &l.stocked, &l.taken, &held)
+		all = append(all, l.stock(sku, held))
+		return err
+	}
+	if len(skus) == 0 {
+		if err := each(ctx, tx, scan, r.sql.readAll); err != nil {
+			return nil, sqlkit.Fail(ctx, "sqlreserver: reading stock", err)
+		}
+		return all, nil
+	}
+	keys := make(map[string]bool)
+	for _, sku := range skus {
+		if isID(sku) {
+			keys[sku] = true
+		}
+	}
+	if err := r.sql.query(ctx, tx, r.sql.readStock, column(sorted(keys)), scan); err != nil {
+		return nil, sqlkit.Fail(ctx, "sqlreserver: reading stock", err)
+	}
+	known := make(map[string]reservation.Stock, len(all))
+	for _, s := range all {
+		known[s.SKU] = s
+	}
+	stock := make([]reservation.Stock, len(skus))
+	for i, sku := range skus {
+		stock[i] = known[sku]
+		stock[i].SKU = sku
+	}
+	return stock, nil
+}
+
+// Holds returns the holds that stand, each SKU once, by ID: at most limit of them, from the first whose ID comes behind
+// after. It locks nothing.
+func (r *Reserver) Holds(ctx context.Context, tx *sql.Tx, after string, limit int) ([]reservation.Hold, error) {
+	var holds []reservation.Hold
+	err := each(ctx, tx, func(rows *sql.Rows) error {
+		var h reservation.Hold
+		var text []byte
+		err := rows.Scan(&h.ID, &text)
+		if err == nil {
+			h.Lines, err = decode(text)
+		}
+		holds = append(holds, h)
+		return err
+	}, r.sql.readHolds, after, max(0, limit))
+	if err != nil {
+		return nil, sqlkit.Fail(ctx, "sqlreserver: listing holds", err)
+	}
+	return holds, nil
+}
+
+func checkSKU(sku string) error {
+	if !isID(sku) {
+		return fmt.Errorf("%w: a SKU must be text of 1 to %d bytes, not %.300q", reservation.ErrInvalidStock, reservation.MaxIDBytes, sku)
+	}
+	return nil
+}
+
+func below(sku string, onHand, held int64) error {
+	if onHand < 0 {
+		return fmt.Errorf("%w: %q would have %d", reservation.ErrInvalidStock, sku, onHand)
+	}
+	return fmt.Errorf("%w: %q would have %d, of which %d are held", reservation.ErrBelowHeld, sku, onHand, held)
+}
+
+func tooMany(sku string) error {
+	return fmt.Errorf("%w: %q would have more than fits in 64 bits", reservation.ErrInvalidStock, sku)
+}
