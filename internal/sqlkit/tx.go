@@ -10,8 +10,11 @@ import (
 )
 
 const (
-	// txTries is how often a transaction is run before its conflict becomes the caller's.
-	txTries = 10
+	// txTries is how often a transaction is run before its conflict becomes the caller's: PostgreSQL finds a deadlock
+	// only after deadlock_timeout, and until then those who are run again walk into the next.
+	txTries = 30
+	// After txTime it is not run again, as waits for a lock or a busy database may be long themselves.
+	txTime = time.Minute
 	// The pause before the n-th repetition doubles from the first to the last, less up to all of it at random, so that
 	// those who collided do not meet again.
 	firstPause = 2 * time.Millisecond
@@ -22,8 +25,8 @@ const (
 var ErrConflict = errors.New("transaction gave up")
 
 // InTx runs fn in a transaction and commits it; an error or a panic of fn rolls it back. After a serialization failure, a
-// deadlock or a busy database it runs fn again, up to ten times with growing pauses, and then returns an error that
-// matches [ErrConflict] and the last cause.
+// deadlock or a busy database it runs fn again, up to thirty times within a minute, with growing pauses, and then returns
+// an error that matches [ErrConflict] and the last cause.
 //
 // On SQLite the transaction takes the write lock before fn runs, so that it waits for other writers as long as
 // busy_timeout says: one that began by reading would be refused at once.
@@ -36,16 +39,17 @@ func InTxLevel(ctx context.Context, db *sql.DB, d Dialect, level sql.IsolationLe
 	return Retry(ctx, func() error { return once(ctx, db, d, level, fn) })
 }
 
-// Retry runs fn until it succeeds, fails for good, or has failed with a conflict ten times, as InTx does. A statement
+// Retry runs fn until it succeeds, fails for good, or has failed with a conflict as often as InTx bears. A statement
 // outside of a transaction needs it too: at SERIALIZABLE even one that only reads may be refused.
 func Retry(ctx context.Context, fn func() error) error {
+	began := time.Now()
 	for try := 1; ; try++ {
 		err := fn()
 		if err == nil || !Retryable(err) {
 			return err
 		}
-		if try == txTries {
-			return fmt.Errorf("%w after %d tries: %w", ErrConflict, txTries, err)
+		if try == txTries || time.Since(began) > txTime {
+			return fmt.Errorf("%w after %d tries: %w", ErrConflict, try, err)
 		}
 		pause := time.NewTimer(rand.N(min(firstPause<<(try-1), lastPause)))
 		select {
