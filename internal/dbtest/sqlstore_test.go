@@ -1,0 +1,43 @@
+package dbtest
+
+import (
+	"context"
+	"database/sql"
+	"testing"
+
+	"github.com/gofulfil/fulfil/internal/sqlkit"
+	"github.com/gofulfil/fulfil/store"
+	"github.com/gofulfil/fulfil/store/sqlstore"
+	"github.com/gofulfil/fulfil/store/storetest"
+)
+
+// sqlstoreConns is enough for the suite, whose checks hold a transaction open beside their readers, and few enough for a
+// server that others use, too.
+const sqlstoreConns = 12
+
+func TestSQLStore(t *testing.T) {
+	Each(t, func(t *testing.T, d Database) {
+		t.Parallel()
+		runStoretest(t, d)
+	})
+}
+
+func runStoretest(t *testing.T, d Database) {
+	open := func(t *testing.T) store.Store[*sql.Tx] {
+		db := d.Open(t, sqlstoreConns)
+		migrateStore(t, db, d)
+		return sqlstore.New(db, d.Dialect)
+	}
+	if d.Dialect == sqlkit.SQLite {
+		storetest.Run(t, open, storetest.OneWriter)
+		return
+	}
+	storetest.Run(t, open)
+}
+
+func migrateStore(t testing.TB, db *sql.DB, d Database) {
+	t.Helper()
+	if err := sqlstore.Migrate(context.Background(), db, d.Dialect); err != nil {
+		t.Fatal(err)
+	}
+}

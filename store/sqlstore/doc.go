@@ -1,0 +1,2 @@
+// Package sqlstore keeps orders in PostgreSQL, MySQL or MariaDB, or SQLite.
+package sqlstore

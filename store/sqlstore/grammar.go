@@ -1,0 +1,111 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"slices"
+	"strings"
+
+	"github.com/gofulfil/fulfil/internal/sqlkit"
+)
+
+// grammar is what the dialects say differently.
+type grammar struct {
+	// dueText is due_at as text that time.RFC3339 reads: drivers disagree on columns of times.
+	dueText string
+	// yes is true, of a column that is a boolean.
+	yes string
+	// byKey comes behind a table of which rows are looked up by a list of primary keys.
+	byKey string
+	// lock ends a SELECT whose rows are the transaction's own until it ends, and skipLocked one that leaves out those
+	// that are another's.
+	lock, skipLocked string
+	// dueLevel is the isolation level of the transaction that leases orders.
+	dueLevel sql.IsolationLevel
+	// ignore ends an INSERT that leaves alone the rows whose key is taken, having waited for the transaction that took it.
+	ignore func(key string) string
+	// add inserts rows whose keys are not taken, and says of which.
+	add func(ctx context.Context, tx *sql.Tx, t table, rows [][]any) (added map[string]bool, err error)
+	// save updates rows of ordersTable, at most saveRows, each ID once, and counts those that are there.
+	save func(ctx context.Context, tx *sql.Tx, rows [][]any) (saved int64, err error)
+}
+
+var grammars = map[Dialect]grammar{Postgres: postgres, MySQL: mysql, SQLite: sqlite}
+
+const (
+	// maxParams is how many parameters a statement may have: SQLite's limit, the lowest.
+	maxParams = 32766
+	// saveRows is how many orders a statement updates at most: MySQL's looks through all of them for each.
+	saveRows = 100
+)
+
+// insert is a statement that inserts n rows.
+func insert(t table, n int) string {
+	return "INSERT INTO " + t.name + " (" + strings.Join(t.columns, ", ") + ") VALUES " + sqlkit.Rows(n, len(t.columns)) + " "
+}
+
+// keep inserts rows whose keys are not taken.
+func (s *Store) keep(ctx context.Context, tx *sql.Tx, t table, rows [][]any) error {
+	for chunk := range slices.Chunk(rows, maxParams/len(t.columns)) {
+		statement := insert(t, len(chunk)) + s.grammar.ignore(t.key())
+		if _, err := tx.ExecContext(ctx, s.dialect.Rebind(statement), slices.Concat(chunk...)...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addReturning is grammar.add for dialects with RETURNING.
+func addReturning(d Dialect) func(ctx context.Context, tx *sql.Tx, t table, rows [][]any) (added map[string]bool, err error) {
+	return func(ctx context.Context, tx *sql.Tx, t table, rows [][]any) (added map[string]bool, err error) {
+		added = map[string]bool{}
+		for chunk := range slices.Chunk(rows, maxParams/len(t.columns)) {
+			statement := insert(t, len(chunk)) + ignoreConflict(t.key()) + " RETURNING " + t.key()
+			if err := addKeys(ctx, tx, d.Rebind(statement), slices.Concat(chunk...), added); err != nil {
+				return nil, err
+			}
+		}
+		return added, nil
+	}
+}
+
+func ignoreConflict(key string) string { return "ON CONFLICT (" + key + ") DO NOTHING" }
+
+// addKeys runs a query for keys.
+func addKeys(ctx context.Context, tx *sql.Tx, query string, args []any, keys map[string]bool) error {
+	return each(ctx, tx, query, args, func(scan func(...any) error) error {
+		var key string
+		err := scan(&key)
+		keys[key] = true
+		return err
+	})
+}
+
+// querier is *sql.DB or *sql.Tx.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// each calls fn for each row that the query returns.
+func each(ctx context.Context, q querier, query string, args []any, fn func(scan func(...any) error) error) error {
+	rows, err := q.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := fn(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// anys returns strings as arguments of a query.
+func anys(texts []string) []any {
+	all := make([]any, len(texts))
+	for i, text := range texts {
+		all[i] = text
+	}
+	return all
+}

@@ -1,0 +1,75 @@
+package sqlstore
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"slices"
+	"strings"
+
+	"github.com/gofulfil/fulfil/internal/sqlkit"
+)
+
+var mysql = grammar{
+	yes:        "1",
+	dueText:    "DATE_FORMAT(due_at, '%Y-%m-%dT%H:%i:%s.%fZ')",
+	byKey:      mysqlByKey,
+	lock:       " FOR UPDATE",
+	skipLocked: " FOR UPDATE SKIP LOCKED",
+	// At REPEATABLE READ the gaps between due orders would be locked, too, and deadlock with those who save orders.
+	dueLevel: sql.LevelReadCommitted,
+	ignore:   ignoreDuplicate,
+	add:      addToken,
+	save:     saveCase,
+}
+
+// mysqlByKey has a list of keys looked up one by one: the planner may find the whole of a small table cheaper, and would
+// then lock all of it.
+const mysqlByKey = " FORCE INDEX (PRIMARY)"
+
+// ignoreDuplicate is not INSERT IGNORE, which would also ignore that a value does not fit.
+func ignoreDuplicate(key string) string { return "ON DUPLICATE KEY UPDATE " + key + " = " + key }
+
+// addToken marks the rows of this call, as there is no RETURNING and the count of rows does not say which. It reads them
+// back with a lock, which they have: a read without one would take the transaction's snapshot too early for its caller.
+func addToken(ctx context.Context, tx *sql.Tx, t table, rows [][]any) (added map[string]bool, err error) {
+	marked := table{t.name, append(slices.Clone(t.columns), "token")}
+	added = map[string]bool{}
+	for chunk := range slices.Chunk(rows, maxParams/len(marked.columns)) {
+		token := rand.Text()
+		var args, keys []any
+		for _, row := range chunk {
+			args = append(append(args, row...), token)
+			keys = append(keys, row[0])
+		}
+		if _, err := tx.ExecContext(ctx, insert(marked, len(chunk))+ignoreDuplicate(t.key()), args...); err != nil {
+			return nil, err
+		}
+		query := "SELECT " + t.key() + " FROM " + t.name + mysqlByKey +
+			" WHERE " + t.key() + " IN " + sqlkit.List(len(keys)) + " AND token = ? FOR UPDATE"
+		if err := addKeys(ctx, tx, query, append(keys, token), added); err != nil {
+			return nil, err
+		}
+	}
+	return added, nil
+}
+
+// saveCase picks each row's values by its ID, as MySQL and MariaDB have no list of rows to join with in common. Token
+// changes every row, so that every row found counts as affected.
+func saveCase(ctx context.Context, tx *sql.Tx, rows [][]any) (saved int64, err error) {
+	var statement strings.Builder
+	var args []any
+	statement.WriteString("UPDATE fulfil_orders" + mysqlByKey + " SET ")
+	for n, column := range ordersTable.columns[1:] {
+		statement.WriteString(column + " = CASE id" + strings.Repeat(" WHEN ? THEN ?", len(rows)) + " END, ")
+		for _, row := range rows {
+			args = append(args, row[0], row[n+1])
+		}
+	}
+	statement.WriteString("token = ? WHERE id IN " + sqlkit.List(len(rows)))
+	args = append(args, rand.Text())
+	for _, row := range rows {
+		args = append(args, row[0])
+	}
+	return exec(ctx, tx, statement.String(), args)
+}

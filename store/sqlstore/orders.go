@@ -1,0 +1,162 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/gofulfil/fulfil/internal/sqlkit"
+	"github.com/gofulfil/fulfil/store"
+)
+
+// Insert adds orders that are not there yet, as [store.Store] says. An ID has 1 to 200 bytes of UTF-8.
+func (s *Store) Insert(ctx context.Context, tx *sql.Tx, orders ...*store.Order) (inserted []bool, err error) {
+	first := map[string]int{}
+	for i, o := range orders {
+		if !possible(o.ID, maxID) {
+			return nil, fmt.Errorf("sqlstore: insert an order: its ID has %d bytes, not 1 to %d, or is not text", len(o.ID), maxID)
+		}
+		if _, repeated := first[o.ID]; !repeated {
+			first[o.ID] = i
+		}
+	}
+	rows := make([][]any, 0, len(first))
+	for _, id := range slices.Sorted(maps.Keys(first)) {
+		row, err := s.row(orders[first[id]])
+		if err != nil {
+			return nil, fmt.Errorf("sqlstore: insert: %w", err)
+		}
+		rows = append(rows, row)
+	}
+	added, err := s.grammar.add(ctx, tx, ordersTable, rows)
+	if err != nil {
+		return nil, sqlkit.Fail(ctx, "sqlstore: insert orders", err)
+	}
+	inserted = make([]bool, len(orders))
+	var fresh []*store.Order
+	for i, o := range orders {
+		if added[o.ID] && first[o.ID] == i {
+			inserted[i] = true
+			fresh = append(fresh, o)
+		}
+	}
+	return inserted, s.keepRefs(ctx, tx, fresh)
+}
+
+// Lock returns orders and keeps other transactions from locking them, as [store.Store] says.
+func (s *Store) Lock(ctx context.Context, tx *sql.Tx, ids ...string) ([]*store.Order, error) {
+	wanted := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !possible(id, maxID) })
+	slices.Sort(wanted)
+	found := map[string]kept{}
+	for chunk := range slices.Chunk(slices.Compact(wanted), maxParams) {
+		query := "SELECT id, data, " + s.grammar.dueText + " FROM fulfil_orders" + s.grammar.byKey +
+			" WHERE id IN " + sqlkit.List(len(chunk)) + " ORDER BY id" + s.grammar.lock
+		err := each(ctx, tx, s.dialect.Rebind(query), anys(chunk), func(scan func(...any) error) error {
+			var id string
+			var k kept
+			err := scan(&id, &k.data, &k.due)
+			found[id] = k
+			return err
+		})
+		if err != nil {
+			return nil, sqlkit.Fail(ctx, "sqlstore: lock orders", err)
+		}
+	}
+	orders := make([]*store.Order, len(ids))
+	for i, id := range ids {
+		k, ok := found[id]
+		if !ok {
+			continue
+		}
+		o, err := k.order()
+		if err != nil {
+			return nil, fmt.Errorf("sqlstore: lock order %s: %w", id, err)
+		}
+		orders[i] = o
+	}
+	return orders, nil
+}
+
+// Save writes orders with their references, as [store.Store] says. It returns an error that matches [store.ErrNotFound] if
+// one of them is not there, after which the transaction must be rolled back.
+func (s *Store) Save(ctx context.Context, tx *sql.Tx, orders ...*store.Order) error {
+	last := map[string]*store.Order{}
+	for _, o := range orders {
+		last[o.ID] = o
+	}
+	rows := make([][]any, 0, len(last))
+	for _, id := range slices.Sorted(maps.Keys(last)) {
+		row, err := s.row(last[id])
+		if err != nil {
+			return fmt.Errorf("sqlstore: save: %w", err)
+		}
+		rows = append(rows, row)
+	}
+	for chunk := range slices.Chunk(rows, saveRows) {
+		saved, err := s.grammar.save(ctx, tx, chunk)
+		if err == nil && saved != int64(len(chunk)) {
+			err = fmt.Errorf("%d of %d are there: %w", saved, len(chunk), store.ErrNotFound)
+		}
+		if err != nil {
+			return sqlkit.Fail(ctx, "sqlstore: save orders", err)
+		}
+	}
+	return s.keepRefs(ctx, tx, orders)
+}
+
+// keepRefs makes the references of orders lead to them, but for those that lead elsewhere already. Among several orders
+// the first keeps a reference, too.
+func (s *Store) keepRefs(ctx context.Context, tx *sql.Tx, orders []*store.Order) error {
+	leads := map[string]string{}
+	for _, o := range orders {
+		for _, ref := range o.Refs() {
+			if !possible(ref, maxRef) {
+				return fmt.Errorf("sqlstore: save order %s: a reference has %d bytes, not 1 to %d, or is not text", o.ID, len(ref), maxRef)
+			}
+			if _, taken := leads[ref]; !taken {
+				leads[ref] = o.ID
+			}
+		}
+	}
+	rows := make([][]any, 0, len(leads))
+	for _, ref := range slices.Sorted(maps.Keys(leads)) {
+		rows = append(rows, []any{ref, leads[ref]})
+	}
+	return sqlkit.Fail(ctx, "sqlstore: save references", s.keep(ctx, tx, refsTable, rows))
+}
+
+// Find returns the last committed order, as [store.Store] says.
+func (s *Store) Find(ctx context.Context, id string) (*store.Order, error) {
+	return s.find(ctx, "find an order", possible(id, maxID), "id = ?", id)
+}
+
+// FindRef returns the order that a Stripe ID leads to, as [store.Store] says.
+func (s *Store) FindRef(ctx context.Context, ref string) (*store.Order, error) {
+	return s.find(ctx, "find an order by reference", possible(ref, maxRef), "id = (SELECT order_id FROM fulfil_refs WHERE ref = ?)", ref)
+}
+
+func (s *Store) find(ctx context.Context, doing string, possible bool, where, arg string) (*store.Order, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if !possible {
+		return nil, store.ErrNotFound
+	}
+	query := s.dialect.Rebind("SELECT data, " + s.grammar.dueText + " FROM fulfil_orders WHERE " + where)
+	var k kept
+	err := sqlkit.Retry(ctx, func() error { return s.db.QueryRowContext(ctx, query, arg).Scan(&k.data, &k.due) })
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, store.ErrNotFound
+	}
+	if err != nil {
+		return nil, sqlkit.Fail(ctx, "sqlstore: "+doing, err)
+	}
+	o, err := k.order()
+	if err != nil {
+		return nil, fmt.Errorf("sqlstore: %s: %w", doing, err)
+	}
+	return o, nil
+}

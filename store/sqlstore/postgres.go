@@ -1,0 +1,44 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"slices"
+	"strings"
+)
+
+var postgres = grammar{
+	yes:        "true",
+	dueText:    `to_char(due_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`,
+	lock:       " FOR UPDATE",
+	skipLocked: " FOR UPDATE SKIP LOCKED",
+	dueLevel:   sql.LevelReadCommitted,
+	ignore:     ignoreConflict,
+	add:        addReturning(Postgres),
+	save:       savePostgres,
+}
+
+// savePostgres joins the table with the rows, whose parameters need types as no column gives them one.
+func savePostgres(ctx context.Context, tx *sql.Tx, rows [][]any) (saved int64, err error) {
+	const typed = "(?::text, ?::text, ?::boolean, ?::text, ?::text, ?::bigint, ?::boolean, ?::timestamptz, ?::timestamptz, ?::timestamptz, ?::json)"
+	values := strings.Repeat(typed+", ", len(rows)-1) + typed
+	return exec(ctx, tx, Postgres.Rebind(updateFrom(values)), slices.Concat(rows...))
+}
+
+// updateFrom is a statement that updates orders from a list of rows.
+func updateFrom(values string) string {
+	sets := make([]string, 0, len(ordersTable.columns))
+	for _, column := range ordersTable.columns[1:] {
+		sets = append(sets, column+" = v."+column)
+	}
+	return "WITH v (" + strings.Join(ordersTable.columns, ", ") + ") AS (VALUES " + values + ") " +
+		"UPDATE fulfil_orders SET " + strings.Join(sets, ", ") + " FROM v WHERE fulfil_orders.id = v.id"
+}
+
+func exec(ctx context.Context, tx *sql.Tx, statement string, args []any) (affected int64, err error) {
+	result, err := tx.ExecContext(ctx, statement, args...)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}

@@ -1,0 +1,122 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gofulfil/fulfil/internal/sqlkit"
+	"github.com/gofulfil/fulfil/store"
+)
+
+// List returns a page of committed orders, as [store.Store] says.
+func (s *Store) List(ctx context.Context, q store.Query) ([]*store.Order, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	query, args := s.page(q)
+	var page []*store.Order
+	err := sqlkit.Retry(ctx, func() error {
+		page = nil
+		return each(ctx, s.db, query, args, func(scan func(...any) error) error {
+			var k kept
+			if err := scan(&k.data, &k.due); err != nil {
+				return err
+			}
+			o, err := k.order()
+			page = append(page, o)
+			return err
+		})
+	})
+	if err != nil {
+		return nil, sqlkit.Fail(ctx, "sqlstore: list orders", err)
+	}
+	return page, nil
+}
+
+// page is the query for a page: its keys first, out of an index, and then their orders. Each status is a part of its own
+// that reads no more than a page: one range of the index for several would be no order of time, and sorting it would
+// read all of it.
+func (s *Store) page(q store.Query) (query string, args []any) {
+	statuses := slices.Clone(q.Status)
+	slices.Sort(statuses)
+	statuses = slices.Compact(statuses)
+	if len(statuses) == 0 {
+		statuses = []store.Status{""} // any
+	}
+	const order = " ORDER BY created_at, id LIMIT ?"
+	var parts []string
+	for _, status := range statuses {
+		where, whereArgs := s.where(q, status)
+		parts = append(parts, "SELECT * FROM (SELECT created_at, id FROM fulfil_orders WHERE "+where+order+") AS part")
+		args = append(append(args, whereArgs...), q.PageSize())
+	}
+	query = "SELECT data, " + s.grammar.dueText + " FROM (" +
+		"SELECT * FROM (" + strings.Join(parts, " UNION ALL ") + ") AS parts" + order +
+		") AS page JOIN fulfil_orders ON fulfil_orders.id = page.id ORDER BY page.created_at, page.id"
+	return s.dialect.Rebind(query), append(args, q.PageSize())
+}
+
+// where is the condition that q says, for orders of one status or any.
+func (s *Store) where(q store.Query, status store.Status) (condition string, args []any) {
+	var all []string
+	and := func(condition string, arg ...any) {
+		all = append(all, condition)
+		args = append(args, arg...)
+	}
+	and("1 = 1")
+	if status != "" {
+		and("status = ?", string(status))
+	}
+	if q.Stuck {
+		and("stuck = " + s.grammar.yes)
+	}
+	// A bound that falls between two microseconds is that of the later.
+	if !q.CreatedFrom.IsZero() {
+		and("created_at >= ?", s.dialect.Time(q.CreatedFrom.Add(time.Microsecond-1)))
+	}
+	if !q.CreatedTo.IsZero() {
+		and("created_at < ?", s.dialect.Time(q.CreatedTo.Add(time.Microsecond-1)))
+	}
+	if q.After != (store.Position{}) {
+		// Not (created_at, id) > (?, ?), which MySQL and MariaDB do not look up in an index.
+		at := s.dialect.Time(q.After.CreatedAt)
+		and("created_at >= ? AND (created_at > ? OR id > ?)", at, at, q.After.ID)
+	}
+	return strings.Join(all, " AND "), args
+}
+
+// Due hands out orders that are due, as [store.Store] says, in a transaction of its own.
+func (s *Store) Due(ctx context.Context, now time.Time, lease time.Duration, limit int) ([]string, error) {
+	if err := ctx.Err(); err != nil || limit <= 0 {
+		return nil, err
+	}
+	query := s.dialect.Rebind("SELECT id FROM fulfil_orders WHERE due_at <= ? ORDER BY due_at, id LIMIT ?" + s.grammar.skipLocked)
+	var ids []string
+	err := sqlkit.InTxLevel(ctx, s.db, s.dialect, s.grammar.dueLevel, func(tx *sql.Tx) error {
+		ids = nil
+		err := each(ctx, tx, query, []any{s.dialect.Time(now), limit}, func(scan func(...any) error) error {
+			var id string
+			err := scan(&id)
+			ids = append(ids, id)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for chunk := range slices.Chunk(ids, maxParams-1) {
+			statement := "UPDATE fulfil_orders" + s.grammar.byKey + " SET due_at = ? WHERE id IN " + sqlkit.List(len(chunk))
+			args := append([]any{s.dialect.Time(now.Add(lease))}, anys(chunk)...)
+			if _, err := tx.ExecContext(ctx, s.dialect.Rebind(statement), args...); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, sqlkit.Fail(ctx, "sqlstore: lease due orders", err)
+	}
+	return ids, nil
+}

@@ -1,0 +1,20 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"slices"
+
+	"github.com/gofulfil/fulfil/internal/sqlkit"
+)
+
+// On SQLite a transaction has the write lock, so that no row needs one of its own.
+var sqlite = grammar{
+	yes:     "1",
+	dueText: "due_at",
+	ignore:  ignoreConflict,
+	add:     addReturning(SQLite),
+	save: func(ctx context.Context, tx *sql.Tx, rows [][]any) (saved int64, err error) {
+		return exec(ctx, tx, updateFrom(sqlkit.Rows(len(rows), len(ordersTable.columns))), slices.Concat(rows...))
+	},
+}
