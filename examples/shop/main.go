@@ -1,0 +1,248 @@
+// Command shop is a small shop on a database: SQLite, PostgreSQL, MySQL or MariaDB.
+//
+//	go run ./examples/shop
+//
+// README.md beside this file leads from there to several processes behind a proxy and to Stripe. This file is the wiring,
+// the part to copy.
+package main
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/gofulfil/fulfil/checkout"
+	"github.com/gofulfil/fulfil/reservation"
+	"github.com/gofulfil/fulfil/reservation/sqlreserver"
+	"github.com/gofulfil/fulfil/store"
+	"github.com/gofulfil/fulfil/store/sqlstore"
+	"github.com/gofulfil/fulfil/webhook"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
+	err := run(ctx, os.Args[1:], os.Getenv, os.Stdout)
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "shop:", err)
+		os.Exit(1)
+	}
+}
+
+// shop is what the handlers share. It keeps nothing that another process on the same database would have to know.
+type shop struct {
+	config
+	payments
+	log   *slog.Logger
+	db    *sql.DB
+	store *sqlstore.Store
+	stock *sqlreserver.Reserver
+	flow  *checkout.Flow[*sql.Tx]
+	hook  *webhook.Handler
+}
+
+func newShop(ctx context.Context, c config, pay payments, db *sql.DB, log *slog.Logger) (*shop, error) {
+	s := &shop{config: c, payments: pay, log: log, db: db, store: sqlstore.New(db, c.dialect), stock: sqlreserver.New(c.dialect)}
+	if err := s.migrate(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.fillShelves(ctx); err != nil {
+		return nil, err
+	}
+	var err error
+	s.flow, err = checkout.New(checkout.Config[*sql.Tx]{
+		Stripe:   s.client,
+		Store:    s.store,
+		Reserver: s.stock,
+		Fulfil:   s.fulfil,
+		OnChange: s.changed,
+		Logger:   log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.hook, err = webhook.New(webhook.Config{Secrets: []string{s.webhookSecret}, Logger: log})
+	if err != nil {
+		return nil, err
+	}
+	s.flow.Handle(s.hook)
+	return s, nil
+}
+
+// draft writes the shop's own row of an order in one transaction with the order, so that there are both or none. If both
+// are there already, the note can be changed until the order is shipped.
+func (s *shop) draft(ctx context.Context, session checkout.Session, note string) error {
+	return s.store.InTx(ctx, func(tx *sql.Tx) error {
+		_, err := s.flow.DraftTx(ctx, tx, session)
+		if errors.Is(err, checkout.ErrOrderExists) {
+			_, err = tx.ExecContext(ctx, s.q(`UPDATE shop_orders SET note = ? WHERE order_id = ?
+				AND NOT EXISTS (SELECT 1 FROM shipments WHERE shipments.order_id = shop_orders.order_id)`), note, session.OrderID)
+			return err
+		}
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, s.q(`INSERT INTO shop_orders (order_id, note, created_at) VALUES (?, ?, ?)`),
+			session.OrderID, note, s.dialect.Time(time.Now()))
+		return err
+	})
+}
+
+// fulfil hands over what was paid for. The shipment commits together with the mark that the order is fulfilled, or not at
+// all, so there is exactly one, whichever process it is that runs this. An error would roll it back, and fulfil would be
+// called again later. What is written by something else than tx, such as an e-mail, may be repeated: that needs a key.
+func (s *shop) fulfil(ctx context.Context, tx *sql.Tx, o *store.Order) error {
+	s.log.Info("shipping", "order", o.ID)
+	_, err := tx.ExecContext(ctx, s.q(`INSERT INTO shipments (order_id, name, email, address, created_at) VALUES (?, ?, ?, ?, ?)`),
+		o.ID, o.Customer.ShippingName, o.Customer.Email, oneLine(o.Customer.ShippingAddress), s.dialect.Time(time.Now()))
+	return err
+}
+
+// changed hears of everything else that happens to an order: it expired, its payment bounced, it was paid twice …
+func (s *shop) changed(ctx context.Context, tx *sql.Tx, c checkout.Change) error {
+	_, err := tx.ExecContext(ctx, s.q(`INSERT INTO order_log (change_key, order_id, kind, detail, created_at) VALUES (?, ?, ?, ?, ?)`),
+		c.Key, c.Order.ID, string(c.Kind), c.Detail, s.dialect.Time(c.At))
+	return err
+}
+
+// checkout begins the order of the cart, or goes on with it, and sends the customer to the payment page.
+func (s *shop) checkout(w http.ResponseWriter, r *http.Request) {
+	c, lines, ok := s.readCart(w, r)
+	if !ok {
+		return
+	}
+	session := checkout.Session{
+		OrderID:    c.ID,
+		Lines:      lines,
+		SuccessURL: s.url + "/thanks?session_id={CHECKOUT_SESSION_ID}",
+		CancelURL:  s.url + "/cart",
+		HoldFor:    15 * time.Minute,
+		Shipping:   checkout.Shipping{Countries: []string{"US", "CA"}},
+	}
+	var started *checkout.Started
+	err := s.draft(r.Context(), session, c.Note)
+	if err == nil {
+		started, err = s.flow.Begin(r.Context(), session)
+	}
+	var short *reservation.ShortageError
+	switch {
+	case errors.As(err, &short):
+		s.soldOut(w, short.Lines, lines)
+	case err != nil:
+		s.failed(w, err)
+	default:
+		s.log.Info("checkout", "order", started.OrderID, "attempt", started.Attempt, "reused", started.Reused)
+		http.Redirect(w, r, started.URL, http.StatusSeeOther)
+	}
+}
+
+// handler is everything that the shop serves.
+func (s *shop) handler() (http.Handler, error) {
+	pages := http.NewServeMux()
+	pages.HandleFunc("GET /{$}", s.showShop)
+	pages.HandleFunc("GET /cart", s.showCart)
+	pages.HandleFunc("POST /cart", s.changeCart)
+	pages.HandleFunc("POST /cart/new", s.newCart)
+	pages.HandleFunc("POST /checkout", s.checkout)
+	pages.HandleFunc("GET /thanks", s.showThanks)
+	pages.HandleFunc("GET /orders", s.withPassword(s.showOrders))
+	pages.Handle("GET /style.css", asset("style.css"))
+	pages.Handle("GET /thanks.js", asset("thanks.js"))
+	pages.Handle("GET /checkout/status", s.flow.StatusHandler())
+
+	// Pages of other sites must not make a visitor's browser buy. Stripe is not a browser: its requests are signed, and
+	// nothing may stand between them and the handler that checks this.
+	browsers := http.NewCrossOriginProtection()
+	if err := browsers.AddTrustedOrigin(s.url); err != nil { // also where a proxy does not pass the Host on
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/", browsers.Handler(pages))
+	mux.Handle("POST /stripe/webhook", s.hook)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", s.ready)
+	return mux, nil
+}
+
+// ready says whether this process can serve customers now. A proxy asks before it sends any; /healthz only says that the
+// process lives, as restarting it does not bring a database back.
+func (s *shop) ready(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+	defer cancel()
+	if err := s.db.PingContext(ctx); err != nil {
+		s.log.Error("not ready", "error", err)
+		http.Error(w, "database: does not answer", http.StatusServiceUnavailable)
+		return
+	}
+	fmt.Fprintf(w, "database: %s\nstripe: %s\n", s.dialect, s.payments.name)
+}
+
+// run serves the shop until ctx ends, and then finishes what is being answered.
+func run(ctx context.Context, args []string, getenv func(string) string, out io.Writer) error {
+	c, err := readConfig(args, getenv, out)
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", c.addr)
+	if err != nil {
+		return fmt.Errorf("-addr: %w", err)
+	}
+	defer listener.Close()
+	local := "http://" + listener.Addr().String()
+	if c.url == "" {
+		c.url = local
+	}
+	db, err := c.openDatabase(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	pay := c.connect(local)
+	defer pay.close()
+	log := slog.New(slog.NewTextHandler(out, nil))
+	s, err := newShop(ctx, c, pay, db, log)
+	if err != nil {
+		return err
+	}
+	handler, err := s.handler()
+	if err != nil {
+		return err
+	}
+	server := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second, // the webhook handler reads whole bodies
+		WriteTimeout:      time.Minute,      // longer than checkout.DeliverTimeout
+		IdleTimeout:       2 * time.Minute,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var sweeping sync.WaitGroup
+	sweeping.Go(func() { _ = s.flow.Run(ctx) }) // in every process: each order is swept by one of them
+	go func() { cancel(server.Serve(listener)) }()
+	fmt.Fprintf(out, "\nShop      %s\nDatabase  %s\nPayments  %s\n\nCtrl-C stops it.\n\n", local, c.dialect, pay.describe(c.url, s.hook.Types()))
+
+	<-ctx.Done()
+	fmt.Fprintln(out, "\nStopping: finishing what is being answered.")
+	last, cancelLast := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second) // longer than checkout.DeliverTimeout
+	defer cancelLast()
+	err = server.Shutdown(last)
+	sweeping.Wait()
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return cause // the server ended by itself
+	}
+	fmt.Fprintln(out, "Stopped.")
+	return err
+}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+
+	"github.com/gofulfil/fulfil/store"
+)
+
+// shownOrders is how many orders and changes the orders page shows, the newest first.
+const shownOrders = 50
+
+// ordersPage is what the merchant sees.
+type ordersPage struct {
+	Orders  []orderRow
+	Changes []changeRow
+	Shelves []shelf
+}
+
+// orderRow is an order with the shop's own rows for it.
+type orderRow struct {
+	*store.Order
+	Note     string
+	Shipment *shipment // nil: not sent
+}
+
+type shipment struct{ Name, Email, Address string }
+
+type changeRow struct{ Order, Kind, Detail string }
+
+func (s *shop) orders(ctx context.Context) (p ordersPage, err error) {
+	if p.Orders, err = s.orderRows(ctx); err != nil {
+		return p, err
+	}
+	for i := range p.Orders {
+		row := &p.Orders[i]
+		if row.Order, err = s.flow.Order(ctx, row.ID); err != nil {
+			return p, err
+		}
+	}
+	if p.Changes, err = s.changeRows(ctx); err != nil {
+		return p, err
+	}
+	p.Shelves, err = s.shelves(ctx)
+	return p, err
+}
+
+func (s *shop) orderRows(ctx context.Context) ([]orderRow, error) {
+	rows, err := s.db.QueryContext(ctx, s.q(`SELECT o.order_id, o.note, s.name, s.email, s.address
+		FROM shop_orders o LEFT JOIN shipments s ON s.order_id = o.order_id
+		ORDER BY o.created_at DESC, o.order_id LIMIT ?`), shownOrders)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var all []orderRow
+	for rows.Next() {
+		row := orderRow{Order: &store.Order{}}
+		var name, email, address sql.NullString
+		if err := rows.Scan(&row.ID, &row.Note, &name, &email, &address); err != nil {
+			return nil, err
+		}
+		if name.Valid {
+			row.Shipment = &shipment{name.String, email.String, address.String}
+		}
+		all = append(all, row)
+	}
+	return all, rows.Err()
+}
+
+func (s *shop) changeRows(ctx context.Context) ([]changeRow, error) {
+	rows, err := s.db.QueryContext(ctx, s.q(`SELECT order_id, kind, detail FROM order_log ORDER BY created_at DESC, change_key LIMIT ?`), shownOrders)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var all []changeRow
+	for rows.Next() {
+		var row changeRow
+		if err := rows.Scan(&row.Order, &row.Kind, &row.Detail); err != nil {
+			return nil, err
+		}
+		all = append(all, row)
+	}
+	return all, rows.Err()
+}

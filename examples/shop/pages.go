@@ -1,0 +1,253 @@
+package main
+
+import (
+	"bytes"
+	"crypto/subtle"
+	"embed"
+	"errors"
+	"fmt"
+	"html/template"
+	"net/http"
+
+	"github.com/gofulfil/fulfil/checkout"
+	"github.com/gofulfil/fulfil/reservation"
+	"github.com/gofulfil/fulfil/store"
+)
+
+//go:embed templates/*.html
+var templateFiles embed.FS
+
+//go:embed templates/style.css templates/thanks.js
+var staticFiles embed.FS
+
+var templates = template.Must(template.New("").Funcs(template.FuncMap{
+	"dollars": dollars, "display": display, "total": total,
+}).ParseFS(templateFiles, "templates/*.html"))
+
+// page is what every page has.
+type page struct {
+	Title   string
+	Here    string // which link of the navigation is this page
+	Footer  string
+	Refresh int // seconds after which a browser without JavaScript asks again; 0: never
+	Data    any
+}
+
+func (s *shop) showShop(w http.ResponseWriter, r *http.Request) {
+	shelves, err := s.shelves(r.Context())
+	if err != nil {
+		s.failed(w, err)
+		return
+	}
+	s.render(w, http.StatusOK, "shop", page{Title: "Shop", Here: "shop", Data: shelves})
+}
+
+// cartPage is the cart and, if it was taken to the payment page before, its order.
+type cartPage struct {
+	cart
+	Lines []checkout.Line
+	Order *store.Order // nil: none yet
+}
+
+// Open reports whether the order waits for its payment and its stock is held.
+func (p cartPage) Open() bool { return p.Order != nil && p.Order.Status() == store.Open }
+
+// Closed reports whether the order can be begun no longer.
+func (p cartPage) Closed() bool {
+	return p.Order != nil && (p.Order.Paid() || p.Order.Status() == store.Processing || !p.Order.CancelRequestedAt.IsZero())
+}
+
+// Total is the price of all lines, in minor units.
+func (p cartPage) Total() (sum int64) {
+	for _, l := range p.Lines {
+		sum += l.UnitAmount.Minor() * l.Quantity
+	}
+	return sum
+}
+
+func (s *shop) showCart(w http.ResponseWriter, r *http.Request) {
+	products, err := s.products(r.Context())
+	if err != nil {
+		s.failed(w, err)
+		return
+	}
+	c := cartOf(r, products)
+	p := cartPage{cart: c}
+	if p.Lines, err = c.lines(products); err == nil {
+		if p.Order, err = s.flow.Order(r.Context(), c.ID); errors.Is(err, store.ErrNotFound) {
+			err = nil
+		}
+	}
+	if err != nil {
+		s.failed(w, err)
+		return
+	}
+	s.render(w, http.StatusOK, "cart", page{Title: "Your cart", Here: "cart", Data: p})
+}
+
+// changeCart puts a product into the cart, from the shop's page, or changes the cart, from its own.
+func (s *shop) changeCart(w http.ResponseWriter, r *http.Request) {
+	if _, _, ok := s.readCart(w, r); ok {
+		http.Redirect(w, r, "/cart", http.StatusSeeOther)
+	}
+}
+
+// readCart reads the visitor's cart with what the form says, and keeps it. If it answered the request itself, ok is false.
+func (s *shop) readCart(w http.ResponseWriter, r *http.Request) (c cart, lines []checkout.Line, ok bool) {
+	products, err := s.products(r.Context())
+	if err != nil {
+		s.failed(w, err)
+		return c, nil, false
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
+	c = cartOf(r, products)
+	if err := r.ParseForm(); err != nil || !c.read(r.PostForm, products) {
+		s.message(w, http.StatusBadRequest, "That can’t be ordered", fmt.Sprintf("Quantities go up to %d, and notes to %d characters.", maxQuantity, maxNote))
+		return c, nil, false
+	}
+	if lines, err = c.lines(products); err != nil {
+		s.failed(w, err)
+		return c, nil, false
+	}
+	s.keep(w, c)
+	return c, lines, true
+}
+
+// newCart ends the order that the cart became, if it can still be ended, so that its stock comes back at once.
+func (s *shop) newCart(w http.ResponseWriter, r *http.Request) {
+	products, err := s.products(r.Context())
+	if err != nil {
+		s.failed(w, err)
+		return
+	}
+	err = s.flow.Cancel(r.Context(), cartOf(r, products).ID)
+	switch {
+	case errors.Is(err, store.ErrNotFound), errors.Is(err, checkout.ErrAlreadyPaid), errors.Is(err, checkout.ErrProcessing):
+	case err != nil:
+		s.log.Warn("the order of a dropped cart waits for a sweep", "error", err)
+	}
+	s.drop(w)
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
+
+// showThanks is where the payment page sends a customer who is done. Settle asks Stripe if the webhook has not come yet.
+func (s *shop) showThanks(w http.ResponseWriter, r *http.Request) {
+	sessionID := r.FormValue("session_id")
+	o, err := s.flow.Settle(r.Context(), sessionID)
+	if o == nil {
+		s.failed(w, err)
+		return
+	}
+	if err != nil {
+		s.log.Warn("showing an order as last known", "error", err)
+	}
+	p := page{Title: "Your order", Data: struct {
+		*store.Order
+		SessionID string
+	}{o, sessionID}}
+	switch o.Status() {
+	case store.Open:
+		p.Refresh = 3
+	case store.Paid:
+		if o.FulfilledAt.IsZero() {
+			p.Refresh = 3
+		}
+	case store.Processing:
+		p.Refresh = 15 // a bank debit takes days
+	}
+	if cartOf(r, nil).ID == o.ID && (o.Paid() || o.Status() == store.Processing) {
+		s.drop(w) // what is put into the cart now is another order
+	}
+	s.render(w, http.StatusOK, "thanks", p)
+}
+
+func (s *shop) showOrders(w http.ResponseWriter, r *http.Request) {
+	data, err := s.orders(r.Context())
+	if err != nil {
+		s.failed(w, err)
+		return
+	}
+	s.render(w, http.StatusOK, "orders", page{Title: "Orders", Here: "orders", Data: data})
+}
+
+// withPassword keeps a page to who knows ORDERS_PASSWORD, if there is one.
+func (s *shop) withPassword(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		_, password, _ := r.BasicAuth()
+		if s.ordersPassword != "" && subtle.ConstantTimeCompare([]byte(password), []byte(s.ordersPassword)) != 1 {
+			w.Header().Set("WWW-Authenticate", `Basic realm="Orders", charset="UTF-8"`)
+			s.message(w, http.StatusUnauthorized, "Orders", "This page asks for the password of the shop. Any user name will do.")
+			return
+		}
+		next(w, r)
+	}
+}
+
+// failed answers with what an error means to a customer.
+func (s *shop) failed(w http.ResponseWriter, err error) {
+	var invalid *checkout.InvalidSessionError
+	switch {
+	case errors.Is(err, store.ErrNotFound), errors.Is(err, checkout.ErrUnknownSession):
+		s.message(w, http.StatusNotFound, "There is no such order", "The address may be mistyped.")
+	case errors.As(err, &invalid): // a cart without lines
+		s.message(w, http.StatusBadRequest, "That can’t be ordered", "Put something into the cart first.")
+	case errors.Is(err, checkout.ErrAlreadyPaid):
+		s.drop(w)
+		s.message(w, http.StatusConflict, "This order is paid", "Nothing is charged a second time. What you put into the cart now is a new order.")
+	case errors.Is(err, checkout.ErrProcessing):
+		s.drop(w)
+		s.message(w, http.StatusConflict, "Your payment is on its way", "The bank is moving the money. What you put into the cart now is a new order.")
+	case errors.Is(err, checkout.ErrCanceled):
+		s.drop(w)
+		s.message(w, http.StatusConflict, "This order was canceled", "What you put into the cart now is a new order.")
+	default:
+		s.log.Error("request failed", "error", err)
+		s.message(w, http.StatusBadGateway, "That did not work", "Nothing was charged. Please try again in a moment.")
+	}
+}
+
+func (s *shop) soldOut(w http.ResponseWriter, short []reservation.Shortage, lines []checkout.Line) {
+	names := map[string]string{}
+	for _, l := range lines {
+		names[l.SKU] = l.Name
+	}
+	text := ""
+	for _, l := range short {
+		if l.Available == 0 {
+			text += names[l.SKU] + ": somebody else has bought the last one, or is paying for it now. "
+		} else {
+			text += fmt.Sprintf("%s: there are %d left. ", names[l.SKU], l.Available)
+		}
+	}
+	s.message(w, http.StatusConflict, "Not enough left", text+"Please change your cart.")
+}
+
+// asset serves a file as it is. The type of a file follows from its name.
+func asset(name string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.ServeFileFS(w, r, staticFiles, "templates/"+name)
+	})
+}
+
+func (s *shop) message(w http.ResponseWriter, status int, title, text string) {
+	s.render(w, status, "message", page{Title: title, Data: text})
+}
+
+func (s *shop) render(w http.ResponseWriter, status int, name string, p page) {
+	p.Footer = "Payments: " + s.payments.name + ". Database: " + s.dialect.String() + "."
+	var b bytes.Buffer
+	if err := templates.ExecuteTemplate(&b, name, p); err != nil {
+		s.log.Error("page failed", "page", name, "error", err)
+		http.Error(w, "the page could not be made", http.StatusInternalServerError)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
+	// Without form-action: a browser would apply it to the redirect to the payment page as well.
+	h.Set("Content-Security-Policy", "default-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'")
+	h.Set("Referrer-Policy", "same-origin")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = w.Write(b.Bytes())
+}

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gofulfil/fulfil/checkout/checkouttest"
+)
+
+// testStripe is a test server that outlives the processes of the shop, and the environment that leads to it.
+func testStripe(t *testing.T, database string) (*checkouttest.Server, map[string]string) {
+	t.Helper()
+	test := checkouttest.NewServer(checkouttest.Config{Addr: "127.0.0.1:0", WallClock: true})
+	t.Cleanup(test.Close)
+	return test, map[string]string{
+		"DATABASE_URL": database, "STRIPE_API_BASE": test.URL(), "STRIPE_SECRET_KEY": test.Key(), "STRIPE_WEBHOOK_SECRET": test.WebhookSecret(),
+	}
+}
+
+// webhooksTo is an endpoint that passes deliveries on to a process, and counts those that it accepted.
+func webhooksTo(t *testing.T, p *running, accepted *atomic.Int64) http.Handler {
+	t.Helper()
+	u, err := url.Parse(p.url)
+	require.NoError(t, err)
+	return &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(u)
+			r.Out.URL.Path = "/stripe/webhook"
+		},
+		ModifyResponse: func(r *http.Response) error {
+			if r.StatusCode == http.StatusOK {
+				accepted.Add(1)
+			}
+			return nil
+		},
+	}
+}
+
+func TestTwoProcessesOnOneDatabase(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, database string) {
+		test, env := testStripe(t, database)
+		one, two := start(t, env), start(t, env)
+		var accepted atomic.Int64
+		test.Deliver(webhooksTo(t, two, &accepted))
+
+		b := one.visit(t)
+		b.take("Dinner plate", "4", "Soup bowl", "4")
+		session := b.begin("begun on one")
+		two.requireStock(t, "plate", "16 4 0")
+		require.NoError(t, test.PayAs(session, checkouttest.CardOK, ada))
+		require.Positive(t, accepted.Load(), "the webhook came to two")
+		for _, p := range []*running{two, one} {
+			orders := p.requireOrders(t, "fulfilled")
+			require.Contains(t, plain(orders.element("data-shipment")), "Shipped to Ada Lovelace")
+			p.requireStock(t, "plate", "16 0 4")
+			p.requireStock(t, "bowl", "14 0 4")
+		}
+
+		// The same event once more, to the other process.
+		test.Deliver(webhooksTo(t, one, &accepted))
+		before := accepted.Load()
+		for _, e := range test.Events() {
+			require.NoError(t, test.Redeliver(e.ID))
+		}
+		require.Greater(t, accepted.Load(), before)
+		one.requireOrders(t, "fulfilled")
+		one.requireStock(t, "plate", "16 0 4")
+	})
+}
+
+func TestARestartInBetween(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, database string) {
+		test, env := testStripe(t, database)
+		one := start(t, env)
+		b := one.visit(t)
+		b.take("Teapot", "1")
+		session := b.begin("")
+		one.stop(t)
+
+		// Nobody hears of the payment: there is no process, and then the new one is only asked by the thanks page.
+		require.NoError(t, test.PayAs(session, checkouttest.CardOK, ada))
+		one = start(t, env)
+		one.requireStock(t, "teapot", "4 1 0")
+		b = visit(t, one.url+"/thanks?session_id="+session)
+		require.Contains(t, b.element(`id="order"`), `data-status="fulfilled"`)
+		one.requireOrders(t, "fulfilled")
+		one.requireStock(t, "teapot", "4 0 1")
+	})
+}
+
+func TestBehindAProxy(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, database string) {
+		test, env := testStripe(t, database)
+		var processes []*url.URL // each request goes to the next of them, the webhooks too
+		var served [2]atomic.Int64
+		var next atomic.Int64
+		proxy := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+			n := next.Add(1) % 2
+			served[n].Add(1)
+			r.SetURL(processes[n])
+		}})
+		t.Cleanup(proxy.Close)
+		env["SHOP_URL"] = proxy.URL
+		one, two := start(t, env), start(t, env)
+		for _, p := range []*running{one, two} {
+			u, err := url.Parse(p.url)
+			require.NoError(t, err)
+			processes = append(processes, u)
+		}
+		var accepted atomic.Int64
+		test.Deliver(webhooksTo(t, &running{url: proxy.URL}, &accepted))
+
+		b := visit(t, proxy.URL)
+		b.take("Teapot", "1", "Everyday mug", "4", "Soup bowl", "2")
+		session := b.begin("")
+		for range 3 { // with any of the processes
+			b.open(proxy.URL + "/cart")
+			require.Contains(t, b.body, "still set aside")
+			require.Equal(t, session, b.begin(""), "the same cart has the same session")
+		}
+		b.payBy("Pay $220.50", "4242424242424242")
+		require.Contains(t, b.element(`id="order"`), `data-status="fulfilled"`)
+		require.Positive(t, accepted.Load())
+		require.Greater(t, served[0].Load(), int64(5))
+		require.Greater(t, served[1].Load(), int64(5))
+		one.requireOrders(t, "fulfilled")
+		two.requireStock(t, "mug", "20 0 4")
+	})
+}
+
+// withCookie is a browser that sends this cookie.
+func withCookie(t *testing.T, client *http.Client, address, name, value string) *http.Client {
+	t.Helper()
+	u, err := url.Parse(address)
+	require.NoError(t, err)
+	jar, err := cookiejar.New(nil)
+	require.NoError(t, err)
+	jar.SetCookies(u, []*http.Cookie{{Name: name, Value: value, Path: "/"}})
+	return &http.Client{Jar: jar, Transport: client.Transport}
+}

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net/http"
+	"path"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gofulfil/fulfil/checkout/checkouttest"
+)
+
+// running is the program, started as main starts it.
+type running struct {
+	url      string
+	payments string // what it says of them
+	stopping chan struct{}
+	stopped  chan error // what run returned
+	cancel   context.CancelFunc
+}
+
+// start starts a process of the shop, in this one.
+func start(t *testing.T, env map[string]string, args ...string) *running {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	p := &running{stopping: make(chan struct{}), stopped: make(chan error, 1), cancel: cancel}
+	out, in := io.Pipe()
+	var result error
+	go func() {
+		result = run(ctx, append([]string{"-addr", "127.0.0.1:0"}, args...), func(name string) string { return env[name] }, in)
+		in.Close()
+	}()
+	ready, read := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(read)
+		p.listen(out, ready)
+	}()
+	go func() {
+		<-read
+		p.stopped <- result
+		close(p.stopped)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-read
+	})
+	select {
+	case <-ready:
+	case err := <-p.stopped:
+		require.NoError(t, err)
+		require.Fail(t, "the program ended before it served")
+	}
+	return p
+}
+
+// listen reads what the program says.
+func (p *running) listen(out io.Reader, ready chan<- struct{}) {
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		line := lines.Text()
+		if url, ok := strings.CutPrefix(line, "Shop "); ok {
+			p.url = strings.TrimSpace(url)
+		}
+		if strings.Contains(line, "STRIPE_API_BASE=") {
+			p.payments = strings.TrimSpace(line)
+		}
+		if strings.HasPrefix(line, "Ctrl-C") {
+			close(ready)
+		}
+		if strings.HasPrefix(line, "Stopping") {
+			close(p.stopping)
+		}
+	}
+}
+
+// stop ends the program as a signal does.
+func (p *running) stop(t *testing.T) {
+	t.Helper()
+	p.cancel()
+	require.NoError(t, <-p.stopped)
+}
+
+// visit opens a browser on the shop.
+func (p *running) visit(t *testing.T) *browser {
+	t.Helper()
+	b := visit(t, p.url+"/")
+	require.Equal(t, http.StatusOK, b.status)
+	return b
+}
+
+// take puts products into the cart, each as "Name", "quantity".
+func (b *browser) take(products ...string) {
+	b.t.Helper()
+	for i := 0; i < len(products); i += 2 {
+		b.open("/")
+		field := "sku." + skuOf(b.t, products[i])
+		b.press("To the cart: "+products[i], field, products[i+1])
+		require.Equal(b.t, "/cart", b.url.Path)
+	}
+}
+
+func skuOf(t *testing.T, name string) string {
+	t.Helper()
+	for _, p := range opening {
+		if p.Name == name {
+			return p.SKU
+		}
+	}
+	require.Fail(t, "no such product", name)
+	return ""
+}
+
+// begin goes to the payment page and returns the ID of its session.
+func (b *browser) begin(note string) string {
+	b.t.Helper()
+	b.press("Continue to payment", "note", note)
+	require.Equal(b.t, http.StatusOK, b.status, plain(b.body))
+	require.Contains(b.t, b.url.Path, "/c/pay/cs_test_")
+	return path.Base(b.url.Path)
+}
+
+// payBy fills in the payment page.
+func (b *browser) payBy(button, card string) {
+	b.t.Helper()
+	b.press(button, "email", "ada@example.com", "name", "Ada Lovelace", "line1", "1 Mill Lane", "city", "Portland", "country", "CA",
+		"method", "card", "number", card, "expiry", "12 / 34", "cvc", "123")
+}
+
+var ada = checkouttest.Buyer{Email: "ada@example.com", Name: "Ada Lovelace",
+	Address: checkouttest.Address{Line1: "1 Mill Lane", City: "Portland", Country: "CA"}}
+
+// requireOrders checks the status of every order on the orders page, the newest first.
+func (p *running) requireOrders(t *testing.T, want ...string) *browser {
+	t.Helper()
+	b := visit(t, p.url+"/orders")
+	var got []string
+	for _, article := range strings.Split(b.body, `<article class="order"`)[1:] {
+		_, after, _ := strings.Cut(article, `data-status="`)
+		status, _, _ := strings.Cut(after, `"`)
+		got = append(got, status)
+	}
+	require.Equal(t, want, got)
+	return b
+}
+
+// requireStock checks what is free, held and sold of a product.
+func (p *running) requireStock(t *testing.T, sku, want string) {
+	t.Helper()
+	var got []string
+	for _, cell := range strings.SplitAfter(visit(t, p.url+"/orders").element(`data-stock="`+sku+`"`), "</td>") {
+		if _, number, found := strings.Cut(cell, `<td class="num">`); found {
+			got = append(got, plain(number))
+		}
+	}
+	require.Equal(t, want, strings.Join(got, " "), "free, held, sold of %s", sku)
+}

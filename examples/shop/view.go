@@ -1,0 +1,68 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/gofulfil/fulfil/checkout"
+	"github.com/gofulfil/fulfil/store"
+)
+
+// displayed is an order's status as pages show it.
+type displayed struct {
+	Status string // checkout.DisplayStatus, in data-status
+	Tone   string // colors the badge
+	Title  string
+	Text   string
+}
+
+var displays = map[string]displayed{
+	"fulfilled":  {Tone: "good", Title: "Thank you, it’s on its way", Text: "Your payment arrived, and your order is being sent."},
+	"paid":       {Tone: "wait", Title: "Your payment arrived", Text: "Your order is being prepared."},
+	"processing": {Tone: "wait", Title: "Thank you, we wait for your bank", Text: "A bank debit takes a few days. Your things are set aside, and sent when the money has arrived."},
+	"open":       {Tone: "wait", Title: "Checking your payment", Text: "This takes a few seconds."},
+	"failed":     {Tone: "bad", Title: "Your payment did not arrive", Text: "Your bank returned it. Nothing was sent."},
+	"expired":    {Tone: "off", Title: "Time ran out", Text: "Nothing was charged, and your things are back on the shelf."},
+	"canceled":   {Tone: "off", Title: "Order canceled", Text: "Nothing was charged, and your things are back on the shelf."},
+	"draft":      {Tone: "off", Title: "Not begun", Text: "Nothing was charged."},
+}
+
+func display(o *store.Order) displayed {
+	status := checkout.DisplayStatus(o)
+	d, known := displays[status]
+	if !known { // refunds and disputes, which this shop leaves to the Dashboard
+		d = displayed{Tone: "off", Title: "Your order", Text: "Please ask the shop about it."}
+	}
+	if status == string(store.Paid) && o.Stuck() {
+		d.Tone, d.Text = "bad", "Your order needs a look by a person. You will hear from the shop."
+	}
+	d.Status = status
+	return d
+}
+
+// dollars writes an amount in minor units.
+func dollars(minor int64) string {
+	amount, err := checkout.AmountOf(minor, currency)
+	if err != nil {
+		return "?"
+	}
+	return "$" + amount.Decimal()
+}
+
+// total is the price of all lines, in minor units.
+func total(o *store.Order) (sum int64) {
+	for _, l := range o.Lines {
+		sum += l.UnitAmount * l.Quantity
+	}
+	return sum
+}
+
+// oneLine is an address on one line.
+func oneLine(a store.Address) string {
+	var parts []string
+	for _, part := range []string{a.Line1, a.Line2, strings.TrimSpace(a.PostalCode + " " + a.City), a.State, a.Country} {
+		if part != "" {
+			parts = append(parts, part)
+		}
+	}
+	return strings.Join(parts, ", ")
+}
