@@ -1,0 +1,156 @@
+package flowtest
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gofulfil/fulfil/checkout/checkouttest"
+	"github.com/gofulfil/fulfil/internal/dbtest"
+	"github.com/gofulfil/fulfil/reservation/sqlreserver"
+	"github.com/gofulfil/fulfil/store/sqlstore"
+)
+
+// TestContention has 64 customers buy at once from three processes: of one thing of which there are ten, and of overlapping
+// carts that name their things in clashing orders.
+func TestContention(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d dbtest.Database) {
+		t.Run("one hot SKU", func(t *testing.T) {
+			stock := map[string]int64{"hot": 10}
+			w := newTown(t, d, 3, stock)
+			if paid := w.rush(func(int) []string { return []string{"hot"} }); paid != 10 {
+				t.Errorf("%d of 10 were sold", paid)
+			}
+			w.rest()
+			w.audit(stock)
+		})
+		t.Run("overlapping carts", func(t *testing.T) {
+			stock := map[string]int64{}
+			var skus []string
+			for i := range 8 {
+				skus = append(skus, fmt.Sprintf("sku-%d", i))
+				stock[skus[i]] = 10
+			}
+			w := newTown(t, d, 3, stock)
+			rng := rand.New(rand.NewPCG(*seedFlag, 7))
+			carts := make([][]string, 64)
+			for i := range carts {
+				for _, k := range rng.Perm(len(skus))[:3] {
+					carts[i] = append(carts[i], skus[k])
+				}
+			}
+			paid := w.rush(func(i int) []string { return carts[i] })
+			if paid < 10 || paid > 26 { // 80 things in carts of three
+				t.Errorf("%d carts of three were sold of 80 things", paid)
+			}
+			w.rest()
+			w.audit(stock)
+		})
+	})
+}
+
+// rush has 64 customers begin at once, each in one of the processes, and all who got a session pay. It returns how many
+// paid.
+func (w *town) rush(cart func(i int) []string) (paid int) {
+	w.t.Helper()
+	began := time.Now()
+	sessions := make([]string, 64)
+	var customers sync.WaitGroup
+	for i := range sessions {
+		customers.Go(func() {
+			shop := w.shops[i%len(w.shops)]
+			status, answer, err := shop.post("/begin", cartRequest{Order: fmt.Sprintf("order-%d", i), SKUs: cart(i)})
+			switch {
+			case err != nil || status != http.StatusOK && status != http.StatusConflict:
+				w.t.Errorf("begin: %d %s %v; %s", status, answer, err, shop.stderr)
+			case status == http.StatusOK:
+				sessions[i] = answer
+			}
+		})
+	}
+	customers.Wait()
+	took := time.Since(began)
+	for _, id := range sessions {
+		if id == "" {
+			continue
+		}
+		if err := w.srv.Pay(id, checkouttest.CardOK); err != nil {
+			w.t.Error(err)
+		}
+		paid++
+	}
+	w.t.Logf("64 customers in 3 processes: %d sold, %d turned away, begun in %v", paid, 64-paid, took.Round(time.Millisecond))
+	return paid
+}
+
+// TestStarvation has 50 customers ask for the status of an order whose Fulfil is slow, over a pool of five connections:
+// all get an answer while it runs, and so does a customer of another order.
+func TestStarvation(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d dbtest.Database) {
+		db := d.Open(t, 5)
+		if err := migrate(t.Context(), db, d.Dialect); err != nil {
+			t.Fatal(err)
+		}
+		srv := checkouttest.NewServer(checkouttest.Config{})
+		t.Cleanup(srv.Close)
+		running, finish := make(chan struct{}), make(chan struct{})
+		var once sync.Once
+		flow, err := newFlow(db, d.Dialect, srv.Client(), srv.Now, slog.New(slog.DiscardHandler), func(context.Context) {
+			once.Do(func() { close(running); <-finish })
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = sqlstore.New(db, d.Dialect).InTx(t.Context(), func(tx Tx) error {
+			return sqlreserver.New(d.Dialect).Set(t.Context(), tx, "ink", 10)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		begin := func(id string) string {
+			started, err := flow.Begin(t.Context(), cartRequest{Order: id, SKUs: []string{"ink"}}.session())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := srv.Pay(started.SessionID, checkouttest.CardOK); err != nil {
+				t.Fatal(err)
+			}
+			return started.SessionID
+		}
+		status := func(session string) string {
+			w := httptest.NewRecorder()
+			flow.StatusHandler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/?session_id="+session, nil))
+			body, _ := io.ReadAll(w.Result().Body)
+			return string(body)
+		}
+		slow := begin("slow")
+		var first sync.WaitGroup
+		first.Go(func() { status(slow) })
+		<-running
+
+		began := time.Now()
+		var pollers sync.WaitGroup
+		for range 50 {
+			pollers.Go(func() {
+				if got := status(slow); !strings.Contains(got, `"paid"`) {
+					t.Errorf("status of the slow order: %s", got)
+				}
+			})
+		}
+		pollers.Wait() // would hang if it needed the slow one's connection or lock
+		t.Logf("50 answers in %v beside a slow Fulfil", time.Since(began).Round(time.Millisecond))
+		close(finish)
+		first.Wait()
+		if got := status(slow); !strings.Contains(got, `"fulfilled"`) {
+			t.Errorf("status in the end: %s", got)
+		}
+	})
+}

@@ -1,0 +1,278 @@
+package flowtest
+
+import (
+	"database/sql"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stripe/stripe-go/v82"
+
+	"github.com/gofulfil/fulfil/checkout/checkouttest"
+	"github.com/gofulfil/fulfil/internal/dbtest"
+	"github.com/gofulfil/fulfil/reservation/sqlreserver"
+	"github.com/gofulfil/fulfil/store"
+	"github.com/gofulfil/fulfil/store/sqlstore"
+)
+
+var (
+	killsFlag = flag.Int("kills", 30, "how often TestKill kills the shop, on each database")
+	seedFlag  = flag.Uint64("kill-seed", 1, "seed of the moments at which TestKill kills, and of what its customers do")
+)
+
+// The stock of the shops under test: plenty of most things, and few of one.
+var testStock = map[string]int64{"ink": 100000, "pen": 100000, "pad": 100000, "rare": 40}
+
+// town is a Stripe, a database, and the processes of one shop.
+type town struct {
+	t     *testing.T
+	d     dbtest.Database
+	dsn   string
+	db    *sql.DB
+	srv   *checkouttest.Server
+	clock string
+	shops []*process
+}
+
+// newTown lays the tables and starts n processes of the shop. Webhooks go to the first.
+func newTown(t *testing.T, d dbtest.Database, n int, stock map[string]int64) *town {
+	t.Helper()
+	w := &town{t: t, d: d, dsn: d.Create(t), clock: filepath.Join(t.TempDir(), "clock")}
+	w.db = d.Connect(t, w.dsn, 4)
+	if err := migrate(t.Context(), w.db, d.Dialect); err != nil {
+		t.Fatal(err)
+	}
+	reserver := sqlreserver.New(d.Dialect)
+	err := sqlstore.New(w.db, d.Dialect).InTx(t.Context(), func(tx *sql.Tx) error {
+		for sku, onHand := range stock {
+			if err := reserver.Set(t.Context(), tx, sku, onHand); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	addrs := make([]string, n)
+	for i := range addrs {
+		addrs[i] = freeAddr(t)
+	}
+	w.srv = checkouttest.NewServer(checkouttest.Config{
+		Addr: "127.0.0.1:0", WebhookURL: "http://" + addrs[0] + "/webhook", Start: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC),
+	})
+	t.Cleanup(w.srv.Close)
+	writeClock(t, w.clock, w.srv.Now())
+	for _, addr := range addrs {
+		p := &process{t: t, config: childConfig{
+			Driver: d.Driver, DSN: w.dsn, Dialect: d.Dialect, Conns: 4, Addr: addr,
+			Stripe: w.srv.URL(), Key: w.srv.Key(), Secret: w.srv.WebhookSecret(), Clock: w.clock,
+		}}
+		p.start()
+		t.Cleanup(func() { p.kill() })
+		w.shops = append(w.shops, p)
+	}
+	return w
+}
+
+// advance moves the time of everybody.
+func (w *town) advance(d time.Duration) {
+	w.t.Helper()
+	writeClock(w.t, w.clock, w.srv.Now().Add(d))
+	w.srv.Advance(d)
+}
+
+// rest lets days pass with sweeps, so that everything that is due is done.
+func (w *town) rest() {
+	w.t.Helper()
+	for range 80 {
+		w.advance(time.Hour)
+		if status, answer, err := w.shops[0].post("/sweep", nil); err != nil || status != http.StatusOK {
+			w.t.Fatalf("sweep: %d %s %v; %s", status, answer, err, w.shops[0].stderr)
+		}
+	}
+}
+
+// audit checks the books of a shop at rest: every paid session fulfilled once and nothing else, all stock accounted for,
+// nothing held or due. It returns the number of paid orders and of all.
+func (w *town) audit(stock map[string]int64) (paid, all int) {
+	w.t.Helper()
+	ctx := w.t.Context()
+	paidOrders := map[string]bool{}
+	for s, err := range w.srv.Client().V1CheckoutSessions.List(ctx, &stripe.CheckoutSessionListParams{}) {
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if s.PaymentStatus == stripe.CheckoutSessionPaymentStatusPaid {
+			if paidOrders[s.ClientReferenceID] {
+				w.t.Errorf("order %s was paid twice", s.ClientReferenceID)
+			}
+			paidOrders[s.ClientReferenceID] = true
+		}
+		if s.Status == stripe.CheckoutSessionStatusOpen {
+			w.t.Errorf("session %s of order %s is still open", s.ID, s.ClientReferenceID)
+		}
+	}
+
+	shipments := map[string]int{}
+	rows, err := w.db.QueryContext(ctx, `SELECT order_id FROM shipments`)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			w.t.Fatal(err)
+		}
+		shipments[id]++
+	}
+	if err := rows.Err(); err != nil {
+		w.t.Fatal(err)
+	}
+	for id, n := range shipments {
+		if n != 1 || !paidOrders[id] {
+			w.t.Errorf("order %s: paid %t, fulfilled %d times", id, paidOrders[id], n)
+		}
+	}
+
+	st := sqlstore.New(w.db, w.d.Dialect)
+	sold := map[string]int64{}
+	var after store.Position
+	for {
+		orders, err := st.List(ctx, store.Query{After: after, Limit: store.MaxLimit})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if len(orders) == 0 {
+			break
+		}
+		for _, o := range orders {
+			all++
+			after = store.Position{CreatedAt: o.CreatedAt, ID: o.ID}
+			if o.Paid() != paidOrders[o.ID] || o.Paid() && shipments[o.ID] != 1 {
+				w.t.Errorf("order %s is %s, and fulfilled %d times; paid at Stripe: %t", o.ID, o.Status(), shipments[o.ID], paidOrders[o.ID])
+			}
+			if !o.DueAt.IsZero() {
+				w.t.Errorf("order %s is %s and still due at %v", o.ID, o.Status(), o.DueAt)
+			}
+			if o.Paid() {
+				for _, l := range o.Lines {
+					sold[l.SKU] += l.Quantity
+				}
+			}
+		}
+	}
+	reserver := sqlreserver.New(w.d.Dialect)
+	err = st.InTx(ctx, func(tx *sql.Tx) error {
+		kept, err := reserver.Stock(ctx, tx)
+		if err != nil {
+			return err
+		}
+		for _, s := range kept {
+			if s.Held != 0 || s.Sold != sold[s.SKU] || s.OnHand+s.Sold != stock[s.SKU] {
+				w.t.Errorf("stock %+v: of %d, %d were in paid orders", s, stock[s.SKU], sold[s.SKU])
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return len(paidOrders), all
+}
+
+// customer does what customers do, with a shop that may be gone at any moment, and returns when it has ended.
+func (w *town) customer(rng *rand.Rand, id string, stop *atomic.Bool) {
+	skus := []string{"ink", "pen", "pad", "rare"}
+	pick := func() []string {
+		cart := []string{skus[rng.IntN(len(skus))]}
+		for rng.IntN(2) == 0 && len(cart) < 4 {
+			cart = append(cart, skus[rng.IntN(len(skus))])
+		}
+		return cart
+	}
+	cart := cartRequest{Order: id, SKUs: pick()}
+	if rng.IntN(3) == 0 {
+		cart.HoldFor = 10 * time.Minute
+	}
+	session := ""
+	for clicks := 1 + rng.IntN(2); clicks > 0 && !stop.Load(); {
+		status, answer, err := w.shops[0].post("/begin", cart)
+		switch {
+		case err != nil || status == http.StatusServiceUnavailable || status == http.StatusInternalServerError:
+			time.Sleep(time.Duration(rng.IntN(20)) * time.Millisecond) // a customer who tries again
+			continue
+		case status == http.StatusOK:
+			session = answer
+		case status != http.StatusConflict && status != http.StatusGone:
+			w.t.Errorf("begin answered %d: %s", status, answer)
+		}
+		if clicks--; clicks > 0 && rng.IntN(2) == 0 {
+			cart.SKUs = pick()
+		}
+	}
+	if session == "" {
+		return
+	}
+	switch rng.IntN(8) {
+	case 0: // goes away
+	case 1:
+		if w.srv.Pay(session, checkouttest.BankDebit) == nil && rng.IntN(2) == 0 {
+			_ = w.srv.Settle(session)
+		} else {
+			_ = w.srv.Bounce(session)
+		}
+	case 2:
+		_ = w.srv.Pay(session, checkouttest.CardDeclined)
+		fallthrough
+	default:
+		_ = w.srv.Pay(session, checkouttest.CardOK) // may have expired in the meantime
+	}
+	if response, err := http.Get("http://" + w.shops[0].config.Addr + "/status?session_id=" + session); err == nil {
+		_ = response.Body.Close()
+	}
+}
+
+// TestKill has a shop process killed again and again at random moments, with customers at work.
+func TestKill(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d dbtest.Database) {
+		began := time.Now()
+		w := newTown(t, d, 1, testStock)
+		shop := w.shops[0]
+		var stop atomic.Bool
+		var customers sync.WaitGroup
+		for n := range 6 {
+			customers.Go(func() {
+				rng := rand.New(rand.NewPCG(*seedFlag, uint64(n)))
+				for i := 0; !stop.Load(); i++ {
+					w.customer(rng, fmt.Sprintf("order-%d-%d", n, i), &stop)
+				}
+			})
+		}
+		rng := rand.New(rand.NewPCG(*seedFlag, 1000))
+		for range *killsFlag {
+			time.Sleep(time.Duration(rng.IntN(250)) * time.Millisecond) // the random moment
+			shop.kill()
+			w.advance(time.Duration(rng.IntN(180)) * time.Second)
+			shop.start()
+			if rng.IntN(2) == 0 {
+				_, _, _ = shop.post("/sweep", nil)
+			}
+		}
+		stop.Store(true)
+		customers.Wait()
+		w.rest()
+		paid, all := w.audit(testStock)
+		if paid == 0 || paid == all {
+			t.Errorf("of %d orders %d were paid: the test shows nothing", all, paid)
+		}
+		t.Logf("%d kills, %d orders, %d paid and fulfilled once, in %v", *killsFlag, all, paid, time.Since(began).Round(time.Millisecond))
+	})
+}
