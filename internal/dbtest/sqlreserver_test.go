@@ -42,9 +42,10 @@ func TestSQLReserverReadCommitted(t *testing.T) {
 }
 
 func runReservationtest(t *testing.T, d Database, level sql.IsolationLevel) {
+	db := openReserver(t, d, reserverConns) // one for all checks, as making a database takes longer than a check
+	r := sqlreserver.New(d.Dialect)
 	reservationtest.Run(t, func(t *testing.T) reservationtest.Subject[*sql.Tx] {
-		db := openReserver(t, d, reserverConns)
-		r := sqlreserver.New(d.Dialect)
+		emptyReserver(t, db)
 		return reservationtest.Subject[*sql.Tx]{
 			Reserver: r,
 			Stock:    r,
@@ -55,6 +56,7 @@ func runReservationtest(t *testing.T, d Database, level sql.IsolationLevel) {
 	})
 }
 
+// openReserver opens a new, migrated database.
 func openReserver(t testing.TB, d Database, conns int) *sql.DB {
 	t.Helper()
 	db := d.Open(t, conns)
@@ -62,4 +64,13 @@ func openReserver(t testing.TB, d Database, conns int) *sql.DB {
 		t.Fatal(err)
 	}
 	return db
+}
+
+func emptyReserver(t testing.TB, db *sql.DB) {
+	t.Helper()
+	for _, table := range []string{"fulfil_held", "fulfil_holds", "fulfil_stock"} {
+		if _, err := db.Exec("DELETE FROM " + table); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

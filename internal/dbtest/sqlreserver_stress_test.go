@@ -1,0 +1,213 @@
+package dbtest
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gofulfil/fulfil/internal/sqlkit"
+	"github.com/gofulfil/fulfil/reservation"
+	"github.com/gofulfil/fulfil/reservation/sqlreserver"
+)
+
+// reserver is a Reserver on a database, with its transactions counted.
+type reserver struct {
+	*sqlreserver.Reserver
+	db      *sql.DB
+	dialect sqlkit.Dialect
+	runs    atomic.Int64 // of functions in transactions
+	commits atomic.Int64
+}
+
+func newReserver(t testing.TB, d Database, conns int) *reserver {
+	return &reserver{Reserver: sqlreserver.New(d.Dialect), db: openReserver(t, d, conns), dialect: d.Dialect}
+}
+
+func (r *reserver) inTx(fn func(tx *sql.Tx) error) error {
+	err := sqlkit.InTx(context.Background(), r.db, r.dialect, func(tx *sql.Tx) error {
+		r.runs.Add(1)
+		return fn(tx)
+	})
+	if err == nil {
+		r.commits.Add(1)
+	}
+	return err
+}
+
+// answers runs a call in a transaction of its own.
+func (r *reserver) answers(call func(tx *sql.Tx) ([]error, error)) (answers []error, err error) {
+	err = r.inTx(func(tx *sql.Tx) error {
+		answers, err = call(tx)
+		return err
+	})
+	return answers, err
+}
+
+func (r *reserver) hold(holds ...reservation.Hold) ([]error, error) {
+	return r.answers(func(tx *sql.Tx) ([]error, error) { return r.Hold(context.Background(), tx, holds...) })
+}
+
+func (r *reserver) commit(ids ...string) ([]error, error) {
+	return r.answers(func(tx *sql.Tx) ([]error, error) { return r.Commit(context.Background(), tx, ids...) })
+}
+
+func (r *reserver) release(ids ...string) ([]error, error) {
+	return r.answers(func(tx *sql.Tx) ([]error, error) { return r.Release(context.Background(), tx, ids...) })
+}
+
+func (r *reserver) set(t testing.TB, onHand int64, skus ...string) {
+	t.Helper()
+	require.NoError(t, r.inTx(func(tx *sql.Tx) error {
+		for _, sku := range skus {
+			if err := r.Set(context.Background(), tx, sku, onHand); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+}
+
+func (r *reserver) stock(t testing.TB, skus ...string) (stock []reservation.Stock) {
+	t.Helper()
+	require.NoError(t, r.inTx(func(tx *sql.Tx) (err error) {
+		stock, err = r.Stock(context.Background(), tx, skus...)
+		return err
+	}))
+	return stock
+}
+
+func holdOf(id string, quantity int64, skus ...string) reservation.Hold {
+	h := reservation.Hold{ID: id}
+	for _, sku := range skus {
+		h.Lines = append(h.Lines, reservation.Line{SKU: sku, Quantity: quantity})
+	}
+	return h
+}
+
+// tally is what callers were told, for each SKU.
+type tally struct{ held, sold []atomic.Int64 }
+
+// TestSQLReserverLoad has 64 buyers on one SKU, or on carts of five in clashing orders, hold, pay, give up or leave it,
+// one or more holds in a call, and counts along: what was granted is what is there, and never more than there were.
+func TestSQLReserverLoad(t *testing.T) {
+	const buyers, rounds, goods = 64, 5, 150
+	Each(t, func(t *testing.T, d Database) {
+		t.Parallel()
+		for name, skus := range map[string][]string{"one SKU": {"hot"}, "clashing carts": {"a", "b", "c", "d", "e"}} {
+			for _, conns := range []int{4, 16} {
+				t.Run(fmt.Sprintf("%s, pool of %d", name, conns), func(t *testing.T) {
+					r := newReserver(t, d, conns)
+					r.set(t, goods, skus...)
+					told := tally{make([]atomic.Int64, len(skus)), make([]atomic.Int64, len(skus))}
+					load(t, r, skus, buyers, rounds, &told)
+					for i, s := range r.stock(t, skus...) {
+						require.EqualValues(t, goods, s.OnHand+s.Sold, "goods were made or lost: %+v", s)
+						require.EqualValues(t, told.held[i].Load(), s.Held, "held is not what buyers were told: %+v", s)
+						require.EqualValues(t, told.sold[i].Load(), s.Sold, "sold is not what buyers were told: %+v", s)
+						require.GreaterOrEqual(t, s.Available(), int64(0))
+					}
+					again := r.runs.Load() - r.commits.Load()
+					t.Logf("%d transactions, %d run again", r.commits.Load(), again)
+					require.Zero(t, again, "transactions ran into each other, so that locks are not taken in one order")
+				})
+			}
+		}
+	})
+}
+
+func load(t *testing.T, r *reserver, skus []string, buyers, rounds int, told *tally) {
+	var wg sync.WaitGroup
+	errs := make([]error, buyers)
+	for i := range buyers {
+		wg.Go(func() {
+			random := rand.New(rand.NewPCG(7, uint64(i)))
+			for round := range rounds {
+				if errs[i] = buy(r, skus, random, fmt.Sprintf("order-%d-%d", i, round), told); errs[i] != nil {
+					return
+				}
+			}
+		})
+	}
+	// Whoever looks on sees no goods made or lost either.
+	var first []reservation.Stock
+	done := make(chan struct{})
+	go func() { wg.Wait(); close(done) }()
+	for looking := true; looking; {
+		select {
+		case <-done:
+			looking = false
+		default:
+		}
+		stock := r.stock(t, skus...)
+		if first == nil {
+			first = stock
+		}
+		for i, s := range stock {
+			require.Equal(t, first[i].OnHand+first[i].Sold, s.OnHand+s.Sold, "goods were made or lost: %+v", s)
+			require.True(t, s.Held >= 0 && s.Sold >= first[i].Sold && s.Available() >= 0, "%+v", s)
+		}
+	}
+	<-done
+	require.NoError(t, errors.Join(errs...))
+}
+
+// buy holds up to three carts of shuffled SKUs in one call and ends some of those it got.
+func buy(r *reserver, skus []string, random *rand.Rand, id string, told *tally) error {
+	var holds []reservation.Hold
+	var ids []string
+	for n := range 1 + random.IntN(3) {
+		h := holdOf(fmt.Sprintf("%s/%d", id, n), 1+random.Int64N(2), skus...)
+		random.Shuffle(len(h.Lines), func(i, j int) { h.Lines[i], h.Lines[j] = h.Lines[j], h.Lines[i] })
+		h.Lines = h.Lines[:1+random.IntN(len(h.Lines))]
+		holds = append(holds, h)
+	}
+	random.Shuffle(len(holds), func(i, j int) { holds[i], holds[j] = holds[j], holds[i] })
+	answers, err := r.hold(holds...)
+	if err != nil {
+		return err
+	}
+	count := func(h reservation.Hold, to []atomic.Int64, sign int64) {
+		for _, l := range h.Lines {
+			for i, sku := range skus {
+				if sku == l.SKU {
+					to[i].Add(sign * l.Quantity)
+				}
+			}
+		}
+	}
+	var got []reservation.Hold
+	var short *reservation.ShortageError
+	for i, answer := range answers {
+		if answer == nil {
+			got = append(got, holds[i])
+			ids = append(ids, holds[i].ID)
+			count(holds[i], told.held, 1)
+		} else if !errors.As(answer, &short) {
+			return answer
+		}
+	}
+	end, to := r.commit, told.sold
+	switch random.IntN(4) {
+	case 0:
+		return nil
+	case 1, 2:
+		end, to = r.release, nil
+	}
+	if answers, err = end(ids...); err != nil || errors.Join(answers...) != nil {
+		return errors.Join(append(answers, err)...)
+	}
+	for _, h := range got {
+		count(h, told.held, -1)
+		if to != nil {
+			count(h, to, 1)
+		}
+	}
+	return nil
+}
