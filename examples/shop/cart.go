@@ -42,12 +42,12 @@ func cartOf(r *http.Request, products []product) cart {
 	return c
 }
 
-// read takes over what a form or a cookie says: the note, and the quantities as sku.NAME. It reports whether all of it makes
-// sense; what does not is left as it was.
+// read takes over what a form or a cookie says: the note, quantities as sku.NAME, and what comes on top of them as add.NAME.
+// It reports whether all of it makes sense; what does not is left as it was.
 func (c *cart) read(values url.Values, products []product) bool {
 	ok := true
 	if values.Has("note") {
-		note := strings.TrimSpace(values.Get("note"))
+		note := strings.ReplaceAll(strings.TrimSpace(values.Get("note")), "\r\n", "\n") // one character, as browsers count it
 		if utf8.ValidString(note) && utf8.RuneCountInString(note) <= maxNote {
 			c.Note = note
 		} else {
@@ -55,10 +55,13 @@ func (c *cart) read(values url.Values, products []product) bool {
 		}
 	}
 	for _, p := range products {
-		if key := "sku." + p.SKU; values.Has(key) {
-			quantity, err := strconv.ParseInt(values.Get(key), 10, 64)
-			if err == nil && quantity >= 0 && quantity <= maxQuantity {
-				c.Quantity[p.SKU] = quantity
+		for key, base := range map[string]int64{"sku." + p.SKU: 0, "add." + p.SKU: c.Quantity[p.SKU]} {
+			if !values.Has(key) {
+				continue
+			}
+			number, err := strconv.ParseInt(values.Get(key), 10, 64)
+			if err == nil && number >= 0 && number <= maxQuantity-base {
+				c.Quantity[p.SKU] = base + number
 			} else {
 				ok = false
 			}

@@ -118,9 +118,9 @@ func database(address string) (_ sqlstore.Dialect, driver, dsn string, _ error) 
 	case "postgres", "postgresql":
 		return sqlstore.Postgres, "pgx", address, nil
 	case "file":
-		// A writer waits for another instead of failing; a write-ahead log with synchronous=full loses nothing that was
-		// committed; and a transaction that may write takes its turn when it begins.
-		options := "_pragma=busy_timeout(10000)&_pragma=journal_mode(wal)&_pragma=synchronous(full)&_txlock=immediate"
+		// A writer waits for another instead of failing, and what was committed survives a power cut. That the file has a
+		// write-ahead log, so that readers do not wait for writers, is seen to by sqlstore.Migrate.
+		options := "_pragma=busy_timeout(10000)&_pragma=synchronous(full)&_txlock=immediate"
 		if strings.Contains(address, "?") {
 			return sqlstore.SQLite, "sqlite", address + "&" + options, nil
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"io"
 	"net/http"
@@ -63,7 +64,7 @@ func TestRefusesToStart(t *testing.T) {
 			args := append([]string{"-addr", "127.0.0.1:0"}, test.args...)
 			ctx, stop := context.WithCancel(t.Context())
 			defer stop()
-			out := stopper{stop} // should it start after all, it ends at once
+			out := untilServing{stop} // should it start after all
 			err := run(ctx, args, func(name string) string {
 				if value := test.env[name]; value != "" || name != "DATABASE_URL" {
 					return value
@@ -77,11 +78,13 @@ func TestRefusesToStart(t *testing.T) {
 	}
 }
 
-// stopper ends what writes to it.
-type stopper struct{ stop func() }
+// untilServing stops a program when it says that it serves.
+type untilServing struct{ stop func() }
 
-func (s stopper) Write(p []byte) (int, error) {
-	s.stop()
+func (u untilServing) Write(p []byte) (int, error) {
+	if bytes.Contains(p, []byte("Ctrl-C")) {
+		u.stop()
+	}
 	return len(p), nil
 }
 
@@ -152,14 +155,20 @@ func TestBadRequests(t *testing.T) {
 	p := start(t, map[string]string{"DATABASE_URL": sqliteFile(t)})
 	for _, quantity := range []string{"-1", "100", "1.5", "", "many"} {
 		b := p.visit(t)
-		b.press("To the cart: Teapot", "sku.teapot", quantity)
+		b.press("To the cart: Teapot", "add.teapot", quantity)
 		require.Equal(t, http.StatusBadRequest, b.status, "quantity %q", quantity)
 	}
 	b := p.visit(t)
 	b.take("Teapot", "1")
+	b.open("/")
+	b.press("To the cart: Teapot", "add.teapot", "99")
+	require.Equal(t, http.StatusBadRequest, b.status, "that would be 100")
+	b.open("/cart")
 	b.press("Continue to payment", "note", strings.Repeat("é", maxNote+1))
 	require.Equal(t, http.StatusBadRequest, b.status)
 	b.open("/cart")
+	b.press("Update", "note", strings.Repeat("é\r\n", maxNote/2))
+	require.Equal(t, http.StatusOK, b.status)
 	b.press("Continue to payment", "sku.teapot", "0")
 	require.Equal(t, http.StatusBadRequest, b.status, "nothing is left in the cart")
 	for _, address := range []string{"/thanks", "/thanks?session_id=cs_test_other", "/nowhere"} {

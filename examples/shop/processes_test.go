@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -41,6 +42,27 @@ func webhooksTo(t *testing.T, p *running, accepted *atomic.Int64) http.Handler {
 			return nil
 		},
 	}
+}
+
+func TestProcessesStartAtOnce(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, database string) {
+		_, env := testStripe(t, database)
+		ended := make(chan error)
+		const processes = 6
+		for range processes {
+			go func() {
+				ctx, stop := context.WithCancel(t.Context())
+				defer stop()
+				ended <- run(ctx, []string{"-addr", "127.0.0.1:0"}, func(name string) string { return env[name] }, untilServing{stop})
+			}()
+		}
+		for range processes {
+			require.NoError(t, <-ended)
+		}
+		p := start(t, env)
+		p.requireStock(t, "mug", "24 0 0")
+	})
 }
 
 func TestTwoProcessesOnOneDatabase(t *testing.T) {

@@ -96,7 +96,7 @@ func (b *browser) take(products ...string) {
 	b.t.Helper()
 	for i := 0; i < len(products); i += 2 {
 		b.open("/")
-		field := "sku." + skuOf(b.t, products[i])
+		field := "add." + skuOf(b.t, products[i])
 		b.press("To the cart: "+products[i], field, products[i+1])
 		require.Equal(b.t, "/cart", b.url.Path)
 	}
