@@ -15,22 +15,23 @@ func Fail(ctx context.Context, doing string, err error) error {
 		return nil
 	case ctx.Err() != nil && !errors.Is(err, ctx.Err()):
 		return fmt.Errorf("%s: %w: %w", doing, ctx.Err(), err)
-	case missingTable(err.Error()):
-		return fmt.Errorf("%s: a table is missing, Migrate has not been run on this database: %w", doing, err)
+	case missingTable(err):
+		return fmt.Errorf("%s: %s: %w", doing, notMigrated, err)
 	}
 	return fmt.Errorf("%s: %w", doing, err)
 }
 
-// missingTable tells by the text, which the databases do not translate by default, as the drivers' errors have no code in
-// common.
-func missingTable(text string) bool {
-	if !strings.Contains(text, "fulfil_") {
+const notMigrated = "a table is missing, Migrate has not been run on this database"
+
+// missingTable reports whether one of the library's tables is missing and that was not said yet. But for PostgreSQL, which
+// may answer in another language, it tells by the text.
+func missingTable(err error) bool {
+	text := err.Error()
+	if !strings.Contains(text, "fulfil_") || strings.Contains(text, notMigrated) {
 		return false
 	}
-	for _, said := range []string{"no such table", "does not exist", "doesn't exist"} { // SQLite, PostgreSQL, MySQL
-		if strings.Contains(text, said) {
-			return true
-		}
-	}
-	return false
+	var coded interface{ SQLState() string }
+	return errors.As(err, &coded) && coded.SQLState() == "42P01" || // undefined_table
+		strings.Contains(text, "no such table") || // SQLite
+		strings.Contains(text, "doesn't exist") // MySQL
 }

@@ -69,7 +69,7 @@ func once(ctx context.Context, db *sql.DB, d Dialect, level sql.IsolationLevel, 
 	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing, and otherwise the first error counts
 	if d == SQLite {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM fulfil_schema WHERE 0`); err != nil {
-			return fmt.Errorf("begin: %w", err)
+			return Fail(ctx, "begin", err)
 		}
 	}
 	if err := fn(tx); err != nil {
