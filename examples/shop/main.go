@@ -77,7 +77,7 @@ func newShop(ctx context.Context, c config, pay payments, db *sql.DB, log *slog.
 		return nil, err
 	}
 	s.flow.Handle(s.hook)
-	return s, nil
+	return s, s.warnOfLostSessions(ctx)
 }
 
 // draft writes the shop's own row of an order in one transaction with the order, so that there are both or none. If both

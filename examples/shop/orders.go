@@ -45,6 +45,19 @@ func (s *shop) orders(ctx context.Context) (p ordersPage, err error) {
 	return p, err
 }
 
+// warnOfLostSessions says so if there are orders whose sessions went with a test server that was part of a process.
+func (s *shop) warnOfLostSessions(ctx context.Context) error {
+	if s.test == nil {
+		return nil
+	}
+	lost, err := s.flow.List(ctx, store.Query{Status: []store.Status{store.Open, store.Processing}})
+	if len(lost) > 0 {
+		s.log.Warn("orders were begun with a test server that is gone, and can be neither paid nor ended: "+
+			"begin with a new database, or let the process that has the test server run", "orders", len(lost))
+	}
+	return err
+}
+
 func (s *shop) orderRows(ctx context.Context) ([]orderRow, error) {
 	rows, err := s.db.QueryContext(ctx, s.q(`SELECT o.order_id, o.note, s.name, s.email, s.address
 		FROM shop_orders o LEFT JOIN shipments s ON s.order_id = o.order_id

@@ -116,6 +116,8 @@ func TestARestartInBetween(t *testing.T) {
 		require.Contains(t, b.element(`id="order"`), `data-status="fulfilled"`)
 		one.requireOrders(t, "fulfilled")
 		one.requireStock(t, "teapot", "4 0 1")
+		one.stop(t)
+		start(t, env).requireStock(t, "teapot", "4 0 1") // the shelves are filled once
 	})
 }
 
