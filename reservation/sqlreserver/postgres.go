@@ -1,9 +1,9 @@
 package sqlreserver
 
-// A list of keys is an array and not a join, so that PostgreSQL goes by the primary key however small it believes a table
-// to be.
+// The limit tells the planner how many rows to expect. It would guess a hundred, and rather read all of a table than look
+// up so many.
 const (
-	pgRows = `jsonb_array_elements($1::text::jsonb) AS r`
+	pgRows = `(SELECT r FROM jsonb_array_elements($1::text::jsonb) r LIMIT jsonb_array_length($1::text::jsonb)) AS rows`
 	pgKeys = `ANY (ARRAY(SELECT r->>0 FROM ` + pgRows + `))`
 	pgRead = `SELECT s.sku, s.stocked, s.taken, (SELECT coalesce(sum(h.quantity), 0)::bigint FROM fulfil_held h WHERE h.sku = s.sku)
 		FROM fulfil_stock s`
@@ -12,13 +12,12 @@ const (
 var postgres = statements{
 	claim: viaJSON(`INSERT INTO fulfil_holds (id, state, hold_lines)
 		SELECT r->>0, 'held', (r->>1)::jsonb FROM ` + pgRows + ` ON CONFLICT (id) DO NOTHING RETURNING id`),
-	unclaim:   viaJSON(`DELETE FROM fulfil_holds WHERE id = ` + pgKeys),
-	lockHolds: viaJSON(`SELECT id, state, hold_lines FROM fulfil_holds WHERE id = ` + pgKeys + ` ORDER BY id FOR UPDATE`),
-	sell:      viaJSON(`UPDATE fulfil_holds SET state = 'sold' WHERE id = ` + pgKeys),
-	giveBack:  viaJSON(`UPDATE fulfil_holds SET state = 'released' WHERE id = ` + pgKeys),
-	lockStock: viaJSON(`SELECT sku, stocked, taken FROM fulfil_stock WHERE sku = ` + pgKeys + ` ORDER BY sku FOR UPDATE`),
-	take: viaJSON(`UPDATE fulfil_stock s SET taken = s.taken + (r->>1)::bigint FROM ` + pgRows + `
-		WHERE s.sku = r->>0 AND s.sku = ` + pgKeys),
+	unclaim:    viaJSON(`DELETE FROM fulfil_holds WHERE id = ` + pgKeys),
+	lockHolds:  viaJSON(`SELECT id, state, hold_lines FROM fulfil_holds WHERE id = ` + pgKeys + ` ORDER BY id FOR UPDATE`),
+	sell:       viaJSON(`UPDATE fulfil_holds SET state = 'sold' WHERE id = ` + pgKeys),
+	giveBack:   viaJSON(`UPDATE fulfil_holds SET state = 'released' WHERE id = ` + pgKeys),
+	lockStock:  viaJSON(`SELECT sku, stocked, taken FROM fulfil_stock WHERE sku = ` + pgKeys + ` ORDER BY sku FOR UPDATE`),
+	take:       viaJSON(`UPDATE fulfil_stock s SET taken = s.taken + (r->>1)::bigint FROM ` + pgRows + ` WHERE s.sku = r->>0`),
 	insertHeld: viaJSON(`INSERT INTO fulfil_held (sku, hold_id, quantity) SELECT r->>0, r->>1, (r->>2)::bigint FROM ` + pgRows),
 	deleteHeld: viaJSON(`DELETE FROM fulfil_held h USING ` + pgRows + ` WHERE h.sku = r->>0 AND h.hold_id = r->>1`),
 	readStock:  viaJSON(pgRead + ` WHERE s.sku = ` + pgKeys),
