@@ -185,15 +185,15 @@ func TestSQLReserverMerchantTx(t *testing.T) {
 		require.NoError(t, err)
 		answers, err := r.Hold(ctx, tx, holdOf("h", 1, "tee"))
 		require.NoError(t, errors.Join(append(answers, err)...))
-		adjusted := make(chan error, 1)
+		second, err := db.BeginTx(ctx, nil)
+		require.NoError(t, err)
+		going, adjusted := make(chan bool), make(chan error, 1)
 		go func() {
-			tx, err := db.BeginTx(ctx, nil)
-			if err == nil {
-				err = errors.Join(r.Adjust(ctx, tx, "tee", -5), tx.Rollback())
-			}
-			adjusted <- err
+			close(going)
+			adjusted <- errors.Join(r.Adjust(ctx, second, "tee", -5), second.Rollback())
 		}()
-		for range 1000 {
+		<-going
+		for range 20_000 {
 			runtime.Gosched()
 		}
 		require.NoError(t, tx.Commit())
