@@ -4,8 +4,11 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"database/sql"
 	"io"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/http/httptrace"
 	"os"
 	"os/exec"
@@ -148,6 +151,18 @@ func TestHealth(t *testing.T) {
 		require.Equal(t, http.StatusOK, b.status)
 		require.Contains(t, b.body, "stripe: test server in this process")
 	})
+}
+
+func TestNotReadyWithoutItsDatabase(t *testing.T) {
+	t.Parallel()
+	db, err := sql.Open("sqlite", ":memory:")
+	require.NoError(t, err)
+	require.NoError(t, db.Close())
+	s := &shop{db: db, log: slog.New(slog.DiscardHandler)}
+	w := httptest.NewRecorder()
+	s.ready(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+	require.Equal(t, http.StatusServiceUnavailable, w.Code)
+	require.Equal(t, "database: does not answer\n", w.Body.String())
 }
 
 func TestBadRequests(t *testing.T) {

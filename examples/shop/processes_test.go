@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -118,6 +119,63 @@ func TestARestartInBetween(t *testing.T) {
 		one.requireStock(t, "teapot", "4 0 1")
 		one.stop(t)
 		start(t, env).requireStock(t, "teapot", "4 0 1") // the shelves are filled once
+	})
+}
+
+func TestAKilledProcess(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, database string) {
+		test, env := testStripe(t, database)
+		one, two := startChild(t, env), start(t, env)
+		var accepted atomic.Int64
+		test.Deliver(webhooksTo(t, two, &accepted))
+		paid, open := visit(t, one.url+"/"), visit(t, one.url+"/")
+		paid.take("Teapot", "1")
+		session := paid.begin("")
+		open.take("Teapot", "1")
+		open.begin("")
+		one.kill()
+
+		require.NoError(t, test.PayAs(session, checkouttest.CardOK, ada))
+		two.requireOrders(t, "open", "fulfilled")
+		again := startChild(t, env)
+		again.requireOrders(t, "open", "fulfilled")
+		again.requireStock(t, "teapot", "3 1 1")
+		open.open(again.url + "/cart")
+		open.press("Cancel the order")
+		again.requireStock(t, "teapot", "4 0 1")
+		require.Equal(t, 1, strings.Count(two.requireOrders(t, "canceled", "fulfilled").body, "data-shipment"))
+	})
+}
+
+// The way that README.md shows: the first process has the test server, and its webhooks go to the second.
+func TestTheTestServerOfAnotherProcess(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, database string) {
+		var accepted atomic.Int64
+		var two *running
+		hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			webhooksTo(t, two, &accepted).ServeHTTP(w, r)
+		}))
+		t.Cleanup(hook.Close)
+		one := startChild(t, map[string]string{"DATABASE_URL": database}, "-webhooks", hook.URL)
+		env := map[string]string{"DATABASE_URL": database}
+		for _, variable := range strings.Fields(one.payments) {
+			name, value, _ := strings.Cut(variable, "=")
+			env[name] = value
+		}
+		two = startChild(t, env)
+
+		b := visit(t, one.url+"/")
+		b.take("Dinner plate", "2")
+		b.begin("")
+		b.payBy("Pay $64.00", "4242424242424242")
+		require.Equal(t, "/thanks", b.url.Path)
+		require.Equal(t, one.url, "http://"+b.url.Host)
+		require.Contains(t, b.element(`id="order"`), `data-status="fulfilled"`)
+		require.Positive(t, accepted.Load(), "two took the webhook")
+		two.requireOrders(t, "fulfilled")
+		one.requireStock(t, "plate", "18 0 2")
 	})
 }
 

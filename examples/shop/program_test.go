@@ -2,11 +2,15 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"io"
 	"net/http"
+	"os"
+	"os/exec"
 	"path"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -20,7 +24,8 @@ type running struct {
 	payments string // what it says of them
 	stopping chan struct{}
 	stopped  chan error // what run returned
-	cancel   context.CancelFunc
+	cancel   func()     // as a signal does; not of a child
+	kill     func()     // of a child: as a power cut does
 }
 
 // start starts a process of the shop, in this one.
@@ -53,6 +58,45 @@ func start(t *testing.T, env map[string]string, args ...string) *running {
 	case err := <-p.stopped:
 		require.NoError(t, err)
 		require.Fail(t, "the program ended before it served")
+	}
+	return p
+}
+
+// startChild starts a process of its own.
+func startChild(t *testing.T, env map[string]string, args ...string) *running {
+	t.Helper()
+	child := exec.Command(os.Args[0], append([]string{"-addr", "127.0.0.1:0"}, args...)...)
+	for _, variable := range os.Environ() { // but not what the shop itself reads
+		if !strings.HasPrefix(variable, "STRIPE_") && !strings.HasPrefix(variable, "SHOP_") {
+			child.Env = append(child.Env, variable)
+		}
+	}
+	child.Env = append(child.Env, "SHOP_TEST_CHILD=1")
+	for name, value := range env {
+		child.Env = append(child.Env, name+"="+value)
+	}
+	out, err := child.StdoutPipe()
+	require.NoError(t, err)
+	var said bytes.Buffer
+	child.Stderr = &said
+	require.NoError(t, child.Start())
+	p := &running{stopping: make(chan struct{})}
+	ready, read := make(chan struct{}), make(chan struct{})
+	go func() {
+		p.listen(out, ready)
+		close(read)
+	}()
+	p.kill = sync.OnceFunc(func() {
+		_ = child.Process.Kill()
+		<-read
+		_ = child.Wait()
+	})
+	t.Cleanup(p.kill)
+	select {
+	case <-ready:
+	case <-read:
+		p.kill()
+		require.Fail(t, "the program ended before it served", said.String())
 	}
 	return p
 }
