@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -198,5 +199,30 @@ func TestSQLReserverMerchantTx(t *testing.T) {
 		}
 		require.NoError(t, tx.Commit())
 		require.ErrorIs(t, <-adjusted, reservation.ErrBelowHeld)
+	})
+}
+
+// Recording a sale waits for nobody who is holding the same goods.
+func TestSQLReserverCommitLocksNoStock(t *testing.T) {
+	Each(t, func(t *testing.T, d Database) {
+		if d.Dialect == sqlkit.SQLite {
+			t.Skip("there is one writer")
+		}
+		t.Parallel()
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		r := newReserver(t, d, 4)
+		r.set(t, 5, "tee")
+		answers, err := r.hold(holdOf("h", 1, "tee"))
+		require.NoError(t, errors.Join(append(answers, err)...))
+		require.NoError(t, r.inTx(func(tx *sql.Tx) error {
+			answers, err := r.Hold(ctx, tx, holdOf("i", 1, "tee"))
+			require.NoError(t, errors.Join(append(answers, err)...))
+			return sqlkit.InTx(ctx, r.db, d.Dialect, func(other *sql.Tx) error {
+				answers, err := r.Commit(ctx, other, "h")
+				return errors.Join(append(answers, err)...)
+			})
+		}), "a commit must not wait for a hold of the same goods")
+		require.Equal(t, []reservation.Stock{{SKU: "tee", OnHand: 4, Held: 1, Sold: 1}}, r.stock(t))
 	})
 }

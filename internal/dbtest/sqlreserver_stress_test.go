@@ -211,3 +211,42 @@ func buy(r *reserver, skus []string, random *rand.Rand, id string, told *tally) 
 	}
 	return nil
 }
+
+// Goods come in and go away while others are held, sold and given back.
+func TestSQLReserverAdminUnderLoad(t *testing.T) {
+	const callers, rounds, goods = 8, 20, 1000
+	ctx := context.Background()
+	Each(t, func(t *testing.T, d Database) {
+		t.Parallel()
+		r := newReserver(t, d, 8)
+		r.set(t, goods, "tee")
+		var added atomic.Int64
+		var wg sync.WaitGroup
+		errs := make([]error, callers)
+		for i := range callers {
+			wg.Go(func() {
+				for round := range rounds {
+					id := fmt.Sprintf("order-%d-%d", i, round)
+					answers, err := r.hold(holdOf(id, 2, "tee"))
+					if err == nil && round%3 == 0 {
+						answers, err = r.release(id)
+					} else if err == nil {
+						answers, err = r.commit(id)
+					}
+					errs[i] = errors.Join(append(answers, errs[i], err)...)
+					delta := int64(i - 3)
+					if err := r.inTx(func(tx *sql.Tx) error { return r.Adjust(ctx, tx, "tee", delta) }); err != nil {
+						errs[i] = errors.Join(errs[i], err)
+					}
+					added.Add(delta)
+				}
+			})
+		}
+		wg.Wait()
+		require.NoError(t, errors.Join(errs...))
+		sold := int64(callers * 2 * (rounds - (rounds+2)/3))
+		want := reservation.Stock{SKU: "tee", OnHand: goods + added.Load() - sold, Sold: sold}
+		require.Equal(t, []reservation.Stock{want}, r.stock(t))
+		t.Logf("%d transactions, %d run again", r.commits.Load(), r.runs.Load()-r.commits.Load())
+	})
+}
