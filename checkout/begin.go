@@ -27,7 +27,7 @@ type Started struct {
 const (
 	// createTries is how many attempts one Begin makes while answers get lost.
 	createTries = 3
-	// reuseMargin is what a session must have left to be handed out again.
+	// reuseMargin is what a session must have left to be handed out again, if its whole life is not shorter.
 	reuseMargin = time.Minute
 )
 
@@ -38,25 +38,33 @@ const (
 // the increase does not fit, the old session stays as it is.
 //
 // Errors: an [*InvalidSessionError]; a [*reservation.ShortageError], or one that matches [reservation.ErrUnknownSKU];
-// [ErrAlreadyPaid], [ErrProcessing], [ErrCanceled]; [ErrSuperseded]; a [*stripe.Error] by errors.As if Stripe refused or
-// could not be reached. After every one of them no stock is held for a session that nobody was given, or a sweep gives
-// it back within minutes.
+// [ErrAlreadyPaid], [ErrProcessing], [ErrCanceled]; [ErrSuperseded]; [ErrStillOpen]; a [*stripe.Error] by errors.As if
+// Stripe refused or could not be reached. After every one of them no stock is held for a session that nobody was given, or
+// a sweep gives it back within minutes.
 func (f *Flow[Tx]) Begin(ctx context.Context, s Session) (*Started, error) {
-	cart, err := s.cart()
+	shop, err := f.shopID(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if cart.shop, err = f.shopID(ctx); err != nil {
+	c, err := s.cart(shop)
+	if err != nil {
 		return nil, err
 	}
-	unlock, err := f.beginning.lock(ctx, s.OrderID)
+	begun, err := f.begin(ctx, c)
+	if errors.Is(err, ErrAlreadyPaid) || errors.Is(err, ErrProcessing) {
+		f.deliverAside(ctx, s.OrderID) // ending the old session may have brought it to light
+	}
+	return begun, err
+}
+
+func (f *Flow[Tx]) begin(ctx context.Context, c *cart) (*Started, error) {
+	unlock, err := f.beginning.lock(ctx, c.OrderID)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-
 	for try := 1; ; try++ {
-		o, a, err := f.open(ctx, cart)
+		o, a, err := f.open(ctx, c)
 		if err != nil {
 			return nil, err
 		}
@@ -68,14 +76,14 @@ func (f *Flow[Tx]) Begin(ctx context.Context, s Session) (*Started, error) {
 				return nil, err
 			}
 		}
-		st, err := f.create(ctx, o, a)
+		begun, err := f.create(ctx, o, a)
 		switch {
 		case err == nil, errors.Is(err, ErrSuperseded):
-			return st, err
+			return begun, err
 		case ctx.Err() != nil:
 			return nil, err // nobody waits for the answer; a later Begin or a sweep gives the attempt up
 		}
-		if abandoned := f.abandon(ctx, o.ID, a.N); abandoned != nil {
+		if abandoned := f.abandon(ctx, o.ID, a.N, "begin"); abandoned != nil {
 			return nil, errors.Join(err, abandoned)
 		}
 		// Stripe replays a server error for a day under the same idempotency key, so the next try is another attempt.
@@ -104,18 +112,27 @@ func (f *Flow[Tx]) open(ctx context.Context, c *cart) (*store.Order, *store.Atte
 		if len(o.Attempts) > 0 && (o.Mode != string(c.mode()) || o.Account != c.Connect.Account) {
 			return fmt.Errorf("checkout: order %s was begun in another mode or on another account", o.ID)
 		}
-		if err := f.closeUnrecorded(ctx, tx, o, now); err != nil {
+		gaveUp, err := f.giveUpUnrecorded(ctx, tx, o, now)
+		if err != nil {
 			return err
 		}
-		if a = o.OpenAttempt(); a != nil && a.Fingerprint == c.fingerprint && a.PayBy.After(now.Add(reuseMargin)) {
+		a = o.OpenAttempt()
+		if a == nil || !reusable(a, c, now) {
+			if a, err = f.newAttempt(ctx, tx, o, c, a, now); err != nil {
+				return err
+			}
+		} else if !gaveUp {
 			return nil
-		}
-		if a, err = f.newAttempt(ctx, tx, o, c, a, now); err != nil {
-			return err
 		}
 		return f.save(ctx, tx, o, now)
 	})
 	return o, a, err
+}
+
+// reusable reports whether the session of an open attempt can be handed out for the cart.
+func reusable(a *store.Attempt, c *cart, now time.Time) bool {
+	margin := min(reuseMargin, a.PayBy.Sub(a.CreatedAt)/2)
+	return a.Fingerprint == c.fingerprint && a.URL+a.ClientSecret != "" && a.PayBy.After(now.Add(margin))
 }
 
 func (f *Flow[Tx]) insertOrLock(ctx context.Context, tx Tx, c *cart, now time.Time) (*store.Order, error) {
@@ -136,60 +153,38 @@ func (f *Flow[Tx]) insertOrLock(ctx context.Context, tx Tx, c *cart, now time.Ti
 
 // beginnable says why the order can't be begun anymore; nil: it can.
 func beginnable(o *store.Order) error {
-	switch status := o.Status(); {
-	case o.Paid():
-		return fmt.Errorf("%w: %s", ErrAlreadyPaid, o.ID)
-	case status == store.Processing:
-		return fmt.Errorf("%w: %s", ErrProcessing, o.ID)
-	case !o.CancelRequestedAt.IsZero():
-		return fmt.Errorf("%w: %s", ErrCanceled, o.ID)
+	if err := cancelable(o); err != nil || o.CancelRequestedAt.IsZero() {
+		return err
 	}
-	return nil
-}
-
-// closeUnrecorded gives up attempts that never got a session: nobody was given their URL, so their stock is free.
-func (f *Flow[Tx]) closeUnrecorded(ctx context.Context, tx Tx, o *store.Order, now time.Time) error {
-	for i := range o.Attempts {
-		a := &o.Attempts[i]
-		if !a.Open() || a.SessionID != "" {
-			continue
-		}
-		a.ClosedAt = now
-		if err := f.release(ctx, tx, &a.Hold, &a.Increase); err != nil {
-			return err
-		}
-	}
-	return nil
+	return fmt.Errorf("%w: %s", ErrCanceled, o.ID)
 }
 
 // replace ends the session that a is to take the place of. It returns nil if a can go on.
 func (f *Flow[Tx]) replace(ctx context.Context, o *store.Order, a *store.Attempt) error {
 	err := f.end(ctx, o, o.Attempt(a.Replaces), "begin")
 	if err == nil {
-		var now *store.Order
-		if now, err = f.store.Find(ctx, o.ID); err == nil {
-			if err = beginnable(now); err == nil && !now.Attempt(a.N).Open() {
-				err = fmt.Errorf("%w: %s", ErrSuperseded, o.ID)
-			}
-		}
+		err = f.mayCreate(ctx, o.ID, a.N)
 	}
 	if err == nil {
 		return nil
 	}
 	// The increase is given back; the old session stays as it is.
-	return errors.Join(err, f.abandon(ctx, o.ID, a.N))
+	return errors.Join(err, f.abandon(ctx, o.ID, a.N, "begin"))
 }
 
-// abandon gives an attempt up whose session was not recorded.
-func (f *Flow[Tx]) abandon(ctx context.Context, id string, n int) error {
-	return f.change(ctx, id, func(tx Tx, o *store.Order, now time.Time) (bool, error) {
-		a := o.Attempt(n)
-		if !a.Open() || a.SessionID != "" {
-			return false, nil
-		}
-		a.ClosedAt = now
-		return true, f.release(ctx, tx, &a.Hold, &a.Increase)
-	})
+// mayCreate says why attempt n is not to get a session after all; nil: it is.
+func (f *Flow[Tx]) mayCreate(ctx context.Context, id string, n int) error {
+	o, err := f.store.Find(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := beginnable(o); err != nil {
+		return err
+	}
+	if a := o.Attempt(n); a == nil || !a.Open() {
+		return fmt.Errorf("%w: %s", ErrSuperseded, id)
+	}
+	return nil
 }
 
 func started(orderID string, a *store.Attempt, reused bool) *Started {

@@ -14,15 +14,14 @@ import (
 // is to replace.
 func (f *Flow[Tx]) newAttempt(ctx context.Context, tx Tx, o *store.Order, c *cart, old *store.Attempt, now time.Time) (*store.Attempt, error) {
 	n := len(o.Attempts) + 1
-	params, err := c.createParams(sessionIdentity{shop: c.shop, order: o.ID, attempt: n}, now)
-	if err != nil {
-		return nil, err
-	}
+	body, expiresAt := c.body(n, now)
 	a := store.Attempt{
-		N: n, CreatedAt: now, Lines: c.lines, Fingerprint: c.fingerprint, Params: encodeParams(params),
-		ExpiresAt: time.Unix(*params.ExpiresAt, 0).UTC(),
+		N: n, CreatedAt: now, Lines: c.lines, Metadata: c.Metadata, Fingerprint: c.fingerprint,
+		Params: body, ExpiresAt: expiresAt, PayBy: expiresAt,
 	}
-	a.PayBy = a.ExpiresAt
+	if c.quote != nil {
+		a.Quote = &store.Quote{Currency: c.quote.Currency, Subtotal: c.quote.Subtotal, Variable: variable(body)}
+	}
 	if c.HoldFor > 0 && now.Add(c.HoldFor).Before(a.ExpiresAt) {
 		a.PayBy = now.Add(c.HoldFor)
 	}
@@ -42,7 +41,11 @@ func (f *Flow[Tx]) newAttempt(ctx context.Context, tx Tx, o *store.Order, c *car
 
 func (f *Flow[Tx]) holdAttempt(ctx context.Context, tx Tx, a, old *store.Attempt, wanted []reservation.Line) error {
 	if old == nil {
-		return f.holdStock(ctx, tx, &a.Hold, wanted)
+		answer, err := f.holdStock(ctx, tx, &a.Hold, wanted)
+		if err == nil {
+			err = answer
+		}
+		return err
 	}
 	var held []reservation.Line
 	if old.Hold.State == store.Held {
@@ -53,12 +56,15 @@ func (f *Flow[Tx]) holdAttempt(ctx context.Context, tx Tx, a, old *store.Attempt
 		return nil
 	}
 	a.Increase.ID = a.Hold.ID + "+"
-	err := f.holdStock(ctx, tx, &a.Increase, more)
+	answer, err := f.holdStock(ctx, tx, &a.Increase, more)
+	if err != nil {
+		return err
+	}
 	var short *reservation.ShortageError
-	if errors.As(err, &short) {
+	if errors.As(answer, &short) {
 		addHeld(short, held)
 	}
-	return err
+	return answer
 }
 
 // addHeld turns a shortage of the increase into one of the whole cart: what its owner holds already counts as available.

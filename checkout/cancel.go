@@ -2,6 +2,7 @@ package checkout
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,39 +13,23 @@ import (
 // kept even if Stripe can't be reached, and a sweep sees to it later.
 //
 // Errors: one that matches [store.ErrNotFound], [ErrAlreadyPaid] or [ErrProcessing], also if the customer paid while the
-// session was being ended; what Stripe answered, by errors.As as a [*stripe.Error].
+// session was being ended; [ErrStillOpen]; what Stripe answered, by errors.As as a [*stripe.Error].
 func (f *Flow[Tx]) Cancel(ctx context.Context, id string) error {
+	err := f.cancel(ctx, id)
+	if !errors.Is(err, store.ErrNotFound) {
+		f.deliverAside(ctx, id)
+	}
+	return err
+}
+
+func (f *Flow[Tx]) cancel(ctx context.Context, id string) error {
 	unlock, err := f.beginning.lock(ctx, id)
 	if err != nil {
 		return err
 	}
 	defer unlock()
 
-	var o *store.Order
-	err = f.change(ctx, id, func(tx Tx, locked *store.Order, now time.Time) (bool, error) {
-		o = locked
-		if o.Paid() {
-			return false, fmt.Errorf("%w: %s", ErrAlreadyPaid, id)
-		}
-		before := o.Status()
-		if before == store.Processing {
-			return false, fmt.Errorf("%w: %s", ErrProcessing, id)
-		}
-		if !o.CancelRequestedAt.IsZero() {
-			return false, nil
-		}
-		o.CancelRequestedAt = now
-		if err := f.closeUnrecorded(ctx, tx, o, now); err != nil {
-			return false, err
-		}
-		if a := o.OpenAttempt(); a != nil {
-			a.CheckAt = now
-		} else {
-			o.Notify(store.Notice{Kind: string(Canceled), At: now, From: before, To: o.Status(), Cause: "cancel"})
-			f.passChanges(o, now)
-		}
-		return true, nil
-	})
+	o, err := f.requestCancel(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -56,14 +41,40 @@ func (f *Flow[Tx]) Cancel(ctx context.Context, id string) error {
 	if o, err = f.store.Find(ctx, id); err != nil {
 		return err
 	}
+	return cancelable(o)
+}
+
+// requestCancel keeps what was asked for, and returns the order.
+func (f *Flow[Tx]) requestCancel(ctx context.Context, id string) (*store.Order, error) {
+	var o *store.Order
+	err := f.change(ctx, id, func(tx Tx, locked *store.Order, now time.Time) (bool, error) {
+		o = locked
+		if err := cancelable(o); err != nil || !o.CancelRequestedAt.IsZero() {
+			return false, err
+		}
+		before := o.Status()
+		o.CancelRequestedAt = now
+		if _, err := f.giveUpUnrecorded(ctx, tx, o, now); err != nil {
+			return false, err
+		}
+		for i := range o.Attempts {
+			if a := &o.Attempts[i]; a.Open() {
+				a.CheckAt = nextCheck(o, a, now)
+			}
+		}
+		f.notifyStatus(o, store.Notice{At: now, From: before, Cause: "cancel"})
+		return true, nil
+	})
+	return o, err
+}
+
+// cancelable says why the order can't be canceled; nil: it can, or is.
+func cancelable(o *store.Order) error {
 	switch {
 	case o.Paid():
-		err = fmt.Errorf("%w: %s", ErrAlreadyPaid, id)
+		return fmt.Errorf("%w: %s", ErrAlreadyPaid, o.ID)
 	case o.Status() == store.Processing:
-		err = fmt.Errorf("%w: %s", ErrProcessing, id)
-	case o.Status() != store.Canceled:
-		err = fmt.Errorf("%w: %s", ErrStillOpen, id)
+		return fmt.Errorf("%w: %s", ErrProcessing, o.ID)
 	}
-	f.deliverAside(ctx, id)
-	return err
+	return nil
 }

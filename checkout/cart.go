@@ -1,7 +1,10 @@
 package checkout
 
 import (
+	"strconv"
 	"time"
+
+	"github.com/stripe/stripe-go/v82"
 
 	"github.com/gofulfil/fulfil/store"
 )
@@ -10,20 +13,59 @@ import (
 type cart struct {
 	Session
 	fingerprint string
-	shop        string
 	lines       []store.Line
+	quote       *store.Quote
+
+	// params are those of any attempt; see body.
+	params *stripe.CheckoutSessionCreateParams
 }
 
-func (s Session) cart() (*cart, error) {
+// cart checks the session, with shop as the mark of its sessions. Session.Params runs here and not later, as what follows
+// happens under the lock of the order.
+func (s Session) cart(shop string) (*cart, error) {
 	fingerprint, err := s.fingerprint()
 	if err != nil {
 		return nil, err
 	}
-	c := &cart{Session: s, fingerprint: fingerprint}
+	params, err := s.createParams(sessionIdentity{shop: shop, order: s.OrderID, attempt: 1}, time.Unix(0, 0))
+	if err != nil {
+		return nil, err
+	}
+	c := &cart{Session: s, fingerprint: fingerprint, params: params}
 	for _, l := range s.Lines {
 		c.lines = append(c.lines, store.Line{SKU: l.SKU, Name: l.Name, UnitAmount: l.UnitAmount.Minor(), Quantity: l.Quantity})
 	}
-	return c, nil
+	c.quote, err = s.quote()
+	return c, err
+}
+
+// body returns the parameters of one attempt as they are stored and sent, and when its session expires.
+func (c *cart) body(attempt int, now time.Time) (body string, expiresAt time.Time) {
+	expiresAt = time.Unix(now.Add(c.sessionLife()).Unix(), 0).UTC()
+	c.params.ExpiresAt = stripe.Int64(expiresAt.Unix())
+	c.params.AddMetadata(metadataAttempt, strconv.Itoa(attempt))
+	c.addMirrored(c.params)(metadataAttempt, strconv.Itoa(attempt))
+	return encodeParams(c.params), expiresAt
+}
+
+// quote is what the session comes to by the prices in it; nil if a line has its price at Stripe.
+func (s Session) quote() (*store.Quote, error) {
+	var sum Amount
+	for _, l := range s.Lines {
+		if l.Price != "" {
+			return nil, nil
+		}
+		amount, err := l.UnitAmount.Mul(l.Quantity)
+		if err != nil {
+			return nil, err
+		}
+		if sum == (Amount{}) {
+			sum = amount
+		} else if sum, err = sum.Add(amount); err != nil {
+			return nil, err
+		}
+	}
+	return &store.Quote{Currency: s.currency(), Subtotal: sum.Minor()}, nil
 }
 
 // order is a new order for the cart, without attempts.

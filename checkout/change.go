@@ -63,6 +63,16 @@ func changeOf(o *store.Order, n *store.Notice) Change {
 	}
 }
 
+// notifyStatus queues that the order came to another status, if merchants are told of that.
+func (f *Flow[Tx]) notifyStatus(o *store.Order, n store.Notice) {
+	n.To = o.Status()
+	if kind, ok := changeTo[n.To]; ok && n.To != n.From {
+		n.Kind = string(kind)
+		o.Notify(n)
+	}
+	f.passChanges(o, n.At)
+}
+
 // passChanges marks changes as told that nobody wants to be told of.
 func (f *Flow[Tx]) passChanges(o *store.Order, now time.Time) {
 	if f.onChange != nil {

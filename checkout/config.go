@@ -27,7 +27,9 @@ type Config[Tx any] struct {
 	// Fulfil hands over what was paid for. It runs after the payment was recorded, in a transaction of its own: what it
 	// writes through tx commits together with the mark that the order is fulfilled, or not at all, and so happens once.
 	// Anything else it does happens at least once: make it repeatable by the order's ID. An error, a panic or running
-	// longer than [DeliverTimeout] rolls back, and it is tried again with growing pauses. The order is a copy.
+	// longer than [DeliverTimeout] rolls back, and it is tried again with growing pauses. It must end when its context
+	// does. The order is a copy. The text of an error or a panic is logged and kept with the order: it should hold no
+	// personal data.
 	Fulfil func(ctx context.Context, tx Tx, o *store.Order) error
 	// OnChange, if set, is told of everything else that happened to an order, under the same terms as Fulfil. What
 	// happened while it was not set is not told later.
@@ -141,8 +143,13 @@ func (f *Flow[Tx]) change(ctx context.Context, id string, fn func(tx Tx, o *stor
 	})
 }
 
-// save writes the order with the time at which it is due next.
+// save writes the order with the time at which it is due next, and without parameters that are not needed anymore.
 func (f *Flow[Tx]) save(ctx context.Context, tx Tx, o *store.Order, now time.Time) error {
+	for i := range o.Attempts {
+		if a := &o.Attempts[i]; a.SessionID != "" || !a.ClosedAt.IsZero() {
+			a.Params = ""
+		}
+	}
 	o.UpdatedAt = now
 	o.DueAt = dueAt(o, now)
 	return f.store.Save(ctx, tx, o)

@@ -80,9 +80,10 @@ func (f *Flow[Tx]) leaseDelivery(ctx context.Context, id string) (*store.Order, 
 	err := f.change(ctx, id, func(_ Tx, o *store.Order, now time.Time) (bool, error) {
 		leased = nil
 		d := &o.Delivery
+		f.passChanges(o, now) // queued by a process that has an OnChange
 		switch {
 		case o.NextNotice() == nil:
-			return false, nil
+			return true, nil
 		case d.LeasedUntil.After(now):
 			return false, fmt.Errorf("%w: %s", ErrBusy, id)
 		case d.NextAt.After(now):
@@ -101,23 +102,25 @@ func (f *Flow[Tx]) leaseDelivery(ctx context.Context, id string) (*store.Order, 
 // deliverNext runs the callback for the next notice of an order on which the lease is held. The callback runs before the
 // order is locked, so that a slow one keeps nobody from settling; whether it was still to be made is decided under the
 // lock, and if not, what the callback wrote is rolled back.
+//
+// It goes on when the caller has gone, as a customer who closes the page is no failure of the callback's.
 func (f *Flow[Tx]) deliverNext(ctx context.Context, leased *store.Order) error {
-	id, token, n := leased.ID, leased.Delivery.Token, leased.NextNotice().N
+	ctx = context.WithoutCancel(ctx)
+	id, token, next := leased.ID, leased.Delivery.Token, *leased.NextNotice()
 	limited, cancel := context.WithTimeout(ctx, DeliverTimeout)
 	defer cancel()
 	err := f.store.InTx(limited, func(tx Tx) error {
-		if err := f.call(limited, tx, leased, n); err != nil {
+		if err := f.call(limited, tx, leased, next.N); err != nil {
 			return err
 		}
-		return f.markDelivered(limited, tx, id, token, n)
+		return f.markDelivered(limited, tx, id, token, next.N)
 	})
 	if err == nil || errors.Is(err, errTaken) {
 		return nil
 	}
-	// What failed must be recorded even if the caller has gone.
-	recordCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), DeliverTimeout)
+	recording, cancel := context.WithTimeout(ctx, DeliverTimeout)
 	defer cancel()
-	return errors.Join(err, f.recordFailure(recordCtx, id, token, err))
+	return errors.Join(err, f.recordFailure(recording, id, token, next.Kind, err))
 }
 
 func (f *Flow[Tx]) markDelivered(ctx context.Context, tx Tx, id, token string, n int) error {
@@ -143,7 +146,7 @@ func (f *Flow[Tx]) markDelivered(ctx context.Context, tx Tx, id, token string, n
 }
 
 // recordFailure counts a failed try and sets the time of the next.
-func (f *Flow[Tx]) recordFailure(ctx context.Context, id, token string, failure error) error {
+func (f *Flow[Tx]) recordFailure(ctx context.Context, id, token, kind string, failure error) error {
 	return f.change(ctx, id, func(_ Tx, o *store.Order, now time.Time) (bool, error) {
 		d := &o.Delivery
 		if d.Token != token {
@@ -156,7 +159,12 @@ func (f *Flow[Tx]) recordFailure(ctx context.Context, id, token string, failure 
 		d.Tries++
 		d.NextAt = now.Add(pause(d.Tries))
 		d.LastError = failure.Error()
-		f.log.Error("delivery failed", "order", id, "notice", o.NextNotice().Kind, "tries", d.Tries, "next", d.NextAt, "error", failure)
+		attrs := []any{"order", id, "notice", kind, "tries", d.Tries, "next", d.NextAt, "error", failure}
+		var panicked *PanicError
+		if errors.As(failure, &panicked) {
+			attrs = append(attrs, "stack", string(panicked.Stack))
+		}
+		f.log.Error("delivery failed", attrs...)
 		return true, nil
 	})
 }
@@ -188,7 +196,7 @@ func (f *Flow[Tx]) call(ctx context.Context, tx Tx, o *store.Order, n int) (err 
 	return f.onChange(ctx, tx, changeOf(o, notice))
 }
 
-// PanicError is the failure of a callback that panicked.
+// PanicError is the failure of a callback that panicked. Its stack is logged.
 type PanicError struct {
 	Value any
 	Stack []byte

@@ -23,7 +23,7 @@ func (f *Flow[Tx]) Draft(ctx context.Context, s Session) (*store.Order, error) {
 
 // DraftTx is Draft in the merchant's own transaction: the order is there if that commits.
 func (f *Flow[Tx]) DraftTx(ctx context.Context, tx Tx, s Session) (*store.Order, error) {
-	c, err := s.cart()
+	c, err := s.cart("-") // a draft has no session to mark
 	if err != nil {
 		return nil, err
 	}

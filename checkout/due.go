@@ -45,18 +45,29 @@ func dueAt(o *store.Order, now time.Time) time.Time {
 	return due
 }
 
-// nextCheck is when Stripe must be asked for a session that has not ended: for an open one when the time to pay is
-// over; for a payment on its way at intervals that grow with its age, as a debit takes days.
-func nextCheck(a *store.Attempt, now time.Time) time.Time {
+// nextCheck is when Stripe must be asked for a session that has not ended: for an open one when it is to end, and a minute
+// after it was asked if it has not; for a payment on its way at intervals that grow with its age, as a debit takes days.
+func nextCheck(o *store.Order, a *store.Attempt, now time.Time) time.Time {
 	if a.Processing() {
-		return now.Add(min(max(now.Sub(a.CreatedAt)/4, 5*time.Minute), 6*time.Hour))
+		return now.Add(growing(now.Sub(a.CreatedAt), 5*time.Minute, 6*time.Hour))
 	}
 	at := a.ExpiresAt.Add(expiryGrace)
-	if a.PayBy.Before(a.ExpiresAt) {
+	switch {
+	case unwanted(o):
+		at = now
+	case a.PayBy.Before(a.ExpiresAt):
 		at = a.PayBy
 	}
-	if at.Before(now) {
-		at = now.Add(expiryGrace) // asked already, and it is still open: Stripe is late
+	if again := a.CheckedAt.Add(expiryGrace); !a.CheckedAt.IsZero() && at.Before(again) {
+		at = again // Stripe was asked, and it is still open
 	}
 	return at
 }
+
+// unwanted reports whether no session of the order is to be paid anymore.
+func unwanted(o *store.Order) bool {
+	return o.Paid() || o.Status() == store.Processing || !o.CancelRequestedAt.IsZero()
+}
+
+// growing is a pause of a quarter of the time something has taken, within bounds.
+func growing(age, least, most time.Duration) time.Duration { return min(max(age/4, least), most) }

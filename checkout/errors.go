@@ -1,7 +1,11 @@
 package checkout
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"net"
+	"strconv"
 
 	"github.com/stripe/stripe-go/v82"
 )
@@ -17,9 +21,9 @@ var (
 	// ErrCanceled: the order was canceled; what the customer buys now is another order.
 	ErrCanceled = errors.New("checkout: order is canceled")
 	// ErrSuperseded: while the session was being created, another call of Begin or Cancel, or a sweep, took the order
-	// over. The session was ended, and its URL must not be used.
+	// over. Nobody gets the URL of this one.
 	ErrSuperseded = errors.New("checkout: superseded by another call for the same order")
-	// ErrStillOpen: Stripe would not end a session, yet says that it is open.
+	// ErrStillOpen: Stripe would not end a session, and says that it is open.
 	ErrStillOpen = errors.New("checkout: session could not be ended")
 	// ErrUnknownOrder: a session carries the mark of this shop, but the Store has no such order or attempt. The database
 	// is not the one that the session was begun with, or lost something.
@@ -46,25 +50,36 @@ func badRequest(err error) bool {
 	return errors.As(err, &se) && se.HTTPStatusCode == 400
 }
 
-// stripeError keeps an error of a Stripe call matchable by errors.As, and its text free of what Stripe quotes from the request,
-// such as an e-mail address.
+// missing reports whether Stripe does not know the object.
+func missing(err error) bool {
+	var se *stripe.Error
+	return errors.As(err, &se) && se.HTTPStatusCode == 404
+}
+
+// stripeError keeps an error of a Stripe call matchable by errors.As, and its text free of what Stripe or stripe-go quote:
+// an e-mail address from the request, the beginning of an answer that could not be read.
 type stripeError struct {
 	doing string
 	err   error
 }
 
 func (e *stripeError) Error() string {
+	text := "checkout: " + e.doing + ": "
 	var se *stripe.Error
-	if !errors.As(e.err, &se) {
-		return "checkout: " + e.doing + ": " + e.err.Error()
-	}
-	text := "checkout: " + e.doing + ": stripe answered " + string(se.Type)
-	for _, part := range []string{string(se.Code), se.Param, se.RequestID} {
-		if part != "" {
-			text += " " + part
+	var ne net.Error
+	switch {
+	case errors.As(e.err, &se):
+		text += "stripe answered " + strconv.Itoa(se.HTTPStatusCode)
+		for _, part := range []string{string(se.Type), string(se.Code), se.Param, se.RequestID} {
+			if part != "" {
+				text += " " + part
+			}
 		}
+		return text
+	case errors.Is(e.err, context.Canceled), errors.Is(e.err, context.DeadlineExceeded), errors.As(e.err, &ne):
+		return text + e.err.Error()
 	}
-	return text
+	return text + fmt.Sprintf("stripe's answer could not be read (%T)", e.err)
 }
 
 func (e *stripeError) Unwrap() error { return e.err }

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strconv"
 
+	"github.com/stripe/stripe-go/v82"
+
 	"github.com/gofulfil/fulfil/store"
 )
 
@@ -130,9 +132,9 @@ func heardEvent(eventType, eventID string, facts sessionFacts, raw json.RawMessa
 }
 
 // heardAnswer reads a session as Stripe answered it.
-func heardAnswer(doing string, raw json.RawMessage) (news, error) {
-	n := news{raw: raw, cause: doing, asked: true}
-	if err := json.Unmarshal(raw, &n.facts); err != nil {
+func heardAnswer(doing string, response *stripe.APIResponse) (news, error) {
+	n := news{raw: response.RawJSON, cause: doing, asked: true}
+	if err := json.Unmarshal(n.raw, &n.facts); err != nil {
 		return news{}, &stripeError{doing: "decoding a session", err: err}
 	}
 	n.conclude()

@@ -20,23 +20,25 @@ func (f *Flow[Tx]) settle(ctx context.Context, id string, n news) error {
 		return err
 	}
 	defer unlock()
+	var s settlement
 	err = f.change(ctx, id, func(tx Tx, o *store.Order, now time.Time) (bool, error) {
-		s := settlement{o: o, news: n, now: now, before: o.Status()}
+		s = settlement{o: o, news: n, now: now, before: o.Status()}
 		if save, err := s.join(); err != nil || !save {
 			return false, err
 		}
 		if err := f.settleStock(ctx, tx, &s); err != nil {
 			return false, err
 		}
-		s.announce()
-		level := slog.LevelDebug
-		if after := o.Status(); after != s.before || s.paid {
-			level = slog.LevelInfo
-		}
-		f.log.Log(ctx, level, "order settled", "order", o.ID, "attempt", s.attempt.N, "from", s.before, "to", o.Status(), "cause", n.cause)
-		f.passChanges(o, now)
+		f.announce(&s)
 		return true, nil
 	})
+	if err == nil && s.attempt != nil {
+		level, after := slog.LevelDebug, s.o.Status()
+		if after != s.before || s.paid {
+			level = slog.LevelInfo
+		}
+		f.log.Log(ctx, level, "order settled", "order", id, "attempt", s.attempt.N, "from", s.before, "to", after, "cause", n.cause)
+	}
 	if errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("%w: %s", ErrUnknownOrder, id)
 	}
@@ -100,10 +102,10 @@ func (s *settlement) join() (save bool, err error) {
 	if n.asked {
 		a.CheckedAt = s.now
 	}
-	a.CheckAt = nextCheck(a, s.now)
 	s.describe()
 	s.park()
 	s.endOthers()
+	a.CheckAt = nextCheck(s.o, a, s.now)
 	return true, nil
 }
 
@@ -137,11 +139,13 @@ func disagreement(o *store.Order, a *store.Attempt, f *sessionFacts) string {
 	switch {
 	case o.Mode != "" && f.Mode != "" && f.Mode != o.Mode:
 		return fmt.Sprintf("mode is %s, not %s", f.Mode, o.Mode)
-	case o.Mode == string(ModeSetup) || q == nil:
+	case o.Mode == string(ModeSetup):
 		return ""
+	case q == nil:
+		return "what it was to come to is not known"
 	case f.Currency != q.Currency:
 		return fmt.Sprintf("currency is %s, not %s", f.Currency, q.Currency)
-	case f.Livemode != q.Livemode:
+	case q.Answered && f.Livemode != q.Livemode:
 		return fmt.Sprintf("livemode is %t, not %t", f.Livemode, q.Livemode)
 	case !q.Variable && (f.AmountSubtotal == nil || *f.AmountSubtotal != q.Subtotal):
 		return fmt.Sprintf("subtotal is not %d", q.Subtotal)
@@ -162,7 +166,7 @@ func (s *settlement) describe() {
 		s.o.Currency = f.Currency
 	}
 	if len(a.Lines) > 0 {
-		s.o.Lines = a.Lines
+		s.o.Lines, s.o.Metadata = a.Lines, a.Metadata
 	}
 }
 
@@ -181,37 +185,32 @@ func (s *settlement) park() {
 }
 
 // endOthers gives up attempts that have no session yet once the money for the order is there or on its way, and has a
-// sweep end the sessions of a paid order that can still be paid.
+// sweep end the sessions that can still be paid.
 func (s *settlement) endOthers() {
 	if !s.o.Paid() && !s.attempt.Processing() {
 		return
 	}
 	for i := range s.o.Attempts {
-		other := &s.o.Attempts[i]
-		switch {
+		switch other := &s.o.Attempts[i]; {
 		case !other.Open():
 		case other.SessionID == "":
 			other.ClosedAt = s.now
-		case s.o.Paid():
-			other.CheckAt = s.now
+		default:
+			other.CheckAt = nextCheck(s.o, other, s.now)
 		}
 	}
 }
 
 // announce queues what the merchant is to be told.
-func (s *settlement) announce() {
-	after := s.o.Status()
-	notify := func(kind, detail string) {
-		s.o.Notify(store.Notice{
-			Kind: kind, At: s.now, From: s.before, To: after,
-			Attempt: s.attempt.N, Cause: s.news.cause, Detail: detail,
-		})
-	}
+func (f *Flow[Tx]) announce(s *settlement) {
+	n := store.Notice{At: s.now, From: s.before, To: s.o.Status(), Attempt: s.attempt.N, Cause: s.news.cause}
 	if !s.paid {
-		if kind, ok := changeTo[after]; ok && after != s.before {
-			notify(string(kind), "")
-		}
+		f.notifyStatus(s.o, n)
 		return
+	}
+	notify := func(kind, detail string) {
+		n.Kind, n.Detail = kind, detail
+		s.o.Notify(n)
 	}
 	if !slices.ContainsFunc(s.o.Notices, func(n store.Notice) bool { return n.Kind == store.NoticeFulfil }) {
 		notify(store.NoticeFulfil, "")
@@ -224,4 +223,5 @@ func (s *settlement) announce() {
 	case s.short:
 		notify(string(Shortfall), "")
 	}
+	f.passChanges(s.o, s.now)
 }

@@ -33,10 +33,7 @@ func DisplayStatus(o *store.Order) string {
 // A session that no order was begun with is an error that matches [ErrUnknownSession], without a question to Stripe. If
 // Stripe can't be asked, the order is returned as it is known, beside the error.
 func (f *Flow[Tx]) Settle(ctx context.Context, sessionID string) (*store.Order, error) {
-	o, err := f.store.FindRef(ctx, sessionID)
-	if errors.Is(err, store.ErrNotFound) || err == nil && o.AttemptBySession(sessionID) == nil {
-		return nil, ErrUnknownSession
-	}
+	o, err := f.orderOfSession(ctx, sessionID)
 	if err != nil {
 		return nil, err
 	}
@@ -48,6 +45,15 @@ func (f *Flow[Tx]) Settle(ctx context.Context, sessionID string) (*store.Order, 
 	}
 	f.deliverAside(ctx, o.ID)
 	return f.store.Find(ctx, o.ID)
+}
+
+// orderOfSession returns the order of a recorded session.
+func (f *Flow[Tx]) orderOfSession(ctx context.Context, sessionID string) (*store.Order, error) {
+	o, err := f.store.FindRef(ctx, sessionID)
+	if errors.Is(err, store.ErrNotFound) || err == nil && o.AttemptBySession(sessionID) == nil {
+		return nil, ErrUnknownSession
+	}
+	return o, err
 }
 
 // askIfDue asks Stripe for a session that may still change, at most every two seconds over all processes.
@@ -96,7 +102,7 @@ func (f *Flow[Tx]) StatusHandler() http.Handler {
 		}
 		o, err := f.statusOrder(r)
 		switch {
-		case errors.Is(err, ErrUnknownSession), errors.Is(err, store.ErrNotFound):
+		case errors.Is(err, ErrUnknownSession):
 			http.Error(w, "unknown session", http.StatusNotFound)
 			return
 		case err != nil:
@@ -118,7 +124,7 @@ func (f *Flow[Tx]) statusOrder(r *http.Request) (*store.Order, error) {
 		return nil, ErrUnknownSession
 	}
 	if r.Method == http.MethodHead {
-		return f.store.FindRef(r.Context(), sessionID)
+		return f.orderOfSession(r.Context(), sessionID)
 	}
 	o, err := f.Settle(r.Context(), sessionID)
 	if err != nil && o != nil {

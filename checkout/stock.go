@@ -20,26 +20,31 @@ func stockLines(lines []store.Line) []reservation.Line {
 	return tracked
 }
 
-// settleStock makes the holds follow the facts. A hold is released only when its session can no longer be paid, or
-// nobody was given its URL.
+// settleStock makes the holds follow the facts. A hold is released when its session can no longer be paid, when nobody was
+// given its URL, or when the order is paid in another attempt: another payment would be a duplicate and needs no stock.
+// What was paid and is not what was sold keeps its hold for a person to decide.
 func (f *Flow[Tx]) settleStock(ctx context.Context, tx Tx, s *settlement) error {
 	counts := s.o.PaidAttempt()
+	sold := counts != nil && counts.Mismatch == ""
 	for i := range s.o.Attempts {
 		a := &s.o.Attempts[i]
+		ended := a.Expired || a.Failed && !a.Paid
 		var err error
 		switch {
-		case a.Paid && a == counts:
-			err = f.sell(ctx, tx, s, a)
-		case a.Expired && successor(s.o, a) != nil:
+		case sold && a == counts: // last, as it may want what the others give back
+		case ended && !sold && successor(s.o, a) != nil:
 			err = f.swap(ctx, tx, s, a, successor(s.o, a))
-		case a.Paid || a.Expired || a.Failed || !a.ClosedAt.IsZero():
+		case sold || ended || !a.ClosedAt.IsZero():
 			err = f.release(ctx, tx, &a.Hold, &a.Increase)
 		}
 		if err != nil {
 			return err
 		}
 	}
-	return nil
+	if !sold {
+		return nil
+	}
+	return f.sell(ctx, tx, s, counts)
 }
 
 // successor is the attempt that waits for a to expire and to take over its stock, or nil.
@@ -53,23 +58,22 @@ func successor(o *store.Order, a *store.Attempt) *store.Attempt {
 	return nil
 }
 
-// holdStock sets lines aside as h. Its error is a [*reservation.ShortageError] or what else the Reserver answered for it.
-func (f *Flow[Tx]) holdStock(ctx context.Context, tx Tx, h *store.Hold, lines []reservation.Line) error {
+// holdStock sets lines aside as h. The answer is a [*reservation.ShortageError] or what else the Reserver says of it.
+func (f *Flow[Tx]) holdStock(ctx context.Context, tx Tx, h *store.Hold, lines []reservation.Line) (answer, err error) {
 	answers, err := f.reserver.Hold(ctx, tx, reservation.Hold{ID: h.ID, Lines: lines})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if answers[0] != nil {
-		return answers[0]
+	if answers[0] == nil {
+		h.State = store.Held
 	}
-	h.State = store.Held
-	return nil
+	return answers[0], nil
 }
 
 // release gives the stock of those holds back that are held.
 func (f *Flow[Tx]) release(ctx context.Context, tx Tx, holds ...*store.Hold) error {
 	for _, h := range holds {
-		if h.State != store.Held {
+		if h.State != store.Held || f.untracked(h) {
 			continue
 		}
 		answers, err := f.reserver.Release(ctx, tx, h.ID)
@@ -84,11 +88,22 @@ func (f *Flow[Tx]) release(ctx context.Context, tx Tx, holds ...*store.Hold) err
 	return nil
 }
 
+// untracked reports whether there is no Reserver to end a hold with, although there was one when it was taken.
+func (f *Flow[Tx]) untracked(h *store.Hold) bool {
+	if f.reserver == nil {
+		f.log.Error("hold can't be ended: Config.Reserver is nil", "hold", h.ID)
+	}
+	return f.reserver == nil
+}
+
 // sell makes the stock of a paid attempt sold. Money that comes after the stock was given back takes it again, or the
 // order is short.
 func (f *Flow[Tx]) sell(ctx context.Context, tx Tx, s *settlement, a *store.Attempt) error {
-	if a.Hold.ID == "" || a.Hold.State == store.Sold || len(s.o.Shortfall) > 0 {
+	if a.Hold.ID == "" || a.Hold.State == store.Sold || len(s.o.Shortfall) > 0 || f.untracked(&a.Hold) {
 		return nil
+	}
+	if err := f.release(ctx, tx, &a.Increase); err != nil {
+		return err
 	}
 	if a.Hold.State == store.Held {
 		answers, err := f.reserver.Commit(ctx, tx, a.Hold.ID)
@@ -102,14 +117,14 @@ func (f *Flow[Tx]) sell(ctx context.Context, tx Tx, s *settlement, a *store.Atte
 		f.log.Error("hold of a paid order is gone", "hold", a.Hold.ID, "error", answers[0])
 	}
 	late := store.Hold{ID: a.Hold.ID + "/late"}
-	err := f.holdStock(ctx, tx, &late, stockLines(a.Lines))
-	if short := shortage(err, a); short != nil {
-		s.short, s.o.Shortfall = true, short
-		f.log.Error("paid order is short of stock", "order", s.o.ID, "attempt", a.N)
-		return nil
-	}
+	answer, err := f.holdStock(ctx, tx, &late, stockLines(a.Lines))
 	if err != nil {
-		return fmt.Errorf("checkout: taking stock for late money: %w", err)
+		return err
+	}
+	if answer != nil {
+		s.short, s.o.Shortfall = true, shortfall(answer, a)
+		f.log.Error("paid order is short of stock", "order", s.o.ID, "attempt", a.N, "error", answer)
+		return nil
 	}
 	answers, err := f.reserver.Commit(ctx, tx, late.ID)
 	if err != nil {
@@ -123,34 +138,33 @@ func (f *Flow[Tx]) sell(ctx context.Context, tx Tx, s *settlement, a *store.Atte
 	return nil
 }
 
-// shortage reads what is short from a Reserver's answer; nil: the answer is another one.
-func shortage(err error, a *store.Attempt) []store.Shortage {
+// shortfall is what is missing by the Reserver's answer: what it names, or everything.
+func shortfall(answer error, a *store.Attempt) []store.Shortage {
 	var short *reservation.ShortageError
-	var lines []store.Shortage
-	switch {
-	case errors.As(err, &short):
+	var missing []store.Shortage
+	if errors.As(answer, &short) {
 		for _, l := range short.Lines {
-			lines = append(lines, store.Shortage(l))
+			missing = append(missing, store.Shortage(l))
 		}
-	case errors.Is(err, reservation.ErrUnknownSKU):
-		for _, l := range stockLines(a.Lines) {
-			lines = append(lines, store.Shortage{SKU: l.SKU, Wanted: l.Quantity})
-		}
+		return missing
 	}
-	return lines
+	for _, l := range stockLines(a.Lines) {
+		missing = append(missing, store.Shortage{SKU: l.SKU, Wanted: l.Quantity})
+	}
+	return missing
 }
 
-// swap has next take over the stock of a, whose session expired for it: in one transaction, so that nobody else gets
-// hold of it in between.
+// swap has next take over the stock of a, whose session ended for it: in one transaction, so that nobody else gets hold
+// of it in between.
 func (f *Flow[Tx]) swap(ctx context.Context, tx Tx, s *settlement, a, next *store.Attempt) error {
 	if err := f.release(ctx, tx, &a.Hold, &next.Increase); err != nil {
 		return err
 	}
-	err := f.holdStock(ctx, tx, &next.Hold, stockLines(next.Lines))
-	if shortage(err, next) != nil {
+	answer, err := f.holdStock(ctx, tx, &next.Hold, stockLines(next.Lines))
+	if answer != nil {
 		// Somebody took stock away by hand. The successor's URL was not handed out yet.
+		f.log.Error("changed cart lost its stock", "order", s.o.ID, "attempt", next.N, "error", answer)
 		next.ClosedAt = s.now
-		return nil
 	}
 	return err
 }

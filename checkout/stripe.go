@@ -2,9 +2,9 @@ package checkout
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
@@ -30,7 +30,7 @@ func (f *Flow[Tx]) create(ctx context.Context, o *store.Order, a *store.Attempt)
 	if err != nil {
 		return nil, &stripeError{doing: "creating a session", err: err}
 	}
-	answer, err := heardAnswer("begin", session.LastResponse.RawJSON)
+	answer, err := heardAnswer("begin", session.LastResponse)
 	if err != nil {
 		return nil, err
 	}
@@ -42,10 +42,11 @@ func (f *Flow[Tx]) create(ctx context.Context, o *store.Order, a *store.Attempt)
 	err = f.change(ctx, o.ID, func(_ Tx, locked *store.Order, now time.Time) (bool, error) {
 		recorded = nil
 		open := locked.Attempt(a.N)
-		if !open.Open() || open.SessionID != "" && open.SessionID != answer.facts.ID {
+		if open == nil || !open.Open() || open.SessionID != "" && open.SessionID != answer.facts.ID {
 			return false, nil
 		}
-		recordSession(open, &answer.facts, now)
+		recordSession(open, &answer.facts)
+		open.CheckAt = nextCheck(locked, open, now)
 		locked.Livemode = answer.facts.Livemode
 		recorded = started(locked.ID, open, false)
 		return true, nil
@@ -54,15 +55,19 @@ func (f *Flow[Tx]) create(ctx context.Context, o *store.Order, a *store.Attempt)
 		return nil, err
 	}
 	if recorded == nil {
-		return nil, errors.Join(fmt.Errorf("%w: %s", ErrSuperseded, o.ID), f.expireSession(ctx, o, answer.facts.ID))
+		_, err := f.expire(ctx, o, answer.facts.ID, "begin")
+		if badRequest(err) {
+			err = nil // it has ended already
+		}
+		return nil, errors.Join(fmt.Errorf("%w: %s", ErrSuperseded, o.ID), err)
 	}
 	return recorded, nil
 }
 
-func recordSession(a *store.Attempt, f *sessionFacts, now time.Time) {
+func recordSession(a *store.Attempt, f *sessionFacts) {
 	a.SessionID, a.URL, a.ClientSecret = f.ID, f.URL, f.ClientSecret
 	a.PaymentIntent, a.Subscription = f.PaymentIntent.ID, string(f.Subscription)
-	a.Quote = &store.Quote{Currency: f.Currency, Livemode: f.Livemode, Variable: variable(a.Params)}
+	a.Quote = &store.Quote{Answered: true, Currency: f.Currency, Livemode: f.Livemode, Variable: variable(a.Params)}
 	if f.AmountSubtotal != nil {
 		a.Quote.Subtotal = *f.AmountSubtotal
 	}
@@ -72,17 +77,20 @@ func recordSession(a *store.Attempt, f *sessionFacts, now time.Time) {
 	if a.ExpiresAt.Before(a.PayBy) {
 		a.PayBy = a.ExpiresAt
 	}
-	a.CheckAt = nextCheck(a, now)
 }
 
 // variable reports whether the customer can change what the session comes to, so that its subtotal is not known
 // beforehand. Sessions with a SKU can't.
 func variable(params string) bool {
-	for pair := range strings.SplitSeq(params, "&") {
-		for _, key := range [...]string{"adjustable_quantity", "optional_items", "custom_unit_amount"} {
-			if strings.Contains(pair, key) {
-				return true
-			}
+	values, err := url.ParseQuery(params)
+	if err != nil {
+		return true
+	}
+	for key, value := range values {
+		switch {
+		case strings.HasSuffix(key, "[adjustable_quantity][enabled]") && value[0] == "true",
+			strings.HasPrefix(key, "optional_items["), strings.Contains(key, "[custom_unit_amount]"):
+			return true
 		}
 	}
 	return false
@@ -96,47 +104,51 @@ func onAccount(p *stripe.Params, o *store.Order) {
 }
 
 // end ends the session of an attempt and settles what comes of it. If Stripe answers that the session is not open, what
-// it is instead is fetched and settled. It is an error if the session can still be paid afterwards.
+// it is instead is fetched and settled. If it can be paid all the same, the error matches [ErrStillOpen].
 func (f *Flow[Tx]) end(ctx context.Context, o *store.Order, a *store.Attempt, doing string) error {
-	params := &stripe.CheckoutSessionExpireParams{}
-	params.AddExpand("payment_intent.latest_charge")
-	onAccount(&params.Params, o)
-	session, err := f.stripe.V1CheckoutSessions.Expire(ctx, a.SessionID, params)
+	answer, err := f.expire(ctx, o, a.SessionID, doing)
 	if badRequest(err) {
-		return f.ask(ctx, o, a, doing)
+		answer, err = f.retrieve(ctx, o, a.SessionID, doing)
 	}
 	if err != nil {
-		return &stripeError{doing: "expiring a session", err: err}
+		return err
 	}
-	return f.settleAnswer(ctx, o, session.LastResponse, doing)
+	if err := f.settle(ctx, o.ID, answer); err != nil {
+		return err
+	}
+	if !answer.completed && !answer.expired {
+		return fmt.Errorf("%w: %s", ErrStillOpen, o.ID)
+	}
+	return nil
 }
 
 // ask fetches the session of an attempt and settles it.
 func (f *Flow[Tx]) ask(ctx context.Context, o *store.Order, a *store.Attempt, doing string) error {
-	params := &stripe.CheckoutSessionRetrieveParams{}
-	params.AddExpand("payment_intent.latest_charge")
-	onAccount(&params.Params, o)
-	session, err := f.stripe.V1CheckoutSessions.Retrieve(ctx, a.SessionID, params)
-	if err != nil {
-		return &stripeError{doing: "fetching a session", err: err}
-	}
-	return f.settleAnswer(ctx, o, session.LastResponse, doing)
-}
-
-func (f *Flow[Tx]) settleAnswer(ctx context.Context, o *store.Order, response *stripe.APIResponse, doing string) error {
-	answer, err := heardAnswer(doing, json.RawMessage(response.RawJSON))
+	answer, err := f.retrieve(ctx, o, a.SessionID, doing)
 	if err != nil {
 		return err
 	}
 	return f.settle(ctx, o.ID, answer)
 }
 
-// expireSession ends a session that nobody was given the URL of. That it may have ended already is no error.
-func (f *Flow[Tx]) expireSession(ctx context.Context, o *store.Order, sessionID string) error {
+func (f *Flow[Tx]) expire(ctx context.Context, o *store.Order, sessionID, doing string) (news, error) {
 	params := &stripe.CheckoutSessionExpireParams{}
+	params.AddExpand("payment_intent.latest_charge")
 	onAccount(&params.Params, o)
-	if _, err := f.stripe.V1CheckoutSessions.Expire(ctx, sessionID, params); err != nil && !badRequest(err) {
-		return &stripeError{doing: "expiring a superseded session", err: err}
+	session, err := f.stripe.V1CheckoutSessions.Expire(ctx, sessionID, params)
+	if err != nil {
+		return news{}, &stripeError{doing: "expiring a session", err: err}
 	}
-	return nil
+	return heardAnswer(doing, session.LastResponse)
+}
+
+func (f *Flow[Tx]) retrieve(ctx context.Context, o *store.Order, sessionID, doing string) (news, error) {
+	params := &stripe.CheckoutSessionRetrieveParams{}
+	params.AddExpand("payment_intent.latest_charge")
+	onAccount(&params.Params, o)
+	session, err := f.stripe.V1CheckoutSessions.Retrieve(ctx, sessionID, params)
+	if err != nil {
+		return news{}, &stripeError{doing: "fetching a session", err: err}
+	}
+	return heardAnswer(doing, session.LastResponse)
 }

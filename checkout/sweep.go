@@ -17,6 +17,8 @@ const (
 	sweepBatches = 100
 	// sweepDeliveries callbacks run side by side in a sweep.
 	sweepDeliveries = 8
+	// forgottenAfter its end a session that Stripe does not know counts as expired.
+	forgottenAfter = 24 * time.Hour
 	// sweepEvery is the pause between two sweeps of Run.
 	sweepEvery = 30 * time.Second
 )
@@ -34,72 +36,107 @@ type Swept struct {
 // again. Any number of processes may sweep at once; each order is swept by one.
 //
 // An order that fails does not stop the others and is no error of the sweep; the error means that the Store failed or ctx
-// ended.
+// ended. Sweep returns when the callbacks that it called have returned.
 func (f *Flow[Tx]) Sweep(ctx context.Context) (Swept, error) {
-	var swept Swept
+	orders, err := f.sweepStock(ctx)
+	slots := make(chan struct{}, sweepDeliveries)
+	var deliveries sync.WaitGroup
+	for i := range orders {
+		slots <- struct{}{}
+		deliveries.Go(func() {
+			defer func() { <-slots }()
+			if !f.sweepDelivery(ctx, orders[i].id) {
+				orders[i].failed = true
+			}
+		})
+	}
+	deliveries.Wait()
+	swept := Swept{Orders: len(orders)}
+	for _, o := range orders {
+		if o.failed {
+			swept.Failed++
+		}
+	}
+	return swept, err
+}
+
+// Run sweeps now and every half minute until ctx ends, and returns ctx's error when the callbacks that it called have
+// returned. A sweep that fails is logged. A callback that takes its time keeps only other callbacks waiting, and those only
+// if there are eight of its kind.
+func (f *Flow[Tx]) Run(ctx context.Context) error {
+	slots := make(chan struct{}, sweepDeliveries)
+	var deliveries sync.WaitGroup
+	defer deliveries.Wait()
+	ticker := time.NewTicker(sweepEvery)
+	defer ticker.Stop()
+	for {
+		orders, err := f.sweepStock(ctx)
+		if err != nil && ctx.Err() == nil {
+			f.log.Error("sweep failed", "error", err)
+		}
+		for next := false; !next; {
+			// Orders that find no slot before the next sweep are due again when their lease ends.
+			var slot chan<- struct{}
+			if len(orders) > 0 {
+				slot = slots
+			}
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-ticker.C:
+				next = true
+			case slot <- struct{}{}:
+				id := orders[0].id
+				orders = orders[1:]
+				deliveries.Go(func() {
+					defer func() { <-slots }()
+					f.sweepDelivery(ctx, id)
+				})
+			}
+		}
+	}
+}
+
+// sweptOrder is an order that was due.
+type sweptOrder struct {
+	id     string
+	failed bool
+}
+
+// sweepStock takes what is due and does what concerns stock and money, one order after the other. What is to be delivered
+// of them is left to the caller.
+func (f *Flow[Tx]) sweepStock(ctx context.Context) ([]sweptOrder, error) {
+	var orders []sweptOrder
 	for range sweepBatches {
 		ids, err := f.store.Due(ctx, f.now(), sweepLease, sweepBatch)
 		if err != nil {
-			return swept, err
+			return orders, err
 		}
-		swept.Orders += len(ids)
-		failed, err := f.sweepOrders(ctx, ids)
-		swept.Failed += failed
-		if err != nil {
-			return swept, err
+		for _, id := range ids {
+			err := f.sweepAttempts(ctx, id)
+			if ctx.Err() != nil {
+				return orders, ctx.Err()
+			}
+			if err != nil {
+				f.log.Warn("order could not be swept", "order", id, "error", err)
+			}
+			orders = append(orders, sweptOrder{id: id, failed: err != nil})
 		}
 		if len(ids) < sweepBatch {
 			break
 		}
 	}
-	return swept, f.store.SetCursor(ctx, sweptCursor, f.now().Format(time.RFC3339))
+	return orders, f.store.SetCursor(ctx, sweptCursor, f.now().Format(time.RFC3339))
 }
 
-// Run sweeps now and every half minute until ctx ends, and returns ctx's error. A sweep that fails is logged.
-func (f *Flow[Tx]) Run(ctx context.Context) error {
-	ticker := time.NewTicker(sweepEvery)
-	defer ticker.Stop()
-	for {
-		if _, err := f.Sweep(ctx); err != nil && ctx.Err() == nil {
-			f.log.Error("sweep failed", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-ticker.C:
-		}
+// sweepDelivery delivers what waits to be told of an order. It reports whether that succeeded, or is left to others.
+func (f *Flow[Tx]) sweepDelivery(ctx context.Context, id string) bool {
+	err := f.deliver(ctx, id)
+	if err == nil || waiting(err) {
+		return true
 	}
-}
-
-// sweepOrders does what is due of some orders: first what concerns stock and money, one after the other, and then the
-// deliveries, some at a time, so that a slow callback keeps nothing else waiting.
-func (f *Flow[Tx]) sweepOrders(ctx context.Context, ids []string) (failed int, err error) {
-	errs := make([]error, len(ids))
-	for i, id := range ids {
-		errs[i] = f.sweepAttempts(ctx, id)
-	}
-	var deliveries sync.WaitGroup
-	slots := make(chan struct{}, sweepDeliveries)
-	for i, id := range ids {
-		slots <- struct{}{}
-		deliveries.Go(func() {
-			defer func() { <-slots }()
-			if err := f.deliver(ctx, id); !waiting(err) {
-				errs[i] = errors.Join(errs[i], err)
-			}
-		})
-	}
-	deliveries.Wait()
-	if ctx.Err() != nil {
-		return 0, ctx.Err()
-	}
-	for i, err := range errs {
-		if err != nil {
-			failed++
-			f.log.Warn("order could not be swept", "order", ids[i], "error", err)
-		}
-	}
-	return failed, nil
+	f.log.Warn("order could not be delivered", "order", id, "error", err)
+	return false
 }
 
 // sweepAttempts does what is due of the attempts of one order.
@@ -115,10 +152,12 @@ func (f *Flow[Tx]) sweepAttempts(ctx context.Context, id string) error {
 		switch {
 		case a.Open() && a.SessionID == "":
 			if !now.Before(a.CreatedAt.Add(unrecordedFor)) {
-				failed = errors.Join(failed, f.abandon(ctx, id, a.N))
+				failed = errors.Join(failed, f.abandon(ctx, id, a.N, "sweep"))
 			}
 		case (a.Open() || a.Processing()) && !a.CheckAt.After(now):
-			failed = errors.Join(failed, f.check(ctx, o, a, now))
+			if err := f.check(ctx, o, a, now); err != nil {
+				failed = errors.Join(failed, err, f.checkLater(ctx, id, a.N))
+			}
 		}
 	}
 	return failed
@@ -126,9 +165,26 @@ func (f *Flow[Tx]) sweepAttempts(ctx context.Context, id string) error {
 
 // check ends a session that is to be paid no longer, and asks Stripe for any other.
 func (f *Flow[Tx]) check(ctx context.Context, o *store.Order, a *store.Attempt, now time.Time) error {
-	over := !a.PayBy.After(now) || o.Paid() || !o.CancelRequestedAt.IsZero()
-	if a.Open() && over && a.ExpiresAt.After(now) {
+	if a.Open() && a.ExpiresAt.After(now) && (unwanted(o) || !a.PayBy.After(now)) {
 		return f.end(ctx, o, a, "sweep")
 	}
-	return f.ask(ctx, o, a, "sweep")
+	err := f.ask(ctx, o, a, "sweep")
+	if a.Open() && missing(err) && now.After(a.ExpiresAt.Add(forgottenAfter)) {
+		// Whoever deleted it, nobody can pay it anymore.
+		f.log.Error("stripe does not know a session", "order", o.ID, "session", a.SessionID)
+		return f.settle(ctx, o.ID, news{facts: sessionFacts{ID: a.SessionID}, cause: "sweep", expired: true})
+	}
+	return err
+}
+
+// checkLater has Stripe asked for an attempt's session again after a pause that grows with its age.
+func (f *Flow[Tx]) checkLater(ctx context.Context, id string, n int) error {
+	return f.change(ctx, id, func(_ Tx, o *store.Order, now time.Time) (bool, error) {
+		a := o.Attempt(n)
+		if a == nil || !a.Open() && !a.Processing() {
+			return false, nil
+		}
+		a.CheckAt = now.Add(growing(now.Sub(a.PayBy), sweepLease, time.Hour))
+		return true, nil
+	})
 }

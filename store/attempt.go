@@ -7,11 +7,13 @@ type Attempt struct {
 	// N counts from 1.
 	N         int       `json:"n"`
 	CreatedAt time.Time `json:"created_at"`
-	// Lines is the cart of this attempt.
-	Lines []Line `json:"lines,omitempty"`
+	// Lines and Metadata are the cart of this attempt.
+	Lines    []Line            `json:"lines,omitempty"`
+	Metadata map[string]string `json:"metadata,omitempty"`
 	// Fingerprint tells whether a cart is the same as another.
 	Fingerprint string `json:"fingerprint"`
-	// Params is the exact form body that creates the session, so that a repeated request is the same request.
+	// Params is the exact form body that creates the session, so that a repeated request is the same request. It is kept
+	// until the session is recorded or the attempt is given up.
 	Params string `json:"params,omitempty"`
 	// ExpiresAt is when the session can no longer be paid, as Stripe counts it.
 	ExpiresAt time.Time `json:"expires_at,omitzero"`
@@ -30,7 +32,8 @@ type Attempt struct {
 	SessionID    string `json:"session_id,omitempty"`
 	URL          string `json:"url,omitempty"`
 	ClientSecret string `json:"client_secret,omitempty"`
-	// Quote is what the session must agree with when it is paid; nil until Stripe's answer was recorded.
+	// Quote is what the session must agree with when it is paid; nil: that is not known, as only Stripe knows its price and
+	// the answer was not recorded.
 	Quote *Quote `json:"quote,omitempty"`
 	// PaymentIntent, Charge and Subscription are the Stripe IDs of what the session led to.
 	PaymentIntent string `json:"payment_intent,omitempty"`
@@ -62,8 +65,10 @@ type Attempt struct {
 	CheckAt   time.Time `json:"check_at,omitzero"`
 }
 
-// Quote is what Stripe answered when the session was created.
+// Quote is what a session comes to: what Stripe answered when it was created, or what the cart says until then.
 type Quote struct {
+	// Answered says that it is Stripe's answer; only then is Livemode known.
+	Answered bool   `json:"answered,omitempty"`
 	Currency string `json:"currency"`
 	// Subtotal is in minor units.
 	Subtotal int64 `json:"subtotal"`

@@ -97,7 +97,7 @@ var bookkeeping = []string{
 	"ID", "CreatedAt", "UpdatedAt", "Mode", "Currency", "Lines", "Metadata", "Account", "Livemode", "CancelRequestedAt",
 	"Refunds", "Disputes", "Amounts", "Customer.ID", "FulfilledAt", "Shortfall", "Parked", "Notices", "DueAt",
 	"Delivery.Token", "Delivery.LeasedUntil", "Delivery.Tries", "Delivery.NextAt",
-	"Attempts.N", "Attempts.CreatedAt", "Attempts.Lines", "Attempts.Fingerprint", "Attempts.ExpiresAt", "Attempts.PayBy",
+	"Attempts.N", "Attempts.CreatedAt", "Attempts.Lines", "Attempts.Metadata", "Attempts.Fingerprint", "Attempts.ExpiresAt", "Attempts.PayBy",
 	"Attempts.Replaces", "Attempts.Hold", "Attempts.Increase", "Attempts.SessionID", "Attempts.Quote", "Attempts.PaymentIntent",
 	"Attempts.Charge", "Attempts.Subscription", "Attempts.ClosedAt", "Attempts.Completed", "Attempts.Paid", "Attempts.Failed",
 	"Attempts.Expired", "Attempts.PaidAt", "Attempts.Mismatch", "Attempts.Duplicate", "Attempts.CheckedAt", "Attempts.CheckAt",

@@ -101,11 +101,11 @@ func each(ctx context.Context, q querier, query string, args []any, fn func(scan
 	return rows.Err()
 }
 
-// anys returns strings as arguments of a query.
-func anys(texts []string) []any {
+// texts returns strings as arguments of a query.
+func texts[T ~string](texts []T) []any {
 	all := make([]any, len(texts))
 	for i, text := range texts {
-		all[i] = text
+		all[i] = string(text)
 	}
 	return all
 }

@@ -54,7 +54,7 @@ func (s *Store) Lock(ctx context.Context, tx *sql.Tx, ids ...string) ([]*store.O
 	for chunk := range slices.Chunk(slices.Compact(wanted), maxParams) {
 		query := "SELECT id, data, " + s.grammar.dueText + " FROM fulfil_orders" + s.grammar.byKey +
 			" WHERE id IN " + sqlkit.List(len(chunk)) + " ORDER BY id" + s.grammar.lock
-		err := each(ctx, tx, s.dialect.Rebind(query), anys(chunk), func(scan func(...any) error) error {
+		err := each(ctx, tx, s.dialect.Rebind(query), texts(chunk), func(scan func(...any) error) error {
 			var id string
 			var k kept
 			err := scan(&id, &k.data, &k.due)

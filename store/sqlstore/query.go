@@ -38,18 +38,18 @@ func (s *Store) List(ctx context.Context, q store.Query) ([]*store.Order, error)
 
 // page is the query for a page: its keys first, out of an index, and then their orders. Each status is a part of its own
 // that reads no more than a page: one range of the index for several would be no order of time, and sorting it would
-// read all of it.
+// read all of it. Few orders are stuck, so that those are one part, whatever their status.
 func (s *Store) page(q store.Query) (query string, args []any) {
-	statuses := slices.Clone(q.Status)
-	slices.Sort(statuses)
-	statuses = slices.Compact(statuses)
-	if len(statuses) == 0 {
-		statuses = []store.Status{""} // any
+	parted := [][]store.Status{q.Status}
+	if !q.Stuck && len(q.Status) > 0 {
+		statuses := slices.Clone(q.Status)
+		slices.Sort(statuses)
+		parted = slices.Collect(slices.Chunk(slices.Compact(statuses), 1))
 	}
 	const order = " ORDER BY created_at, id LIMIT ?"
 	var parts []string
-	for _, status := range statuses {
-		where, whereArgs := s.where(q, status)
+	for _, statuses := range parted {
+		where, whereArgs := s.where(q, statuses)
 		parts = append(parts, "SELECT * FROM (SELECT created_at, id FROM fulfil_orders WHERE "+where+order+") AS part")
 		args = append(append(args, whereArgs...), q.PageSize())
 	}
@@ -59,19 +59,22 @@ func (s *Store) page(q store.Query) (query string, args []any) {
 	return s.dialect.Rebind(query), append(args, q.PageSize())
 }
 
-// where is the condition that q says, for orders of one status or any.
-func (s *Store) where(q store.Query, status store.Status) (condition string, args []any) {
+// where is the condition that q says, for orders in one of statuses, or in any if there are none.
+func (s *Store) where(q store.Query, statuses []store.Status) (condition string, args []any) {
 	var all []string
 	and := func(condition string, arg ...any) {
 		all = append(all, condition)
 		args = append(args, arg...)
 	}
 	and("1 = 1")
-	if status != "" {
-		and("status = ?", string(status))
-	}
-	if q.Stuck {
+	switch {
+	case q.Stuck:
 		and("stuck = " + s.grammar.yes)
+		if len(statuses) > 0 {
+			and("COALESCE(status, '') IN "+sqlkit.List(len(statuses)), texts(statuses)...) // not by the index on the status
+		}
+	case len(statuses) > 0:
+		and("status = ?", string(statuses[0]))
 	}
 	// A bound that falls between two microseconds is that of the later.
 	if !q.CreatedFrom.IsZero() {
@@ -108,7 +111,7 @@ func (s *Store) Due(ctx context.Context, now time.Time, lease time.Duration, lim
 		}
 		for chunk := range slices.Chunk(ids, maxParams-1) {
 			statement := "UPDATE fulfil_orders" + s.grammar.byKey + " SET due_at = ? WHERE id IN " + sqlkit.List(len(chunk))
-			args := append([]any{s.dialect.Time(now.Add(lease))}, anys(chunk)...)
+			args := append([]any{s.dialect.Time(now.Add(lease))}, texts(chunk)...)
 			if _, err := tx.ExecContext(ctx, s.dialect.Rebind(statement), args...); err != nil {
 				return err
 			}
