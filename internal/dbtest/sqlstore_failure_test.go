@@ -144,12 +144,12 @@ func TestSQLStoreReadOnly(t *testing.T) {
 		must(t, err)
 		mustExec(t, db, "DELETE FROM fulfil_claims")
 
-		param := map[sqlkit.Dialect]string{sqlkit.SQLite: "mode=ro", sqlkit.Postgres: "default_transaction_read_only=on", sqlkit.MySQL: mysqlReadOnly(t) + "=1"}
-		sign := "?"
-		if strings.Contains(dsn, "?") {
-			sign = "&"
+		option := map[sqlkit.Dialect]string{sqlkit.SQLite: "mode=ro", sqlkit.Postgres: "default_transaction_read_only=on", sqlkit.MySQL: "transaction_read_only=1"}[d.Dialect]
+		if d.Dialect == sqlkit.MySQL && isMariaDB(t, d) {
+			option = "tx_read_only=1"
 		}
-		st := sqlstore.New(d.Connect(t, dsn+sign+param[d.Dialect], 2), d.Dialect)
+		readOnly := withOptions(Database{Create: func(testing.TB) string { return dsn }}, option)
+		st := sqlstore.New(d.Connect(t, readOnly.Create(t), 2), d.Dialect)
 		causes := []string{"readonly", "25006", "READ ONLY", "read-only"}
 		failed(t, writeOrder(ctx, st, "a", nil, func(*sql.Tx, int) {}), causes...)
 		_, err = st.Due(ctx, failureTime, time.Minute, 10)
@@ -167,11 +167,6 @@ func TestSQLStoreReadOnly(t *testing.T) {
 			t.Errorf("a shop ID that is there needs no write: ShopID returned %q, %v", again, err)
 		}
 	})
-}
-
-// mysqlReadOnly is the variable that makes transactions read-only: MySQL and MariaDB have none in common.
-func mysqlReadOnly(t *testing.T) string {
-	return strings.Replace(mysqlIsolation(t), "isolation", "read_only", 1)
 }
 
 func TestSQLStoreMissingTables(t *testing.T) {
