@@ -13,7 +13,7 @@ import (
 // Commit turns holds into sales, as [reservation.Reserver] says. It locks no stock, so that it waits for nobody but those
 // who end the same holds.
 func (r *Reserver) Commit(ctx context.Context, tx *sql.Tx, ids ...string) ([]error, error) {
-	answers, err := r.end(ctx, tx, ids, sold)
+	answers, err := r.end(ctx, tx, ids, stateSold)
 	if err != nil {
 		return nil, sqlkit.Fail(ctx, "sqlreserver: committing", err)
 	}
@@ -22,7 +22,7 @@ func (r *Reserver) Commit(ctx context.Context, tx *sql.Tx, ids ...string) ([]err
 
 // Release gives the stock of holds back, as [reservation.Reserver] says.
 func (r *Reserver) Release(ctx context.Context, tx *sql.Tx, ids ...string) ([]error, error) {
-	answers, err := r.end(ctx, tx, ids, released)
+	answers, err := r.end(ctx, tx, ids, stateReleased)
 	if err != nil {
 		return nil, sqlkit.Fail(ctx, "sqlreserver: releasing", err)
 	}
@@ -47,14 +47,14 @@ func (r *Reserver) end(ctx context.Context, tx *sql.Tx, ids []string, to string)
 		switch h := known[id]; {
 		case h == nil:
 			answers[i] = fmt.Errorf("%w: %q", reservation.ErrNotHeld, id)
-		case h.state == held:
+		case h.state == stateHeld:
 			ending[id] = h
 		case h.state != to:
 			answers[i] = fmt.Errorf("%w: %q has ended the other way", reservation.ErrNotHeld, id)
 		}
 	}
 	state := r.sql.sell
-	if to == released {
+	if to == stateReleased {
 		state = r.sql.giveBack
 		if err := r.giveBack(ctx, tx, ending); err != nil {
 			return nil, err

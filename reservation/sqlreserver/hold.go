@@ -123,7 +123,7 @@ func skusOf(holds []reservation.Hold, lines [][]reservation.Line, known map[stri
 // decide answers for one hold. If it is held now, it becomes known.
 func decide(known map[string]*hold, stock map[string]*level, id string, lines []reservation.Line) error {
 	if k := known[id]; k != nil {
-		if k.state != held || !slices.Equal(k.lines, lines) {
+		if k.state != stateHeld || !slices.Equal(k.lines, lines) {
 			return fmt.Errorf("%w: %s", reservation.ErrHoldExists, id)
 		}
 		return nil
@@ -144,7 +144,7 @@ func decide(known map[string]*hold, stock map[string]*level, id string, lines []
 	for _, l := range lines {
 		stock[l.SKU].change += l.Quantity
 	}
-	known[id] = &hold{state: held, lines: lines, fresh: true}
+	known[id] = &hold{state: stateHeld, lines: lines, fresh: true}
 	return nil
 }
 

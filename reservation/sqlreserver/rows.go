@@ -15,9 +15,9 @@ import (
 
 // States of a hold.
 const (
-	held     = "held"
-	sold     = "sold"
-	released = "released"
+	stateHeld     = "held"
+	stateSold     = "sold"
+	stateReleased = "released"
 )
 
 // hold is a row of fulfil_holds.
