@@ -1,0 +1,55 @@
+package sqlstore_test
+
+import (
+	"database/sql"
+	"io/fs"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gofulfil/fulfil/store/sqlstore"
+)
+
+// The Store runs on real databases in internal/dbtest; here is what needs none.
+
+var dialects = []sqlstore.Dialect{sqlstore.Postgres, sqlstore.MySQL, sqlstore.SQLite}
+
+// Other tools take the files as they are: golang-migrate by their names, goose by their first line.
+func TestSchema(t *testing.T) {
+	t.Parallel()
+	name := regexp.MustCompile(`^\d{4}_[a-z_]+\.up\.sql$`)
+	versions := map[string]int{}
+	for _, d := range dialects {
+		files, err := sqlstore.Schema(d)
+		require.NoError(t, err)
+		entries, err := fs.ReadDir(files, ".")
+		require.NoError(t, err)
+		require.NotEmpty(t, entries)
+		for _, e := range entries {
+			require.Regexp(t, name, e.Name())
+			versions[e.Name()]++
+			text, err := fs.ReadFile(files, e.Name())
+			require.NoError(t, err)
+			require.True(t, strings.HasPrefix(string(text), "-- +goose Up\n"), "%s of %s", e.Name(), d)
+			for _, created := range regexp.MustCompile(`(?m)^CREATE \w+ (IF NOT EXISTS )?(\w+)`).FindAllStringSubmatch(string(text), -1) {
+				require.True(t, strings.HasPrefix(created[2], "fulfil_"), created[2])
+				if d == sqlstore.MySQL {
+					require.NotEmpty(t, created[1], "%s of %s: a statement may be run twice", created[2], d)
+				}
+			}
+		}
+	}
+	for name, n := range versions {
+		require.Equal(t, len(dialects), n, "%s is not there for every dialect", name)
+	}
+}
+
+func TestUnknownDialect(t *testing.T) {
+	t.Parallel()
+	require.PanicsWithValue(t, "sqlstore: unknown dialect 9", func() { sqlstore.New(new(sql.DB), 9) })
+	require.PanicsWithValue(t, "sqlstore: unknown dialect 0", func() { sqlstore.New(new(sql.DB), 0) })
+	require.PanicsWithValue(t, "sqlstore: no database", func() { sqlstore.New(nil, sqlstore.Postgres) })
+	require.ErrorContains(t, sqlstore.Migrate(t.Context(), new(sql.DB), 9), "unknown dialect 9")
+}
