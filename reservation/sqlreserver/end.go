@@ -11,7 +11,7 @@ import (
 )
 
 // Commit turns holds into sales, as [reservation.Reserver] says. It locks no stock, so that it waits for nobody but those
-// who end the same holds.
+// who end the same holds or, on MySQL, are in a Set or Adjust of the same SKUs.
 func (r *Reserver) Commit(ctx context.Context, tx *sql.Tx, ids ...string) ([]error, error) {
 	answers, err := r.end(ctx, tx, ids, stateSold)
 	if err != nil {
