@@ -63,7 +63,10 @@ func (a *agenda) Pop() any {
 	return last
 }
 
-// schedule has run called at a time of the server's clock. The server is locked.
+// schedule is the one way for anything to happen later: an expiry, a settlement, a renewal, a retry, the end of an
+// idempotency key. It has run called with the server locked, once the server's clock shows at, by Advance or by the wall
+// clock, in the order of the times and, at one time, in the order of the calls. A time that has passed is due with the
+// next Advance. The server must be locked. There is no taking back: run looks whether it still has anything to do.
 func (s *Server) schedule(at time.Time, run func()) {
 	s.taskSeq++
 	heap.Push(&s.agenda, task{at: at, seq: s.taskSeq, run: run})

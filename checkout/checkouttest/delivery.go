@@ -26,6 +26,7 @@ type event struct {
 	session            string // what it is about, directly or not
 	created            time.Time
 	object             json.RawMessage // the snapshot, with every key
+	previous           object          // what the changed values were; nil: the event changed none
 	objectID           string
 	requestID, idemKey string
 	pending            bool // not yet delivered
@@ -127,11 +128,18 @@ func (s *Server) flushFor(d time.Duration) {
 	}
 }
 
-// emit records an event with a snapshot of o, and has it delivered. c is the call that caused it, or nil.
+// emit records an event of a session or of what belongs to it, with a snapshot of o, and has it delivered. c is the call
+// that caused it, or nil. The server is locked.
 func (s *Server) emit(sess *session, typ string, o object, c *call) {
+	s.emitFor(sess.account, sess.id(), typ, o, nil, c)
+}
+
+// emitFor is emit for what may belong to no session, whose ID is empty then. previous holds what the changed values of an
+// updated object were before (https://docs.stripe.com/api/events/object#event_object-data-previous_attributes), or is nil.
+func (s *Server) emitFor(account, sessionID, typ string, o, previous object, c *call) {
 	e := &event{
-		id: "evt_1" + rand.Text()[:23], typ: typ, account: sess.account, session: sess.id(), created: s.Now(),
-		object: encode(o), objectID: o.str("id"), pending: s.receiver != nil,
+		id: "evt_1" + rand.Text()[:23], typ: typ, account: account, session: sessionID, created: s.Now(),
+		object: encode(o), previous: previous, objectID: o.str("id"), pending: s.receiver != nil,
 	}
 	if c != nil {
 		e.requestID, e.idemKey = c.id, c.idemKey
@@ -148,9 +156,13 @@ func (e *event) shown() object {
 	if e.pending {
 		pending = 1
 	}
+	data := object{"object": e.object}
+	if e.previous != nil {
+		data["previous_attributes"] = e.previous
+	}
 	o := object{
 		"id": e.id, "object": "event", "api_version": stripe.APIVersion, "created": e.created.Unix(),
-		"data": object{"object": e.object}, "livemode": false, "pending_webhooks": pending,
+		"data": data, "livemode": false, "pending_webhooks": pending,
 		"request": object{"id": orNull(e.requestID), "idempotency_key": orNull(e.idemKey)}, "type": e.typ,
 	}
 	if e.account != "" {
