@@ -54,6 +54,16 @@ func TestContention(t *testing.T) {
 			w.rest()
 			w.audit(stock)
 		})
+		t.Run("one order from all sides", func(t *testing.T) {
+			w := newTown(t, d, 3, testStock)
+			for i := range 12 {
+				w.clamour(fmt.Sprintf("order-%d", i))
+			}
+			w.rest()
+			if paid, _ := w.audit(testStock); paid == 0 {
+				t.Error("nothing was paid: the test shows nothing")
+			}
+		})
 	})
 }
 
@@ -89,6 +99,39 @@ func (w *town) rush(cart func(i int) []string) (paid int) {
 	}
 	w.t.Logf("64 customers in 3 processes: %d sold, %d turned away, begun in %v", paid, 64-paid, took.Round(time.Millisecond))
 	return paid
+}
+
+// clamour has all processes at work on one order at once: carts that differ, a payment, and everybody who asks for it.
+func (w *town) clamour(id string) {
+	w.t.Helper()
+	carts := [][]string{{"ink"}, {"ink", "pen"}, {"pad", "pad"}}
+	var sides sync.WaitGroup
+	for i := range 9 {
+		sides.Go(func() {
+			shop := w.shops[i%len(w.shops)]
+			cart := cartRequest{Order: id, SKUs: carts[(i/3)%len(carts)]}
+			status, session, err := shop.post("/begin", cart)
+			if err != nil || status == http.StatusInternalServerError {
+				w.t.Errorf("begin: %d %s %v; %s", status, session, err, shop.stderr)
+			}
+			if status != http.StatusOK {
+				return
+			}
+			_ = w.srv.Pay(session, checkouttest.CardOK) // may have been replaced
+			for _, other := range w.shops {
+				sides.Go(func() {
+					response, err := http.Get("http://" + other.config.Addr + "/status?session_id=" + session)
+					if err != nil {
+						w.t.Error(err)
+						return
+					}
+					_ = response.Body.Close()
+				})
+				sides.Go(func() { _, _, _ = other.post("/sweep", nil) })
+			}
+		})
+	}
+	sides.Wait()
 }
 
 // TestStarvation has 50 customers ask for the status of an order whose Fulfil is slow, over a pool of five connections:
