@@ -60,6 +60,7 @@ func TestSQLStoreOddText(t *testing.T) {
 		session := `{"z":1.10,"a":"<b>&\u0000\ud800 ✓ 😀","z":2,"big":12345678901234567890.123456789,"pad":"` + strings.Repeat("é", 500_000) + `"}`
 		o := &store.Order{ID: "a", CreatedAt: failureTime, Session: json.RawMessage(session)}
 		o.Customer.Name = "nul \x00, tab \t, quote ' \" \\ %s ? $1 :x 😀"
+		o.Customer.Email = "a\x00@example.com"
 		o.Metadata = map[string]string{"": "\u2028"}
 		must(t, st.InTx(ctx, func(tx *sql.Tx) error { _, err := st.Insert(ctx, tx, o); return err }))
 		found, err := st.Find(ctx, "a")
@@ -67,8 +68,13 @@ func TestSQLStoreOddText(t *testing.T) {
 		if string(found.Session) != session {
 			t.Errorf("the session must keep its bytes; it has %d of %d", len(found.Session), len(session))
 		}
-		if found.Customer.Name != o.Customer.Name || found.Metadata[""] != "\u2028" {
-			t.Errorf("text must come back as it was: %q, %q", found.Customer.Name, found.Metadata)
+		if found.Customer.Name != o.Customer.Name || found.Customer.Email != o.Customer.Email || found.Metadata[""] != "\u2028" {
+			t.Errorf("text must come back as it was: %q, %q", found.Customer, found.Metadata)
+		}
+		found.Session = json.RawMessage("\"\xff\"") // is not JSON, which is UTF-8, but passes for it
+		must(t, st.InTx(ctx, func(tx *sql.Tx) error { return st.Save(ctx, tx, found) }))
+		if found, err = st.Find(ctx, "a"); err != nil || string(found.Session) != "\"\uFFFD\"" {
+			t.Errorf("bytes that are no text must be replaced: %q, %v", found.Session, err)
 		}
 	})
 }

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"database/sql"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/gofulfil/fulfil/store"
@@ -25,7 +26,8 @@ var (
 	valuesTable = table{"fulfil_values", []string{"name", "value"}}
 )
 
-// row returns the columns of ordersTable for an order.
+// row returns the columns of ordersTable for an order. What PostgreSQL takes for no text is left out or replaced: a payment
+// that could not be kept for it would be lost.
 func (s *Store) row(o *store.Order) ([]any, error) {
 	data, err := o.Encode()
 	if err != nil {
@@ -36,8 +38,8 @@ func (s *Store) row(o *store.Order) ([]any, error) {
 		due = s.dialect.Time(o.DueAt)
 	}
 	return []any{
-		o.ID, string(o.Status()), o.Stuck(), o.Customer.Email, o.Currency, o.Amounts.Total, o.Livemode,
-		s.dialect.Time(o.CreatedAt), s.dialect.Time(o.UpdatedAt), due, string(data),
+		o.ID, string(o.Status()), o.Stuck(), strings.ReplaceAll(o.Customer.Email, "\x00", ""), o.Currency, o.Amounts.Total, o.Livemode,
+		s.dialect.Time(o.CreatedAt), s.dialect.Time(o.UpdatedAt), due, strings.ToValidUTF8(string(data), "\uFFFD"),
 	}, nil
 }
 
