@@ -17,32 +17,13 @@ type call struct {
 	idemKey string
 	account string // of the Stripe-Account header; empty: the platform's own
 	version string
+	url     string // path of the request
 	path    func(name string) string
 	params  *param
 }
 
 // An endpoint answers a call. It runs with the server locked, and must not wait for anything.
 type endpoint func(c *call) (object, *apiError)
-
-func (s *Server) routes() *http.ServeMux {
-	mux := http.NewServeMux()
-	for route, do := range map[string]endpoint{
-		"POST /v1/checkout/sessions":                s.createSession,
-		"GET /v1/checkout/sessions":                 s.listSessions,
-		"GET /v1/checkout/sessions/{id}":            s.retrieveSession,
-		"POST /v1/checkout/sessions/{id}/expire":    s.expireSession,
-		"GET /v1/checkout/sessions/{id}/line_items": s.listLineItems,
-		"GET /v1/events":                            s.listEvents,
-		"GET /v1/events/{id}":                       s.retrieveEvent,
-		"GET /v1/payment_intents/{id}":              s.retrieve("payment_intent"),
-		"GET /v1/charges/{id}":                      s.retrieve("charge"),
-	} {
-		mux.HandleFunc(route, func(w http.ResponseWriter, r *http.Request) { s.serveAPI(w, r, schemas()[route], do) })
-	}
-	mux.HandleFunc("/v1/", func(w http.ResponseWriter, r *http.Request) { s.serveAPI(w, r, nil, nil) })
-	s.pageRoutes(mux)
-	return mux
-}
 
 // An answer is what a call is answered with.
 type answer struct {
@@ -64,6 +45,7 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request, known *schema,
 		idemKey: r.Header.Get("Idempotency-Key"),
 		account: r.Header.Get("Stripe-Account"),
 		version: r.Header.Get("Stripe-Version"),
+		url:     r.URL.Path,
 		path:    r.PathValue,
 	}
 	if c.version == "" {
@@ -170,27 +152,4 @@ func (s *Server) expandAll(o object, paths []string) (_ object, err *apiError) {
 		}
 	}
 	return o, nil
-}
-
-// lookUp finds what an ID stands for, or what an object includes only on request.
-func (s *Server) lookUp(id string) object {
-	if session, ok := strings.CutSuffix(id, "/line_items"); ok {
-		return s.sessions[session].lineItems()
-	}
-	if sess := s.sessions[id]; sess != nil {
-		return sess.object
-	}
-	return s.objects[id]
-}
-
-// retrieve is the endpoint of a plain object.
-func (s *Server) retrieve(kind string) endpoint {
-	return func(c *call) (object, *apiError) {
-		id := c.path("id")
-		o := s.objects[id]
-		if o == nil || o.str("object") != kind || s.accounts[id] != c.account {
-			return nil, noSuch(http.StatusNotFound, kind, id, "id")
-		}
-		return o, nil
-	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 )
 
 var (
@@ -15,10 +16,19 @@ var (
 	ErrExpired = fmt.Errorf("%w: it has expired", ErrNotOpen)
 	// ErrComplete says that the session was completed earlier.
 	ErrComplete = fmt.Errorf("%w: it is complete", ErrNotOpen)
-	// ErrNotPending says that the session has no delayed payment that could settle or bounce.
-	ErrNotPending = errors.New("checkouttest: session has no payment in progress")
+	// ErrNotPending says that there is nothing in progress that could end: no delayed payment of the session that could settle
+	// or bounce, no pending refund, no open dispute.
+	ErrNotPending = errors.New("checkouttest: nothing is in progress")
 	// ErrMethodNotOffered says that the session does not take this payment method.
 	ErrMethodNotOffered = errors.New("checkouttest: session does not offer this payment method")
+	// ErrNotPaid says that the session has no payment that could be refunded or disputed: none succeeded, or none was captured.
+	ErrNotPaid = errors.New("checkouttest: session has no successful payment")
+	// ErrOverRefund says that a refund is of more than what is left of the payment.
+	ErrOverRefund = errors.New("checkouttest: refund is of more than what is left")
+	// ErrDisputed says that the payment is or was disputed, so that it can't be refunded or disputed again.
+	ErrDisputed = errors.New("checkouttest: payment is disputed")
+	// ErrNoRefund says that the server has no such refund.
+	ErrNoRefund = errors.New("checkouttest: no such refund")
 	// ErrNoEvent says that the server has no such event.
 	ErrNoEvent = errors.New("checkouttest: no such event")
 )
@@ -77,6 +87,11 @@ func invalid(code, param, format string, args ...any) *apiError {
 		status: http.StatusBadRequest, typ: "invalid_request_error", code: code, param: param,
 		message: fmt.Sprintf(format, args...), unsaved: true,
 	}
+}
+
+// onlyOneOf refuses parameters that exclude each other.
+func onlyOneOf(param string, names ...string) *apiError {
+	return invalid("", param, "You may only specify one of these parameters: %s.", strings.Join(names, ", "))
 }
 
 func missing(param string) *apiError {

@@ -28,6 +28,10 @@ var calls = []struct {
 	{"GET /v1/events/{id}", stripe.EventRetrieveParams{}},
 	{"GET /v1/payment_intents/{id}", stripe.PaymentIntentRetrieveParams{}},
 	{"GET /v1/charges/{id}", stripe.ChargeRetrieveParams{}},
+	{"POST /v1/refunds", stripe.RefundCreateParams{}},
+	{"GET /v1/refunds", stripe.RefundListParams{}},
+	{"GET /v1/refunds/{id}", stripe.RefundRetrieveParams{}},
+	{"POST /v1/refunds/{id}", stripe.RefundUpdateParams{}},
 }
 
 func main() {

@@ -17,11 +17,15 @@ const (
 	CardExpired           PaymentMethod = "4000000000000069"
 	// Card3DS asks the customer to authenticate. With Pay they do; the hosted page lets them fail, too.
 	Card3DS PaymentMethod = "4000000000003220"
+	// CardRefundPending is paid; its refunds are pending first, and succeed later: https://docs.stripe.com/testing#refunds
+	CardRefundPending PaymentMethod = "4000000000007726"
+	// CardRefundFails is paid; its refunds succeed first, and fail later.
+	CardRefundFails PaymentMethod = "4000000000005126"
 	// BankDebit is a delayed method: the session is complete and unpaid until Settle or Bounce.
 	BankDebit PaymentMethod = "bank_debit"
 )
 
-var methods = []PaymentMethod{CardOK, CardDeclined, CardInsufficientFunds, CardExpired, Card3DS, BankDebit}
+var methods = []PaymentMethod{CardOK, CardDeclined, CardInsufficientFunds, CardExpired, Card3DS, CardRefundPending, CardRefundFails, BankDebit}
 
 // refusals are the errors of the cards that are declined.
 var refusals = map[PaymentMethod]*PaymentError{
@@ -70,6 +74,18 @@ func (s *Server) Bounce(sessionID string) error {
 
 func (s *Server) change(sessionID string, do func(sess *session) error) error {
 	err := s.locked(sessionID, do)
+	s.Flush()
+	return err
+}
+
+// changeObject is change for an object of a kind. unknown is the error if there is none with this ID.
+func (s *Server) changeObject(kind, id string, unknown error, do func(o object) error) error {
+	s.mu.Lock()
+	o, err := s.objects[id], unknown
+	if o.str("object") == kind {
+		err = do(o)
+	}
+	s.mu.Unlock()
 	s.Flush()
 	return err
 }

@@ -117,8 +117,8 @@ func expandAt(v any, segs []string, find func(id string) object) (any, bool) {
 			return v, true
 		}
 		inner, there := v[segs[0]]
-		if !there && segs[0] == "line_items" && v.str("object") == "checkout.session" {
-			inner, there = v.str("id")+"/line_items", true // included on request only
+		if !there && included[v.str("object")+"/"+segs[0]] {
+			inner, there = v.str("id")+"/"+segs[0], true
 		}
 		if !there {
 			return nil, false

@@ -105,6 +105,7 @@ func (p *param) field(seg, name string) *param {
 func (p *param) put(known *schema, v string) *apiError {
 	var err error
 	switch {
+	case v == "" && known.value != nil: // metadata, to be emptied
 	case v == "" && !known.free:
 		return invalid("parameter_invalid_empty", p.name, "You passed an empty string for '%[1]s'. We assume empty values are an attempt to unset a parameter; however '%[1]s' cannot be unset. You should remove '%[1]s' from your request or supply a non-empty value.", p.name)
 	case known.elem != nil:
@@ -207,6 +208,42 @@ func (p *param) or(fallback any) any {
 	return p.value()
 }
 
+// oneOf refuses a parameter that was sent and is none of the values that Stripe knows.
+func oneOf(p *param, allowed ...string) *apiError {
+	if p == nil || slices.Contains(allowed, p.str()) {
+		return nil
+	}
+	return invalid("", p.name, "Invalid %s: must be one of %s", p.name, strings.Join(allowed, ", "))
+}
+
+// mergedInto is an object's metadata after an update: what was sent, over what was there. An empty value takes its key
+// away, and an empty map all of them.
+func (p *param) mergedInto(old any) (object, *apiError) {
+	merged := maps.Clone(old.(object))
+	if p == nil {
+		return merged, nil
+	}
+	if p.isSet && p.fields == nil {
+		return object{}, nil
+	}
+	sent, err := p.metadata()
+	if err != nil {
+		return nil, err
+	}
+	for k := range p.fields {
+		delete(merged, k)
+	}
+	maps.Copy(merged, sent)
+	if len(merged) > 50 {
+		return nil, tooManyKeys(p, len(merged))
+	}
+	return merged, nil
+}
+
+func tooManyKeys(p *param, n int) *apiError {
+	return invalid("", p.name, "You can only have 50 keys in metadata; you sent %d.", n)
+}
+
 // metadata checks and returns a metadata map. Limits: https://docs.stripe.com/metadata.
 func (p *param) metadata() (object, *apiError) {
 	out := object{}
@@ -214,11 +251,13 @@ func (p *param) metadata() (object, *apiError) {
 		return out, nil
 	}
 	if len(p.fields) > 50 {
-		return nil, invalid("", p.name, "You can only have 50 keys in metadata; you sent %d.", len(p.fields))
+		return nil, tooManyKeys(p, len(p.fields))
 	}
 	for _, k := range slices.Sorted(maps.Keys(p.fields)) {
 		v := p.fields[k].scalar
 		switch {
+		case strings.ContainsAny(k, "[]"):
+			return nil, invalid("", p.name, "Metadata keys can't contain square brackets.")
 		case len([]rune(k)) > 40:
 			return nil, invalid("", p.name, "Metadata keys must be at most 40 characters long.")
 		case len([]rune(v)) > 500:

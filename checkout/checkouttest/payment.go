@@ -48,14 +48,6 @@ func (s *Server) ensureIntent(sess *session) {
 	s.emit(sess, "payment_intent.created", o, nil)
 }
 
-// keep files an object under its ID, for the session's account.
-func (s *Server) keep(sess *session, o object) {
-	s.objects[o.str("id")] = o
-	if sess.account != "" {
-		s.accounts[o.str("id")] = sess.account
-	}
-}
-
 // intent changes the session's payment intent, if its mode has one, and says so in an event.
 func (s *Server) intent(sess *session, event string, set object) {
 	pi := s.objects[sess.str("payment_intent")]

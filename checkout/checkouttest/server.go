@@ -56,7 +56,8 @@ type Server struct {
 	sessions map[string]*session
 	ordered  []*session // by creation
 	objects  map[string]object
-	accounts map[string]string // of objects that belong to a connected account
+	kinds    map[string][]object // of object, by creation
+	owners   map[string]*session // of object
 	events   []*event
 	saved    map[string]savedAnswer
 	receiver receiver
@@ -77,7 +78,8 @@ func NewServer(cfg Config) *Server {
 		wake:     make(chan struct{}, 1),
 		sessions: map[string]*session{},
 		objects:  map[string]object{},
-		accounts: map[string]string{},
+		kinds:    map[string][]object{},
+		owners:   map[string]*session{},
 		saved:    map[string]savedAnswer{},
 	}
 	if err := cfg.validate(); err != nil {

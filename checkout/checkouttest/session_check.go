@@ -43,8 +43,8 @@ func checkEnums(p *param) *apiError {
 		{[]string{"payment_intent_data", "capture_method"}, []string{"automatic", "automatic_async", "manual"}},
 		{[]string{"payment_intent_data", "setup_future_usage"}, []string{"off_session", "on_session"}},
 	} {
-		if got := p.get(e.path...); got != nil && !slices.Contains(e.allowed, got.str()) {
-			return invalid("", got.name, "Invalid %s: must be one of %s", got.name, strings.Join(e.allowed, ", "))
+		if err := oneOf(p.get(e.path...), e.allowed...); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -36,7 +36,8 @@ func (s *Server) AddPrice(p Price) string {
 	if p.Product == "" {
 		p.Product = "prod_" + rand.Text()[:14]
 	}
-	s.objects[p.Product] = newProduct(p.Product, p.Name, nil, now)
+	platform := &session{}
+	s.keep(platform, newProduct(p.Product, p.Name, nil, now))
 	if p.ID == "" {
 		p.ID = "price_" + rand.Text()[:24]
 	}
@@ -44,17 +45,18 @@ func (s *Server) AddPrice(p Price) string {
 	if p.Interval != "" {
 		recurring = newRecurring(p.Interval, 1)
 	}
-	s.objects[p.ID] = newPrice(p.ID, p.Product, p.Currency, big.NewRat(p.UnitAmount, 1), recurring, true, now)
+	s.keep(platform, newPrice(p.ID, p.Product, p.Currency, big.NewRat(p.UnitAmount, 1), recurring, true, now))
 	return p.ID
 }
 
 // newLines builds the line items that a request asks for.
-func (s *Server) newLines(p *param, now int64) ([]object, *apiError) {
+func (s *Server) newLines(sess *session, now int64) ([]object, *apiError) {
+	p := sess.sent
 	var lines []object
 	var oneTime, recurring int
 	total := new(big.Rat)
 	for _, item := range p.get("line_items").list() {
-		price, err := s.linePrice(item, now)
+		price, err := s.linePrice(sess, item, now)
 		if err != nil {
 			return nil, err
 		}
@@ -99,14 +101,14 @@ func (s *Server) newLines(p *param, now int64) ([]object, *apiError) {
 }
 
 // linePrice is the price of a line: one that exists, or one made of inline data.
-func (s *Server) linePrice(item *param, now int64) (object, *apiError) {
+func (s *Server) linePrice(sess *session, item *param, now int64) (object, *apiError) {
 	data, ref := item.get("price_data"), item.get("price")
 	switch {
 	case data != nil && ref != nil:
 		return nil, invalid("", item.name, "You may only specify one of these parameters: price, price_data.")
 	case ref != nil:
-		price := s.objects[ref.str()]
-		if price.str("object") != "price" {
+		price := s.find(sess.account, "price", ref.str())
+		if price == nil {
 			return nil, noSuch(http.StatusBadRequest, "price", ref.str(), ref.name)
 		}
 		return price, nil
@@ -127,7 +129,7 @@ func (s *Server) linePrice(item *param, now int64) (object, *apiError) {
 		return nil, invalid("", data.name, "You may only specify one of these parameters: product, product_data.")
 	case productData != nil && productData.get("name") == nil:
 		return nil, missing(data.name + "[product_data][name]")
-	case product != nil && s.objects[product.str()].str("object") != "product":
+	case product != nil && s.find(sess.account, "product", product.str()) == nil:
 		return nil, noSuch(http.StatusBadRequest, "product", product.str(), product.name)
 	case amount == nil && decimal == nil:
 		return nil, missing(data.name + "[unit_amount]")
@@ -153,10 +155,10 @@ func (s *Server) linePrice(item *param, now int64) (object, *apiError) {
 		if _, err := productData.get("metadata").metadata(); err != nil {
 			return nil, err
 		}
-		s.objects[id] = newProduct(id, productData.get("name").str(), productData, now)
+		s.keep(sess, newProduct(id, productData.get("name").str(), productData, now))
 	}
 	price := newPrice("price_"+rand.Text()[:24], id, currency, unit, recurring, false, now)
-	s.objects[price.str("id")] = price
+	s.keep(sess, price)
 	return price, nil
 }
 

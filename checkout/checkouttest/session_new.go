@@ -29,7 +29,7 @@ func (s *Server) newSession(c *call) (*session, *apiError) {
 		}
 	}
 	sess := &session{account: c.account, sent: p}
-	if sess.lines, err = s.newLines(p, now); err != nil {
+	if sess.lines, err = s.newLines(sess, now); err != nil {
 		return nil, err
 	}
 	id := "cs_test_a1" + rand.Text() + rand.Text()
@@ -178,10 +178,10 @@ func (s *Server) shipping(sess *session, currency string) int64 {
 		rate := option.get("shipping_rate").str()
 		if rate == "" {
 			rate = "shr_" + rand.Text()[:24]
-			s.objects[rate] = object{
+			s.keep(sess, object{
 				"id": rate, "object": "shipping_rate", "active": true, "display_name": option.get("shipping_rate_data", "display_name").value(),
 				"fixed_amount": object{"amount": amount, "currency": currency}, "livemode": false, "metadata": object{}, "type": "fixed_amount",
-			}
+			})
 		}
 		options = append(options, object{"shipping_amount": amount, "shipping_rate": rate})
 		if i == 0 {

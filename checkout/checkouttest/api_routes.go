@@ -1,0 +1,32 @@
+package checkouttest
+
+import "net/http"
+
+// endpoints are the calls that the API answers, by method and path pattern. Each has its parameters in params.txt.
+func (s *Server) endpoints() map[string]endpoint {
+	return map[string]endpoint{
+		"POST /v1/checkout/sessions":                s.createSession,
+		"GET /v1/checkout/sessions":                 s.listSessions,
+		"GET /v1/checkout/sessions/{id}":            s.retrieveSession,
+		"POST /v1/checkout/sessions/{id}/expire":    s.expireSession,
+		"GET /v1/checkout/sessions/{id}/line_items": s.listLineItems,
+		"GET /v1/events":                            s.listEvents,
+		"GET /v1/events/{id}":                       s.retrieveEvent,
+		"GET /v1/payment_intents/{id}":              s.retrieve("payment_intent"),
+		"GET /v1/charges/{id}":                      s.retrieve("charge"),
+		"POST /v1/refunds":                          s.createRefund,
+		"GET /v1/refunds":                           s.list("refund", "charge", "payment_intent"),
+		"GET /v1/refunds/{id}":                      s.retrieve("refund"),
+		"POST /v1/refunds/{id}":                     s.updateRefund,
+	}
+}
+
+func (s *Server) routes() *http.ServeMux {
+	mux := http.NewServeMux()
+	for route, do := range s.endpoints() {
+		mux.HandleFunc(route, func(w http.ResponseWriter, r *http.Request) { s.serveAPI(w, r, schemas()[route], do) })
+	}
+	mux.HandleFunc("/v1/", func(w http.ResponseWriter, r *http.Request) { s.serveAPI(w, r, nil, nil) })
+	s.pageRoutes(mux)
+	return mux
+}

@@ -1,0 +1,177 @@
+package checkouttest
+
+import (
+	"crypto/rand"
+	"maps"
+	"strings"
+	"time"
+)
+
+// refundTakes is how long a refund is pending, and how long it takes one of CardRefundFails to fail. Stripe gives no figure.
+const refundTakes = 24 * time.Hour
+
+// Refund refunds a session's payment as the dashboard would: amount minor units, or what is left of it when amount is 0. It
+// returns the refund's ID. Refunds of bank debits and of CardRefundPending are pending until a day has passed, or until
+// SettleRefund or FailRefund. Like Pay, it waits for the deliveries. Errors: ErrNoSession, ErrNotPaid, ErrOverRefund, ErrDisputed.
+func (s *Server) Refund(sessionID string, amount int64) (refundID string, _ error) {
+	err := s.change(sessionID, func(sess *session) error {
+		re, err := s.refund(s.latestCharge(sess), refundTerms{amount: amount}, nil)
+		refundID = re.str("id")
+		return err
+	})
+	return refundID, err
+}
+
+// SettleRefund lets a pending refund succeed. Errors: ErrNoRefund, ErrNotPending.
+func (s *Server) SettleRefund(refundID string) error {
+	return s.changeObject("refund", refundID, ErrNoRefund, func(re object) error {
+		if re["status"] != "pending" {
+			return ErrNotPending
+		}
+		s.settleRefund(re)
+		return nil
+	})
+}
+
+// FailRefund lets a refund fail that is pending or has succeeded: the money comes back to the shop.
+// https://docs.stripe.com/refunds#failed-refunds. Errors: ErrNoRefund, ErrNotPending.
+func (s *Server) FailRefund(refundID string) error {
+	return s.changeObject("refund", refundID, ErrNoRefund, func(re object) error {
+		if re["status"] == "failed" {
+			return ErrNotPending
+		}
+		s.failRefund(re)
+		return nil
+	})
+}
+
+// refundTerms are what a refund is asked for with. An amount of 0 is all that is left.
+type refundTerms struct {
+	amount   int64
+	reason   any
+	metadata object
+}
+
+// refund refunds a charge. Nothing has changed if it returns an error.
+func (s *Server) refund(ch object, terms refundTerms, c *call) (object, error) {
+	left, err := s.refundable(ch)
+	if err != nil {
+		return nil, err
+	}
+	if terms.amount == 0 {
+		terms.amount = left
+	}
+	if terms.amount > left {
+		return nil, ErrOverRefund
+	}
+	method := ch["payment_method_details"].(object)
+	card := cardOf(ch)
+	re := object{
+		"id": "re_3" + rand.Text()[:23], "object": "refund", "amount": terms.amount, "charge": ch["id"], "created": s.Now().Unix(),
+		"currency": ch["currency"], "destination_details": refundDestination(method.str("type")), "metadata": terms.metadata,
+		"payment_intent": ch["payment_intent"], "reason": terms.reason, "receipt_number": nil, "source_transfer_reversal": nil,
+		"status": "succeeded", "transfer_reversal": nil, "balance_transaction": nil,
+	}
+	if terms.metadata == nil {
+		re["metadata"] = object{}
+	}
+	owner := s.ownerOf(ch)
+	txn := newBalanceTransaction("refund", "refund", re, -terms.amount, 0, s.Now())
+	re["balance_transaction"] = txn["id"]
+	s.keep(owner, txn)
+	s.keep(owner, re)
+	later := func(status string, do func(re object)) {
+		s.schedule(s.Now().Add(refundTakes), func() {
+			if re["status"] == status {
+				do(re)
+			}
+		})
+	}
+	switch {
+	case method["type"] != "card" || card == CardRefundPending:
+		re["status"], re["pending_reason"] = "pending", "processing"
+		later("pending", s.settleRefund)
+	case card == CardRefundFails:
+		later("succeeded", s.failRefund)
+	}
+	s.report("refund.created", re, nil, c)
+	was := maps.Clone(ch)
+	refunded := ch["amount_refunded"].(int64) + terms.amount
+	ch["amount_refunded"], ch["refunded"] = refunded, refunded == ch["amount"]
+	s.report("charge.refunded", ch, was, c)
+	return re, nil
+}
+
+// refundable is how much of a charge can be refunded.
+func (s *Server) refundable(ch object) (int64, error) {
+	if ch["status"] != "succeeded" || ch["captured"] != true {
+		return 0, ErrNotPaid
+	}
+	if d := s.disputeOf(ch); d != nil && d["status"] != "won" {
+		return 0, ErrDisputed
+	}
+	left := ch["amount_captured"].(int64) - ch["amount_refunded"].(int64)
+	if left <= 0 {
+		return 0, ErrOverRefund
+	}
+	return left, nil
+}
+
+func (s *Server) settleRefund(re object) {
+	was := maps.Clone(re)
+	re["status"] = "succeeded"
+	delete(re, "pending_reason")
+	s.reportRefund(re, was, nil)
+}
+
+func (s *Server) failRefund(re object) {
+	was := maps.Clone(re)
+	txn := newBalanceTransaction("refund_failure", "refund_failure", re, re["amount"].(int64), 0, s.Now())
+	s.keep(s.ownerOf(re), txn)
+	re["status"], re["failure_reason"], re["failure_balance_transaction"] = "failed", "unknown", txn["id"]
+	delete(re, "pending_reason")
+	ch := s.objects[re.str("charge")]
+	chargeWas := maps.Clone(ch)
+	ch["amount_refunded"], ch["refunded"] = ch["amount_refunded"].(int64)-re["amount"].(int64), false
+	s.reportRefund(re, was, nil)
+	s.report("refund.failed", re, was, nil)
+	s.report("charge.updated", ch, chargeWas, nil)
+}
+
+// reportRefund says that a refund has changed, under its new name and under its old one.
+// https://docs.stripe.com/api/events/types#event_types-charge.refund.updated
+func (s *Server) reportRefund(re, was object, c *call) {
+	s.report("refund.updated", re, was, c)
+	s.report("charge.refund.updated", re, was, c)
+}
+
+// refundDestination is where the money goes: https://docs.stripe.com/api/refunds/object#refund_object-destination_details
+func refundDestination(methodType string) object {
+	switch methodType {
+	case "card":
+		return object{"type": "card", "card": object{"reference_status": "pending", "reference_type": "acquirer_reference_number", "type": "refund"}}
+	case "us_bank_account":
+		return object{"type": "us_bank_transfer", "us_bank_transfer": object{"reference": nil, "reference_status": nil}}
+	case "sepa_debit":
+		return object{"type": "eu_bank_transfer", "eu_bank_transfer": object{"reference": nil, "reference_status": nil}}
+	case "bacs_debit":
+		return object{"type": "gb_bank_transfer", "gb_bank_transfer": object{"reference": nil, "reference_status": nil}}
+	default:
+		return object{"type": methodType, methodType: object{}}
+	}
+}
+
+// cardOf is the test card that a charge was paid with, if it was paid by card. Their last four digits differ.
+func cardOf(ch object) PaymentMethod {
+	details := ch["payment_method_details"].(object)
+	card, _ := details["card"].(object)
+	for _, m := range methods {
+		if strings.HasSuffix(string(m), card.str("last4")) && m != BankDebit {
+			return m
+		}
+	}
+	return ""
+}
+
+// disputeOf is the dispute of a charge, or nil.
+func (s *Server) disputeOf(ch object) object { return s.objects[ch.str("dispute")] }
