@@ -28,5 +28,6 @@ func (s *Server) routes() *http.ServeMux {
 	}
 	mux.HandleFunc("/v1/", func(w http.ResponseWriter, r *http.Request) { s.serveAPI(w, r, nil, nil) })
 	s.pageRoutes(mux)
+	s.cliRoutes(mux)
 	return mux
 }

@@ -145,6 +145,7 @@ func (s *Server) emitFor(account, sessionID, typ string, o, previous object, c *
 		e.requestID, e.idemKey = c.id, c.idemKey
 	}
 	s.events = append(s.events, e)
+	s.tellListeners(e)
 	if e.pending {
 		s.enqueue(delivery{event: e})
 	}

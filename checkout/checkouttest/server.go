@@ -63,6 +63,7 @@ type Server struct {
 	receiver receiver
 	queue    []delivery
 	idle     chan struct{} // closed when the queue has been worked off; nil: nothing is out
+	cli      cli
 	closed   bool
 }
 
