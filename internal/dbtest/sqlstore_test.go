@@ -22,10 +22,14 @@ func TestSQLStore(t *testing.T) {
 	})
 }
 
+// runStoretest runs the suite on one database, emptied for each check: to create one takes longer than most checks.
 func runStoretest(t *testing.T, d Database) {
+	db := d.Open(t, sqlstoreConns)
+	migrateStore(t, db, d)
 	open := func(t *testing.T) store.Store[*sql.Tx] {
-		db := d.Open(t, sqlstoreConns)
-		migrateStore(t, db, d)
+		for _, table := range []string{"fulfil_orders", "fulfil_refs", "fulfil_claims", "fulfil_values"} {
+			mustExec(t, db, "DELETE FROM "+table)
+		}
 		return sqlstore.New(db, d.Dialect)
 	}
 	if d.Dialect == sqlkit.SQLite {
