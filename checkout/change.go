@@ -39,6 +39,15 @@ const (
 	Expired ChangeKind = "expired"
 	// Canceled: Flow.Cancel ended the order. The stock is back.
 	Canceled ChangeKind = "canceled"
+	// Refunded: money was given back; the order's Refunds say how much in all. Detail is the refund's ID. Stock does not come
+	// back by itself: the goods may be anywhere.
+	Refunded ChangeKind = "refunded"
+	// RefundFailed: money that was to be given back was not, or came back.
+	RefundFailed ChangeKind = "refund_failed"
+	// Disputed, DisputeWon, DisputeLost: the customer's bank wants money back, and how that ended.
+	Disputed    ChangeKind = "disputed"
+	DisputeWon  ChangeKind = "dispute_won"
+	DisputeLost ChangeKind = "dispute_lost"
 	// DuplicatePayment: an order that was paid was paid again. It is fulfilled once; the second payment is the merchant's
 	// to refund.
 	DuplicatePayment ChangeKind = "duplicate_payment"

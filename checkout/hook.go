@@ -27,6 +27,7 @@ func (f *Flow[Tx]) Handle(h *webhook.Handler) {
 	for _, t := range [...]string{eventCompleted, eventAsyncSucceeded, eventAsyncFailed, eventExpired} {
 		webhook.On(h, webhook.Type[sessionFacts](t), f.sessionEvent)
 	}
+	f.handleMoneyBack(h)
 }
 
 func (f *Flow[Tx]) sessionEvent(ctx context.Context, e *webhook.Event[sessionFacts]) error {

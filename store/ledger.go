@@ -4,6 +4,8 @@ package store
 type Refund struct {
 	// ID is Stripe's (re_, pyr_).
 	ID string `json:"id"`
+	// Attempt is the attempt whose payment it gives back.
+	Attempt int `json:"attempt"`
 	// Amount is in minor units of the order's currency.
 	Amount int64       `json:"amount"`
 	State  RefundState `json:"state"`
@@ -40,6 +42,8 @@ func (s RefundState) rank() int {
 type Dispute struct {
 	// ID is Stripe's (dp_, du_).
 	ID string `json:"id"`
+	// Attempt is the attempt whose payment is disputed.
+	Attempt int `json:"attempt"`
 	// Amount is in minor units of the order's currency.
 	Amount int64        `json:"amount"`
 	State  DisputeState `json:"state"`
@@ -114,44 +118,60 @@ func join[E any](known *E, heard E, knownRank, heardRank int, same bool) Joined 
 }
 
 // SetRefund makes the ledger's entry what Stripe answered when it was asked, whatever the entry was.
-func (o *Order) SetRefund(r Refund) {
+func (o *Order) SetRefund(r Refund) Joined {
 	for i := range o.Refunds {
-		if o.Refunds[i].ID == r.ID {
-			o.Refunds[i] = r
-			return
+		if known := &o.Refunds[i]; known.ID == r.ID {
+			return set(known, r)
 		}
 	}
 	o.Refunds = append(o.Refunds, r)
+	return News
 }
 
 // SetDispute makes the ledger's entry what Stripe answered when it was asked, whatever the entry was.
-func (o *Order) SetDispute(d Dispute) {
+func (o *Order) SetDispute(d Dispute) Joined {
 	for i := range o.Disputes {
-		if o.Disputes[i].ID == d.ID {
-			o.Disputes[i] = d
-			return
+		if known := &o.Disputes[i]; known.ID == d.ID {
+			return set(known, d)
 		}
 	}
 	o.Disputes = append(o.Disputes, d)
+	return News
 }
 
-// Refunded is the sum of the refunds that succeeded, in minor units.
+func set[E comparable](known *E, answered E) Joined {
+	if *known == answered {
+		return Known
+	}
+	*known = answered
+	return News
+}
+
+// Refunded is the sum of the refunds of the payment that counts which succeeded, in minor units. What was given back of
+// another payment, such as a duplicate, leaves the order paid.
 func (o *Order) Refunded() int64 {
 	var sum int64
 	for _, r := range o.Refunds {
-		if r.State == RefundSucceeded {
+		if r.State == RefundSucceeded && o.counts(r.Attempt) {
 			sum += r.Amount
 		}
 	}
 	return sum
 }
 
-// Disputed reports whether a dispute of the order is open or lost.
+// Disputed reports whether a dispute of the payment that counts is open or lost.
 func (o *Order) Disputed() bool {
 	for _, d := range o.Disputes {
-		if d.State == DisputeOpen || d.State == DisputeLost {
+		if (d.State == DisputeOpen || d.State == DisputeLost) && o.counts(d.Attempt) {
 			return true
 		}
 	}
 	return false
+}
+
+// counts reports whether attempt n is the one whose payment the order goes by. The number 0, for a payment that can't be
+// told, counts.
+func (o *Order) counts(n int) bool {
+	paid := o.PaidAttempt()
+	return n == 0 || paid == nil || paid.N == n
 }

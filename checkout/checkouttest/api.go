@@ -20,6 +20,7 @@ type call struct {
 	url     string // path of the request
 	path    func(name string) string
 	params  *param
+	trouble trouble // on purpose
 }
 
 // An endpoint answers a call. It runs with the server locked, and must not wait for anything.
@@ -61,9 +62,15 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request, known *schema,
 	if c.idemKey != "" {
 		h.Set("Idempotency-Key", c.idemKey)
 	}
-	a, replayed := s.answer(r, c, known, do)
+	c.trouble = s.troubleOf(r)
+	a, replayed := s.answerOrFail(h, r, c, known, do)
 	if replayed {
 		h.Set("Idempotent-Replayed", "true")
+	}
+	s.recordCall(r, c, a, replayed)
+	if a.status == 0 {
+		hangUp(w)
+		return
 	}
 	w.WriteHeader(a.status)
 	_, _ = w.Write(a.body) // the client may be gone; nothing more can be done for it
@@ -92,6 +99,9 @@ func (s *Server) answer(r *http.Request, c *call, known *schema, do endpoint) (_
 		o, err := do(c)
 		if err != nil {
 			return answerWith(nil, err), !err.unsaved
+		}
+		if c.trouble.failed[afterWrite] {
+			return answerWith(nil, broken()), true
 		}
 		o, err = s.expandAll(o, params.get("expand").strings())
 		return answerWith(o, err), true

@@ -35,7 +35,7 @@ func (s *Server) listEvents(c *call) (object, *apiError) {
 		switch created := e.created.Unix(); {
 		case e.account != c.account, !within(created), created < now-keptEvents:
 		case types != nil && !slices.Contains(types, e.typ):
-		case delivered != nil && delivered.bool() == e.pending:
+		case delivered != nil && delivered.bool() == (e.pending() > 0):
 		default:
 			found = append(found, e.shown())
 		}

@@ -150,7 +150,7 @@ func (s *Server) tellListeners(e *event) {
 			"event_payload": string(payload),
 			"http_headers": object{
 				"Accept": "*/*; q=0.5, application/xml", "Cache-Control": "no-cache", "Content-Type": "application/json; charset=utf-8",
-				"Stripe-Signature": sign(s.cli.secret, s.Now(), payload), "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
+				"Stripe-Signature": sign([]string{s.cli.secret}, s.Now(), payload), "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
 			},
 		})
 		for l := range s.cli.listeners {

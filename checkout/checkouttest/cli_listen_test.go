@@ -147,7 +147,7 @@ func TestListenGetsEvents(t *testing.T) {
 		require.NoError(t, json.Unmarshal(payload, &m))
 		require.Equal(t, "webhook_event", m.Type)
 		require.Equal(t, map[string]any{"api_version": version}, m.Endpoint)
-		require.Equal(t, sign(s.cli.secret, s.Now(), []byte(m.Payload)), m.Headers["Stripe-Signature"])
+		require.Equal(t, sign([]string{s.cli.secret}, s.Now(), []byte(m.Payload)), m.Headers["Stripe-Signature"])
 		var e map[string]any
 		require.NoError(t, json.Unmarshal([]byte(m.Payload), &e))
 		require.Equal(t, "checkout.session.expired", e["type"])

@@ -81,16 +81,19 @@ func (s *Server) poke() {
 	}
 }
 
-// runNext runs the first task that is due by t, with the clock set to its time. It reports whether there was one.
-func (s *Server) runNext(t time.Time) bool {
+// runDue runs what is due first, and at the same moment, of all that is due by t, with the clock set to its time. It
+// reports whether there was anything.
+func (s *Server) runDue(t time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.agenda) == 0 || s.agenda[0].at.After(t) {
 		return false
 	}
-	next := heap.Pop(&s.agenda).(task)
-	s.clock.set(next.at)
-	next.run()
+	at := s.agenda[0].at
+	s.clock.set(at)
+	for len(s.agenda) > 0 && s.agenda[0].at.Equal(at) {
+		heap.Pop(&s.agenda).(task).run()
+	}
 	return true
 }
 
@@ -108,8 +111,20 @@ func (s *Server) Advance(d time.Duration) {
 	defer s.advancing.Unlock()
 	s.Flush()
 	until := s.Now().Add(d)
-	for s.runNext(until) {
+	for s.runDue(until) {
 		s.Flush()
+	}
+	s.clock.set(until)
+	s.poke()
+}
+
+// pass lets time go by during a request: what falls due happens, and what it has delivered is not waited for.
+func (s *Server) pass(d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	until := s.Now().Add(d)
+	for s.runDue(until) {
 	}
 	s.clock.set(until)
 	s.poke()
@@ -119,7 +134,7 @@ func (s *Server) Advance(d time.Duration) {
 func (s *Server) follow() {
 	defer s.running.Done()
 	for {
-		for s.runNext(s.Now()) {
+		for s.runDue(s.Now()) {
 		}
 		pause := time.Hour
 		s.mu.Lock()

@@ -2,12 +2,9 @@ package checkouttest
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/json"
 	"net/http"
+	"sync"
 	"time"
-
-	"github.com/stripe/stripe-go/v82"
 )
 
 const (
@@ -20,70 +17,26 @@ const (
 	lastRetry  = 12 * time.Hour
 )
 
-// event is one event of the account's log.
-type event struct {
-	id, typ, account   string
-	session            string // what it is about, directly or not
-	created            time.Time
-	object             json.RawMessage // the snapshot, with every key
-	previous           object          // what the changed values were; nil: the event changed none
-	objectID           string
-	requestID, idemKey string
-	pending            bool // not yet delivered
-	attempts           []Attempt
-}
-
-// An Event is what the server knows of one event and its deliveries.
-type Event struct {
-	ID        string
-	Type      string
-	Account   string // connected account; empty: the platform's own
-	ObjectID  string // of the object in the event
-	SessionID string // of the session that it belongs to
-	Created   time.Time
-	Pending   bool // there is a receiver, and it has not accepted the event yet
-	Attempts  []Attempt
-}
-
-// An Attempt is one try to deliver an event.
-type Attempt struct {
-	At     time.Time
-	Status int    // HTTP status; zero if there was no answer
-	Err    string // why there was none
-}
-
-// Events lists the events so far, oldest first.
-func (s *Server) Events() []Event {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	out := make([]Event, len(s.events))
-	for i, e := range s.events {
-		out[i] = Event{
-			ID: e.id, Type: e.typ, Account: e.account, ObjectID: e.objectID, SessionID: e.session,
-			Created: e.created, Pending: e.pending, Attempts: append([]Attempt(nil), e.attempts...),
-		}
-	}
-	return out
-}
-
-// Deliver names the receiver of all events from now on, in place of an earlier one: a handler in this process. Deliveries
-// that failed go to the new receiver when they are tried again. Nil: nobody, and events made meanwhile are not kept for later.
+// Deliver names the receiver at the default endpoint from now on, in place of an earlier one: a handler in this process. It
+// gets every event. Deliveries that failed go to the new receiver when they are tried again. Nil: nobody, and events made
+// meanwhile are not kept for later.
 func (s *Server) Deliver(h http.Handler) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.receiver = nil
+	s.hooks[0].to = nil
 	if h != nil {
-		s.receiver = inProcess{h}
+		s.hooks[0].to = inProcess{h}
 	}
 }
 
-// Redeliver delivers an event once more, whether or not it was accepted, and returns when that has been answered. It
-// must not be called from a webhook receiver.
+// Redeliver delivers an event once more, to each endpoint that it went to, whether or not it was accepted, and returns
+// when that has been answered. An event that went nowhere goes to the default endpoint. It must not be called from a
+// webhook receiver.
 func (s *Server) Redeliver(eventID string) error {
 	s.mu.Lock()
 	e := s.event(eventID)
 	if e != nil {
-		s.enqueue(delivery{event: e, again: true})
+		s.resend(e)
 	}
 	s.mu.Unlock()
 	if e == nil {
@@ -93,27 +46,39 @@ func (s *Server) Redeliver(eventID string) error {
 	return nil
 }
 
-func (s *Server) event(id string) *event {
-	for _, e := range s.events {
-		if e.id == id {
-			return e
-		}
+func (s *Server) resend(e *event) {
+	if len(e.targets) == 0 {
+		e.target(s.hooks[0], false)
 	}
-	return nil
+	for _, t := range e.targets {
+		s.enqueue(delivery{event: e, to: t, again: true})
+	}
 }
 
-// Flush returns when every delivery that is due has been answered. It must not be called from a webhook receiver.
+// Flush returns when every delivery that is due has been answered. With Config.Sequential it makes them, in the caller's
+// goroutine. It must not be called from a webhook receiver.
 func (s *Server) Flush() {
 	s.mu.Lock()
 	idle := s.idle
+	mine := idle == nil && len(s.queue) > 0
+	if mine {
+		idle = s.begin()
+	}
 	s.mu.Unlock()
-	if idle != nil {
+	switch {
+	case mine:
+		s.deliverAll(idle)
+	case idle != nil:
 		<-idle
 	}
 }
 
-// flushFor is Flush with a limit, as the hosted page has one.
+// flushFor is Flush with a limit, as the hosted page has one. One goroutine at a time means no limit.
 func (s *Server) flushFor(d time.Duration) {
+	if s.sequential {
+		s.Flush()
+		return
+	}
 	s.mu.Lock()
 	idle := s.idle
 	s.mu.Unlock()
@@ -128,54 +93,13 @@ func (s *Server) flushFor(d time.Duration) {
 	}
 }
 
-// emit records an event of a session or of what belongs to it, with a snapshot of o, and has it delivered. c is the call
-// that caused it, or nil. The server is locked.
-func (s *Server) emit(sess *session, typ string, o object, c *call) {
-	s.emitFor(sess.account, sess.id(), typ, o, nil, c)
-}
-
-// emitFor is emit for what may belong to no session, whose ID is empty then. previous holds what the changed values of an
-// updated object were before (https://docs.stripe.com/api/events/object#event_object-data-previous_attributes), or is nil.
-func (s *Server) emitFor(account, sessionID, typ string, o, previous object, c *call) {
-	e := &event{
-		id: "evt_1" + rand.Text()[:23], typ: typ, account: account, session: sessionID, created: s.Now(),
-		object: encode(o), previous: previous, objectID: o.str("id"), pending: s.receiver != nil,
-	}
-	if c != nil {
-		e.requestID, e.idemKey = c.id, c.idemKey
-	}
-	s.events = append(s.events, e)
-	s.tellListeners(e)
-	if e.pending {
-		s.enqueue(delivery{event: e})
-	}
-}
-
-// shown is the event as the API and the webhook show it.
-func (e *event) shown() object {
-	pending := 0
-	if e.pending {
-		pending = 1
-	}
-	data := object{"object": e.object}
-	if e.previous != nil {
-		data["previous_attributes"] = e.previous
-	}
-	o := object{
-		"id": e.id, "object": "event", "api_version": stripe.APIVersion, "created": e.created.Unix(),
-		"data": data, "livemode": false, "pending_webhooks": pending,
-		"request": object{"id": orNull(e.requestID), "idempotency_key": orNull(e.idemKey)}, "type": e.typ,
-	}
-	if e.account != "" {
-		o["account"] = e.account
-	}
-	return o
-}
-
-// A delivery is an event that is to be sent now. One asked for again has no retries of its own.
+// A delivery is an event that is to be sent now.
 type delivery struct {
-	event *event
-	again bool
+	event  *event
+	to     *target
+	again  bool // asked for by hand: it has no retries of its own
+	number int  // of the attempt; 0: not begun
+	waited bool // a fault held it back, and no longer does
 }
 
 // enqueue has a delivery go out after those before it. The server is locked.
@@ -184,11 +108,16 @@ func (s *Server) enqueue(d delivery) {
 		return
 	}
 	s.queue = append(s.queue, d)
-	if s.idle == nil {
-		s.idle = make(chan struct{})
-		s.running.Add(1)
-		go s.deliverAll(s.idle)
+	if s.idle == nil && !s.sequential {
+		go s.deliverAll(s.begin())
 	}
+}
+
+// begin marks the queue as being worked off, until the channel that it returns is closed. The server is locked.
+func (s *Server) begin() (idle chan struct{}) {
+	s.idle = make(chan struct{})
+	s.running.Add(1)
+	return s.idle
 }
 
 // deliverAll works off the queue, one delivery after the other, and ends with it.
@@ -197,55 +126,118 @@ func (s *Server) deliverAll(idle chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for len(s.queue) > 0 {
-		d := s.queue[0]
-		s.queue = s.queue[1:]
-		e := d.event
-		if !d.again && !e.pending {
-			continue // accepted meanwhile, when it was asked for again
-		}
-		to, payload := s.receiver, encode(e.shown())
-		s.mu.Unlock()
-		attempt := s.send(to, payload)
-		s.log.Debug("webhook delivery", "event", e.id, "type", e.typ, "status", attempt.Status, "error", attempt.Err)
-		s.mu.Lock()
-		e.attempts = append(e.attempts, attempt)
-		if attempt.Status >= 200 && attempt.Status < 300 {
-			e.pending = false
-		} else if !d.again {
-			s.retryLater(e)
-		}
+		s.deliver(s.next())
 	}
 	s.idle = nil
 	close(idle)
 }
 
-func (s *Server) retryLater(e *event) {
-	at := s.Now().Add(min(firstRetry<<min(len(e.attempts)-1, 10), lastRetry))
-	if at.Sub(e.created) <= retryFor {
-		s.schedule(at, func() { s.enqueue(delivery{event: e}) })
+// deliver makes one attempt. The server is locked, but not while the attempt is out.
+func (s *Server) deliver(d delivery) {
+	e, t := d.event, d.to
+	switch {
+	case !d.again && !t.pending:
+		return // accepted meanwhile, when it was asked for again
+	case t.hook.off():
+		t.pending = false // a disabled or deleted endpoint gets no retries: https://docs.stripe.com/webhooks#retries
+		return
+	}
+	if d.number == 0 {
+		t.tries++
+		d.number = t.tries
+	}
+	way := s.wayOf(d)
+	if way.delay > 0 && !d.waited {
+		d.waited = true
+		s.schedule(s.Now().Add(way.delay), func() { s.enqueue(d) })
+		return
+	}
+	p := s.pack(d, way)
+	s.mu.Unlock()
+	attempts := s.send(p, way)
+	s.mu.Lock()
+	accepted := true
+	for _, a := range attempts {
+		s.log.Debug("webhook delivery", "event", e.id, "type", e.typ, "status", a.Status, "error", a.Err)
+		s.record(Entry{
+			At: a.At, EventID: e.id, EventType: e.typ, Endpoint: a.Endpoint, Attempt: a.Number,
+			Status: a.Status, Err: a.Err, Faults: a.Faults,
+		})
+		accepted = accepted && a.accepted()
+	}
+	e.attempts = append(e.attempts, attempts...)
+	switch {
+	case accepted:
+		t.pending = false
+	case !d.again:
+		s.retryLater(d)
 	}
 }
 
-// send makes one attempt. The server is not locked: the receiver may call the API.
-func (s *Server) send(to receiver, payload []byte) Attempt {
-	attempt := Attempt{At: s.Now()}
-	if to == nil {
-		attempt.Err = "no receiver"
-		return attempt
+func (s *Server) retryLater(d delivery) {
+	at := s.Now().Add(min(firstRetry<<min(d.number-1, 10), lastRetry))
+	if at.Sub(d.event.created) <= retryFor {
+		s.schedule(at, func() { s.enqueue(delivery{event: d.event, to: d.to}) })
 	}
-	ctx, cancel := context.WithTimeout(s.ctx, deliveryTimeout)
-	defer cancel()
+}
+
+// A parcel is what one attempt carries.
+type parcel struct {
+	to      receiver
+	header  http.Header
+	payload []byte
+	attempt Attempt // without its result
+}
+
+// pack writes and signs the payload. The server is locked.
+func (s *Server) pack(d delivery, way way) parcel {
+	h := d.to.hook
+	now := s.Now()
+	payload := encode(d.event.shownAt(way.version(h)))
 	header := http.Header{
 		"Accept":           {"*/*; q=0.5, application/xml"},
 		"Cache-Control":    {"no-cache"},
 		"Content-Type":     {"application/json; charset=utf-8"},
-		"Stripe-Signature": {sign(s.secret, attempt.At, payload)},
+		"Stripe-Signature": {sign(way.secrets(h, now), now.Add(-way.stale), payload)},
 		"User-Agent":       {"Stripe/1.0 (+https://stripe.com/docs/webhooks)"},
 	}
-	status, err := to.receive(ctx, header, payload)
-	attempt.Status = status
-	if err != nil {
-		attempt.Err = err.Error()
+	if way.truncate {
+		payload = payload[:len(payload)/2]
 	}
-	return attempt
+	return parcel{to: h.to, header: header, payload: payload, attempt: Attempt{At: now, Endpoint: h.id, Number: d.number, Faults: way.names}}
+}
+
+// send makes the copies of one attempt: one, unless a fault makes more. The server is not locked: the receiver may call
+// the API.
+func (s *Server) send(p parcel, way way) []Attempt {
+	attempts := make([]Attempt, way.copies*way.abreast)
+	for i := 0; i < len(attempts); i += way.abreast {
+		var wg sync.WaitGroup
+		for j := i + 1; j < i+way.abreast; j++ {
+			wg.Go(func() { attempts[j] = s.sendOne(p, way) })
+		}
+		attempts[i] = s.sendOne(p, way)
+		wg.Wait()
+	}
+	return attempts
+}
+
+func (s *Server) sendOne(p parcel, way way) Attempt {
+	a := p.attempt
+	switch {
+	case way.drop:
+		a.Err = "lost on the way"
+		return a
+	case p.to == nil:
+		a.Err = "no receiver"
+		return a
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, deliveryTimeout)
+	defer cancel()
+	status, err := p.to.receive(ctx, p.header.Clone(), p.payload)
+	a.Status = status
+	if err != nil {
+		a.Err = err.Error()
+	}
+	return a
 }

@@ -13,13 +13,17 @@ import (
 	"time"
 )
 
-// sign makes the Stripe-Signature header: https://docs.stripe.com/webhooks#verify-manually
-func sign(secret string, at time.Time, payload []byte) string {
+// sign makes the Stripe-Signature header, with one v1 for each secret: https://docs.stripe.com/webhooks#verify-manually
+func sign(secrets []string, at time.Time, payload []byte) string {
 	t := strconv.FormatInt(at.Unix(), 10)
-	mac := hmac.New(sha256.New, []byte(secret))
-	mac.Write([]byte(t + "."))
-	mac.Write(payload)
-	return "t=" + t + ",v1=" + hex.EncodeToString(mac.Sum(nil))
+	header := "t=" + t
+	for _, secret := range secrets {
+		mac := hmac.New(sha256.New, []byte(secret))
+		mac.Write([]byte(t + "."))
+		mac.Write(payload)
+		header += ",v1=" + hex.EncodeToString(mac.Sum(nil))
+	}
+	return header
 }
 
 // A receiver takes deliveries.

@@ -20,7 +20,8 @@ import (
 type Config struct {
 	// Key is the secret key that requests must carry. Default: one made up for this server. It must be a test key.
 	Key string
-	// WebhookURL is where events are delivered over HTTP: a loopback URL. Deliver names a receiver in the same process.
+	// WebhookURL is the default endpoint, where every event is delivered over HTTP: a loopback URL. Deliver names a receiver
+	// in the same process. Further endpoints are made with the API.
 	WebhookURL string
 	// Addr is a loopback address to listen on, such as "127.0.0.1:0". Default: none. The server is then reached through
 	// Transport alone.
@@ -29,6 +30,10 @@ type Config struct {
 	Start time.Time
 	// WallClock has the clock follow the wall clock, as a demo wants it. Advance then jumps ahead of it. Not with Start.
 	WallClock bool
+	// Sequential has the server start no goroutine for deliveries: what calls of the API cause waits until Flush, Advance,
+	// Pay or another method that waits for deliveries makes them, one after the other, in its caller's goroutine. A test that
+	// itself runs one goroutine at a time then replays from its seeds. Not with WallClock, where nobody would make them.
+	Sequential bool
 	// Logger gets a line for each delivery, at debug level. Default: none.
 	Logger *slog.Logger
 }
@@ -36,10 +41,11 @@ type Config struct {
 // A Server is a Stripe for tests: the API, the hosted payment page and the webhook deliveries of one account and of
 // accounts connected to it. It is safe for use by many goroutines at once.
 type Server struct {
-	key, secret string
-	base        string // of its own URLs, without a slash at the end
-	log         *slog.Logger
-	mux         *http.ServeMux
+	key        string
+	base       string // of its own URLs, without a slash at the end
+	sequential bool
+	log        *slog.Logger
+	mux        *http.ServeMux
 
 	ctx       context.Context // ends with Close
 	cancel    context.CancelFunc
@@ -60,7 +66,11 @@ type Server struct {
 	owners   map[string]*session // of object
 	events   []*event
 	saved    map[string]savedAnswer
-	receiver receiver
+	hooks    []*hook // the first is the default endpoint
+	faults   []*armed
+	requests int // served since the faults were set
+	entries  []Entry
+	changed  chan struct{} // closed with the next entry or event
 	queue    []delivery
 	idle     chan struct{} // closed when the queue has been worked off; nil: nothing is out
 	cli      cli
@@ -72,7 +82,6 @@ type Server struct {
 func NewServer(cfg Config) *Server {
 	s := &Server{
 		key:      cfg.Key,
-		secret:   "whsec_" + rand.Text(),
 		base:     "http://" + memoryHost,
 		log:      cfg.Logger,
 		clock:    clock{at: cfg.Start, wall: cfg.WallClock},
@@ -82,6 +91,11 @@ func NewServer(cfg Config) *Server {
 		kinds:    map[string][]object{},
 		owners:   map[string]*session{},
 		saved:    map[string]savedAnswer{},
+		http:     newDeliveryClient(),
+		hooks:    []*hook{{types: []string{"*"}, secrets: []signingSecret{newSecret()}}},
+		changed:  make(chan struct{}),
+
+		sequential: cfg.Sequential,
 	}
 	if err := cfg.validate(); err != nil {
 		panic("checkouttest: " + err.Error())
@@ -98,8 +112,7 @@ func NewServer(cfg Config) *Server {
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.mux = s.routes()
 	if cfg.WebhookURL != "" {
-		s.http = newDeliveryClient()
-		s.receiver = overHTTP{client: s.http, url: cfg.WebhookURL}
+		s.hooks[0].to = overHTTP{client: s.http, url: cfg.WebhookURL}
 	}
 	if cfg.Addr != "" {
 		s.listen(cfg.Addr)
@@ -117,6 +130,9 @@ func (cfg Config) validate() error {
 	}
 	if cfg.WallClock && !cfg.Start.IsZero() {
 		return fmt.Errorf("Config.Start and Config.WallClock exclude each other")
+	}
+	if cfg.WallClock && cfg.Sequential {
+		return fmt.Errorf("Config.Sequential and Config.WallClock exclude each other")
 	}
 	if cfg.Addr != "" {
 		if host, _, err := net.SplitHostPort(cfg.Addr); err != nil || !loopback(host) {
@@ -166,10 +182,8 @@ func (s *Server) Close() {
 			_ = s.listener.Close()
 		}
 	}
-	if s.http != nil {
-		s.http.CloseIdleConnections()
-	}
 	s.running.Wait()
+	s.http.CloseIdleConnections()
 }
 
 // Key is the secret key that requests must carry.
@@ -177,9 +191,6 @@ func (s *Server) Key() string { return s.key }
 
 // URL is the server's base URL, of the API and of the hosted page. Without Config.Addr, only Transport reaches it.
 func (s *Server) URL() string { return s.base }
-
-// WebhookSecret is the secret that deliveries are signed with.
-func (s *Server) WebhookSecret() string { return s.secret }
 
 // Client is a Stripe client of this server. It does not retry requests.
 func (s *Server) Client() *stripe.Client { return s.ClientOver(s.Transport()) }

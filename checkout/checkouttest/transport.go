@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"syscall"
 )
 
 // memoryHost is where a server without a listener says it is. The name cannot resolve: RFC 6761 reserves it.
@@ -36,8 +37,23 @@ func (t memoryTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		in.Body = http.NoBody
 	}
 	w := newRecorder()
-	t.s.ServeHTTP(w, in)
+	if cut := t.s.serveUncut(w, in); cut {
+		return nil, fmt.Errorf("checkouttest: %w", syscall.ECONNRESET)
+	}
 	return w.response(r), nil
+}
+
+// serveUncut reports whether the request ended without an answer.
+func (s *Server) serveUncut(w http.ResponseWriter, r *http.Request) (cut bool) {
+	defer func() {
+		if p := recover(); p == http.ErrAbortHandler {
+			cut = true
+		} else if p != nil {
+			panic(p)
+		}
+	}()
+	s.ServeHTTP(w, r)
+	return false
 }
 
 // recorder keeps the answer of a handler that is called without a connection.

@@ -1,0 +1,154 @@
+package checkout_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gofulfil/fulfil/checkout"
+	"github.com/gofulfil/fulfil/store"
+)
+
+func (s *testShop) refund(sessionID string, amount int64) string {
+	s.t.Helper()
+	id, err := s.srv.Refund(sessionID, amount)
+	require.NoError(s.t, err)
+	return id
+}
+
+func TestRefunds(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	started := s.begin(cartOf("order-1", "tee"))
+	s.pay(started.SessionID)
+	first := s.refund(started.SessionID, 500)
+	s.requireStatus("order-1", "partially_refunded")
+	s.refund(started.SessionID, 1499)
+	s.requireStatus("order-1", "refunded")
+	require.Equal(t, int64(1999), s.order("order-1").Refunded())
+	require.Equal(t, []checkout.ChangeKind{checkout.Refunded, checkout.Refunded}, s.kinds())
+	require.Equal(t, first, s.changes[0].Detail)
+	s.requireStock("tee", 4, 0, 1) // the goods may be anywhere
+
+	require.NoError(t, s.srv.FailRefund(first))
+	s.requireStatus("order-1", "partially_refunded")
+	require.Equal(t, checkout.RefundFailed, s.kinds()[2])
+	require.Equal(t, 1, s.shipments("order-1"))
+	require.Equal(t, 1, s.order("order-1").Refunds[0].Attempt)
+}
+
+// Goods whose money was given back are not shipped.
+func TestRefundedWhileFulfilling(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.onFulfil(func(context.Context, tx, *store.Order) error { return errPrinter })
+	started := s.begin(cartOf("order-1", "tee"))
+	s.pay(started.SessionID)
+	s.refund(started.SessionID, 0)
+	s.onFulfil(nil)
+	s.srv.Advance(48 * time.Hour)
+	s.sweep()
+	s.requireStatus("order-1", "refunded")
+	require.Zero(t, s.shipments("order-1"))
+	require.Equal(t, []checkout.ChangeKind{checkout.Refunded}, s.kinds())
+}
+
+// Goods of which a part was given back are.
+func TestPartiallyRefundedWhileFulfilling(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.onFulfil(func(context.Context, tx, *store.Order) error { return errPrinter })
+	started := s.begin(cartOf("order-1", "tee"))
+	s.pay(started.SessionID)
+	s.refund(started.SessionID, 1)
+	s.onFulfil(nil)
+	s.srv.Advance(48 * time.Hour)
+	s.sweep()
+	require.Equal(t, 1, s.shipments("order-1"))
+	s.requireStatus("order-1", "partially_refunded")
+}
+
+// A refund that is heard of before its payment settles the payment first.
+func TestRefundBeforeItsPayment(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	started := s.begin(cartOf("order-1", "tee"))
+	s.loseWebhooks()
+	s.pay(started.SessionID)
+	s.srv.Deliver(s.hook)
+	s.refund(started.SessionID, 0)
+	s.requireStatus("order-1", "refunded")
+	require.Zero(t, s.shipments("order-1"))
+	require.Equal(t, []checkout.ChangeKind{checkout.Refunded}, s.kinds())
+	s.requireStock("tee", 4, 0, 1)
+}
+
+// The refund of a second payment leaves the order paid.
+func TestDuplicatePaymentIsRefunded(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	old := s.beginUnrecorded(cartOf("order-1", "tee"))
+	s.pay(s.begin(cartOf("order-1", "tee")).SessionID)
+	s.pay(old)
+	s.refund(old, 0)
+	s.requireStatus("order-1", checkout.Fulfilled)
+	require.Equal(t, []checkout.ChangeKind{checkout.DuplicatePayment, checkout.Refunded}, s.kinds())
+}
+
+func TestForeignRefund(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	params, err := cartOf("order-1", "tee").CreateParams(s.srv.Now())
+	require.NoError(t, err)
+	session, err := s.srv.Client().V1CheckoutSessions.Create(t.Context(), params)
+	require.NoError(t, err)
+	s.pay(session.ID)
+	before := s.flow.ForeignSessions()
+	s.refund(session.ID, 0)
+	require.Greater(t, s.flow.ForeignSessions(), before)
+	for _, e := range s.srv.Events() {
+		for _, a := range e.Attempts {
+			require.Equal(t, 200, a.Status, e.Type)
+		}
+	}
+}
+
+// What is heard of two refunds and of the payment ends the same whatever the order.
+func TestRefundsInAnyOrder(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	id := s.begin(cartOf("order-1", "tee")).SessionID
+	begun := s.order("order-1")
+	all := s.recordEvents()
+	s.pay(id)
+	failing := s.refund(id, 500)
+	s.refund(id, 300)
+	require.NoError(t, s.srv.FailRefund(failing))
+	var events []heard
+	for _, e := range *all {
+		switch e.eventType {
+		case "checkout.session.completed", "refund.created", "refund.updated", "refund.failed":
+			events = append(events, e)
+		}
+	}
+	require.GreaterOrEqual(t, len(events), 4)
+	tried := 0
+	permutations(len(events), func(order []int) {
+		if len(order) < len(events) {
+			return
+		}
+		tried++
+		r := s.rewound(begun)
+		for _, i := range order {
+			require.NoError(t, r.hook.Dispatch(t.Context(), events[i].payload))
+		}
+		o := r.order("order-1")
+		require.Equal(t, int64(300), o.Refunded(), "events in the order %v", order)
+		require.Equal(t, store.PartiallyRefunded, o.Status())
+		require.Len(t, o.Refunds, 2)
+		require.Equal(t, 1, r.shipments("order-1"))
+	})
+	t.Logf("%d orders of %d events", tried, len(events))
+}
