@@ -35,6 +35,9 @@ func (s *Server) cliRoutes(mux *http.ServeMux) {
 	session := schemaOf("device_name", "websocket_features[]", "filters", "forward_to_url", "forward_connect_to_url", "forward_thin_to_url", "forward_thin_connect_to_url")
 	mux.HandleFunc("POST /v1/stripecli/sessions", func(w http.ResponseWriter, r *http.Request) { s.serveAPI(w, r, session, s.createCLISession) })
 	mux.HandleFunc("GET "+cliSubscribe, s.serveListener)
+	page := schemaOf("expected_amount", "payment_method", "expand[]")
+	mux.HandleFunc("GET /v1/payment_pages/{id}", func(w http.ResponseWriter, r *http.Request) { s.serveAPI(w, r, page, s.retrieveSession) })
+	mux.HandleFunc("POST /v1/payment_pages/{id}/confirm", func(w http.ResponseWriter, r *http.Request) { s.serveAPI(w, r, page, s.confirmPage) })
 }
 
 // schemaOf is a schema of strings, for what stripe-go has no parameters of.

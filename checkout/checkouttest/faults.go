@@ -1,0 +1,195 @@
+package checkouttest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A Fault is something that goes wrong, with deliveries or with requests to the API. Without selectors it happens each time;
+// with several, it happens where all of them agree:
+//
+//	checkouttest.Drop().For("checkout.session.*").On(1, 2)
+//	checkouttest.Reset().AfterWrite().For("POST /v1/checkout/sessions").Chance(seed, 0.1)
+//
+// Chances are drawn from the seed, the place of the fault among those set, the number of the event and of the attempt, or
+// of the request: the same calls in the same order meet the same faults.
+type Fault struct {
+	kind   kind
+	n      int
+	d      time.Duration
+	text   string // an API version
+	seed   uint64
+	after  bool // the write
+	names  []string
+	on     []int
+	chance *chance
+}
+
+type chance struct {
+	seed uint64
+	p    float64
+}
+
+type kind string
+
+const (
+	drop         kind = "drop"
+	delay        kind = "delay"
+	duplicate    kind = "duplicate"
+	concurrent   kind = "concurrent"
+	reorder      kind = "reorder"
+	truncate     kind = "truncate"
+	badSignature kind = "bad signature"
+	stale        kind = "stale"
+	version      kind = "version"
+
+	rateLimit   kind = "429"
+	serverError kind = "500"
+	reset       kind = "reset"
+	latency     kind = "latency"
+)
+
+func (k kind) ofRequests() bool {
+	return k == rateLimit || k == serverError || k == reset || k == latency
+}
+
+// Drop loses attempts on their way: nobody receives them, nobody answers, and they are tried again as Stripe would.
+func Drop() Fault { return Fault{kind: drop} }
+
+// DropFirst loses the first n attempts to deliver each event.
+func DropFirst(n int) Fault {
+	f := Drop()
+	for i := range n {
+		f.on = append(f.on, i+1)
+	}
+	return f
+}
+
+// Delay makes an attempt d later than it is due, on the server's clock.
+func Delay(d time.Duration) Fault { return Fault{kind: delay, d: d} }
+
+// Duplicate makes an attempt n times in all, one after the other. The event counts as accepted if every copy was.
+func Duplicate(n int) Fault { return Fault{kind: duplicate, n: n} }
+
+// Concurrent makes an attempt n times at once, each on a goroutine of its own, also with Config.Sequential. The event
+// counts as accepted if every copy was.
+func Concurrent(n int) Fault { return Fault{kind: concurrent, n: n} }
+
+// Reorder makes the deliveries that are due at one time in an order drawn from the seed.
+func Reorder(seed uint64) Fault { return Fault{kind: reorder, seed: seed} }
+
+// Truncate cuts the body in half, after it was signed.
+func Truncate() Fault { return Fault{kind: truncate} }
+
+// BadSignature signs with a secret that the receiver does not know.
+func BadSignature() Fault { return Fault{kind: badSignature} }
+
+// Stale signs with a timestamp that is age old. Stripe's libraries refuse more than five minutes:
+// https://docs.stripe.com/webhooks#replay-attacks
+func Stale(age time.Duration) Fault { return Fault{kind: stale, d: age} }
+
+// APIVersion sends events in the envelope of another version of the API. The object in it keeps its shape.
+func APIVersion(v string) Fault { return Fault{kind: version, text: v} }
+
+// RateLimit answers requests with 429 before they are looked at, so that an idempotency key does not remember it. After is
+// when to try again, in whole seconds. https://docs.stripe.com/rate-limits
+func RateLimit(after time.Duration) Fault { return Fault{kind: rateLimit, d: after} }
+
+// ServerError answers requests with 500. Before the write nothing was done or remembered. With AfterWrite the request did
+// what it asked for, and an idempotency key remembers the 500: https://docs.stripe.com/api/idempotent_requests
+func ServerError() Fault { return Fault{kind: serverError} }
+
+// Reset cuts the connection without an answer: before the request is looked at or, with AfterWrite, when it is done and
+// an idempotency key remembers the answer that was lost. Over Transport the client gets syscall.ECONNRESET, over a socket
+// it reads the beginning of an answer and then io.ErrUnexpectedEOF.
+func Reset() Fault { return Fault{kind: reset} }
+
+// Latency has d go by on the server's clock, before the request is looked at or, with AfterWrite, before it is answered.
+// What falls due meanwhile happens.
+func Latency(d time.Duration) Fault { return Fault{kind: latency, d: d} }
+
+// AfterWrite has a ServerError, Reset or Latency come after the request was executed, instead of before.
+func (f Fault) AfterWrite() Fault {
+	f.after = true
+	return f
+}
+
+// For picks event types, such as "checkout.session.completed", or requests, such as "POST /v1/checkout/sessions". A star
+// stands for any text: "checkout.*", "POST *", "* /v1/checkout/sessions/*/expire".
+func (f Fault) For(names ...string) Fault {
+	f.names = slices.Clone(names)
+	return f
+}
+
+// On picks attempts by their number: 1 is the first to deliver an event to an endpoint. Requests are counted, from 1, among
+// those that the fault is For, since the faults were set.
+func (f Fault) On(numbers ...int) Fault {
+	f.on = slices.Clone(numbers)
+	return f
+}
+
+// Chance picks at random: p is between 0, never, and 1, always.
+func (f Fault) Chance(seed uint64, p float64) Fault {
+	f.chance = &chance{seed, p}
+	return f
+}
+
+// Random is one fault of each kind, each with the same chance, for simulations. A mix of one's own is made with Chance.
+func Random(seed uint64, p float64) []Fault {
+	all := []Fault{
+		Drop(), Delay(10 * time.Second), Delay(2 * time.Hour), Duplicate(2), Concurrent(2), Reorder(seed), Truncate(), BadSignature(),
+		Stale(time.Hour), APIVersion("2020-08-27"),
+		RateLimit(time.Second), ServerError(), ServerError().AfterWrite(), Reset(), Reset().AfterWrite(), Latency(2 * time.Second),
+		Latency(20 * time.Second).AfterWrite(),
+	}
+	for i := range all {
+		all[i] = all[i].Chance(seed, p)
+	}
+	return all
+}
+
+// String says what goes wrong, as the log does.
+func (f Fault) String() string {
+	s := string(f.kind)
+	switch f.kind {
+	case delay, stale, latency:
+		s += " " + f.d.String()
+	case duplicate, concurrent:
+		s += fmt.Sprintf(" %d", f.n)
+	case version:
+		s += " " + f.text
+	}
+	if f.after {
+		s += " after the write"
+	}
+	return s
+}
+
+// check finds mistakes that would have a fault never happen, or happen otherwise than it reads.
+func (f Fault) check() error {
+	requests := f.kind.ofRequests()
+	switch {
+	case f.kind == "":
+		return fmt.Errorf("a Fault is made with a function such as Drop")
+	case (f.kind == duplicate || f.kind == concurrent) && f.n < 2:
+		return fmt.Errorf("%s: at least 2", f)
+	case f.d < 0, f.d == 0 && (f.kind == delay || f.kind == stale || f.kind == latency):
+		return fmt.Errorf("%s: the duration must be positive", f)
+	case f.kind == version && f.text == "":
+		return fmt.Errorf("%s: a version is missing", f)
+	case f.after && (!requests || f.kind == rateLimit):
+		return fmt.Errorf("%s: AfterWrite is for ServerError, Reset and Latency", f)
+	case f.chance != nil && !(f.chance.p >= 0 && f.chance.p <= 1):
+		return fmt.Errorf("%s: a chance is between 0 and 1", f)
+	case slices.ContainsFunc(f.on, func(n int) bool { return n < 1 }):
+		return fmt.Errorf("%s: attempts and requests are numbered from 1", f)
+	}
+	for _, name := range f.names {
+		if name != "*" && requests != strings.Contains(name, " ") {
+			return fmt.Errorf("%s: For(%q): deliveries are picked by event type, requests by method and path", f, name)
+		}
+	}
+	return nil
+}

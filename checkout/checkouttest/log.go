@@ -1,0 +1,130 @@
+package checkouttest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// An Entry is one line of the server's history: a request to the API and its answer, or an attempt to deliver an event
+// and what became of it. Requests have a Method, attempts an EventID. It holds no parameter, no body and no key.
+type Entry struct {
+	At     time.Time // on the server's clock, when the attempt was made or the request answered
+	Status int       // HTTP status; zero: there was no answer
+	Err    string    // why there was none
+	Faults []string  // what went wrong on purpose, such as "drop"
+
+	Method         string
+	Path           string // without the query
+	RequestID      string // req_…
+	IdempotencyKey string
+	Replayed       bool // the answer is an earlier one to the same idempotency key
+
+	EventID   string
+	EventType string
+	Endpoint  string // we_…; empty: the default endpoint
+	Attempt   int    // as Attempt.Number
+}
+
+// String is the entry in one line.
+func (e Entry) String() string {
+	var b strings.Builder
+	b.WriteString(e.At.UTC().Format("2006-01-02 15:04:05.000 "))
+	if e.Method != "" {
+		fmt.Fprintf(&b, "%s %s", e.Method, e.Path)
+	} else {
+		fmt.Fprintf(&b, "%s %s attempt %d", e.EventType, e.EventID, e.Attempt)
+		if e.Endpoint != "" {
+			b.WriteString(" to " + e.Endpoint)
+		}
+	}
+	if e.Status != 0 {
+		fmt.Fprintf(&b, ": %d", e.Status)
+	}
+	if e.Err != "" {
+		b.WriteString(": " + e.Err)
+	}
+	if e.RequestID != "" {
+		b.WriteString(" " + e.RequestID)
+	}
+	if e.IdempotencyKey != "" {
+		b.WriteString(" key " + e.IdempotencyKey)
+	}
+	if e.Replayed {
+		b.WriteString(" replayed")
+	}
+	if len(e.Faults) > 0 {
+		b.WriteString(" [" + strings.Join(e.Faults, ", ") + "]")
+	}
+	return b.String()
+}
+
+// Log is the server's history so far: every request to the API and every attempt to deliver an event, in the order in
+// which they ended.
+func (s *Server) Log() []Entry {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.entries)
+}
+
+// record adds to the history. The server is locked.
+func (s *Server) record(e Entry) {
+	s.entries = append(s.entries, e)
+	s.notify()
+}
+
+// notify has WaitFor look again. The server is locked.
+func (s *Server) notify() {
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// WaitFor returns once condition holds, which it asks at first and after each event, request and attempt. Condition may
+// call the server and look at the program under test. With Config.Sequential the deliveries that are due are made first.
+// WaitFor must not be called from a webhook receiver. Errors: that of ctx; the end of the server.
+func (s *Server) WaitFor(ctx context.Context, condition func() bool) error {
+	for {
+		if s.sequential {
+			s.Flush()
+		}
+		s.mu.Lock()
+		changed := s.changed
+		s.mu.Unlock()
+		if condition() {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("checkouttest: what was waited for did not happen: %w", ctx.Err())
+		case <-s.ctx.Done():
+			return fmt.Errorf("checkouttest: what was waited for did not happen before Close: %w", s.ctx.Err())
+		}
+	}
+}
+
+// A TestingT is what LogOnFailure needs of a *testing.T, a *testing.B or a *testing.F, so that programs that serve this
+// package outside of tests do not link package testing.
+type TestingT interface {
+	Helper()
+	Cleanup(func())
+	Failed() bool
+	Logf(format string, args ...any)
+}
+
+// LogOnFailure has the server's history written to t's log at the end of the test, if it failed.
+func (s *Server) LogOnFailure(t TestingT) {
+	t.Helper()
+	t.Cleanup(func() {
+		if !t.Failed() {
+			return
+		}
+		var b strings.Builder
+		for _, e := range s.Log() {
+			b.WriteString("\n" + e.String())
+		}
+		t.Logf("history of the Stripe server:%s", b.String())
+	})
+}
