@@ -18,6 +18,10 @@ func (s *Server) endpoints() map[string]endpoint {
 		"GET /v1/refunds":                           s.list("refund", "charge", "payment_intent"),
 		"GET /v1/refunds/{id}":                      s.retrieve("refund"),
 		"POST /v1/refunds/{id}":                     s.updateRefund,
+		"GET /v1/disputes":                          s.list("dispute", "charge", "payment_intent"),
+		"GET /v1/disputes/{id}":                     s.retrieve("dispute"),
+		"POST /v1/disputes/{id}":                    s.updateDispute,
+		"POST /v1/disputes/{id}/close":              s.giveUpDispute,
 	}
 }
 

@@ -29,6 +29,8 @@ var (
 	ErrDisputed = errors.New("checkouttest: payment is disputed")
 	// ErrNoRefund says that the server has no such refund.
 	ErrNoRefund = errors.New("checkouttest: no such refund")
+	// ErrNoDispute says that the server has no such dispute.
+	ErrNoDispute = errors.New("checkouttest: no such dispute")
 	// ErrNoEvent says that the server has no such event.
 	ErrNoEvent = errors.New("checkouttest: no such event")
 )
@@ -92,6 +94,11 @@ func invalid(code, param, format string, args ...any) *apiError {
 // onlyOneOf refuses parameters that exclude each other.
 func onlyOneOf(param string, names ...string) *apiError {
 	return invalid("", param, "You may only specify one of these parameters: %s.", strings.Join(names, ", "))
+}
+
+// notDone refuses what Stripe would do and this server can't: better a clear no than a parameter that does nothing.
+func notDone(p *param) *apiError {
+	return invalid("", p.name, "This test server does not implement the parameter %s here.", p.name)
 }
 
 func missing(param string) *apiError {

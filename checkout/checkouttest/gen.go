@@ -32,6 +32,10 @@ var calls = []struct {
 	{"GET /v1/refunds", stripe.RefundListParams{}},
 	{"GET /v1/refunds/{id}", stripe.RefundRetrieveParams{}},
 	{"POST /v1/refunds/{id}", stripe.RefundUpdateParams{}},
+	{"GET /v1/disputes", stripe.DisputeListParams{}},
+	{"GET /v1/disputes/{id}", stripe.DisputeRetrieveParams{}},
+	{"POST /v1/disputes/{id}", stripe.DisputeUpdateParams{}},
+	{"POST /v1/disputes/{id}/close", stripe.DisputeCloseParams{}},
 }
 
 func main() {
