@@ -57,6 +57,10 @@ type apiError struct {
 	code    string
 	param   string
 	message string
+
+	declineCode string // of a card_error
+	intent      object // of a card_error: the payment intent as it is now
+
 	// unsaved errors are found before the call starts, so that an idempotency key does not remember them.
 	unsaved bool
 }
@@ -69,6 +73,12 @@ func (e *apiError) body() object {
 	}
 	if e.param != "" {
 		inner["param"] = e.param
+	}
+	if e.declineCode != "" {
+		inner["decline_code"] = e.declineCode
+	}
+	if e.intent != nil {
+		inner["payment_intent"] = e.intent
 	}
 	return object{"error": inner}
 }

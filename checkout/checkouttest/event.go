@@ -80,6 +80,9 @@ func (s *Server) event(id string) *event {
 // emit records an event of a session or of what belongs to it, with a snapshot of o, and has it delivered. c is the call
 // that caused it, or nil. The server is locked.
 func (s *Server) emit(sess *session, typ string, o object, c *call) {
+	if o.str("id") == "" {
+		return // the session that stands for none: see createIntent
+	}
 	s.emitFor(sess.account, sess.id(), typ, o, nil, c)
 }
 

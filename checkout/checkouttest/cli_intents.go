@@ -1,0 +1,132 @@
+package checkouttest
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// Payment intents without a session, as far as `stripe trigger` makes them. Each is paid through a session that has no ID,
+// is never shown and has no events.
+
+func (s *Server) createIntent(c *call) (object, *apiError) {
+	p := c.params
+	amount, currency := p.get("amount"), strings.ToLower(p.get("currency").str())
+	switch {
+	case amount == nil:
+		return nil, missing("amount")
+	case amount.int() < 1:
+		return nil, invalid("parameter_invalid_integer", "amount", "This value must be greater than or equal to 1.")
+	case currency == "":
+		return nil, missing("currency")
+	case !slices.Contains(currencies, currency):
+		return nil, invalid("", "currency", "Invalid currency: %s. Stripe currently supports these currencies: %s", currency, strings.Join(currencies, ", "))
+	}
+	if _, err := p.get("metadata").metadata(); err != nil {
+		return nil, err
+	}
+	owner := &session{
+		account: c.account, sent: &param{fields: map[string]*param{"payment_intent_data": p}},
+		object: object{
+			"mode": "payment", "amount_total": amount.int(), "currency": currency, "customer": p.get("customer").value(),
+			"payment_method_types": methodTypes(p, currency), "payment_method_options": p.get("payment_method_options").or(object{}),
+		},
+	}
+	with, err := s.means(c, p.get("payment_method").str())
+	if err != nil {
+		return nil, err
+	}
+	s.ensureIntent(owner)
+	pi := s.objects[owner.str("payment_intent")]
+	pi["confirmation_method"] = p.get("confirmation_method").or("automatic")
+	switch {
+	case p.get("confirm").bool():
+		return s.payIntent(pi, with)
+	case with.method != "":
+		pi["status"], pi["payment_method"] = "requires_confirmation", p.get("payment_method").str()
+	}
+	return pi, nil
+}
+
+func (s *Server) confirmIntent(c *call) (object, *apiError) {
+	pi, err := s.named(c, "payment_intent")
+	if err != nil {
+		return nil, err
+	}
+	id := c.params.get("payment_method").str()
+	if id == "" {
+		id = pi.str("payment_method")
+	}
+	with, err := s.means(c, id)
+	if err != nil {
+		return nil, err
+	}
+	if s.ownerOf(pi).id() != "" {
+		return nil, unexpectedState("This PaymentIntent belongs to a Checkout Session, and can only be confirmed on its page.")
+	}
+	return s.payIntent(pi, with)
+}
+
+// payIntent confirms a payment intent. One whose customer has to authenticate waits in requires_action.
+func (s *Server) payIntent(pi object, with means) (object, *apiError) {
+	if with.method == "" {
+		return nil, missing("payment_method")
+	}
+	owner := s.ownerOf(pi)
+	if _, err := s.pay(owner, with.method, with.buyer); err != nil {
+		return nil, s.payError(owner, err)
+	}
+	s.debitFollows(owner, with)
+	return pi, nil
+}
+
+// captureIntent takes the money that was authorized: https://docs.stripe.com/api/payment_intents/capture. What is not taken is released.
+func (s *Server) captureIntent(c *call) (object, *apiError) {
+	pi, err := s.named(c, "payment_intent")
+	if err != nil {
+		return nil, err
+	}
+	if pi["status"] != "requires_capture" {
+		return nil, unexpectedState("This PaymentIntent could not be captured because it has a status of " + pi.str("status") + ". Only a PaymentIntent with one of the following statuses may be captured: requires_capture.")
+	}
+	amount := pi["amount_capturable"].(int64)
+	if p := c.params.get("amount_to_capture"); p != nil {
+		if p.int() < 1 || p.int() > amount {
+			return nil, invalid("amount_too_large", p.name, "Amount to capture must be between 1 and the amount that is capturable.")
+		}
+		amount = p.int()
+	}
+	owner := s.ownerOf(pi)
+	ch := s.objects[pi.str("latest_charge")]
+	ch["captured"], ch["amount_captured"] = true, amount
+	s.report("charge.captured", ch, nil, c)
+	s.intent(owner, "payment_intent.succeeded", object{"status": "succeeded", "amount_capturable": int64(0), "amount_received": amount})
+	return pi, nil
+}
+
+// cancelIntent is refused while a Checkout Session could still be paid with it: https://docs.stripe.com/api/payment_intents/cancel
+func (s *Server) cancelIntent(c *call) (object, *apiError) {
+	pi, err := s.named(c, "payment_intent")
+	if err != nil {
+		return nil, err
+	}
+	reason := c.params.get("cancellation_reason")
+	if err := oneOf(reason, "abandoned", "duplicate", "fraudulent", "requested_by_customer"); err != nil {
+		return nil, err
+	}
+	owner := s.ownerOf(pi)
+	switch status := pi.str("status"); {
+	case owner.str("status") == "open":
+		return nil, unexpectedState("You cannot cancel the PaymentIntent of a Checkout Session. Expire the Checkout Session instead.")
+	case status == "succeeded", status == "canceled", status == "processing":
+		return nil, unexpectedState("You cannot cancel this PaymentIntent because it has a status of " + status + ".")
+	}
+	s.intent(owner, "payment_intent.canceled", object{
+		"status": "canceled", "canceled_at": s.Now().Unix(), "cancellation_reason": reason.value(), "next_action": nil, "amount_capturable": int64(0),
+	})
+	return pi, nil
+}
+
+func unexpectedState(message string) *apiError {
+	return &apiError{status: http.StatusBadRequest, typ: "invalid_request_error", code: "payment_intent_unexpected_state", message: message}
+}
