@@ -56,6 +56,22 @@ func (s *Server) retrieveSession(c *call) (object, *apiError) {
 	return sess.object, nil
 }
 
+// updateSession changes a session's metadata: https://docs.stripe.com/api/checkout/sessions/update
+func (s *Server) updateSession(c *call) (object, *apiError) {
+	sess, err := s.session(c)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.params.only("metadata", "expand"); err != nil {
+		return nil, err
+	}
+	meta, err := c.params.get("metadata").mergedInto(sess.object["metadata"])
+	if err == nil {
+		sess.object["metadata"] = meta
+	}
+	return sess.object, err
+}
+
 func (s *Server) expireSession(c *call) (object, *apiError) {
 	sess, err := s.session(c)
 	if err != nil {

@@ -208,6 +208,16 @@ func (p *param) or(fallback any) any {
 	return p.value()
 }
 
+// only refuses parameters that Stripe knows of this call and this server does nothing with.
+func (p *param) only(names ...string) *apiError {
+	for _, name := range slices.Sorted(maps.Keys(p.fields)) {
+		if !slices.Contains(names, name) {
+			return notDone(p.fields[name])
+		}
+	}
+	return nil
+}
+
 // oneOf refuses a parameter that was sent and is none of the values that Stripe knows.
 func oneOf(p *param, allowed ...string) *apiError {
 	if p == nil || slices.Contains(allowed, p.str()) {
