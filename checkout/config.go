@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -18,7 +19,7 @@ import (
 // Config is what [New] needs. Stripe, Store and Fulfil must be set.
 type Config[Tx any] struct {
 	// Stripe makes the requests. A restricted key needs write permission for Checkout Sessions and read permission for
-	// Payment Intents and Charges (https://docs.stripe.com/keys/restricted-api-keys).
+	// Payment Intents, Charges, Refunds, Disputes and Events (https://docs.stripe.com/keys/restricted-api-keys).
 	Stripe *stripe.Client
 	// Store keeps the orders.
 	Store store.Store[Tx]
@@ -34,6 +35,10 @@ type Config[Tx any] struct {
 	// OnChange, if set, is told of everything else that happened to an order, under the same terms as Fulfil. What
 	// happened while it was not set is not told later.
 	OnChange func(ctx context.Context, tx Tx, c Change) error
+	// Refund names the changes after which a payment is given back at once, of [DuplicatePayment], [Shortfall] and
+	// [Mismatch]. The key needs write permission for Charges and Refunds then. Left out, such an order waits for a person:
+	// see [Flow.Resolve].
+	Refund []ChangeKind
 	// Clock tells the time; nil means time.Now.
 	Clock func() time.Time
 	// Logger gets what a person should know; never personal data. Nil means slog.Default().
@@ -47,6 +52,7 @@ type Flow[Tx any] struct {
 	reserver reservation.Reserver[Tx]
 	fulfil   func(ctx context.Context, tx Tx, o *store.Order) error
 	onChange func(ctx context.Context, tx Tx, c Change) error
+	refund   []ChangeKind
 	clock    func() time.Time
 	log      *slog.Logger
 
@@ -72,7 +78,12 @@ func New[Tx any](c Config[Tx]) (*Flow[Tx], error) {
 	}
 	f := &Flow[Tx]{
 		stripe: c.Stripe, store: c.Store, reserver: c.Reserver,
-		fulfil: c.Fulfil, onChange: c.OnChange, clock: c.Clock, log: c.Logger,
+		fulfil: c.Fulfil, onChange: c.OnChange, refund: c.Refund, clock: c.Clock, log: c.Logger,
+	}
+	for _, kind := range c.Refund {
+		if kind != DuplicatePayment && kind != Shortfall && kind != Mismatch {
+			return nil, fmt.Errorf("checkout: Config.Refund holds %q, after which nothing can be refunded", kind)
+		}
 	}
 	if f.clock == nil {
 		f.clock = time.Now

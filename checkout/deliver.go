@@ -120,7 +120,11 @@ func (f *Flow[Tx]) deliverNext(ctx context.Context, leased *store.Order) error {
 	}
 	recording, cancel := context.WithTimeout(ctx, DeliverTimeout)
 	defer cancel()
-	return errors.Join(err, f.recordFailure(recording, id, token, next.Kind, err))
+	recorded := f.recordFailure(recording, id, token, next.N, err)
+	if errors.Is(err, ErrPermanent) {
+		return recorded // dealt with
+	}
+	return errors.Join(err, recorded)
 }
 
 func (f *Flow[Tx]) markDelivered(ctx context.Context, tx Tx, id, token string, n int) error {
@@ -146,20 +150,25 @@ func (f *Flow[Tx]) markDelivered(ctx context.Context, tx Tx, id, token string, n
 }
 
 // recordFailure counts a failed try and sets the time of the next.
-func (f *Flow[Tx]) recordFailure(ctx context.Context, id, token, kind string, failure error) error {
+func (f *Flow[Tx]) recordFailure(ctx context.Context, id, token string, n int, failure error) error {
 	return f.change(ctx, id, func(_ Tx, o *store.Order, now time.Time) (bool, error) {
 		d := &o.Delivery
 		if d.Token != token {
 			return false, nil
 		}
 		d.Token, d.LeasedUntil = "", time.Time{}
-		if errors.Is(failure, errChanged) {
+		switch {
+		case errors.Is(failure, errChanged):
+			return true, nil
+		case errors.Is(failure, ErrPermanent):
+			*d = store.Delivery{LastError: failure.Error()}
+			f.giveIn(o, n, now, failure)
 			return true, nil
 		}
 		d.Tries++
 		d.NextAt = now.Add(pause(d.Tries))
 		d.LastError = failure.Error()
-		attrs := []any{"order", id, "notice", kind, "tries", d.Tries, "next", d.NextAt, "error", failure}
+		attrs := []any{"order", id, "notice", o.Notices[n-1].Kind, "tries", d.Tries, "next", d.NextAt, "error", failure}
 		var panicked *PanicError
 		if errors.As(failure, &panicked) {
 			attrs = append(attrs, "stack", string(panicked.Stack))
@@ -167,6 +176,16 @@ func (f *Flow[Tx]) recordFailure(ctx context.Context, id, token, kind string, fa
 		f.log.Error("delivery failed", attrs...)
 		return true, nil
 	})
+}
+
+// giveIn ends the tries of notice n: an order that is not to be fulfilled is parked, a change counts as told.
+func (f *Flow[Tx]) giveIn(o *store.Order, n int, now time.Time, failure error) {
+	if notice := &o.Notices[n-1]; notice.Kind == store.NoticeFulfil {
+		o.Parked = parkedPermanent + failure.Error()
+	} else {
+		notice.DeliveredAt = now
+	}
+	f.log.Error("delivery failed for good", "order", o.ID, "notice", o.Notices[n-1].Kind, "error", failure)
 }
 
 // pause is how long to wait after the n-th failed try.

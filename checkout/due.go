@@ -28,7 +28,7 @@ func dueAt(o *store.Order, now time.Time) time.Time {
 		switch {
 		case a.Open() && a.SessionID == "":
 			by(a.CreatedAt.Add(unrecordedFor))
-		case a.Open() || a.Processing():
+		case a.Open() || a.Processing() || a.RefundWanted:
 			by(a.CheckAt)
 		}
 	}

@@ -32,9 +32,22 @@ var (
 	ErrBusy = errors.New("checkout: order is being delivered elsewhere")
 	// ErrBackoff: delivering failed before and is tried again later.
 	ErrBackoff = errors.New("checkout: delivery is waiting for its next try")
+	// ErrPermanent is matched by what [Permanent] makes.
+	ErrPermanent = errors.New("checkout: permanent failure")
+	// ErrNotPaid: what is asked for is for paid orders.
+	ErrNotPaid = errors.New("checkout: order is not paid")
 	// ErrUnknownSession: no order was begun with this session.
 	ErrUnknownSession = errors.New("checkout: unknown session")
 )
+
+// Permanent marks an error of Fulfil or OnChange as one that trying again can't cure: an order that can't be fulfilled is
+// parked until [Flow.Resolve], and a change counts as told. What the callback wrote is rolled back. Permanent(nil) is nil.
+func Permanent(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrPermanent, err)
+}
 
 // refused reports whether Stripe answered that it did not do what it was asked for. A conflict of idempotency keys (409)
 // is not such an answer: the first request may still succeed. Neither are server errors and lost answers.
@@ -54,6 +67,12 @@ func badRequest(err error) bool {
 func missing(err error) bool {
 	var se *stripe.Error
 	return errors.As(err, &se) && se.HTTPStatusCode == 404
+}
+
+// refundedAlready reports whether Stripe has nothing left to refund.
+func refundedAlready(err error) bool {
+	var se *stripe.Error
+	return errors.As(err, &se) && se.Code == stripe.ErrorCodeChargeAlreadyRefunded
 }
 
 // stripeError keeps an error of a Stripe call matchable by errors.As, and its text free of what Stripe or stripe-go quote:

@@ -170,7 +170,11 @@ func (s *settlement) describe() {
 	}
 }
 
-const parkedMismatch = "mismatch: "
+// How the reasons for which an order is parked begin.
+const (
+	parkedMismatch  = "mismatch: "
+	parkedPermanent = "fulfil: "
+)
 
 // park keeps an order whose only payment is not what was sold from being fulfilled.
 func (s *settlement) park() {
@@ -215,13 +219,21 @@ func (f *Flow[Tx]) announce(s *settlement) {
 	if !slices.ContainsFunc(s.o.Notices, func(n store.Notice) bool { return n.Kind == store.NoticeFulfil }) {
 		notify(store.NoticeFulfil, "")
 	}
+	var trouble ChangeKind
 	switch {
 	case s.attempt.Mismatch != "":
-		notify(string(Mismatch), s.attempt.Mismatch)
+		trouble = Mismatch
 	case s.attempt.Duplicate:
-		notify(string(DuplicatePayment), "")
+		trouble = DuplicatePayment
 	case s.short:
-		notify(string(Shortfall), "")
+		trouble = Shortfall
+	}
+	if trouble != "" {
+		f.log.Error("payment needs a decision", "order", s.o.ID, "attempt", s.attempt.N, "what", trouble, "detail", s.attempt.Mismatch)
+		notify(string(trouble), s.attempt.Mismatch)
+		if slices.Contains(f.refund, trouble) {
+			s.attempt.RefundWanted, s.attempt.CheckAt = true, s.now
+		}
 	}
 	f.passChanges(s.o, s.now)
 }

@@ -158,6 +158,10 @@ func (f *Flow[Tx]) sweepAttempts(ctx context.Context, id string) error {
 			if err := f.check(ctx, o, a, now); err != nil {
 				failed = errors.Join(failed, err, f.checkLater(ctx, id, a.N))
 			}
+		case a.RefundWanted && !a.CheckAt.After(now):
+			if err := f.refundAttempt(ctx, o, a); err != nil {
+				failed = errors.Join(failed, err, f.checkLater(ctx, id, a.N))
+			}
 		}
 	}
 	return failed
@@ -181,7 +185,7 @@ func (f *Flow[Tx]) check(ctx context.Context, o *store.Order, a *store.Attempt, 
 func (f *Flow[Tx]) checkLater(ctx context.Context, id string, n int) error {
 	return f.change(ctx, id, func(_ Tx, o *store.Order, now time.Time) (bool, error) {
 		a := o.Attempt(n)
-		if a == nil || !a.Open() && !a.Processing() {
+		if a == nil || !a.Open() && !a.Processing() && !a.RefundWanted {
 			return false, nil
 		}
 		a.CheckAt = now.Add(growing(now.Sub(a.PayBy), sweepLease, time.Hour))

@@ -60,6 +60,8 @@ type Attempt struct {
 	Duplicate bool `json:"duplicate,omitempty"`
 	// Mismatch says how a paid session differs from what was sold; empty: it does not.
 	Mismatch string `json:"mismatch,omitempty"`
+	// RefundWanted says that the payment is to be given back as the merchant's configuration says, and was not yet.
+	RefundWanted bool `json:"refund_wanted,omitempty"`
 	// CheckedAt is when Stripe was last asked for the session, CheckAt when it must be asked next; zero: it need not.
 	CheckedAt time.Time `json:"checked_at,omitzero"`
 	CheckAt   time.Time `json:"check_at,omitzero"`

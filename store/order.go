@@ -49,6 +49,8 @@ type Order struct {
 	Shortfall []Shortage `json:"shortfall,omitempty"`
 	// Parked says why the order is not fulfilled although it is paid; empty: it is not parked.
 	Parked string `json:"parked,omitempty"`
+	// GivenUpAt is when a person decided that the order is not to be fulfilled; zero: nobody did.
+	GivenUpAt time.Time `json:"given_up_at,omitzero"`
 	// Notices is what the merchant is told, oldest first: what was delivered and what is waiting.
 	Notices []Notice `json:"notices,omitempty"`
 	// Delivery is the state of delivering Notices.
@@ -163,17 +165,20 @@ func (o *Order) PaidAttempt() *Attempt {
 }
 
 // Fulfillable reports whether the merchant's callback may hand the order over: it is paid, was not handed over yet, and
-// is not wholly refunded, disputed, short or parked.
+// is not wholly refunded, disputed, short, parked or given up.
 func (o *Order) Fulfillable() bool {
-	if !o.FulfilledAt.IsZero() || len(o.Shortfall) > 0 || o.Parked != "" {
+	if !o.FulfilledAt.IsZero() || !o.GivenUpAt.IsZero() || len(o.Shortfall) > 0 || o.Parked != "" {
 		return false
 	}
 	return o.Status() == Paid || o.Status() == PartiallyRefunded
 }
 
 // Stuck reports whether the order needs a person: it is parked or short, or what the merchant is to be told could not
-// be delivered in [StuckAfter] tries.
+// be delivered in [StuckAfter] tries. An order that was given up needs nobody.
 func (o *Order) Stuck() bool {
+	if !o.GivenUpAt.IsZero() {
+		return false
+	}
 	return o.Parked != "" || len(o.Shortfall) > 0 || o.Delivery.Tries >= StuckAfter
 }
 

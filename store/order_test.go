@@ -95,12 +95,12 @@ func TestEncodeKeepsTheSessionAsSent(t *testing.T) {
 // erased.
 var bookkeeping = []string{
 	"ID", "CreatedAt", "UpdatedAt", "Mode", "Currency", "Lines", "Metadata", "Account", "Livemode", "CancelRequestedAt",
-	"Refunds", "Disputes", "Amounts", "Customer.ID", "FulfilledAt", "Shortfall", "Parked", "Notices", "DueAt",
+	"Refunds", "Disputes", "Amounts", "Customer.ID", "FulfilledAt", "Shortfall", "Parked", "Notices", "DueAt", "GivenUpAt",
 	"Delivery.Token", "Delivery.LeasedUntil", "Delivery.Tries", "Delivery.NextAt",
 	"Attempts.N", "Attempts.CreatedAt", "Attempts.Lines", "Attempts.Metadata", "Attempts.Fingerprint", "Attempts.ExpiresAt", "Attempts.PayBy",
 	"Attempts.Replaces", "Attempts.Hold", "Attempts.Increase", "Attempts.SessionID", "Attempts.Quote", "Attempts.PaymentIntent",
 	"Attempts.Charge", "Attempts.Subscription", "Attempts.ClosedAt", "Attempts.Completed", "Attempts.Paid", "Attempts.Failed",
-	"Attempts.Expired", "Attempts.PaidAt", "Attempts.Mismatch", "Attempts.Duplicate", "Attempts.CheckedAt", "Attempts.CheckAt",
+	"Attempts.Expired", "Attempts.PaidAt", "Attempts.Mismatch", "Attempts.Duplicate", "Attempts.RefundWanted", "Attempts.CheckedAt", "Attempts.CheckAt",
 }
 
 func TestEraseLeavesNoPersonalData(t *testing.T) {
