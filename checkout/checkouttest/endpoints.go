@@ -27,10 +27,6 @@ type hook struct {
 	disabled bool
 	deleted  bool
 	secrets  []signingSecret // the newest last
-
-	url                   string
-	created               int64
-	description, metadata any
 }
 
 type signingSecret struct {

@@ -27,6 +27,17 @@ var calls = []struct {
 	{"GET /v1/checkout/sessions/{id}/line_items", stripe.CheckoutSessionListLineItemsParams{}},
 	{"GET /v1/events", stripe.EventListParams{}},
 	{"GET /v1/events/{id}", stripe.EventRetrieveParams{}},
+	{"POST /v1/events/{id}/retry", struct { // of `stripe events resend`; stripe-go has none
+		Account         *string   `form:"account"`
+		Expand          []*string `form:"expand"`
+		ForStripeCLI    *bool     `form:"for_stripecli"`
+		WebhookEndpoint *string   `form:"webhook_endpoint"`
+	}{}},
+	{"POST /v1/webhook_endpoints", stripe.WebhookEndpointCreateParams{}},
+	{"GET /v1/webhook_endpoints", stripe.WebhookEndpointListParams{}},
+	{"GET /v1/webhook_endpoints/{id}", stripe.WebhookEndpointRetrieveParams{}},
+	{"POST /v1/webhook_endpoints/{id}", stripe.WebhookEndpointUpdateParams{}},
+	{"DELETE /v1/webhook_endpoints/{id}", stripe.WebhookEndpointDeleteParams{}},
 	{"POST /v1/payment_intents", stripe.PaymentIntentCreateParams{}},
 	{"GET /v1/payment_intents/{id}", stripe.PaymentIntentRetrieveParams{}},
 	{"POST /v1/payment_intents/{id}/cancel", stripe.PaymentIntentCancelParams{}},
