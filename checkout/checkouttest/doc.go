@@ -6,6 +6,40 @@
 // Tests act as the customer with [Server.Pay], as the bank with [Server.Settle] and [Server.Bounce], and let time pass
 // with [Server.Advance]: sessions expire and deliveries that failed are tried again, each at its time.
 //
+// # Failures
+//
+// [Server.Faults] loses, delays, repeats, reorders and spoils deliveries, and limits, fails, cuts and slows requests to the
+// API, by event type or request, by attempt, or by a seeded chance. [Server.Log] is the history of all requests and
+// attempts, [Server.WaitFor] waits for something in it, [Server.LogOnFailure] shows it when a test fails:
+//
+//	func TestFulfilledOnce(t *testing.T) {
+//		srv := checkouttest.NewServer(checkouttest.Config{})
+//		defer srv.Close()
+//		srv.LogOnFailure(t)
+//		fulfilled := 0
+//		flow, err := checkout.New(checkout.Config[*memstore.Tx]{
+//			Stripe: srv.Client(), Clock: srv.Now, Store: memstore.New(),
+//			Fulfil: func(context.Context, *memstore.Tx, *store.Order) error { fulfilled++; return nil },
+//		})
+//		require.NoError(t, err)
+//		hook, err := webhook.New(webhook.Config{Secrets: []string{srv.WebhookSecret()}, Clock: srv.Now})
+//		require.NoError(t, err)
+//		flow.Handle(hook)
+//		srv.Deliver(hook)
+//		started, err := flow.Begin(t.Context(), checkout.Session{
+//			OrderID: "order-42", SuccessURL: "https://shop.example/thanks",
+//			Lines: []checkout.Line{{Name: "T-shirt", UnitAmount: checkout.MustAmount("19.99", "usd"), Quantity: 1}},
+//		})
+//		require.NoError(t, err)
+//		srv.Faults(checkouttest.DropFirst(2), checkouttest.Duplicate(3))
+//		require.NoError(t, srv.Pay(started.SessionID, checkouttest.CardOK))
+//		require.Zero(t, fulfilled)
+//		srv.Advance(time.Hour)
+//		require.Equal(t, 1, fulfilled)
+//	}
+//
+// # Limits
+//
 // It knows the version of the API that stripe-go is made for. What Stripe refuses, it refuses: unknown parameters at any
 // depth, a session's limits, requests without the key. It takes no live key, and listens and delivers on loopback only.
 package checkouttest
