@@ -1,6 +1,7 @@
 package checkout
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -39,6 +40,10 @@ type Config[Tx any] struct {
 	// [Mismatch]. The key needs write permission for Charges and Refunds then. Left out, such an order waits for a person:
 	// see [Flow.Resolve].
 	Refund []ChangeKind
+	// SweepBudget is the number of requests to Stripe that one sweep makes at most; 0 stands for 500. [Flow.Run] sweeps every
+	// half minute, so that 500 are fewer than the 25 in a second that Stripe answers in a sandbox, and the 100 in live mode
+	// (https://docs.stripe.com/rate-limits).
+	SweepBudget int
 	// Clock tells the time; nil means time.Now.
 	Clock func() time.Time
 	// Logger gets what a person should know; never personal data. Nil means slog.Default().
@@ -55,6 +60,8 @@ type Flow[Tx any] struct {
 	refund   []ChangeKind
 	clock    func() time.Time
 	log      *slog.Logger
+
+	sweepBudget int
 
 	// One goroutine of this process at a time begins, settles, delivers or asks Stripe, per order or session.
 	beginning, settling, delivering, asking keyedMutex
@@ -79,6 +86,10 @@ func New[Tx any](c Config[Tx]) (*Flow[Tx], error) {
 	f := &Flow[Tx]{
 		stripe: c.Stripe, store: c.Store, reserver: c.Reserver,
 		fulfil: c.Fulfil, onChange: c.OnChange, refund: c.Refund, clock: c.Clock, log: c.Logger,
+		sweepBudget: cmp.Or(c.SweepBudget, 500),
+	}
+	if c.SweepBudget < 0 {
+		return nil, errors.New("checkout: Config.SweepBudget is negative")
 	}
 	for _, kind := range c.Refund {
 		if kind != DuplicatePayment && kind != Shortfall && kind != Mismatch {

@@ -18,13 +18,15 @@ const (
 	eventExpired        = string(webhook.CheckoutSessionExpired)
 )
 
+var sessionEvents = [...]string{eventCompleted, eventAsyncSucceeded, eventAsyncFailed, eventExpired}
+
 // Handle registers with h the handlers of the events that settle orders. The events of sessions that this shop did not
 // begin are acknowledged and counted, so that several applications can share an account.
 //
 // The handlers return an error, and so have Stripe send the event again, if the order could not be settled, if it is one
 // of this shop and not in the Store, or if what happened could not be delivered.
 func (f *Flow[Tx]) Handle(h *webhook.Handler) {
-	for _, t := range [...]string{eventCompleted, eventAsyncSucceeded, eventAsyncFailed, eventExpired} {
+	for _, t := range sessionEvents {
 		webhook.On(h, webhook.Type[sessionFacts](t), f.sessionEvent)
 	}
 	f.handleMoneyBack(h)
@@ -32,19 +34,25 @@ func (f *Flow[Tx]) Handle(h *webhook.Handler) {
 
 func (f *Flow[Tx]) sessionEvent(ctx context.Context, e *webhook.Event[sessionFacts]) error {
 	f.warnUnswept(ctx)
-	id, err := f.orderOf(ctx, &e.Object)
-	if err != nil {
-		return err
-	}
-	if id == "" {
-		f.foreign.Add(1)
-		f.log.Debug("session of somebody else", "event", e.ID, "session", e.Object.ID)
-		return nil
-	}
-	if err := f.settle(ctx, id, heardEvent(e.Type, e.ID, e.Object, e.RawObject)); err != nil {
+	id, err := f.settleSession(ctx, heardEvent(e.Type, e.ID, e.Object, e.RawObject))
+	if err != nil || id == "" {
 		return err
 	}
 	return f.deliver(ctx, id)
+}
+
+// settleSession settles the order of a session by what was heard of it, and returns its ID; empty: it is not ours.
+func (f *Flow[Tx]) settleSession(ctx context.Context, n news) (id string, err error) {
+	id, err = f.orderOf(ctx, &n.facts)
+	if err != nil {
+		return "", err
+	}
+	if id == "" {
+		f.foreign.Add(1)
+		f.log.Debug("session of somebody else", "cause", n.cause, "session", n.facts.ID)
+		return "", nil
+	}
+	return id, f.settle(ctx, id, n)
 }
 
 // orderOf returns the ID of the order that a session is for; empty: it is not ours. It is ours by the ID that was

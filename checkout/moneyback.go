@@ -36,49 +36,70 @@ type chargeFacts struct {
 	PaymentIntent objectID `json:"payment_intent"`
 }
 
-// handleMoneyBack registers the events of refunds and disputes. Since API version 2024-10-28 refund.* cover every refund
+// The events of refunds and disputes. Since API version 2024-10-28 refund.* cover every refund
 // (https://docs.stripe.com/refunds#refund-events); before, charge.refunded was all that some had.
-func (f *Flow[Tx]) handleMoneyBack(h *webhook.Handler) {
-	for _, t := range [...]string{
+var (
+	refundEvents = [...]string{
 		string(webhook.RefundCreated), string(webhook.RefundUpdated), string(webhook.RefundFailed), string(webhook.ChargeRefundUpdated),
-	} {
-		webhook.On(h, webhook.Type[refundFacts](t), func(ctx context.Context, e *webhook.Event[refundFacts]) error {
-			return f.moneyBackEvent(ctx, e.Account, payment{string(e.Object.PaymentIntent), string(e.Object.Charge)}, func(id string) error {
-				return f.settleRefund(ctx, id, e.Object, e.ID)
-			})
-		})
 	}
-	for _, t := range [...]string{
+	disputeEvents = [...]string{
 		string(webhook.ChargeDisputeCreated), string(webhook.ChargeDisputeUpdated), string(webhook.ChargeDisputeClosed),
 		string(webhook.ChargeDisputeFundsWithdrawn), string(webhook.ChargeDisputeFundsReinstated),
-	} {
-		webhook.On(h, webhook.Type[disputeFacts](t), func(ctx context.Context, e *webhook.Event[disputeFacts]) error {
-			return f.moneyBackEvent(ctx, e.Account, payment{string(e.Object.PaymentIntent), string(e.Object.Charge)}, func(id string) error {
-				return f.settleDispute(ctx, id, e.Object, e.ID)
-			})
+	}
+	chargeRefunded = string(webhook.ChargeRefunded)
+)
+
+// handleMoneyBack registers the events of refunds and disputes.
+func (f *Flow[Tx]) handleMoneyBack(h *webhook.Handler) {
+	for _, t := range refundEvents {
+		webhook.On(h, webhook.Type[refundFacts](t), func(ctx context.Context, e *webhook.Event[refundFacts]) error {
+			return f.deliverTo(ctx)(f.heardRefund(ctx, e.Account, e.Object, e.ID))
 		})
 	}
-	webhook.On(h, webhook.Type[chargeFacts](string(webhook.ChargeRefunded)), func(ctx context.Context, e *webhook.Event[chargeFacts]) error {
-		return f.moneyBackEvent(ctx, e.Account, payment{string(e.Object.PaymentIntent), e.Object.ID}, func(id string) error {
-			return f.listRefunds(ctx, id, e.Object.ID, e.ID)
+	for _, t := range disputeEvents {
+		webhook.On(h, webhook.Type[disputeFacts](t), func(ctx context.Context, e *webhook.Event[disputeFacts]) error {
+			return f.deliverTo(ctx)(f.heardDispute(ctx, e.Account, e.Object, e.ID))
 		})
+	}
+	webhook.On(h, webhook.Type[chargeFacts](chargeRefunded), func(ctx context.Context, e *webhook.Event[chargeFacts]) error {
+		return f.deliverTo(ctx)(f.heardCharge(ctx, e.Account, e.Object, e.ID))
 	})
 }
 
-// moneyBackEvent has settle run for the order that a payment was for, and delivers what comes of it.
-func (f *Flow[Tx]) moneyBackEvent(ctx context.Context, account string, p payment, settle func(id string) error) error {
-	id, err := f.orderOfPayment(ctx, account, p)
-	if err != nil {
-		return err
+// deliverTo delivers the order that something was heard of, if it is ours.
+func (f *Flow[Tx]) deliverTo(ctx context.Context) func(id string, err error) error {
+	return func(id string, err error) error {
+		if err != nil || id == "" {
+			return err
+		}
+		return f.deliver(ctx, id)
 	}
-	if id == "" {
-		f.foreign.Add(1)
-		return nil
+}
+
+// heardRefund settles what was heard of a refund and returns the ID of its order; empty: it is not ours.
+func (f *Flow[Tx]) heardRefund(ctx context.Context, account string, r refundFacts, cause string) (id string, err error) {
+	id, err = f.orderOfPayment(ctx, account, payment{string(r.PaymentIntent), string(r.Charge)})
+	if err != nil || id == "" {
+		return "", err
 	}
-	if err := settle(id); err != nil {
-		return err
+	return id, f.settleRefund(ctx, id, r, cause)
+}
+
+func (f *Flow[Tx]) heardDispute(ctx context.Context, account string, d disputeFacts, cause string) (id string, err error) {
+	id, err = f.orderOfPayment(ctx, account, payment{string(d.PaymentIntent), string(d.Charge)})
+	if err != nil || id == "" {
+		return "", err
 	}
-	return f.deliver(ctx, id)
+	return id, f.settleDispute(ctx, id, d, cause)
+}
+
+// heardCharge asks for the refunds of a charge of which something was refunded.
+func (f *Flow[Tx]) heardCharge(ctx context.Context, account string, c chargeFacts, cause string) (id string, err error) {
+	id, err = f.orderOfPayment(ctx, account, payment{string(c.PaymentIntent), c.ID})
+	if err != nil || id == "" {
+		return "", err
+	}
+	return id, f.listRefunds(ctx, id, c.ID, cause)
 }
 
 // payment names what was paid with; either ID may be empty.
@@ -119,12 +140,9 @@ func (f *Flow[Tx]) orderOfPayment(ctx context.Context, account string, p payment
 		if err != nil {
 			return "", err
 		}
-		id, err := f.orderOf(ctx, &answer.facts)
-		if err != nil || id == "" {
-			return "", err
-		}
-		return id, f.settle(ctx, id, answer)
+		return f.settleSession(ctx, answer)
 	}
+	f.foreign.Add(1)
 	return "", nil
 }
 

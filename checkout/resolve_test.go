@@ -144,7 +144,9 @@ func refundingShop(t *testing.T, kinds ...checkout.ChangeKind) *testShop {
 	var err error
 	s.flow, err = checkout.New(checkout.Config[tx]{
 		Stripe: s.srv.ClientOver(s.wire), Store: s.st, Reserver: s.stock, Clock: s.srv.Now, Logger: logger, Refund: kinds,
-		Fulfil: func(ctx context.Context, tx tx, o *store.Order) error { return tx.Set(ctx, "shipment/"+o.ID+"/1", true) },
+		Fulfil: func(ctx context.Context, tx tx, o *store.Order) error {
+			return tx.Set(ctx, "shipment/"+o.ID+"/1", true)
+		},
 	})
 	require.NoError(t, err)
 	s.hook, err = webhook.New(webhook.Config{Secrets: []string{s.srv.WebhookSecret()}, Clock: s.srv.Now, Logger: logger})

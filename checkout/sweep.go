@@ -33,7 +33,8 @@ type Swept struct {
 
 // Sweep does what is due, in one bounded pass: it ends sessions whose time to pay is over and gives their stock back,
 // asks Stripe for those it should have heard of, gives up attempts that never got a session, and tries failed deliveries
-// again. Any number of processes may sweep at once; each order is swept by one.
+// again. It reads the events that Stripe could not deliver, as far back as Stripe keeps them, and once an hour the refunds
+// and disputes that can still change. It makes no more requests than Config.SweepBudget says, and leaves the rest. Any number of processes may sweep at once; each order is swept by one.
 //
 // An order that fails does not stop the others and is no error of the sweep; the error means that the Store failed or ctx
 // ended. Sweep returns when the callbacks that it called have returned.
@@ -103,17 +104,25 @@ type sweptOrder struct {
 	failed bool
 }
 
-// sweepStock takes what is due and does what concerns stock and money, one order after the other. What is to be delivered
-// of them is left to the caller.
+// sweepStock finds what webhooks missed, takes what is due, and does what concerns stock and money, one order after the
+// other. What is to be delivered of them is left to the caller.
 func (f *Flow[Tx]) sweepStock(ctx context.Context) ([]sweptOrder, error) {
-	var orders []sweptOrder
+	b := &budget{left: f.sweepBudget}
+	missed, err := f.sweepMissed(ctx, b)
+	orders := make([]sweptOrder, 0, len(missed))
+	for _, id := range missed {
+		orders = append(orders, sweptOrder{id: id})
+	}
+	if err != nil {
+		return orders, err
+	}
 	for range sweepBatches {
 		ids, err := f.store.Due(ctx, f.now(), sweepLease, sweepBatch)
 		if err != nil {
 			return orders, err
 		}
 		for _, id := range ids {
-			err := f.sweepAttempts(ctx, id)
+			err := f.sweepAttempts(ctx, id, b)
 			if ctx.Err() != nil {
 				return orders, ctx.Err()
 			}
@@ -140,7 +149,7 @@ func (f *Flow[Tx]) sweepDelivery(ctx context.Context, id string) bool {
 }
 
 // sweepAttempts does what is due of the attempts of one order.
-func (f *Flow[Tx]) sweepAttempts(ctx context.Context, id string) error {
+func (f *Flow[Tx]) sweepAttempts(ctx context.Context, id string, b *budget) error {
 	o, err := f.store.Find(ctx, id)
 	if err != nil {
 		return err
@@ -154,11 +163,14 @@ func (f *Flow[Tx]) sweepAttempts(ctx context.Context, id string) error {
 			if !now.Before(a.CreatedAt.Add(unrecordedFor)) {
 				failed = errors.Join(failed, f.abandon(ctx, id, a.N, "sweep"))
 			}
-		case (a.Open() || a.Processing()) && !a.CheckAt.After(now):
+		case !a.Open() && !a.Processing() && !a.RefundWanted || a.CheckAt.After(now):
+		case !b.take():
+			return failed // the rest is due again when its lease ends
+		case !a.RefundWanted:
 			if err := f.check(ctx, o, a, now); err != nil {
 				failed = errors.Join(failed, err, f.checkLater(ctx, id, a.N))
 			}
-		case a.RefundWanted && !a.CheckAt.After(now):
+		default:
 			if err := f.refundAttempt(ctx, o, a); err != nil {
 				failed = errors.Join(failed, err, f.checkLater(ctx, id, a.N))
 			}

@@ -1,0 +1,154 @@
+package checkout_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gofulfil/fulfil/checkout"
+	"github.com/gofulfil/fulfil/checkout/checkouttest"
+	"github.com/gofulfil/fulfil/store"
+)
+
+// With every webhook lost, sweeping alone finds that a debit bounced, that money was given back, and that it is disputed.
+func TestEveryWebhookLost(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.loseWebhooks()
+	hours := func(n int) {
+		for range n {
+			s.srv.Advance(time.Hour)
+			s.sweep()
+		}
+	}
+	bounced := s.begin(cartOf("bounced", "tee")).SessionID
+	refunded := s.begin(cartOf("refunded", "tee")).SessionID
+	disputed := s.begin(cartOf("disputed", "tee")).SessionID
+	abandoned := cartOf("abandoned", "last")
+	abandoned.HoldFor = 10 * time.Minute
+	s.begin(abandoned)
+	require.NoError(t, s.srv.Pay(bounced, checkouttest.BankDebit))
+	s.pay(refunded)
+	s.pay(disputed)
+	hours(25)
+	s.requireStatus("bounced", "processing")
+	s.requireStatus("refunded", checkout.Fulfilled)
+	s.requireStatus("abandoned", "expired")
+
+	require.NoError(t, s.srv.Bounce(bounced))
+	refund := s.refund(refunded, 1000)
+	dispute, err := s.srv.Dispute(disputed)
+	require.NoError(t, err)
+	hours(8)
+	s.requireStatus("bounced", "failed")
+	s.requireStatus("refunded", "partially_refunded")
+	s.requireStatus("disputed", "disputed")
+
+	require.NoError(t, s.srv.FailRefund(refund))
+	require.NoError(t, s.srv.WinDispute(dispute))
+	hours(2)
+	s.requireStatus("refunded", checkout.Fulfilled)
+	s.requireStatus("disputed", checkout.Fulfilled)
+	s.requireStock("tee", 3, 0, 2)
+	s.requireStock("last", 1, 0, 0)
+	require.Subset(t, s.kinds(), []checkout.ChangeKind{
+		checkout.Refunded, checkout.RefundFailed, checkout.Disputed, checkout.DisputeWon, checkout.Failed, checkout.Expired,
+	})
+}
+
+func TestDisputes(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]struct {
+		how    func(*checkouttest.Server, string) error
+		status string
+		kind   checkout.ChangeKind
+	}{
+		"won":  {(*checkouttest.Server).WinDispute, checkout.Fulfilled, checkout.DisputeWon},
+		"lost": {(*checkouttest.Server).LoseDispute, "disputed", checkout.DisputeLost},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			id := s.begin(cartOf("order-1", "tee")).SessionID
+			s.pay(id)
+			dispute, err := s.srv.Dispute(id)
+			require.NoError(t, err)
+			s.requireStatus("order-1", "disputed")
+			require.True(t, s.order("order-1").Paid(), "a dispute never erases the payment")
+			require.NoError(t, end.how(s.srv, dispute))
+			s.requireStatus("order-1", end.status)
+			require.Equal(t, []checkout.ChangeKind{checkout.Disputed, end.kind}, s.kinds())
+		})
+	}
+}
+
+// While the endpoint is down for days, sweeping reads what Stripe could not deliver, each event once it is there.
+func TestUndeliveredEventsAreRead(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.srv.Deliver(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }))
+	const orders = 5
+	for i := range orders {
+		session := cartOf(fmt.Sprintf("order-%d", i), "tee")
+		s.pay(s.begin(session).SessionID)
+		s.srv.Advance(20 * time.Hour)
+	}
+	require.Zero(t, s.fulfilRuns())
+	asked := s.wire.count("GET /v1/events")
+	s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		if r.URL.Path != "/v1/events" && r.Method == http.MethodGet {
+			return answer(r, http.StatusServiceUnavailable, `{"error":{"type":"api_error"}}`), nil // nothing but events can be read
+		}
+		return send()
+	})
+	// The cursor was never set: what is older than an hour is polled. Set it back to when the outage began.
+	require.NoError(t, s.st.SetCursor(t.Context(), "events", fmt.Sprint(testStart.Unix())))
+	s.sweep()
+	for i := range orders {
+		s.requireStatus(fmt.Sprintf("order-%d", i), checkout.Fulfilled)
+		require.Equal(t, 1, s.shipments(fmt.Sprintf("order-%d", i)))
+	}
+	require.Less(t, s.wire.count("GET /v1/events")-asked, 30, "windows of hours, not of seconds")
+	asked = s.wire.count("GET /v1/events")
+	s.sweep()
+	require.Equal(t, 1, s.wire.count("GET /v1/events")-asked, "the next sweep goes on where this one stopped")
+}
+
+// A sweep makes no more requests than it may, and the next goes on.
+func TestSweepBudget(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.setStock("tee", 100)
+	s.loseWebhooks()
+	for i := range 30 {
+		session := cartOf(fmt.Sprintf("order-%d", i), "tee")
+		session.HoldFor = 10 * time.Minute
+		s.begin(session)
+	}
+	flow, err := checkout.New(checkout.Config[tx]{
+		Stripe: s.srv.ClientOver(s.wire), Store: s.st, Reserver: s.stock, Clock: s.srv.Now, SweepBudget: 10,
+		Fulfil: func(_ context.Context, _ tx, _ *store.Order) error { return nil },
+	})
+	require.NoError(t, err)
+	s.srv.Advance(11 * time.Minute)
+	ended := func() (n int) {
+		for i := range 30 {
+			if s.order(fmt.Sprintf("order-%d", i)).Status() == store.Expired {
+				n++
+			}
+		}
+		return n
+	}
+	for range 4 {
+		before := len(s.wire.calls)
+		_, err := flow.Sweep(t.Context())
+		require.NoError(t, err)
+		require.LessOrEqual(t, len(s.wire.calls)-before, 13)
+		s.srv.Advance(3 * time.Minute)
+	}
+	require.Equal(t, 30, ended())
+}
