@@ -63,17 +63,21 @@ func matchStar(pattern, name string) bool {
 	return false
 }
 
-// draw is a number that depends on the seed and on all the others, and looks random: splitmix64.
-// https://prng.di.unimi.it/splitmix64.c
+// draw is a number that depends on the seed and on all the others, and looks random. The mixing is that of
+// https://prng.di.unimi.it/splitmix64.c.
 func draw(seed uint64, by ...int) uint64 {
-	z := seed
-	for _, n := range append(by, len(by)) {
-		z += uint64(n) + 0x9e3779b97f4a7c15
-		z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
-		z = (z ^ z>>27) * 0x94d049bb133111eb
-		z ^= z >> 31
+	z := mix(seed)
+	for _, n := range by {
+		z = mix(z + uint64(n))
 	}
 	return z
+}
+
+func mix(z uint64) uint64 {
+	z += 0x9e3779b97f4a7c15
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
 }
 
 // A way is what befalls one attempt to deliver an event.

@@ -34,6 +34,11 @@ func (s *Server) once(c *call, request string, run func() (_ answer, save bool))
 	a, save := run()
 	if save {
 		s.saved[name] = savedAnswer{answer: a, request: request, at: now}
+		s.schedule(now.Add(keptFor), func() {
+			if s.saved[name].at.Equal(now) {
+				delete(s.saved, name)
+			}
+		})
 	}
 	return a, false
 }
