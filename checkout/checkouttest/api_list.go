@@ -2,18 +2,35 @@ package checkouttest
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 )
 
 // list is the endpoint that lists the objects of a kind, newest first, by filters that are named like their fields.
 func (s *Server) list(kind string, filters ...string) endpoint {
-	return s.listIf(kind, func(*call, object) bool { return true }, filters...)
+	return s.listIf(kind, nil, filters...)
 }
 
-// listIf is list with a condition more.
-func (s *Server) listIf(kind string, keep func(c *call, o object) bool, filters ...string) endpoint {
+// A condition says whether an object is listed, by a parameter that was sent.
+type condition func(o object, p *param) bool
+
+// listIf is list with conditions besides, by the names of their parameters.
+func (s *Server) listIf(kind string, conditions map[string]condition, filters ...string) endpoint {
+	done := slices.AppendSeq([]string{"created", "ending_before", "expand", "limit", "starting_after"}, maps.Keys(conditions))
+	done = append(done, filters...)
+	keep := func(o object, p *param) bool {
+		for name, cond := range conditions {
+			if sent := p.get(name); sent != nil && !cond(o, sent) {
+				return false
+			}
+		}
+		return true
+	}
 	return func(c *call) (object, *apiError) {
+		if err := c.params.only(done...); err != nil {
+			return nil, err
+		}
 		within, err := createdFilter(c.params)
 		if err != nil {
 			return nil, err
@@ -21,7 +38,7 @@ func (s *Server) listIf(kind string, keep func(c *call, o object) bool, filters 
 		var found []object
 		for _, o := range slices.Backward(s.kinds[kind]) {
 			created, _ := o["created"].(int64)
-			if s.accountOf(o) == c.account && within(created) && matches(o, c.params, filters...) && keep(c, o) {
+			if s.accountOf(o) == c.account && within(created) && matches(o, c.params, filters...) && keep(o, c.params) {
 				found = append(found, o)
 			}
 		}

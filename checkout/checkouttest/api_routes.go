@@ -37,6 +37,19 @@ func (s *Server) endpoints() map[string]endpoint {
 		"GET /v1/disputes/{id}":                     s.retrieve("dispute"),
 		"POST /v1/disputes/{id}":                    s.updateDispute,
 		"POST /v1/disputes/{id}/close":              s.giveUpDispute,
+
+		"POST /v1/customers":      s.createCustomer,
+		"GET /v1/customers":       s.list("customer", "email"),
+		"GET /v1/customers/{id}":  s.retrieve("customer"),
+		"POST /v1/customers/{id}": s.updateCustomer,
+		"POST /v1/products":       s.createProduct,
+		"GET /v1/products":        s.listIf("product", map[string]condition{"ids": among("id")}, "active", "shippable", "url"),
+		"GET /v1/products/{id}":   s.retrieve("product"),
+		"POST /v1/products/{id}":  s.updateProduct,
+		"POST /v1/prices":         s.createPrice,
+		"GET /v1/prices":          s.listIf("price", map[string]condition{"lookup_keys": among("lookup_key"), "recurring": recurs}, "active", "currency", "product", "type"),
+		"GET /v1/prices/{id}":     s.retrieve("price"),
+		"POST /v1/prices/{id}":    s.updatePrice,
 	}
 }
 

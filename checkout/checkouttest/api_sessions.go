@@ -15,6 +15,7 @@ type session struct {
 	lines   []object
 	method  PaymentMethod // of a payment in progress, else empty
 	buyer   Buyer         // of a payment in progress
+	made    []object      // with it, to be kept once it is found to be good
 }
 
 func (sess *session) id() string { return sess.str("id") }
@@ -31,6 +32,9 @@ func (s *Server) createSession(c *call) (object, *apiError) {
 		return nil, err
 	}
 	id := sess.id()
+	for _, o := range sess.made {
+		s.keep(sess, o)
+	}
 	s.sessions[id] = sess
 	s.ordered = append(s.ordered, sess)
 	s.schedule(time.Unix(sess.object["expires_at"].(int64), 0), func() { s.expireIfOpen(sess, nil) })

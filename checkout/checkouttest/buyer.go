@@ -18,6 +18,9 @@ func (b Buyer) orDefaults(sess *session) Buyer {
 	if b.Email == "" {
 		b.Email = sess.str("customer_email")
 	}
+	if known, ok := sess.object["customer_details"].(object); ok && b.Email == "" {
+		b.Email = known.str("email") // of the customer that the session is for
+	}
 	if b.Email == "" {
 		b.Email = "buyer@example.com"
 	}

@@ -20,7 +20,7 @@ func (s *Server) createIntent(c *call) (object, *apiError) {
 	case currency == "":
 		return nil, missing("currency")
 	case !slices.Contains(currencies, currency):
-		return nil, invalid("", "currency", "Invalid currency: %s. Stripe currently supports these currencies: %s", currency, strings.Join(currencies, ", "))
+		return nil, badCurrency("currency", currency)
 	}
 	if _, err := p.get("metadata").metadata(); err != nil {
 		return nil, err

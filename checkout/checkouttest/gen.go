@@ -56,6 +56,19 @@ var calls = []struct {
 	{"GET /v1/disputes/{id}", stripe.DisputeRetrieveParams{}},
 	{"POST /v1/disputes/{id}", stripe.DisputeUpdateParams{}},
 	{"POST /v1/disputes/{id}/close", stripe.DisputeCloseParams{}},
+
+	{"POST /v1/customers", stripe.CustomerCreateParams{}},
+	{"GET /v1/customers", stripe.CustomerListParams{}},
+	{"GET /v1/customers/{id}", stripe.CustomerRetrieveParams{}},
+	{"POST /v1/customers/{id}", stripe.CustomerUpdateParams{}},
+	{"POST /v1/products", stripe.ProductCreateParams{}},
+	{"GET /v1/products", stripe.ProductListParams{}},
+	{"GET /v1/products/{id}", stripe.ProductRetrieveParams{}},
+	{"POST /v1/products/{id}", stripe.ProductUpdateParams{}},
+	{"POST /v1/prices", stripe.PriceCreateParams{}},
+	{"GET /v1/prices", stripe.PriceListParams{}},
+	{"GET /v1/prices/{id}", stripe.PriceRetrieveParams{}},
+	{"POST /v1/prices/{id}", stripe.PriceUpdateParams{}},
 }
 
 func main() {

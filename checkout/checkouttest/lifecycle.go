@@ -149,6 +149,7 @@ func (s *Server) pay(sess *session, method PaymentMethod, buyer Buyer) (challeng
 	case method == BankDebit && sess.str("mode") == "setup":
 		s.complete(sess, "no_payment_required")
 	case method == BankDebit:
+		s.ensureCustomer(sess)
 		s.charge(sess, "pending")
 		s.intent(sess, "payment_intent.processing", object{"status": "processing"})
 		s.complete(sess, "unpaid")
@@ -177,6 +178,7 @@ func (s *Server) authenticated(sess *session, passed bool) error {
 
 func (s *Server) cardSucceeds(sess *session) {
 	total, _ := sess.object["amount_total"].(int64)
+	s.ensureCustomer(sess)
 	switch {
 	case sess.str("mode") == "setup", total == 0:
 		s.complete(sess, "no_payment_required")
@@ -220,9 +222,7 @@ func (s *Server) refuse(sess *session, e *PaymentError, ch object) {
 func (s *Server) complete(sess *session, paymentStatus string) {
 	o, p := sess.object, sess.sent
 	o["status"], o["payment_status"], o["url"] = "complete", paymentStatus, nil
-	if o["customer"] == nil && (o.str("mode") == "subscription" || o.str("customer_creation") == "always") {
-		o["customer"] = "cus_" + rand.Text()[:14]
-	}
+	s.ensureCustomer(sess)
 	switch o.str("mode") {
 	case "setup":
 		o["setup_intent"] = "seti_1" + rand.Text()[:23]

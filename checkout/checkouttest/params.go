@@ -140,6 +140,14 @@ func (p *param) get(path ...string) *param {
 	return p
 }
 
+// nameOf is the name, as sent, that a field of this place has.
+func (p *param) nameOf(field string) string {
+	if p == nil || p.name == "" {
+		return field
+	}
+	return p.name + "[" + field + "]"
+}
+
 func (p *param) str() string {
 	if p == nil {
 		return ""

@@ -48,6 +48,25 @@ func (s *Server) ensureIntent(sess *session) {
 	s.emit(sess, "payment_intent.created", o, nil)
 }
 
+// ensureCustomer makes the customer that a session asks for, unless it has one. Its buyer is known.
+func (s *Server) ensureCustomer(sess *session) {
+	o := sess.object
+	if o["customer"] != nil || o.str("mode") != "subscription" && o.str("customer_creation") != "always" {
+		return
+	}
+	cus := newCustomer(s.Now().Unix())
+	cus["email"], cus["name"], cus["address"] = sess.buyer.Email, sess.buyer.Name, sess.buyer.Address.shown()
+	if sess.sent.get("phone_number_collection", "enabled").bool() {
+		cus["phone"] = sess.buyer.Phone
+	}
+	s.keep(sess, cus)
+	o["customer"] = cus["id"]
+	if pi := s.objects[o.str("payment_intent")]; pi != nil {
+		pi["customer"] = cus["id"]
+	}
+	s.emit(sess, "customer.created", cus, nil)
+}
+
 // intent changes the session's payment intent, if its mode has one, and says so in an event.
 func (s *Server) intent(sess *session, event string, set object) {
 	pi := s.objects[sess.str("payment_intent")]

@@ -28,6 +28,12 @@ func (s *Server) newSession(c *call) (*session, *apiError) {
 			return nil, err
 		}
 	}
+	var customer object
+	if sent := p.get("customer"); sent != nil {
+		if customer, err = s.given(c, "customer", sent); err != nil {
+			return nil, err
+		}
+	}
 	sess := &session{account: c.account, sent: p}
 	if sess.lines, err = s.newLines(sess, now); err != nil {
 		return nil, err
@@ -90,6 +96,9 @@ func (s *Server) newSession(c *call) (*session, *apiError) {
 	}
 	if email := p.get("customer_email"); email != nil {
 		o["customer_details"] = Buyer{Email: email.str()}.details(nil)
+	}
+	if customer != nil {
+		o["customer_details"] = Buyer{Email: customer.str("email")}.details(nil)
 	}
 	if recovery := p.get("after_expiration", "recovery"); recovery != nil {
 		o["after_expiration"] = object{"recovery": object{
@@ -178,7 +187,7 @@ func (s *Server) shipping(sess *session, currency string) int64 {
 		rate := option.get("shipping_rate").str()
 		if rate == "" {
 			rate = "shr_" + rand.Text()[:24]
-			s.keep(sess, object{
+			sess.made = append(sess.made, object{
 				"id": rate, "object": "shipping_rate", "active": true, "display_name": option.get("shipping_rate_data", "display_name").value(),
 				"fixed_amount": object{"amount": amount, "currency": currency}, "livemode": false, "metadata": object{}, "type": "fixed_amount",
 			})

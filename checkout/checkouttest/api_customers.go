@@ -1,0 +1,101 @@
+package checkouttest
+
+import (
+	"crypto/rand"
+	"maps"
+	"strings"
+)
+
+// newCustomer is a customer without any details.
+func newCustomer(now int64) object {
+	return object{
+		"id": "cus_" + rand.Text()[:14], "object": "customer", "address": nil, "balance": int64(0), "created": now, "currency": nil,
+		"default_source": nil, "delinquent": false, "description": nil, "discount": nil, "email": nil, "invoice_prefix": strings.ToUpper(rand.Text()[:8]),
+		"invoice_settings": object{"custom_fields": nil, "default_payment_method": nil, "footer": nil, "rendering_options": nil},
+		"livemode":         false, "metadata": object{}, "name": nil, "next_invoice_sequence": int64(1), "phone": nil, "preferred_locales": []any{},
+		"shipping": nil, "tax_exempt": "none", "test_clock": nil,
+	}
+}
+
+// createCustomer: https://docs.stripe.com/api/customers/create
+func (s *Server) createCustomer(c *call) (object, *apiError) {
+	o := newCustomer(s.Now().Unix())
+	if err := setCustomer(o, c.params); err != nil {
+		return nil, err
+	}
+	s.keep(&session{account: c.account}, o)
+	s.report("customer.created", o, nil, c)
+	return o, nil
+}
+
+func (s *Server) updateCustomer(c *call) (object, *apiError) {
+	o, err := s.named(c, "customer")
+	if err != nil {
+		return nil, err
+	}
+	return o, s.update(c, o, "customer.updated", setCustomer)
+}
+
+// setCustomer puts what was sent into a customer.
+func setCustomer(o object, p *param) *apiError {
+	if err := p.only("address", "description", "email", "expand", "metadata", "name", "phone", "preferred_locales", "shipping", "tax_exempt"); err != nil {
+		return err
+	}
+	if email := p.get("email"); email != nil && !validEmail(email.str()) {
+		return invalid("email_invalid", "email", "Invalid email address.")
+	}
+	if err := oneOf(p.get("tax_exempt"), "exempt", "none", "reverse"); err != nil {
+		return err
+	}
+	if err := o.setMetadata(p); err != nil {
+		return err
+	}
+	if a := p.get("address"); a != nil {
+		o["address"] = addressOf(a)
+	}
+	if sh := p.get("shipping"); sh != nil {
+		o["shipping"] = object{"address": addressOf(sh.get("address")), "name": sh.get("name").value(), "phone": sh.get("phone").value()}
+	}
+	o.set(p, "description", "email", "name", "phone", "preferred_locales", "tax_exempt")
+	return nil
+}
+
+// addressOf is an address with every key.
+func addressOf(p *param) object {
+	out := Address{}.shown()
+	for k := range out {
+		out[k] = p.get(k).value()
+	}
+	return out
+}
+
+// set puts the values of parameters into the fields of the same names, as far as they were sent.
+func (o object) set(p *param, names ...string) {
+	for _, name := range names {
+		if v := p.get(name); v != nil {
+			o[name] = v.value()
+		}
+	}
+}
+
+func (o object) setMetadata(p *param) *apiError {
+	meta, err := p.get("metadata").mergedInto(o["metadata"])
+	if err == nil {
+		o["metadata"] = meta
+	}
+	return err
+}
+
+// update changes an object all at once or, if set finds an error, not at all. It says so in an event if anything is new.
+func (s *Server) update(c *call, o object, event string, set func(o object, p *param) *apiError) *apiError {
+	changed := maps.Clone(o)
+	if err := set(changed, c.params); err != nil {
+		return err
+	}
+	was := maps.Clone(o)
+	maps.Copy(o, changed)
+	if len(previous(was, o)) > 0 {
+		s.report(event, o, was, c)
+	}
+	return nil
+}
