@@ -1,0 +1,194 @@
+package openapi
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// A Judge says whether what a server answers is what Stripe's description allows. A field that the description lacks
+// must be in that of a later version of the API.
+type Judge struct {
+	Spec, Later *Spec
+}
+
+// Response judges the answer to a call.
+func (j Judge) Response(method, path string, status int, answer []byte) []string {
+	op, pattern := j.Spec.Find(method, path)
+	if op == nil {
+		return []string{method + " " + path + ": no such call"}
+	}
+	code := "200"
+	if status != 200 {
+		code = "default"
+	}
+	var later *Schema
+	if op := j.Later.Paths[pattern][strings.ToLower(method)]; op != nil {
+		later = op.Responses[code].schema()
+	}
+	return j.decoded(op.Responses[code].schema(), later, answer)
+}
+
+// Event judges an event, and the object in it by what it says it is.
+func (j Judge) Event(payload []byte) []string {
+	problems := j.component("event", payload)
+	var e struct {
+		Data struct {
+			Object json.RawMessage `json:"object"`
+		} `json:"data"`
+	}
+	var kind struct {
+		Object string `json:"object"`
+	}
+	if json.Unmarshal(payload, &e) != nil || json.Unmarshal(e.Data.Object, &kind) != nil {
+		return append(problems, "data.object: is no object")
+	}
+	for _, p := range j.component(kind.Object, e.Data.Object) {
+		problems = append(problems, "data.object: "+p)
+	}
+	return problems
+}
+
+func (j Judge) component(name string, raw []byte) []string {
+	schema := j.Spec.Components.Schemas[name]
+	if schema == nil {
+		return []string{fmt.Sprintf("no object is called %q", name)}
+	}
+	return j.decoded(schema, j.Later.Components.Schemas[name], raw)
+}
+
+func (j Judge) decoded(schema, later *Schema, raw []byte) []string {
+	var v any
+	if err := json.Unmarshal(raw, &v); err != nil {
+		return []string{err.Error()}
+	}
+	return j.value(schema, later, v, "")
+}
+
+// value judges a value, and returns what is wrong with it, each with its path.
+func (j Judge) value(schema, later *Schema, v any, path string) []string {
+	schema, later = j.Spec.resolve(schema), j.Later.resolve(later)
+	if schema == nil {
+		return []string{path + ": the description has no schema for it"}
+	}
+	if v == nil {
+		if schema.Nullable {
+			return nil
+		}
+		return []string{path + ": is null"}
+	}
+	if len(schema.AnyOf) > 0 {
+		return j.anyOf(schema, later, v, path)
+	}
+	problems := j.scalar(schema, later, v, path)
+	switch v := v.(type) {
+	case map[string]any:
+		if schema.Type == "object" {
+			problems = append(problems, j.object(schema, later, v, path)...)
+		}
+	case []any:
+		if schema.Type == "array" {
+			var laterItems *Schema
+			if later != nil {
+				laterItems = later.Items
+			}
+			for i, item := range v {
+				problems = append(problems, j.value(schema.Items, laterItems, item, fmt.Sprintf("%s[%d]", path, i))...)
+			}
+		}
+	}
+	return problems
+}
+
+// anyOf returns what is wrong with a value by the alternative that it comes closest to.
+func (j Judge) anyOf(schema, later *Schema, v any, path string) []string {
+	var best []string
+	for i, alternative := range schema.AnyOf {
+		problems := j.value(alternative, sameRef(later, alternative), v, path)
+		if len(problems) == 0 {
+			return nil
+		}
+		if i == 0 || len(problems) < len(best) {
+			best = problems
+		}
+	}
+	return best
+}
+
+// sameRef is the alternative of a later version that refers to the same component.
+func sameRef(later, alternative *Schema) *Schema {
+	if later == nil || alternative.Ref == "" {
+		return nil
+	}
+	for _, l := range append([]*Schema{later}, later.AnyOf...) {
+		if l.Ref == alternative.Ref {
+			return l
+		}
+	}
+	return nil
+}
+
+func (j Judge) scalar(schema, later *Schema, v any, path string) []string {
+	ok, got := true, fmt.Sprintf("%T", v)
+	switch schema.Type {
+	case "string":
+		_, ok = v.(string)
+	case "boolean":
+		_, ok = v.(bool)
+	case "number":
+		_, ok = v.(float64)
+	case "integer":
+		f, isNumber := v.(float64)
+		ok, got = isNumber && f == float64(int64(f)), fmt.Sprint(v)
+	case "array":
+		_, ok = v.([]any)
+	case "object":
+		_, ok = v.(map[string]any)
+	}
+	if !ok {
+		return []string{fmt.Sprintf("%s: is %s, not %s", path, got, schema.Type)}
+	}
+	s, isString := v.(string)
+	switch {
+	case len(schema.Enum) > 0 && !schema.Open && !slices.Contains(schema.Enum, v) && (later == nil || !slices.Contains(later.Enum, v)):
+		return []string{fmt.Sprintf("%s: %v is none of %v", path, v, schema.Enum)}
+	case isString && schema.MaxLength > 0 && utf8.RuneCountInString(s) > schema.MaxLength:
+		return []string{fmt.Sprintf("%s: has more than %d characters", path, schema.MaxLength)}
+	case isString && schema.Pattern != "" && !regexp.MustCompile(schema.Pattern).MatchString(s):
+		return []string{fmt.Sprintf("%s: does not match %s", path, schema.Pattern)}
+	}
+	return nil
+}
+
+func (j Judge) object(schema, later *Schema, v map[string]any, path string) []string {
+	var problems []string
+	for _, name := range schema.Required {
+		if _, there := v[name]; !there {
+			problems = append(problems, path+"."+name+": is missing")
+		}
+	}
+	if schema.Properties == nil && schema.Additional.schema == nil {
+		return problems // anything goes
+	}
+	for _, name := range slices.Sorted(maps.Keys(v)) {
+		var laterField *Schema
+		if later != nil {
+			laterField = later.Properties[name]
+		}
+		switch field := schema.Properties[name]; {
+		case field != nil:
+			problems = append(problems, j.value(field, laterField, v[name], path+"."+name)...)
+		case schema.Additional.schema != nil:
+			problems = append(problems, j.value(schema.Additional.schema, nil, v[name], path+"."+name)...)
+		case laterField != nil:
+			problems = append(problems, Judge{j.Later, j.Later}.value(laterField, laterField, v[name], path+"."+name)...)
+		default:
+			problems = append(problems, path+"."+name+": there is no such field")
+		}
+	}
+	return problems
+}
