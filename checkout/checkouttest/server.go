@@ -32,7 +32,8 @@ type Config struct {
 	WallClock bool
 	// Sequential has the server start no goroutine for deliveries: what calls of the API cause waits until Flush, Advance,
 	// Pay or another method that waits for deliveries makes them, one after the other, in its caller's goroutine. A test that
-	// itself runs one goroutine at a time then replays from its seeds. Not with WallClock, where nobody would make them.
+	// itself runs one goroutine at a time then replays from its seeds, but for the IDs, which are random. Not with WallClock,
+	// where nobody would make them.
 	Sequential bool
 	// Logger gets a line for each delivery, at debug level. Default: none.
 	Logger *slog.Logger
