@@ -69,6 +69,9 @@ type Flow[Tx any] struct {
 	shopMu sync.Mutex
 	shop   string // once known
 
+	ended   chan struct{} // closed when Run has ended
+	endOnce sync.Once
+
 	sweptCheck atomic.Int64 // Unix seconds when the last sweep was last looked up, see warnUnswept
 	foreign    atomic.Int64
 }
@@ -86,7 +89,7 @@ func New[Tx any](c Config[Tx]) (*Flow[Tx], error) {
 	f := &Flow[Tx]{
 		stripe: c.Stripe, store: c.Store, reserver: c.Reserver,
 		fulfil: c.Fulfil, onChange: c.OnChange, refund: c.Refund, clock: c.Clock, log: c.Logger,
-		sweepBudget: cmp.Or(c.SweepBudget, 500),
+		sweepBudget: cmp.Or(c.SweepBudget, 500), ended: make(chan struct{}),
 	}
 	if c.SweepBudget < 0 {
 		return nil, errors.New("checkout: Config.SweepBudget is negative")

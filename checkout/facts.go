@@ -114,6 +114,9 @@ type news struct {
 	asked bool
 
 	completed, paid, failed, expired bool
+
+	// lines is what was bought, if the customer could change it; nil: what was begun.
+	lines []store.Line
 }
 
 // heardEvent reads a session event. What the type says stands even where old versions lack the field for it.

@@ -160,26 +160,29 @@ func (f *Flow[Tx]) heardMissed(ctx context.Context, e *stripe.Event) (id string,
 	return "", err
 }
 
-// sweepMoneyBack lists refunds and disputes and settles those of payments that were recorded. Those of other payments are
-// passed over without a question to Stripe: their sessions are polled and come first.
+// sweepMoneyBack lists refunds and disputes, once an hour.
 func (f *Flow[Tx]) sweepMoneyBack(ctx context.Context, b *budget, heard func(id string)) error {
 	now := f.now()
 	last, err := f.cursorTime(ctx, moneyBackCursor, time.Time{})
 	if err != nil || now.Sub(last) < moneyBackEvery {
 		return err
 	}
-	settle := func(p payment, settle func(id string) error) error {
-		o, err := f.findPayment(ctx, p)
-		if err != nil || o == nil {
-			return err
-		}
-		heard(o.ID)
-		return settle(o.ID)
+	if err := f.listRefundsSince(ctx, b, now.Add(-refundsBack), heard); err != nil {
+		return err
 	}
-	refunds := &stripe.RefundListParams{CreatedRange: &stripe.RangeQueryParams{GreaterThanOrEqual: now.Add(-refundsBack).Unix()}}
-	refunds.Limit = stripe.Int64(100)
+	if err := f.listDisputesSince(ctx, b, now.Add(-disputesBack), heard); err != nil || b.left < 0 {
+		return err
+	}
+	return f.store.SetCursor(ctx, moneyBackCursor, strconv.FormatInt(now.Unix(), 10))
+}
+
+// listRefundsSince settles the refunds of payments that were recorded. Those of other payments are passed over without a
+// question to Stripe: their sessions are polled and come first.
+func (f *Flow[Tx]) listRefundsSince(ctx context.Context, b *budget, since time.Time, heard func(id string)) error {
+	params := &stripe.RefundListParams{CreatedRange: &stripe.RangeQueryParams{GreaterThanOrEqual: since.Unix()}}
+	params.Limit = stripe.Int64(100)
 	n := 0
-	for r, err := range f.stripe.V1Refunds.List(ctx, refunds) {
+	for r, err := range f.stripe.V1Refunds.List(ctx, params) {
 		if err != nil {
 			return &stripeError{doing: "listing refunds", err: err}
 		}
@@ -187,17 +190,24 @@ func (f *Flow[Tx]) sweepMoneyBack(ctx context.Context, b *budget, heard func(id 
 			return nil
 		}
 		facts := factsOfRefund(r)
-		err := settle(payment{string(facts.PaymentIntent), string(facts.Charge)}, func(id string) error {
-			return f.settleRefund(ctx, id, facts, "sweep")
-		})
+		o, err := f.findPayment(ctx, payment{string(facts.PaymentIntent), string(facts.Charge)})
+		if err == nil && o != nil {
+			heard(o.ID)
+			err = f.settleRefund(ctx, o.ID, facts, "sweep")
+		}
 		if err != nil {
 			return err
 		}
 	}
-	disputes := &stripe.DisputeListParams{CreatedRange: &stripe.RangeQueryParams{GreaterThanOrEqual: now.Add(-disputesBack).Unix()}}
-	disputes.Limit = stripe.Int64(100)
-	n = 0
-	for d, err := range f.stripe.V1Disputes.List(ctx, disputes) {
+	return nil
+}
+
+// listDisputesSince does with disputes what listRefundsSince does with refunds.
+func (f *Flow[Tx]) listDisputesSince(ctx context.Context, b *budget, since time.Time, heard func(id string)) error {
+	params := &stripe.DisputeListParams{CreatedRange: &stripe.RangeQueryParams{GreaterThanOrEqual: since.Unix()}}
+	params.Limit = stripe.Int64(100)
+	n := 0
+	for d, err := range f.stripe.V1Disputes.List(ctx, params) {
 		if err != nil {
 			return &stripeError{doing: "listing disputes", err: err}
 		}
@@ -205,14 +215,16 @@ func (f *Flow[Tx]) sweepMoneyBack(ctx context.Context, b *budget, heard func(id 
 			return nil
 		}
 		facts := factsOfDispute(d)
-		err := settle(payment{string(facts.PaymentIntent), string(facts.Charge)}, func(id string) error {
-			return f.settleDispute(ctx, id, facts, "sweep")
-		})
+		o, err := f.findPayment(ctx, payment{string(facts.PaymentIntent), string(facts.Charge)})
+		if err == nil && o != nil {
+			heard(o.ID)
+			err = f.settleDispute(ctx, o.ID, facts, "sweep")
+		}
 		if err != nil {
 			return err
 		}
 	}
-	return f.store.SetCursor(ctx, moneyBackCursor, strconv.FormatInt(now.Unix(), 10))
+	return nil
 }
 
 // cursorTime reads a cursor; otherwise is its value before it was first set.

@@ -20,6 +20,9 @@ func (f *Flow[Tx]) settle(ctx context.Context, id string, n news) error {
 		return err
 	}
 	defer unlock()
+	if err := f.askLines(ctx, id, &n); err != nil {
+		return err
+	}
 	var s settlement
 	err = f.change(ctx, id, func(tx Tx, o *store.Order, now time.Time) (bool, error) {
 		s = settlement{o: o, news: n, now: now, before: o.Status()}
@@ -76,6 +79,9 @@ func (s *settlement) join() (save bool, err error) {
 		a.PaidAt = s.now
 	}
 
+	if n.lines != nil {
+		a.Lines = n.lines
+	}
 	changed := false
 	for _, fact := range [...]struct {
 		known *bool

@@ -88,10 +88,16 @@ func unsettled(o *store.Order, sessionID string, now time.Time) bool {
 	return (a.Open() || a.Processing()) && now.Sub(a.CheckedAt) >= askAtMost
 }
 
+// MaxWait is the longest that the status endpoint waits for news.
+const MaxWait = 30 * time.Second
+
 // StatusHandler answers GET and HEAD with the status of the order of a session, named by the query parameter session_id,
 // as a JSON object with the members order_id and status, where status is what [DisplayStatus] says. It holds no personal
 // data and is never cached. GET settles the order first, see [Flow.Settle]; HEAD only looks it up. A session that is not
 // known is 404. If Stripe can't be asked, the answer is what is known.
+//
+// With the query parameter wait, such as wait=10s, GET answers when the order is no longer about to change, or after that
+// time, at most [MaxWait]. Waiting ends when [Flow.Run] does.
 func (f *Flow[Tx]) StatusHandler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
@@ -104,6 +110,9 @@ func (f *Flow[Tx]) StatusHandler() http.Handler {
 		switch {
 		case errors.Is(err, ErrUnknownSession):
 			http.Error(w, "unknown session", http.StatusNotFound)
+			return
+		case errors.Is(err, errBadWait):
+			http.Error(w, "wait is not a duration such as 10s", http.StatusBadRequest)
 			return
 		case err != nil:
 			f.log.Error("status could not be read", "error", err)
@@ -118,18 +127,53 @@ func (f *Flow[Tx]) StatusHandler() http.Handler {
 	})
 }
 
+var errBadWait = errors.New("checkout: wait is no duration")
+
 func (f *Flow[Tx]) statusOrder(r *http.Request) (*store.Order, error) {
-	sessionID := r.URL.Query().Get("session_id")
+	query := r.URL.Query()
+	sessionID := query.Get("session_id")
 	if len(sessionID) == 0 || len(sessionID) > 255 {
 		return nil, ErrUnknownSession
 	}
 	if r.Method == http.MethodHead {
 		return f.orderOfSession(r.Context(), sessionID)
 	}
-	o, err := f.Settle(r.Context(), sessionID)
-	if err != nil && o != nil {
-		f.log.Warn("status is shown as it is known", "order", o.ID, "error", err)
-		return o, nil
+	var wait time.Duration
+	if text := query.Get("wait"); text != "" {
+		var err error
+		if wait, err = time.ParseDuration(text); err != nil || wait < 0 {
+			return nil, errBadWait
+		}
 	}
-	return o, err
+	over := time.NewTimer(min(wait, MaxWait))
+	defer over.Stop()
+	again := time.NewTicker(askAtMost)
+	defer again.Stop()
+	for {
+		o, err := f.Settle(r.Context(), sessionID)
+		if err != nil && o == nil {
+			return nil, err
+		}
+		if err != nil {
+			f.log.Warn("status is shown as it is known", "order", o.ID, "error", err)
+		}
+		if wait == 0 || !aboutToChange(o) {
+			return o, nil
+		}
+		select {
+		case <-again.C:
+		case <-over.C:
+			wait = 0
+		case <-f.ended:
+			wait = 0
+		case <-r.Context().Done():
+			return o, nil
+		}
+	}
+}
+
+// aboutToChange reports whether a customer who looks at the order will soon see something else: it is being paid, or being
+// fulfilled.
+func aboutToChange(o *store.Order) bool {
+	return o.Status() == store.Open || o.Fulfillable()
 }

@@ -96,6 +96,39 @@ func variable(params string) bool {
 	return false
 }
 
+// askLines asks what was bought, if a customer who has paid could change that.
+func (f *Flow[Tx]) askLines(ctx context.Context, id string, n *news) error {
+	if !n.paid {
+		return nil
+	}
+	o, err := f.store.Find(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil // settle says so
+	}
+	if err != nil {
+		return err
+	}
+	a := o.AttemptBySession(n.facts.ID)
+	if a == nil || a.Paid || a.Quote == nil || !a.Quote.Variable {
+		return nil
+	}
+	params := &stripe.CheckoutSessionListLineItemsParams{Session: stripe.String(a.SessionID)}
+	if o.Account != "" {
+		params.SetStripeAccount(o.Account)
+	}
+	for item, err := range f.stripe.V1CheckoutSessions.ListLineItems(ctx, params) {
+		if err != nil {
+			return &stripeError{doing: "listing what was bought", err: err}
+		}
+		line := store.Line{Name: item.Description, Quantity: item.Quantity}
+		if item.Price != nil {
+			line.UnitAmount = item.Price.UnitAmount
+		}
+		n.lines = append(n.lines, line)
+	}
+	return nil
+}
+
 // onAccount has a request made on the order's connected account.
 func onAccount(p *stripe.Params, o *store.Order) {
 	if o.Account != "" {

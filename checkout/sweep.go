@@ -68,6 +68,7 @@ func (f *Flow[Tx]) Run(ctx context.Context) error {
 	slots := make(chan struct{}, sweepDeliveries)
 	var deliveries sync.WaitGroup
 	defer deliveries.Wait()
+	defer f.endOnce.Do(func() { close(f.ended) })
 	ticker := time.NewTicker(sweepEvery)
 	defer ticker.Stop()
 	for {

@@ -19,7 +19,8 @@ type Order struct {
 	Mode string `json:"mode"`
 	// Currency is a three-letter ISO code in lower case; empty until known.
 	Currency string `json:"currency,omitempty"`
-	// Lines is what is being bought: the lines of the latest attempt, or of the one that was paid.
+	// Lines is what is being bought: the lines of the latest attempt, or of the one that was paid, as the customer changed them
+	// if the session let them.
 	Lines []Line `json:"lines,omitempty"`
 	// Metadata is the merchant's own.
 	Metadata map[string]string `json:"metadata,omitempty"`
