@@ -1,0 +1,85 @@
+package checkout
+
+import (
+	"context"
+	"errors"
+
+	"github.com/stripe/stripe-go/v82"
+
+	"github.com/gofulfil/fulfil/store"
+)
+
+// payment names what was paid with; either ID may be empty.
+type payment struct{ intent, charge string }
+
+// orderOfPayment returns the ID of the order that was paid with p; empty: it is not ours. What Stripe copies to a charge it
+// does not copy to refunds and disputes, so an order is found by what was recorded, or by the session of the payment intent
+// when the news of the payment is still on its way: it is settled then.
+func (f *Flow[Tx]) orderOfPayment(ctx context.Context, account string, p payment) (string, error) {
+	if o, err := f.findPayment(ctx, p); err != nil || o != nil {
+		return idOf(o), err
+	}
+	at := &store.Order{Account: account}
+	if p.intent == "" && p.charge != "" {
+		params := &stripe.ChargeRetrieveParams{}
+		onAccount(&params.Params, at)
+		charge, err := f.stripe.V1Charges.Retrieve(ctx, p.charge, params)
+		if missing(err) || err == nil && charge.PaymentIntent == nil {
+			return "", nil
+		}
+		if err != nil {
+			return "", &stripeError{doing: "fetching a charge", err: err}
+		}
+		p.intent = charge.PaymentIntent.ID
+	}
+	if p.intent == "" {
+		return "", nil
+	}
+	params := &stripe.CheckoutSessionListParams{PaymentIntent: stripe.String(p.intent)}
+	if account != "" {
+		params.SetStripeAccount(account)
+	}
+	for session, err := range f.stripe.V1CheckoutSessions.List(ctx, params) {
+		if err != nil {
+			return "", &stripeError{doing: "listing the sessions of a payment", err: err}
+		}
+		answer, err := f.retrieve(ctx, at, session.ID, "refund or dispute")
+		if err != nil {
+			return "", err
+		}
+		return f.settleSession(ctx, answer)
+	}
+	f.foreign.Add(1)
+	return "", nil
+}
+
+// findPayment returns the order that was recorded as paid with p, or nil.
+func (f *Flow[Tx]) findPayment(ctx context.Context, p payment) (*store.Order, error) {
+	for _, ref := range [...]string{p.intent, p.charge} {
+		if ref == "" {
+			continue
+		}
+		o, err := f.store.FindRef(ctx, ref)
+		if err == nil || !errors.Is(err, store.ErrNotFound) {
+			return o, err
+		}
+	}
+	return nil, nil
+}
+
+func idOf(o *store.Order) string {
+	if o == nil {
+		return ""
+	}
+	return o.ID
+}
+
+// attemptOf returns the number of the attempt that was paid with p; 0: it can't be told.
+func attemptOf(o *store.Order, p payment) int {
+	for _, a := range o.Attempts {
+		if p.intent != "" && a.PaymentIntent == p.intent || p.charge != "" && a.Charge == p.charge {
+			return a.N
+		}
+	}
+	return 0
+}
