@@ -52,7 +52,7 @@ type Store[Tx any] interface {
 	// [ErrNotFound]. It never waits for a lock.
 	FindRef(ctx context.Context, ref string) (*Order, error)
 
-	// List returns committed orders that match q, by time of creation and then by ID.
+	// List returns committed orders that match q, by time of creation and then by ID, or in reverse.
 	List(ctx context.Context, q Query) ([]*Order, error)
 
 	// Claim takes keys that nobody has taken and answers for each, in the order given, whether this call is the first.
@@ -86,6 +86,8 @@ type Query struct {
 	Stuck bool
 	// CreatedFrom and CreatedTo keep the orders created at or after the one and before the other; zero is no bound.
 	CreatedFrom, CreatedTo time.Time
+	// Newest has the newest orders come first.
+	Newest bool
 	// After continues behind the last order of the page before: its CreatedAt and ID.
 	After Position
 	// Limit is the number of orders at most; 0 stands for 100, and more than 1000 for 1000.

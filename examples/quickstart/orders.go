@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/gofulfil/fulfil/store"
@@ -64,12 +63,11 @@ func (s *shop) showOrders(w http.ResponseWriter, r *http.Request) {
 		s.failed(w, err)
 		return
 	}
-	orders, err := s.flow.List(r.Context(), store.Query{Limit: store.MaxLimit}) // far more than a demo makes
+	orders, err := s.flow.List(r.Context(), store.Query{Newest: true})
 	if err != nil {
 		s.failed(w, err)
 		return
 	}
-	slices.Reverse(orders) // newest first
 	data := ordersPage{Now: s.pay.now(), Notice: notices[r.FormValue("done")], Shelves: shelves, Events: s.eventViews(r.Context())}
 	for _, o := range orders {
 		view := orderView{Order: o}

@@ -22,7 +22,7 @@ func (s *Store) List(ctx context.Context, q store.Query) ([]*store.Order, error)
 		}
 	}
 	s.mu.Unlock()
-	slices.SortFunc(page, func(a, b *record) int { return compare(a.created, a.id, b.created, b.id) })
+	slices.SortFunc(page, func(a, b *record) int { return a.after(q, b.created, b.id) })
 	page = page[:min(len(page), q.PageSize())]
 	orders := make([]*store.Order, len(page))
 	for i, r := range page {
@@ -43,7 +43,15 @@ func (r *record) matches(q store.Query) bool {
 		!q.CreatedTo.IsZero() && !r.created.Before(q.CreatedTo):
 		return false
 	}
-	return q.After == store.Position{} || compare(r.created, r.id, store.Time(q.After.CreatedAt), q.After.ID) > 0
+	return q.After == store.Position{} || r.after(q, store.Time(q.After.CreatedAt), q.After.ID) > 0
+}
+
+// after compares the place of r in the list that q asks for with another place.
+func (r *record) after(q store.Query, at time.Time, id string) int {
+	if q.Newest {
+		return compare(at, id, r.created, r.id)
+	}
+	return compare(r.created, r.id, at, id)
 }
 
 // compare orders by time and then by ID.

@@ -46,16 +46,21 @@ func (s *Store) page(q store.Query) (query string, args []any) {
 		slices.Sort(statuses)
 		parted = slices.Collect(slices.Chunk(slices.Compact(statuses), 1))
 	}
-	const order = " ORDER BY created_at, id LIMIT ?"
+	by := func(prefix string) string {
+		if q.Newest {
+			return " ORDER BY " + prefix + "created_at DESC, " + prefix + "id DESC"
+		}
+		return " ORDER BY " + prefix + "created_at, " + prefix + "id"
+	}
 	var parts []string
 	for _, statuses := range parted {
 		where, whereArgs := s.where(q, statuses)
-		parts = append(parts, "SELECT * FROM (SELECT created_at, id FROM fulfil_orders WHERE "+where+order+") AS part")
+		parts = append(parts, "SELECT * FROM (SELECT created_at, id FROM fulfil_orders WHERE "+where+by("")+" LIMIT ?) AS part")
 		args = append(append(args, whereArgs...), q.PageSize())
 	}
 	query = "SELECT data, " + s.grammar.dueText + " FROM (" +
-		"SELECT * FROM (" + strings.Join(parts, " UNION ALL ") + ") AS parts" + order +
-		") AS page JOIN fulfil_orders ON fulfil_orders.id = page.id ORDER BY page.created_at, page.id"
+		"SELECT * FROM (" + strings.Join(parts, " UNION ALL ") + ") AS parts" + by("") + " LIMIT ?" +
+		") AS page JOIN fulfil_orders ON fulfil_orders.id = page.id" + by("page.")
 	return s.dialect.Rebind(query), append(args, q.PageSize())
 }
 
@@ -86,7 +91,11 @@ func (s *Store) where(q store.Query, statuses []store.Status) (condition string,
 	if q.After != (store.Position{}) {
 		// Not (created_at, id) > (?, ?), which MySQL and MariaDB do not look up in an index.
 		at := s.dialect.Time(q.After.CreatedAt)
-		and("created_at >= ? AND (created_at > ? OR id > ?)", at, at, q.After.ID)
+		if q.Newest {
+			and("created_at <= ? AND (created_at < ? OR id < ?)", at, at, q.After.ID)
+		} else {
+			and("created_at >= ? AND (created_at > ? OR id > ?)", at, at, q.After.ID)
+		}
 	}
 	return strings.Join(all, " AND "), args
 }

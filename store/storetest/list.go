@@ -50,33 +50,46 @@ func (k *kit[Tx]) listPages() {
 		k.insert(o)
 	}
 	for _, limit := range []int{1, 2, 3, 4, 12, 13, 14} {
-		var got []string
-		for q := (store.Query{Limit: limit}); ; {
-			page, err := k.st.List(k.ctx, q)
-			if err != nil {
-				k.Fatalf("List(%+v) returned: %v", q, err)
-			}
-			if len(page) > limit {
-				k.Fatalf("a page must have at most %d orders; one has %d", limit, len(page))
-			}
-			if len(page) == 0 {
-				break
-			}
-			for _, o := range page {
-				got = append(got, o.ID)
-			}
-			if len(got) > len(want) {
-				break
-			}
-			last := page[len(page)-1]
-			q.After = store.Position{CreatedAt: last.CreatedAt, ID: last.ID}
-		}
-		if !slices.Equal(got, want) {
-			k.Errorf("pages of %d must show each order once, by time of creation and then by ID: %q; they showed %q", limit, want, got)
-		}
+		k.pages(store.Query{Limit: limit}, want)
+	}
+	newest := slices.Clone(want)
+	slices.Reverse(newest)
+	for _, limit := range []int{1, 4, 13} {
+		k.pages(store.Query{Limit: limit, Newest: true}, newest)
 	}
 	k.lists(store.Query{After: store.Position{CreatedAt: base, ID: "order-00x"}, Limit: 2},
 		"a page may begin behind an order that is not there", "order-01", "order-02")
+	k.lists(store.Query{After: store.Position{CreatedAt: base, ID: "order-01x"}, Newest: true},
+		"a page of the newest may begin behind an order that is not there", "order-01", "order-00")
+}
+
+// pages reads all pages of q and compares.
+func (k *kit[Tx]) pages(q store.Query, want []string) {
+	limit := q.Limit
+	var got []string
+	for {
+		page, err := k.st.List(k.ctx, q)
+		if err != nil {
+			k.Fatalf("List(%+v) returned: %v", q, err)
+		}
+		if len(page) > limit {
+			k.Fatalf("a page must have at most %d orders; one has %d", limit, len(page))
+		}
+		if len(page) == 0 {
+			break
+		}
+		for _, o := range page {
+			got = append(got, o.ID)
+		}
+		if len(got) > len(want) {
+			break
+		}
+		last := page[len(page)-1]
+		q.After = store.Position{CreatedAt: last.CreatedAt, ID: last.ID}
+	}
+	if !slices.Equal(got, want) {
+		k.Errorf("pages of %d must show each order once, by time of creation and then by ID: %q; they showed %q", limit, want, got)
+	}
 }
 
 func (k *kit[Tx]) listStatus() {
