@@ -131,7 +131,7 @@ func TestSeveralEndpoints(t *testing.T) {
 	require.Len(t, strings.Fields(other.take()), 4)
 	require.Equal(t, "acct_1", other.acct)
 	require.Empty(t, one.take()+two.take())
-	in.types(t)
+	require.Len(t, in.types(t), 4, "the default endpoint gets them, too")
 
 	// An update, and the end of retries to an endpoint that is disabled.
 	two.status = http.StatusInternalServerError
@@ -319,6 +319,8 @@ func TestRetryOverTheAPI(t *testing.T) {
 	require.Equal(t, completedType, shop.take(), "also what it is not enabled for: it was asked for")
 	require.Empty(t, in.types(t))
 	retry(400, "webhook_endpoint", "we_none")
+	_, body := request(t, srv, "POST", "/v1/webhook_endpoints", map[string][]string{"url": {shop.URL}, "enabled_events[]": {"*"}}, "Stripe-Account", "acct_1")
+	retry(400, "webhook_endpoint", str(body["id"]))
 	retry(404, "account", "acct_1")
 	id = "evt_none"
 	retry(404)

@@ -236,6 +236,34 @@ func TestFaultsThatMakeNoSense(t *testing.T) {
 	srv.Faults(checkouttest.Drop().For("*"), checkouttest.Reset().For("*"))
 }
 
+// A chance is drawn for each attempt and each endpoint by itself: what it hits once, it need not hit for ever.
+func TestChancesOfDeliveries(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, checkouttest.Config{})
+	newInbox(srv)
+	shop := newShop(t)
+	_, err := srv.Client().V1WebhookEndpoints.Create(context.Background(), &stripe.WebhookEndpointCreateParams{
+		URL: &shop.URL, EnabledEvents: stripe.StringSlice([]string{"*"}),
+	})
+	require.NoError(t, err)
+	srv.Faults(checkouttest.Drop().Chance(1, 0.5))
+	for range 5 {
+		require.NoError(t, srv.Pay(create(t, srv, tee()).ID, checkouttest.CardOK))
+	}
+	lost := map[string]map[int]bool{"": {}, "we": {}} // by endpoint and event
+	for i, e := range srv.Events() {
+		for _, a := range e.Attempts {
+			lost[a.Endpoint[:min(2, len(a.Endpoint))]][i] = a.Status == 0
+		}
+	}
+	require.Len(t, lost["we"], 20)
+	require.NotEqual(t, lost[""], lost["we"])
+	srv.Advance(72 * time.Hour)
+	for _, e := range srv.Events() {
+		require.False(t, e.Pending, e.Type)
+	}
+}
+
 // A receiver that changes the headers of one copy does not change those of the next.
 func TestCopiesAreApart(t *testing.T) {
 	t.Parallel()

@@ -139,6 +139,17 @@ func TestWaitFor(t *testing.T) {
 			began := time.Now()
 			require.NoError(t, srv.WaitFor(ctx, func() bool { return len(srv.Events()) == 5 }))
 			require.Equal(t, 10*time.Second, time.Since(began))
+			// Events that go nowhere are waited for, too.
+			go func() {
+				time.Sleep(10 * time.Second)
+				srv.Deliver(nil)
+				srv.Advance(24 * time.Hour)
+			}()
+			open := create(t, srv, tee()).ID
+			require.NoError(t, srv.WaitFor(ctx, func() bool {
+				events := srv.Events()
+				return events[len(events)-1].SessionID == open
+			}))
 			require.ErrorIs(t, srv.WaitFor(ctx, func() bool { return false }), context.DeadlineExceeded)
 			synctest.Wait()
 
