@@ -49,17 +49,14 @@ func (s *Server) createMethod(c *call) (object, *apiError) {
 	}
 	b := p.get("billing_details")
 	addr := b.get("address")
-	o := object{
-		"id": "pm_1" + rand.Text()[:23], "object": "payment_method", "allow_redisplay": p.get("allow_redisplay").or("unspecified"),
-		"billing_details": object{
-			"address": object{
-				"city": addr.get("city").value(), "country": addr.get("country").value(), "line1": addr.get("line1").value(),
-				"line2": addr.get("line2").value(), "postal_code": addr.get("postal_code").value(), "state": addr.get("state").value(),
-			},
-			"email": b.get("email").value(), "name": b.get("name").value(), "phone": b.get("phone").value(), "tax_id": nil,
+	billing := object{
+		"address": object{
+			"city": addr.get("city").value(), "country": addr.get("country").value(), "line1": addr.get("line1").value(),
+			"line2": addr.get("line2").value(), "postal_code": addr.get("postal_code").value(), "state": addr.get("state").value(),
 		},
-		"created": s.Now().Unix(), "customer": nil, "livemode": false, "metadata": meta, "type": typ,
+		"email": b.get("email").value(), "name": b.get("name").value(), "phone": b.get("phone").value(), "tax_id": nil,
 	}
+	var details object
 	switch typ {
 	case "":
 		return nil, missing("type")
@@ -71,24 +68,37 @@ func (s *Server) createMethod(c *call) (object, *apiError) {
 		if !method.isCard() {
 			return nil, invalid("", "card", "This test server takes the test cards and tokens of https://docs.stripe.com/testing only.")
 		}
-		o["card"] = cardDetails(method)
+		details = cardDetails(method)
 	case "sepa_debit":
 		iban := p.get("sepa_debit", "iban").str()
 		if len(iban) < 15 {
 			return nil, invalid("invalid_bank_account_iban", "sepa_debit[iban]", "The IBAN you provided is invalid.")
 		}
-		o["sepa_debit"] = object{
+		details = object{
 			"bank_code": iban[4:9], "branch_code": "", "country": iban[:2], "fingerprint": "test" + iban[len(iban)-4:],
 			"generated_from": object{"charge": nil, "setup_attempt": nil}, "last4": iban[len(iban)-4:],
 		}
 	default:
 		return nil, invalid("", "type", "This test server makes payment methods of the types card and sepa_debit only.")
 	}
+	o := newMethod("pm_1"+rand.Text()[:23], typ, details, billing, s.Now().Unix())
+	o["allow_redisplay"], o["metadata"] = p.get("allow_redisplay").or("unspecified"), meta
 	s.keep(&session{account: c.account}, o)
 	return o, nil
 }
 
+// newMethod is a payment method: https://docs.stripe.com/api/payment_methods/object
+func newMethod(id, typ string, details, billing object, created int64) object {
+	return object{
+		"id": id, "object": "payment_method", "allow_redisplay": "unspecified", "billing_details": billing, "created": created,
+		"customer": nil, "livemode": false, "metadata": object{}, "type": typ, typ: details,
+	}
+}
+
 func (m PaymentMethod) isCard() bool { return m != BankDebit && slices.Contains(methods, m) }
+
+// debitDetails is the account that the page debits.
+func debitDetails() object { return object{"fingerprint": "test6789", "last4": "6789"} }
 
 // cardDetails is a card as a payment method shows it.
 func cardDetails(m PaymentMethod) object {

@@ -143,7 +143,7 @@ func (s *Server) failCharge(sess *session, ch object, e *PaymentError) {
 func (sess *session) methodDetails() object {
 	t := sess.methodType(sess.method)
 	if t != "card" {
-		return object{"type": t, t: object{"bank_name": "STRIPE TEST BANK", "last4": "6789"}}
+		return object{"type": t, t: debitDetails()}
 	}
 	number := string(sess.method)
 	return object{"type": "card", "card": object{
@@ -168,7 +168,11 @@ func paymentErrorObject(e *PaymentError, method PaymentMethod, ch object) object
 	}
 	if ch != nil {
 		o["charge"] = ch["id"]
-		o["payment_method"] = object{"id": ch["payment_method"], "object": "payment_method", "type": ch["payment_method_details"].(object)["type"]}
+		typ, details := ch["payment_method_details"].(object).str("type"), debitDetails()
+		if typ == "card" {
+			details = cardDetails(method)
+		}
+		o["payment_method"] = newMethod(ch.str("payment_method"), typ, details, ch["billing_details"].(object), ch["created"].(int64))
 	}
 	return o
 }

@@ -77,15 +77,13 @@ func (s *Server) newSession(c *call) (*session, *apiError) {
 		"permissions":                          p.get("permissions").value(),
 		"phone_number_collection":              p.get("phone_number_collection").or(object{"enabled": false}),
 		"recovered_from":                       nil,
-		"redirect_on_completion":               nil,
-		"return_url":                           p.get("return_url").value(),
 		"saved_payment_method_options":         nil,
 		"setup_intent":                         nil,
 		"shipping_address_collection":          p.get("shipping_address_collection").value(),
 		"submit_type":                          p.get("submit_type").value(),
 		"subscription":                         nil,
 		"success_url":                          p.get("success_url").value(),
-		"tax_id_collection":                    p.get("tax_id_collection").or(object{"enabled": false, "required": "never"}),
+		"tax_id_collection":                    object{"enabled": p.get("tax_id_collection", "enabled").bool(), "required": p.get("tax_id_collection", "required").or("never")},
 		"ui_mode":                              p.get("ui_mode").or("hosted"),
 		"url":                                  nil,
 		"wallet_options":                       p.get("wallet_options").value(),
@@ -130,6 +128,9 @@ func (s *Server) newSession(c *call) (*session, *apiError) {
 	default:
 		o["client_secret"] = id + "_secret_" + rand.Text()
 		o["redirect_on_completion"] = p.get("redirect_on_completion").or("always")
+		if back := p.get("return_url"); back != nil {
+			o["return_url"] = back.str()
+		}
 	}
 	s.fillByMode(sess)
 	return sess, nil

@@ -104,16 +104,20 @@ func (j Judge) value(schema, later *Schema, v any, path string) []string {
 	return problems
 }
 
-// anyOf returns what is wrong with a value by the alternative that it comes closest to.
+// anyOf returns what is wrong with a value by the alternative that it comes closest to: one of its type, with the fewest
+// problems.
 func (j Judge) anyOf(schema, later *Schema, v any, path string) []string {
 	var best []string
+	var bestFits bool
 	for i, alternative := range schema.AnyOf {
 		problems := j.value(alternative, sameRef(later, alternative), v, path)
 		if len(problems) == 0 {
 			return nil
 		}
-		if i == 0 || len(problems) < len(best) {
-			best = problems
+		_, isObject := v.(map[string]any)
+		fits := isObject == (j.Spec.resolve(alternative).Type == "object")
+		if i == 0 || fits && !bestFits || fits == bestFits && len(problems) < len(best) {
+			best, bestFits = problems, fits
 		}
 	}
 	return best
@@ -186,9 +190,24 @@ func (j Judge) object(schema, later *Schema, v map[string]any, path string) []st
 			problems = append(problems, j.value(schema.Additional.schema, nil, v[name], path+"."+name)...)
 		case laterField != nil:
 			problems = append(problems, Judge{j.Later, j.Later}.value(laterField, laterField, v[name], path+"."+name)...)
+		case undescribed[kindOf(v, path)+"."+name]:
 		default:
 			problems = append(problems, path+"."+name+": there is no such field")
 		}
 	}
 	return problems
+}
+
+// undescribed are fields that recorded answers of Stripe have and its descriptions lack, by the object that has them.
+var undescribed = map[string]bool{
+	"charge.destination": true, "charge.dispute": true, "charge.order": true, "charge.source": true,
+	"payment_intent.source": true, "product.type": true, "recurring.trial_period_days": true,
+}
+
+// kindOf is what a value says it is, or else what the field that holds it is called.
+func kindOf(v map[string]any, path string) string {
+	if kind, ok := v["object"].(string); ok {
+		return kind
+	}
+	return path[strings.LastIndex(path, ".")+1:]
 }
