@@ -112,3 +112,15 @@ func TestDraw(t *testing.T) {
 	require.NotEqual(t, draw(1, 2, 3), draw(1, 3, 2))
 	require.NotEqual(t, draw(1), draw(1, 0))
 }
+
+// A connection that is cut is told from a mistake in the server.
+func TestTransportLetsPanicsThrough(t *testing.T) {
+	t.Parallel()
+	s := NewServer(Config{})
+	defer s.Close()
+	s.mux = http.NewServeMux()
+	s.mux.HandleFunc("/", func(http.ResponseWriter, *http.Request) { panic("oops") })
+	r, err := http.NewRequest("GET", s.URL()+"/", nil)
+	require.NoError(t, err)
+	require.PanicsWithValue(t, "oops", func() { _, _ = s.Transport().RoundTrip(r) })
+}

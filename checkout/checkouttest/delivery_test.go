@@ -159,6 +159,10 @@ func TestReceiversThatFail(t *testing.T) {
 	require.Empty(t, completed(t, srv).Attempts, "nobody to deliver to")
 	require.False(t, completed(t, srv).Pending)
 
+	require.NoError(t, srv.Redeliver(completed(t, srv).ID))
+	require.Equal(t, "no receiver", completed(t, srv).Attempts[0].Err)
+	require.ErrorIs(t, srv.Redeliver("evt_none"), checkouttest.ErrNoEvent)
+
 	srv.Deliver(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("oops") }))
 	id := create(t, srv, tee()).ID
 	require.NoError(t, srv.Pay(id, checkouttest.CardOK))

@@ -316,6 +316,8 @@ func TestRetryOverTheAPI(t *testing.T) {
 	})
 	require.NoError(t, err)
 	retry(200, "webhook_endpoint", made.ID)
+	require.Equal(t, completedType, shop.take())
+	retry(200, "webhook_endpoint", made.ID)
 	require.Equal(t, completedType, shop.take(), "also what it is not enabled for: it was asked for")
 	require.Empty(t, in.types(t))
 	retry(400, "webhook_endpoint", "we_none")

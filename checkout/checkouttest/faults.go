@@ -136,10 +136,11 @@ func (f Fault) Chance(seed uint64, p float64) Fault {
 	return f
 }
 
-// Random is one fault of each kind, each with the same chance, for simulations. A mix of one's own is made with Chance.
+// Random is a mix for simulations: a fault of each kind, each with the same chance, but for Concurrent, whose goroutines no
+// seed orders. A mix of one's own is made with Chance.
 func Random(seed uint64, p float64) []Fault {
 	all := []Fault{
-		Drop(), Delay(10 * time.Second), Delay(2 * time.Hour), Duplicate(2), Concurrent(2), Reorder(seed), Truncate(), BadSignature(),
+		Drop(), Delay(10 * time.Second), Delay(2 * time.Hour), Duplicate(2), Reorder(seed), Truncate(), BadSignature(),
 		Stale(time.Hour), APIVersion("2020-08-27"),
 		RateLimit(time.Second), ServerError(), ServerError().AfterWrite(), Reset(), Reset().AfterWrite(), Latency(2 * time.Second),
 		Latency(20 * time.Second).AfterWrite(),

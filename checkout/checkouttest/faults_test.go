@@ -294,7 +294,7 @@ func TestFaultsInABubble(t *testing.T) {
 			}
 			accepted.Add(1)
 		}))
-		srv.Faults(checkouttest.Random(3, 0.3)...)
+		srv.Faults(append(checkouttest.Random(3, 0.3), checkouttest.Concurrent(3).Chance(3, 0.3))...)
 		for range 20 {
 			if sess, err := srv.Client().V1CheckoutSessions.Create(context.Background(), tee()); err == nil {
 				require.NoError(t, srv.Pay(sess.ID, checkouttest.CardOK))
@@ -311,4 +311,31 @@ func TestFaultsInABubble(t *testing.T) {
 		}
 		require.GreaterOrEqual(t, int(accepted.Load()), len(srv.Events()))
 	})
+}
+
+// Close ends the copies that are out, and nothing starts after it. The bubble does not end while a goroutine is left.
+func TestCloseUnderFaults(t *testing.T) {
+	t.Parallel()
+	for _, sequential := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			srv := checkouttest.NewServer(checkouttest.Config{Sequential: sequential})
+			srv.Faults(checkouttest.Concurrent(3), checkouttest.Delay(time.Hour).For("charge.*"))
+			var out atomic.Int32
+			srv.Deliver(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				out.Add(1)
+				<-r.Context().Done()
+				w.WriteHeader(http.StatusServiceUnavailable)
+			}))
+			id := create(t, srv, tee()).ID
+			go func() { _ = srv.Pay(id, checkouttest.CardOK) }()
+			synctest.Wait()
+			require.EqualValues(t, 3, out.Load())
+			srv.Close()
+			synctest.Wait()
+			require.NoError(t, srv.Redeliver(srv.Events()[0].ID))
+			srv.Advance(72 * time.Hour)
+			require.EqualValues(t, 3, out.Load())
+			require.Len(t, srv.Log(), 1+3)
+		})
+	}
 }
