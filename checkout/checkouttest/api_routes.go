@@ -50,6 +50,13 @@ func (s *Server) endpoints() map[string]endpoint {
 		"GET /v1/prices":          s.listIf("price", map[string]condition{"lookup_keys": among("lookup_key"), "recurring": recurs}, "active", "currency", "product", "type"),
 		"GET /v1/prices/{id}":     s.retrieve("price"),
 		"POST /v1/prices/{id}":    s.updatePrice,
+
+		"GET /v1/subscriptions":         s.listSubscriptions(),
+		"GET /v1/subscriptions/{id}":    s.retrieve("subscription"),
+		"POST /v1/subscriptions/{id}":   s.updateSubscription,
+		"DELETE /v1/subscriptions/{id}": s.cancelNow,
+		"GET /v1/invoices":              s.listIf("invoice", map[string]condition{"subscription": ofSubscription}, "customer", "status", "collection_method"),
+		"GET /v1/invoices/{id}":         s.retrieve("invoice"),
 	}
 }
 

@@ -15,6 +15,8 @@ type session struct {
 	lines   []object
 	method  PaymentMethod // of a payment in progress, else empty
 	buyer   Buyer         // of a payment in progress
+	pi      string        // ID of the payment intent that pays for it, or for its latest invoice
+	plan    *plan         // its subscription
 	made    []object      // with it, to be kept once it is found to be good
 }
 

@@ -37,7 +37,7 @@ func (s *Server) createIntent(c *call) (object, *apiError) {
 		return nil, err
 	}
 	s.ensureIntent(owner)
-	pi := s.objects[owner.str("payment_intent")]
+	pi := s.objects[owner.pi]
 	pi["confirmation_method"] = p.get("confirmation_method").or("automatic")
 	switch {
 	case p.get("confirm").bool():

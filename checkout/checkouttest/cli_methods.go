@@ -157,7 +157,7 @@ func (s *Server) payError(sess *session, err error) *apiError {
 	if refused := (*PaymentError)(nil); errors.As(err, &refused) {
 		return &apiError{
 			status: http.StatusPaymentRequired, typ: "card_error", code: refused.Code, declineCode: refused.DeclineCode,
-			message: refused.Message, intent: s.objects[sess.str("payment_intent")],
+			message: refused.Message, intent: s.objects[sess.pi],
 		}
 	}
 	if errors.Is(err, ErrMethodNotOffered) {

@@ -27,6 +27,8 @@ var (
 	ErrOverRefund = errors.New("checkouttest: refund is of more than what is left")
 	// ErrDisputed says that the payment is or was disputed, so that it can't be refunded or disputed again.
 	ErrDisputed = errors.New("checkouttest: payment is disputed")
+	// ErrNoSubscription says that the server has no such subscription.
+	ErrNoSubscription = errors.New("checkouttest: no such subscription")
 	// ErrNoRefund says that the server has no such refund.
 	ErrNoRefund = errors.New("checkouttest: no such refund")
 	// ErrNoDispute says that the server has no such dispute.

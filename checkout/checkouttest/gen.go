@@ -69,6 +69,13 @@ var calls = []struct {
 	{"GET /v1/prices", stripe.PriceListParams{}},
 	{"GET /v1/prices/{id}", stripe.PriceRetrieveParams{}},
 	{"POST /v1/prices/{id}", stripe.PriceUpdateParams{}},
+
+	{"GET /v1/subscriptions", stripe.SubscriptionListParams{}},
+	{"GET /v1/subscriptions/{id}", stripe.SubscriptionRetrieveParams{}},
+	{"POST /v1/subscriptions/{id}", stripe.SubscriptionUpdateParams{}},
+	{"DELETE /v1/subscriptions/{id}", stripe.SubscriptionCancelParams{}},
+	{"GET /v1/invoices", stripe.InvoiceListParams{}},
+	{"GET /v1/invoices/{id}", stripe.InvoiceRetrieveParams{}},
 }
 
 func main() {

@@ -3,6 +3,7 @@ package checkouttest
 import (
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -54,7 +55,7 @@ func (s *Server) retrieve(kind string) endpoint {
 }
 
 // included are the lists that an object shows on request only: https://docs.stripe.com/expand#includable-properties
-var included = map[string]bool{"checkout.session/line_items": true, "charge/refunds": true}
+var included = map[string]bool{"checkout.session/line_items": true, "charge/refunds": true, "invoice/payments": true}
 
 // lookUp finds what an ID stands for, or what an object includes only on request.
 func (s *Server) lookUp(id string) object {
@@ -71,13 +72,17 @@ func (s *Server) include(id, list string) object {
 	if list == "line_items" {
 		return s.sessions[id].lineItems()
 	}
+	kind, of, url := "refund", "charge", "/v1/charges/"+id+"/refunds"
+	if list == "payments" {
+		kind, of, url = "invoice_payment", "invoice", "/v1/invoice_payments?invoice="+id
+	}
 	var found []object
-	for _, re := range s.kinds["refund"] {
-		if re.str("charge") == id {
-			found = append([]object{re}, found...)
+	for _, o := range slices.Backward(s.kinds[kind]) {
+		if o.str(of) == id {
+			found = append(found, o)
 		}
 	}
-	o, _ := page(found, "/v1/charges/"+id+"/refunds", "refund", nil)
+	o, _ := page(found, url, kind, nil)
 	return o
 }
 

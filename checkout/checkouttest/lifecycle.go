@@ -113,7 +113,7 @@ func (s *Server) expireIfOpen(sess *session, c *call) bool {
 		return false
 	}
 	sess.object["status"], sess.object["url"], sess.method = "expired", nil, ""
-	if pi := s.objects[sess.str("payment_intent")]; pi != nil {
+	if pi := s.objects[sess.pi]; pi != nil {
 		pi["status"], pi["canceled_at"], pi["cancellation_reason"], pi["next_action"] = "canceled", s.Now().Unix(), "automatic", nil
 		s.emit(sess, "payment_intent.canceled", pi, c)
 	}
@@ -198,7 +198,7 @@ func (s *Server) cardSucceeds(sess *session) {
 
 func (s *Server) intentSucceeds(sess *session) {
 	s.intent(sess, "payment_intent.succeeded", object{
-		"status": "succeeded", "next_action": nil, "last_payment_error": nil, "amount_received": sess.object["amount_total"],
+		"status": "succeeded", "next_action": nil, "last_payment_error": nil, "amount_received": s.objects[sess.pi]["amount"],
 	})
 }
 
@@ -227,7 +227,7 @@ func (s *Server) complete(sess *session, paymentStatus string) {
 	case "setup":
 		o["setup_intent"] = "seti_1" + rand.Text()[:23]
 	case "subscription":
-		o["subscription"], o["invoice"] = "sub_1"+rand.Text()[:23], "in_1"+rand.Text()[:23]
+		s.subscribe(sess, paymentStatus != "unpaid")
 	}
 	buyer := sess.buyer
 	if !p.get("phone_number_collection", "enabled").bool() {
@@ -255,6 +255,9 @@ func (s *Server) debitEnds(sess *session, settled bool) error {
 			s.failCharge(sess, ch, debitFailed)
 			s.refuse(sess, debitFailed, ch)
 		}
+		if sess.plan != nil {
+			s.debitOfInvoice(sess, false)
+		}
 		sess.method = ""
 		s.emit(sess, "checkout.session.async_payment_failed", sess.object, nil)
 		return nil
@@ -263,6 +266,9 @@ func (s *Server) debitEnds(sess *session, settled bool) error {
 		ch["status"], ch["paid"], ch["captured"], ch["amount_captured"] = "succeeded", true, true, ch["amount"]
 		s.emit(sess, "charge.succeeded", ch, nil)
 		s.intentSucceeds(sess)
+	}
+	if sess.plan != nil {
+		s.debitOfInvoice(sess, true)
 	}
 	sess.method = ""
 	sess.object["payment_status"] = "paid"

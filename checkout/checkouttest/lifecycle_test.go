@@ -216,13 +216,11 @@ func TestSetupAndSubscription(t *testing.T) {
 	require.Nil(t, sess.PaymentIntent)
 	require.NotEmpty(t, sess.Subscription.ID)
 	require.NotEmpty(t, sess.Customer.ID)
-	require.Equal(t, []string{"customer.created", "checkout.session.completed"}, in.types(t))
 
 	id = create(t, srv, sub).ID
 	require.NoError(t, srv.Pay(id, checkouttest.BankDebit))
 	require.Equal(t, state{"complete", "unpaid", "", ""}, stateOf(t, srv, id))
 	require.NoError(t, srv.Settle(id))
-	require.Equal(t, []string{"customer.created", "checkout.session.completed", "checkout.session.async_payment_succeeded"}, in.types(t))
 }
 
 func TestBuyerAndMetadata(t *testing.T) {

@@ -21,15 +21,28 @@ func (sess *session) methodType(m PaymentMethod) string {
 // ensureIntent makes the session's payment intent, unless it has one or its mode has none.
 // Since 2022-08-01 a session has none until a payment is tried: https://docs.stripe.com/changelog
 func (s *Server) ensureIntent(sess *session) {
-	if sess.str("mode") != "payment" || sess.object["payment_intent"] != nil {
+	total, _ := sess.object["amount_total"].(int64)
+	if sess.pi != "" || total == 0 || sess.str("mode") == "setup" {
 		return
 	}
+	s.newIntent(sess, total)
+	if sess.str("mode") == "payment" { // a subscription's belongs to its invoice
+		sess.object["payment_intent"] = sess.pi
+	}
+}
+
+// newIntent makes the payment intent that a session's or an invoice's payment is made with, from now on.
+func (s *Server) newIntent(sess *session, amount int64) {
 	data := sess.sent.get("payment_intent_data")
+	usage := data.get("setup_future_usage").value()
+	if sess.str("mode") == "subscription" {
+		usage = "off_session"
+	}
 	meta, _ := data.get("metadata").metadata() // checked when the session was created
 	id := "pi_3" + rand.Text()[:23]
 	o := object{
 		"id": id, "object": "payment_intent", "created": s.Now().Unix(), "livemode": false,
-		"amount": sess.object["amount_total"], "currency": sess.object["currency"], "status": "requires_payment_method", "metadata": meta,
+		"amount": amount, "currency": sess.object["currency"], "status": "requires_payment_method", "metadata": meta,
 
 		"amount_capturable": int64(0), "amount_details": object{"tip": object{}}, "amount_received": int64(0), "application": nil,
 		"application_fee_amount": data.get("application_fee_amount").value(), "automatic_payment_methods": nil, "canceled_at": nil,
@@ -39,12 +52,12 @@ func (s *Server) ensureIntent(sess *session) {
 		"next_action": nil, "on_behalf_of": data.get("on_behalf_of").value(), "payment_method": nil,
 		"payment_method_configuration_details": nil, "payment_method_options": sess.object["payment_method_options"],
 		"payment_method_types": sess.object["payment_method_types"], "processing": nil, "receipt_email": data.get("receipt_email").value(),
-		"review": nil, "setup_future_usage": data.get("setup_future_usage").value(), "shipping": data.get("shipping").value(), "source": nil,
+		"review": nil, "setup_future_usage": usage, "shipping": data.get("shipping").value(), "source": nil,
 		"statement_descriptor": data.get("statement_descriptor").value(), "statement_descriptor_suffix": data.get("statement_descriptor_suffix").value(),
 		"transfer_data": data.get("transfer_data").value(), "transfer_group": data.get("transfer_group").value(),
 	}
 	s.keep(sess, o)
-	sess.object["payment_intent"] = id
+	sess.pi = id
 	s.emit(sess, "payment_intent.created", o, nil)
 }
 
@@ -61,7 +74,7 @@ func (s *Server) ensureCustomer(sess *session) {
 	}
 	s.keep(sess, cus)
 	o["customer"] = cus["id"]
-	if pi := s.objects[o.str("payment_intent")]; pi != nil {
+	if pi := s.objects[sess.pi]; pi != nil {
 		pi["customer"] = cus["id"]
 	}
 	s.emit(sess, "customer.created", cus, nil)
@@ -69,7 +82,7 @@ func (s *Server) ensureCustomer(sess *session) {
 
 // intent changes the session's payment intent, if its mode has one, and says so in an event.
 func (s *Server) intent(sess *session, event string, set object) {
-	pi := s.objects[sess.str("payment_intent")]
+	pi := s.objects[sess.pi]
 	if pi == nil {
 		return
 	}
@@ -80,12 +93,12 @@ func (s *Server) intent(sess *session, event string, set object) {
 }
 
 func (s *Server) latestCharge(sess *session) object {
-	return s.objects[s.objects[sess.str("payment_intent")].str("latest_charge")]
+	return s.objects[s.objects[sess.pi].str("latest_charge")]
 }
 
 // charge makes the charge of a payment attempt. One that fails says so in an event only when failCharge has filled it in.
 func (s *Server) charge(sess *session, status string) object {
-	pi := s.objects[sess.str("payment_intent")]
+	pi := s.objects[sess.pi]
 	if pi == nil {
 		return nil
 	}
@@ -107,7 +120,7 @@ func (s *Server) charge(sess *session, status string) object {
 			"advice_code": nil, "network_advice_code": nil, "network_decline_code": nil, "network_status": "approved_by_network", "reason": nil,
 			"risk_level": "normal", "risk_score": 17, "seller_message": "Payment complete.", "type": "authorized",
 		},
-		"payment_method": "pm_1" + rand.Text()[:23], "payment_method_details": sess.methodDetails(), "radar_options": object{},
+		"payment_method": "pm_1" + rand.Text()[:23], "payment_method_details": sess.methodDetails(pi["amount"]), "radar_options": object{},
 		"receipt_email": pi["receipt_email"], "receipt_number": nil, "receipt_url": nil, "refunded": false, "review": nil,
 		"shipping": pi["shipping"], "source": nil, "source_transfer": nil, "statement_descriptor": pi["statement_descriptor"],
 		"statement_descriptor_suffix": pi["statement_descriptor_suffix"], "transfer_data": pi["transfer_data"], "transfer_group": pi["transfer_group"],
@@ -140,14 +153,14 @@ func (s *Server) failCharge(sess *session, ch object, e *PaymentError) {
 	s.emit(sess, "charge.failed", ch, nil)
 }
 
-func (sess *session) methodDetails() object {
+func (sess *session) methodDetails(amount any) object {
 	t := sess.methodType(sess.method)
 	if t != "card" {
 		return object{"type": t, t: debitDetails()}
 	}
 	number := string(sess.method)
 	return object{"type": "card", "card": object{
-		"amount_authorized": sess.object["amount_total"], "authorization_code": nil, "brand": "visa",
+		"amount_authorized": amount, "authorization_code": nil, "brand": "visa",
 		"checks":  object{"address_line1_check": nil, "address_postal_code_check": nil, "cvc_check": "pass"},
 		"country": "US", "exp_month": 12, "exp_year": 2034, "fingerprint": "test" + number[len(number)-4:], "funding": "credit",
 		"installments": nil, "last4": number[len(number)-4:], "mandate": nil, "network": "visa", "network_token": object{"used": false},

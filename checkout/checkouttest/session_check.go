@@ -110,6 +110,11 @@ func checkModeFits(p *param) *apiError {
 			return invalid("", name, "You can not pass `%s` in `%s` mode.", name, mode)
 		}
 	}
+	for _, name := range []string{"billing_cycle_anchor", "trial_end", "trial_period_days", "trial_settings"} {
+		if sent := p.get("subscription_data", name); sent != nil {
+			return notDone(sent)
+		}
+	}
 	switch {
 	case mode == "setup":
 		if p.get("currency") == nil && p.get("payment_method_types") == nil {

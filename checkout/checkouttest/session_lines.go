@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"math/big"
 	"net/http"
+	"reflect"
 	"strings"
 )
 
@@ -22,6 +23,7 @@ func (s *Server) newLines(sess *session, now int64) ([]object, *apiError) {
 	p := sess.sent
 	var lines []object
 	var oneTime, recurring int
+	var every any // the billing interval
 	total := new(big.Rat)
 	for _, item := range p.get("line_items").list() {
 		price, name, err := s.linePrice(sess, item, now)
@@ -32,6 +34,11 @@ func (s *Server) newLines(sess *session, now int64) ([]object, *apiError) {
 			oneTime++
 		} else {
 			recurring++
+			if every == nil {
+				every = price["recurring"]
+			} else if !reflect.DeepEqual(every, price["recurring"]) {
+				return nil, invalid("", "line_items", "This test server takes recurring prices of the same billing interval only.")
+			}
 		}
 		quantity := item.get("quantity")
 		switch {

@@ -1,0 +1,267 @@
+package checkouttest_test
+
+import (
+	"context"
+	"net/http"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/stripe/stripe-go/v82"
+
+	"github.com/gofulfil/fulfil/checkout/checkouttest"
+)
+
+// monthly is a session for a subscription to a tea club, 9.00 EUR a month, with a cup for 5.00 once.
+func monthly() *stripe.CheckoutSessionCreateParams {
+	line := func(name string, amount int64) *stripe.CheckoutSessionCreateLineItemParams {
+		return &stripe.CheckoutSessionCreateLineItemParams{
+			PriceData: &stripe.CheckoutSessionCreateLineItemPriceDataParams{
+				Currency: stripe.String("eur"), UnitAmount: &amount,
+				ProductData: &stripe.CheckoutSessionCreateLineItemPriceDataProductDataParams{Name: &name},
+			},
+			Quantity: stripe.Int64(1),
+		}
+	}
+	params := &stripe.CheckoutSessionCreateParams{
+		Mode: stripe.String("subscription"), SuccessURL: stripe.String("https://shop.example/thanks"),
+		LineItems:        []*stripe.CheckoutSessionCreateLineItemParams{line("Cup", 500), line("Tea club", 900)},
+		SubscriptionData: &stripe.CheckoutSessionCreateSubscriptionDataParams{Metadata: map[string]string{"order": "42"}},
+	}
+	params.LineItems[1].PriceData.Recurring = &stripe.CheckoutSessionCreateLineItemPriceDataRecurringParams{Interval: stripe.String("month")}
+	return params
+}
+
+// club is a server on 31 January with one such session, completed with a method.
+func club(t *testing.T, method checkouttest.PaymentMethod) (srv *checkouttest.Server, in *inbox, session, sub string) {
+	t.Helper()
+	srv = newServer(t, checkouttest.Config{Start: time.Date(2027, 1, 31, 12, 0, 0, 0, time.UTC)})
+	in = newInbox(srv)
+	session = create(t, srv, monthly()).ID
+	require.NoError(t, srv.Pay(session, method))
+	sess := retrieve(t, srv, session)
+	require.EqualValues(t, 1400, sess.AmountTotal)
+	return srv, in, session, sess.Subscription.ID
+}
+
+func subscription(t *testing.T, srv *checkouttest.Server, id string) *stripe.Subscription {
+	t.Helper()
+	params := &stripe.SubscriptionRetrieveParams{}
+	params.AddExpand("latest_invoice.payments")
+	sub, err := srv.Client().V1Subscriptions.Retrieve(context.Background(), id, params)
+	require.NoError(t, err)
+	return sub
+}
+
+func TestSubscriptionRenews(t *testing.T) {
+	t.Parallel()
+	srv, in, session, id := club(t, checkouttest.CardOK)
+	require.Equal(t, []string{
+		"payment_intent.created", "customer.created", "charge.succeeded", "payment_intent.succeeded", "invoice.created", "invoice.finalized",
+		"customer.subscription.created", "invoice.paid", "invoice.payment_succeeded", "checkout.session.completed",
+	}, in.types(t))
+	sub := subscription(t, srv, id)
+	require.EqualValues(t, "active", sub.Status)
+	require.Equal(t, "42", sub.Metadata["order"])
+	require.EqualValues(t, 1400, sub.LatestInvoice.AmountPaid)
+	require.EqualValues(t, "subscription_create", sub.LatestInvoice.BillingReason)
+	require.Len(t, sub.LatestInvoice.Lines.Data, 2)
+	first, err := srv.Client().V1PaymentIntents.Retrieve(context.Background(), sub.LatestInvoice.Payments.Data[0].Payment.PaymentIntent.ID, nil)
+	require.NoError(t, err)
+	require.EqualValues(t, "succeeded", first.Status)
+	_, body := request(t, srv, "GET", "/v1/subscriptions/"+id+"?expand[]=latest_invoice.payments.data.payment.payment_intent", nil)
+	require.Contains(t, body["error"].(map[string]any)["message"], "more than 4 levels")
+	sess := retrieve(t, srv, session, "subscription.latest_invoice", "invoice.customer", "customer")
+	require.Equal(t, sub.LatestInvoice.ID, sess.Invoice.ID)
+	require.Equal(t, sess.Customer.Email, sess.Invoice.Customer.Email)
+	require.EqualValues(t, "paid", sess.Subscription.LatestInvoice.Status)
+	require.Nil(t, sess.PaymentIntent)
+
+	for i, end := range []string{"2027-02-28", "2027-03-31", "2027-04-30", "2027-05-31"} {
+		at, err := time.Parse(time.DateOnly, end)
+		require.NoError(t, err)
+		sub = subscription(t, srv, id)
+		require.Equal(t, at.Add(12*time.Hour).Unix(), sub.Items.Data[0].CurrentPeriodEnd, "the last day of a short month, period %d", i)
+		srv.Advance(at.Add(12 * time.Hour).Sub(srv.Now()))
+		require.Equal(t, []string{"invoice.created", "customer.subscription.updated"}, in.types(t))
+		require.EqualValues(t, "draft", subscription(t, srv, id).LatestInvoice.Status)
+		srv.Advance(time.Hour)
+		require.Equal(t, []string{
+			"invoice.finalized", "payment_intent.created", "charge.succeeded", "payment_intent.succeeded", "invoice.paid", "invoice.payment_succeeded",
+		}, in.types(t))
+	}
+	sub = subscription(t, srv, id)
+	require.EqualValues(t, 900, sub.LatestInvoice.AmountPaid, "the cup was sold once")
+	require.EqualValues(t, "subscription_cycle", sub.LatestInvoice.BillingReason)
+	require.Equal(t, id, sub.LatestInvoice.Parent.SubscriptionDetails.Subscription.ID)
+	require.NotEqual(t, first.ID, sub.LatestInvoice.Payments.Data[0].Payment.PaymentIntent.ID)
+	require.Len(t, ids(t, srv, "/v1/invoices?subscription="+id), 5)
+	require.Len(t, ids(t, srv, "/v1/invoices?status=paid&customer="+sub.Customer.ID), 5)
+	require.Empty(t, ids(t, srv, "/v1/invoices?status=open"))
+
+	re, err := srv.Refund(session, 0)
+	require.NoError(t, err)
+	refund, err := srv.Client().V1Refunds.Retrieve(context.Background(), re, nil)
+	require.NoError(t, err)
+	require.EqualValues(t, 900, refund.Amount, "of the latest invoice")
+}
+
+func TestSubscriptionIsNotPaid(t *testing.T) {
+	t.Parallel()
+	const day = 24 * time.Hour
+	srv, in, _, id := club(t, checkouttest.CardOK)
+	require.ErrorIs(t, srv.ReplaceMethod("sub_1", checkouttest.CardOK), checkouttest.ErrNoSubscription)
+	require.ErrorIs(t, srv.ReplaceMethod(id, "4111"), checkouttest.ErrMethodNotOffered)
+	require.NoError(t, srv.ReplaceMethod(id, checkouttest.CardDeclined))
+	srv.Advance(28*day + time.Hour)
+	failed := []string{"charge.failed", "payment_intent.payment_failed", "invoice.payment_failed"}
+	got := in.types(t)
+	require.Equal(t, append(slices.Clone(failed), "customer.subscription.updated"), got[len(got)-4:])
+	sub := subscription(t, srv, id)
+	require.EqualValues(t, "past_due", sub.Status)
+	require.EqualValues(t, 1, sub.LatestInvoice.AttemptCount)
+	require.Equal(t, srv.Now().Add(3*day).Unix(), sub.LatestInvoice.NextPaymentAttempt)
+	srv.Advance(3 * day)
+	require.Equal(t, failed, in.types(t))
+
+	require.NoError(t, srv.ReplaceMethod(id, checkouttest.CardOK))
+	in.types(t)
+	srv.Advance(5 * day)
+	require.Equal(t, []string{"charge.succeeded", "payment_intent.succeeded", "invoice.paid", "invoice.payment_succeeded", "customer.subscription.updated"}, in.types(t))
+	sub = subscription(t, srv, id)
+	require.EqualValues(t, "active", sub.Status)
+	require.EqualValues(t, 3, sub.LatestInvoice.AttemptCount)
+
+	require.NoError(t, srv.ReplaceMethod(id, checkouttest.CardExpired))
+	srv.Advance(40 * day)
+	got = in.types(t)
+	require.Equal(t, "customer.subscription.deleted", got[len(got)-1])
+	sub = subscription(t, srv, id)
+	require.EqualValues(t, "canceled", sub.Status)
+	require.EqualValues(t, "payment_failed", sub.CancellationDetails.Reason)
+	require.EqualValues(t, 4, sub.LatestInvoice.AttemptCount)
+	srv.Advance(60 * day)
+	require.Empty(t, in.types(t), "what has ended renews no more")
+}
+
+func TestSubscriptionByDebit(t *testing.T) {
+	t.Parallel()
+	started := []string{
+		"payment_intent.created", "customer.created", "charge.pending", "payment_intent.processing", "invoice.created", "invoice.finalized",
+		"customer.subscription.created", "checkout.session.completed",
+	}
+	t.Run("settles", func(t *testing.T) {
+		t.Parallel()
+		srv, in, session, id := club(t, checkouttest.BankDebit)
+		require.Equal(t, started, in.types(t))
+		require.EqualValues(t, "incomplete", subscription(t, srv, id).Status)
+		srv.Advance(4 * 24 * time.Hour)
+		require.EqualValues(t, "incomplete", subscription(t, srv, id).Status, "while the debit is on its way")
+		require.NoError(t, srv.Settle(session))
+		require.Equal(t, []string{
+			"charge.succeeded", "payment_intent.succeeded", "invoice.paid", "invoice.payment_succeeded", "customer.subscription.updated",
+			"checkout.session.async_payment_succeeded",
+		}, in.types(t))
+		require.EqualValues(t, "active", subscription(t, srv, id).Status)
+		srv.Advance(31 * 24 * time.Hour)
+		require.Contains(t, in.types(t), "invoice.paid")
+	})
+	t.Run("bounces", func(t *testing.T) {
+		t.Parallel()
+		srv, in, session, id := club(t, checkouttest.BankDebit)
+		in.types(t)
+		require.NoError(t, srv.Bounce(session))
+		require.Equal(t, []string{"charge.failed", "payment_intent.payment_failed", "invoice.payment_failed", "checkout.session.async_payment_failed"}, in.types(t))
+		srv.Advance(23*time.Hour - time.Second)
+		require.EqualValues(t, "incomplete", subscription(t, srv, id).Status)
+		srv.Advance(time.Second)
+		require.Equal(t, []string{"invoice.voided", "customer.subscription.updated"}, in.types(t))
+		sub := subscription(t, srv, id)
+		require.EqualValues(t, "incomplete_expired", sub.Status)
+		require.EqualValues(t, "void", sub.LatestInvoice.Status)
+		srv.Advance(60 * 24 * time.Hour)
+		require.Empty(t, in.types(t))
+	})
+	t.Run("is canceled on the way", func(t *testing.T) {
+		t.Parallel()
+		srv, in, session, id := club(t, checkouttest.BankDebit)
+		_, err := srv.Client().V1Subscriptions.Cancel(context.Background(), id, nil)
+		require.NoError(t, err)
+		require.NoError(t, srv.Settle(session))
+		require.EqualValues(t, "canceled", subscription(t, srv, id).Status)
+		in.types(t)
+		srv.Advance(60 * 24 * time.Hour)
+		require.Empty(t, in.types(t))
+	})
+}
+
+func TestSubscriptionsOverTheAPI(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	srv, in, _, id := club(t, checkouttest.CardOK)
+	api := srv.Client()
+	in.types(t)
+	sub, err := api.V1Subscriptions.Update(ctx, id, &stripe.SubscriptionUpdateParams{CancelAtPeriodEnd: stripe.Bool(true)})
+	require.NoError(t, err)
+	require.Equal(t, sub.Items.Data[0].CurrentPeriodEnd, sub.CancelAt)
+	sub, err = api.V1Subscriptions.Update(ctx, id, &stripe.SubscriptionUpdateParams{CancelAtPeriodEnd: stripe.Bool(false)})
+	require.NoError(t, err)
+	require.Zero(t, sub.CancelAt)
+	srv.Advance(28 * 24 * time.Hour)
+	_, err = api.V1Subscriptions.Update(ctx, id, &stripe.SubscriptionUpdateParams{CancelAtPeriodEnd: stripe.Bool(true), Metadata: map[string]string{"a": "b"}})
+	require.NoError(t, err)
+	srv.Flush()
+	in.types(t)
+	require.Equal(t, []string{id}, ids(t, srv, "/v1/subscriptions"))
+	require.Equal(t, []string{id}, ids(t, srv, "/v1/subscriptions?price="+sub.Items.Data[0].Price.ID))
+	require.Empty(t, ids(t, srv, "/v1/subscriptions?price=price_1"))
+	require.Empty(t, ids(t, srv, "/v1/subscriptions?status=ended"))
+	require.Len(t, ids(t, srv, "/v1/checkout/sessions?subscription="+id), 1)
+	srv.Advance(31 * 24 * time.Hour)
+	got := in.types(t)
+	require.Equal(t, "customer.subscription.deleted", got[len(got)-1])
+	sub = subscription(t, srv, id)
+	require.EqualValues(t, "cancellation_requested", sub.CancellationDetails.Reason)
+	require.Empty(t, ids(t, srv, "/v1/subscriptions"))
+	for _, status := range []string{"all", "canceled", "ended"} {
+		require.Equal(t, []string{id}, ids(t, srv, "/v1/subscriptions?status="+status))
+	}
+	_, err = api.V1Subscriptions.Cancel(ctx, id, nil)
+	require.ErrorContains(t, err, "No such subscription")
+
+	for path, param := range map[string]string{"/v1/subscriptions?status=odd": "status", "/v1/subscriptions?test_clock=c": "test_clock"} {
+		resp, body := request(t, srv, "GET", path, nil)
+		require.Equal(t, http.StatusBadRequest, resp.StatusCode)
+		require.Equal(t, param, str(body["error"].(map[string]any)["param"]))
+	}
+	_, _, second, other := club(t, checkouttest.CardOK)
+	require.NotEqual(t, second, other)
+	trial := monthly()
+	trial.SubscriptionData.TrialPeriodDays = stripe.Int64(7)
+	_, err = api.V1CheckoutSessions.Create(ctx, trial)
+	require.ErrorContains(t, err, "does not implement the parameter subscription_data[trial_period_days]")
+	mixed := monthly()
+	mixed.LineItems[0].PriceData.Recurring = &stripe.CheckoutSessionCreateLineItemPriceDataRecurringParams{Interval: stripe.String("year")}
+	_, err = api.V1CheckoutSessions.Create(ctx, mixed)
+	require.ErrorContains(t, err, "same billing interval")
+
+	check := func(path string, typ reflect.Type, without ...string) map[string]any {
+		_, body := request(t, srv, "GET", path, nil)
+		for _, key := range jsonKeys(typ, without...) {
+			require.Contains(t, body, key, path)
+		}
+		return body
+	}
+	raw := check("/v1/subscriptions/"+id, reflect.TypeFor[stripe.Subscription]())
+	item := raw["items"].(map[string]any)["data"].([]any)[0]
+	for _, key := range jsonKeys(reflect.TypeFor[stripe.SubscriptionItem](), "deleted") {
+		require.Contains(t, item, key)
+	}
+	raw = check("/v1/invoices/"+str(raw["latest_invoice"]), reflect.TypeFor[stripe.Invoice](), "deleted", "confirmation_secret", "payments", "threshold_reason")
+	line := raw["lines"].(map[string]any)["data"].([]any)[0]
+	for _, key := range jsonKeys(reflect.TypeFor[stripe.InvoiceLineItem](), "subscription") {
+		require.Contains(t, line, key)
+	}
+}
