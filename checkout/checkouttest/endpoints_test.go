@@ -320,6 +320,8 @@ func TestRetryOverTheAPI(t *testing.T) {
 	retry(200, "webhook_endpoint", made.ID)
 	require.Equal(t, completedType, shop.take(), "also what it is not enabled for: it was asked for")
 	require.Empty(t, in.types(t))
+	attempts := completed(t, srv).Attempts
+	require.Equal(t, []int{1, 2}, []int{attempts[len(attempts)-2].Number, attempts[len(attempts)-1].Number}, "counted for each endpoint")
 	retry(400, "webhook_endpoint", "we_none")
 	_, body := request(t, srv, "POST", "/v1/webhook_endpoints", map[string][]string{"url": {shop.URL}, "enabled_events[]": {"*"}}, "Stripe-Account", "acct_1")
 	retry(400, "webhook_endpoint", str(body["id"]))

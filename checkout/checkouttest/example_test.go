@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"syscall"
 	"time"
 
 	"github.com/stripe/stripe-go/v82"
@@ -58,4 +59,26 @@ func Example() {
 	// Your card was declined.
 	// second card: <nil>
 	// checkout.session.completed accepted after 2 attempts
+}
+
+// The answer to a request is lost after the session was made. With the same idempotency key the second request gets it.
+func ExampleServer_Faults() {
+	srv := checkouttest.NewServer(checkouttest.Config{})
+	defer srv.Close()
+	srv.Faults(checkouttest.Reset().AfterWrite().For("POST /v1/checkout/sessions").On(1))
+
+	params := &stripe.CheckoutSessionCreateParams{Mode: stripe.String("setup"), Currency: stripe.String("usd"), SuccessURL: stripe.String("https://shop.example/thanks")}
+	params.SetIdempotencyKey("order-42")
+	_, err := srv.Client().V1CheckoutSessions.Create(context.Background(), params)
+	fmt.Println(errors.Is(err, syscall.ECONNRESET))
+	_, err = srv.Client().V1CheckoutSessions.Create(context.Background(), params)
+	fmt.Println(err)
+	for _, e := range srv.Log() {
+		fmt.Println(e.Method, e.Path, e.Status, e.Replayed, e.Faults)
+	}
+	// Output:
+	// true
+	// <nil>
+	// POST /v1/checkout/sessions 0 false [reset after the write]
+	// POST /v1/checkout/sessions 200 true []
 }
