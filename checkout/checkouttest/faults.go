@@ -60,11 +60,11 @@ func Drop() Fault { return Fault{kind: drop} }
 
 // DropFirst loses the first n attempts to deliver each event.
 func DropFirst(n int) Fault {
-	f := Drop()
-	for i := range n {
-		f.on = append(f.on, i+1)
+	first := make([]int, max(n, 0))
+	for i := range first {
+		first[i] = i + 1
 	}
-	return f
+	return Drop().On(first...)
 }
 
 // Delay makes an attempt d later than it is due, on the server's clock.
@@ -117,16 +117,16 @@ func (f Fault) AfterWrite() Fault {
 }
 
 // For picks event types, such as "checkout.session.completed", or requests, such as "POST /v1/checkout/sessions". A star
-// stands for any text: "checkout.*", "POST *", "* /v1/checkout/sessions/*/expire".
+// stands for any text: "checkout.*", "POST *", "* /v1/checkout/sessions/*/expire". No name is nothing.
 func (f Fault) For(names ...string) Fault {
-	f.names = slices.Clone(names)
+	f.names = append([]string{}, names...)
 	return f
 }
 
 // On picks attempts by their number: 1 is the first to deliver an event to an endpoint. Requests are counted, from 1, among
-// those that the fault is For, since the faults were set.
+// those that the fault is For, since the faults were set. No number is none of them.
 func (f Fault) On(numbers ...int) Fault {
-	f.on = slices.Clone(numbers)
+	f.on = append([]int{}, numbers...)
 	return f
 }
 

@@ -110,6 +110,7 @@ func TestDeliveryFaults(t *testing.T) {
 		},
 		"another event": {[]checkouttest.Fault{checkouttest.Drop().For("checkout.session.expired")}, []arrival{ok(0)}, []string{"1 200"}},
 		"by pattern":    {[]checkouttest.Fault{checkouttest.Duplicate(2).For("*.completed")}, []arrival{ok(0), ok(0)}, []string{"1 200 duplicate 2", "1 200 duplicate 2"}},
+		"none of them":  {[]checkouttest.Fault{checkouttest.DropFirst(0), checkouttest.Drop().For(), checkouttest.Drop().On()}, []arrival{ok(0)}, []string{"1 200"}},
 		"never":         {[]checkouttest.Fault{checkouttest.Drop().Chance(1, 0)}, []arrival{ok(0)}, []string{"1 200"}},
 		"always":        {[]checkouttest.Fault{checkouttest.Drop().Chance(1, 1).On(1)}, []arrival{ok(5 * time.Minute)}, []string{"1 0 lost on the way drop", "2 200"}},
 	} {
