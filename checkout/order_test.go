@@ -1,16 +1,14 @@
 package checkout_test
 
 import (
-	"context"
 	"io"
 	"net/http"
-	"testing"
-	"time"
+	"slices"
+	"strings"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/gofulfil/fulfil/checkout"
-	"github.com/gofulfil/fulfil/checkout/checkouttest"
 	"github.com/gofulfil/fulfil/reservation"
 	"github.com/gofulfil/fulfil/reservation/memreserver"
 	"github.com/gofulfil/fulfil/store"
@@ -21,7 +19,9 @@ import (
 type outcome struct {
 	Status    string
 	Facts     []facts
-	Refs      []string
+	Refunds   []store.Refund  // by ID
+	Disputes  []store.Dispute // by ID
+	Parked    string
 	Stock     []reservation.Stock
 	Shipments int
 	Email     string
@@ -38,8 +38,11 @@ func (s *testShop) outcome(id string) outcome {
 	o := s.order(id)
 	out := outcome{
 		Status: checkout.DisplayStatus(o), Shipments: s.shipments(id),
+		Refunds: o.Refunds, Disputes: o.Disputes, Parked: o.Parked,
 		Email: o.Customer.Email, Total: o.Amounts.Total,
 	}
+	slices.SortFunc(out.Refunds, func(a, b store.Refund) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(out.Disputes, func(a, b store.Dispute) int { return strings.Compare(a.ID, b.ID) })
 	for _, a := range o.Attempts {
 		out.Facts = append(out.Facts, facts{a.Completed, a.Paid, a.Failed, a.Expired, a.SessionID, a.PaymentIntent})
 	}
@@ -100,157 +103,4 @@ func (s *testShop) rewound(orders ...*store.Order) *testShop {
 	}))
 	r.flow, r.hook = r.process()
 	return r
-}
-
-// permutations calls fn with every order of 0…n-1, and with every order of every subset.
-func permutations(n int, fn func(order []int)) {
-	used := make([]bool, n)
-	var order []int
-	var next func()
-	next = func() {
-		fn(order)
-		for i := range n {
-			if !used[i] {
-				used[i] = true
-				order = append(order, i)
-				next()
-				order = order[:len(order)-1]
-				used[i] = false
-			}
-		}
-	}
-	next()
-}
-
-// Every permutation and duplication of Stripe's events of a story, and a question to Stripe in place of any of them,
-// ends in the same facts, the same status, the same stock and one shipment or none.
-func TestOrderIndependence(t *testing.T) {
-	t.Parallel()
-	debit := func(s *testShop, id string) { require.NoError(s.t, s.srv.Pay(id, checkouttest.BankDebit)) }
-	ends := map[string]string{
-		"card": checkout.Fulfilled, "declined, then paid": checkout.Fulfilled, "delayed, settles": checkout.Fulfilled,
-		"delayed, bounces": "failed", "expired": "expired",
-		"the first session expires, the second is paid by debit": checkout.Fulfilled,
-	}
-	stories := map[string]func(s *testShop) (begun *store.Order){
-		"card": func(s *testShop) *store.Order {
-			id := s.begin(cartOf("order-1", "last")).SessionID
-			begun := s.order("order-1")
-			s.pay(id)
-			return begun
-		},
-		"declined, then paid": func(s *testShop) *store.Order {
-			id := s.begin(cartOf("order-1", "last")).SessionID
-			begun := s.order("order-1")
-			require.Error(s.t, s.srv.Pay(id, checkouttest.CardDeclined))
-			s.pay(id)
-			return begun
-		},
-		"delayed, settles": func(s *testShop) *store.Order {
-			id := s.begin(cartOf("order-1", "last")).SessionID
-			begun := s.order("order-1")
-			debit(s, id)
-			require.NoError(s.t, s.srv.Settle(id))
-			return begun
-		},
-		"delayed, bounces": func(s *testShop) *store.Order {
-			id := s.begin(cartOf("order-1", "last")).SessionID
-			begun := s.order("order-1")
-			debit(s, id)
-			require.NoError(s.t, s.srv.Bounce(id))
-			return begun
-		},
-		"expired": func(s *testShop) *store.Order {
-			s.begin(cartOf("order-1", "last"))
-			begun := s.order("order-1")
-			s.srv.Advance(25 * time.Hour)
-			return begun
-		},
-		"the first session expires, the second is paid by debit": func(s *testShop) *store.Order {
-			s.begin(cartOf("order-1", "tee"))
-			s.begin(cartOf("order-1", "tee", "last"))
-			begun := s.order("order-1")
-			debit(s, begun.Attempts[1].SessionID)
-			require.NoError(s.t, s.srv.Settle(begun.Attempts[1].SessionID))
-			return begun
-		},
-	}
-	for name, story := range stories {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := newShop(t)
-			all := s.recordEvents()
-			begun := story(s)
-			s.srv.Flush()
-			var events []heard
-			for _, e := range *all {
-				switch e.eventType {
-				case "checkout.session.completed", "checkout.session.expired",
-					"checkout.session.async_payment_succeeded", "checkout.session.async_payment_failed":
-					events = append(events, e, e) // everything twice
-				}
-			}
-			require.NotEmpty(t, events)
-
-			sessions := map[string]bool{}
-			for _, a := range begun.Attempts {
-				sessions[a.SessionID] = true
-			}
-			var want *outcome
-			tried := 0
-			permutations(len(events), func(order []int) {
-				tried++
-				r := s.rewound(begun)
-				complete := len(order) == len(events)
-				for _, i := range order {
-					require.NoError(t, r.hook.Dispatch(t.Context(), events[i].payload))
-				}
-				if !complete { // what was not heard is asked for
-					for id := range sessions {
-						_, err := r.flow.Settle(t.Context(), id)
-						require.NoError(t, err)
-					}
-				}
-				got := r.outcome("order-1")
-				if want == nil {
-					want = &got
-					require.Equal(t, ends[name], got.Status)
-				}
-				require.Equal(t, *want, got, "events in the order %v", order)
-			})
-			t.Logf("%d orders of %d events: %s", tried, len(events), want.Status)
-		})
-	}
-}
-
-// Two payments of one order are recorded in either order, and it is fulfilled for one of them.
-func TestTwoPaymentsInEitherOrder(t *testing.T) {
-	t.Parallel()
-	s := newShop(t)
-	old := s.beginUnrecorded(cartOf("order-1", "tee"))
-	second := s.begin(cartOf("order-1", "tee"))
-	begun := s.order("order-1")
-	all := s.recordEvents()
-	s.pay(old)
-	s.pay(second.SessionID)
-	var completed []heard
-	for _, e := range *all {
-		if e.eventType == "checkout.session.completed" {
-			completed = append(completed, e, e)
-		}
-	}
-	require.Len(t, completed, 4)
-	permutations(4, func(order []int) {
-		if len(order) < 4 {
-			return
-		}
-		r := s.rewound(begun)
-		for _, i := range order {
-			require.NoError(t, r.hook.Dispatch(context.Background(), completed[i].payload))
-		}
-		r.requireStatus("order-1", checkout.Fulfilled)
-		require.Equal(t, 1, r.shipments("order-1"))
-		r.requireStock("tee", 4, 0, 1)
-		require.Equal(t, []checkout.ChangeKind{checkout.DuplicatePayment}, r.kinds())
-	})
 }
