@@ -25,7 +25,7 @@ type sessionFacts struct {
 	ClientSecret   string            `json:"client_secret"`
 	Metadata       map[string]string `json:"metadata"`
 	PaymentIntent  intentFacts       `json:"payment_intent"`
-	Subscription   objectID          `json:"subscription"`
+	Subscription   intentFacts       `json:"subscription"`
 	Customer       objectID          `json:"customer"`
 	CustomerEmail  string            `json:"customer_email"`
 
@@ -80,10 +80,11 @@ func (id *objectID) UnmarshalJSON(data []byte) error {
 	return err
 }
 
-// intentFacts reads a payment intent that is null, an ID, or expanded.
+// intentFacts reads a payment intent or a subscription that is null, an ID, or expanded.
 type intentFacts struct {
-	ID           string
-	Status       string
+	ID     string
+	Status string
+	// LatestCharge is a payment intent's.
 	LatestCharge objectID
 }
 
@@ -154,9 +155,12 @@ func (n *news) conclude() {
 		n.paid = n.completed
 	case "unpaid":
 		// A delayed payment that bounced leaves its session complete and unpaid, with the payment intent back at the start
-		// (https://docs.stripe.com/payments/paymentintents/lifecycle).
-		bounced := n.facts.PaymentIntent.Status == "requires_payment_method" || n.facts.PaymentIntent.Status == "canceled"
-		n.failed = n.failed || n.completed && bounced
+		// (https://docs.stripe.com/payments/paymentintents/lifecycle), or with a subscription that never began
+		// (https://docs.stripe.com/billing/subscriptions/overview#subscription-statuses).
+		switch n.facts.PaymentIntent.Status + n.facts.Subscription.Status {
+		case "requires_payment_method", "canceled", "incomplete_expired":
+			n.failed = n.failed || n.completed
+		}
 	}
 	n.failed = n.failed && !n.paid
 }

@@ -179,3 +179,23 @@ func TestHeadOfAPaymentIntent(t *testing.T) {
 	}
 	require.Equal(t, code(http.MethodGet), code(http.MethodHead))
 }
+
+// A subscription by debit that bounced, its webhook lost: its session has no payment intent, and the subscription tells.
+func TestSubscriptionDebitBouncesUnheard(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.loseWebhooks()
+	c := cartOf("order-1", "last")
+	c.Mode = checkout.ModeSubscription
+	c.Lines[0].Recurring.Interval = checkout.IntervalMonth
+	session := s.begin(c).SessionID
+	require.NoError(t, s.srv.Pay(session, checkouttest.BankDebit))
+	s.sweep()
+	require.NoError(t, s.srv.Bounce(session))
+	for range 20 {
+		s.srv.Advance(12 * time.Hour)
+		s.sweep()
+	}
+	s.requireStatus("order-1", "failed")
+	s.requireStock("last", 1, 0, 0)
+}

@@ -66,7 +66,7 @@ func (f *Flow[Tx]) create(ctx context.Context, o *store.Order, a *store.Attempt)
 
 func recordSession(a *store.Attempt, f *sessionFacts) {
 	a.SessionID, a.URL, a.ClientSecret = f.ID, f.URL, f.ClientSecret
-	a.PaymentIntent, a.Subscription = f.PaymentIntent.ID, string(f.Subscription)
+	a.PaymentIntent, a.Subscription = f.PaymentIntent.ID, f.Subscription.ID
 	a.Quote = &store.Quote{Answered: true, Currency: f.Currency, Livemode: f.Livemode, Variable: variable(a.Params)}
 	if f.AmountSubtotal != nil {
 		a.Quote.Subtotal = *f.AmountSubtotal
@@ -129,6 +129,14 @@ func (f *Flow[Tx]) askLines(ctx context.Context, id string, n *news) error {
 	return nil
 }
 
+// expansions are what an answer must say beside the session: what became of the payment.
+func expansions(o *store.Order) []*string {
+	if o.Mode == string(ModeSubscription) {
+		return stripe.StringSlice([]string{"subscription"})
+	}
+	return stripe.StringSlice([]string{"payment_intent.latest_charge"})
+}
+
 // onAccount has a request made on the order's connected account.
 func onAccount(p *stripe.Params, o *store.Order) {
 	if o.Account != "" {
@@ -165,8 +173,7 @@ func (f *Flow[Tx]) ask(ctx context.Context, o *store.Order, a *store.Attempt, do
 }
 
 func (f *Flow[Tx]) expire(ctx context.Context, o *store.Order, sessionID, doing string) (news, error) {
-	params := &stripe.CheckoutSessionExpireParams{}
-	params.AddExpand("payment_intent.latest_charge")
+	params := &stripe.CheckoutSessionExpireParams{Expand: expansions(o)}
 	onAccount(&params.Params, o)
 	session, err := f.stripe.V1CheckoutSessions.Expire(ctx, sessionID, params)
 	if err != nil {
@@ -176,8 +183,7 @@ func (f *Flow[Tx]) expire(ctx context.Context, o *store.Order, sessionID, doing 
 }
 
 func (f *Flow[Tx]) retrieve(ctx context.Context, o *store.Order, sessionID, doing string) (news, error) {
-	params := &stripe.CheckoutSessionRetrieveParams{}
-	params.AddExpand("payment_intent.latest_charge")
+	params := &stripe.CheckoutSessionRetrieveParams{Expand: expansions(o)}
 	onAccount(&params.Params, o)
 	session, err := f.stripe.V1CheckoutSessions.Retrieve(ctx, sessionID, params)
 	if err != nil {
