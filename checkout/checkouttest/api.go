@@ -16,11 +16,13 @@ type call struct {
 	id      string // req_…
 	idemKey string
 	account string // of the Stripe-Account header; empty: the platform's own
-	version string
+	method  string
 	url     string // path of the request
 	path    func(name string) string
 	params  *param
-	trouble trouble // on purpose
+
+	original string  // ID of the request that an idempotency key remembers
+	trouble  trouble // on purpose
 }
 
 // An endpoint answers a call. It runs with the server locked, and must not wait for anything.
@@ -45,17 +47,14 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request, known *schema,
 		id:      "req_" + rand.Text()[:14],
 		idemKey: r.Header.Get("Idempotency-Key"),
 		account: r.Header.Get("Stripe-Account"),
-		version: r.Header.Get("Stripe-Version"),
+		method:  r.Method,
 		url:     r.URL.Path,
 		path:    r.PathValue,
-	}
-	if c.version == "" {
-		c.version = stripe.APIVersion
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Request-Id", c.id)
-	h.Set("Stripe-Version", c.version)
+	h.Set("Stripe-Version", stripe.APIVersion) // whichever was asked for
 	if c.account != "" {
 		h.Set("Stripe-Account", c.account)
 	}
@@ -63,7 +62,13 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request, known *schema,
 		h.Set("Idempotency-Key", c.idemKey)
 	}
 	c.trouble = s.troubleOf(r)
-	a, replayed := s.answerOrFail(h, r, c, known, do)
+	a, replayed := s.answerAlone(h, r, c, known, do)
+	if c.keyed() && h.Get("Stripe-Should-Retry") == "" {
+		h.Set("Stripe-Should-Retry", "false") // it would be answered the same
+	}
+	if c.original != "" {
+		h.Set("Original-Request", c.original)
+	}
 	if replayed {
 		h.Set("Idempotent-Replayed", "true")
 	}
@@ -76,9 +81,23 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request, known *schema,
 	_, _ = w.Write(a.body) // the client may be gone; nothing more can be done for it
 }
 
+// answerAlone answers a call unless another one with its idempotency key is under way.
+func (s *Server) answerAlone(h http.Header, r *http.Request, c *call, known *schema, do endpoint) (_ answer, replayed bool) {
+	release, free := s.reserve(c)
+	if !free {
+		h.Set("Stripe-Should-Retry", "true")
+		return answerWith(nil, keyInUse(c)), false
+	}
+	defer release()
+	return s.answerOrFail(h, r, c, known, do)
+}
+
 func (s *Server) answer(r *http.Request, c *call, known *schema, do endpoint) (_ answer, replayed bool) {
 	if err := s.authenticate(r); err != nil {
 		return answerWith(nil, err), false
+	}
+	if v := r.Header.Get("Stripe-Version"); v != "" && !knownVersion(v) {
+		return answerWith(nil, invalid("", "", "Invalid Stripe API version: %s", v)), false
 	}
 	if do == nil {
 		return answerWith(nil, &apiError{
@@ -108,8 +127,8 @@ func (s *Server) answer(r *http.Request, c *call, known *schema, do endpoint) (_
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if r.Method == http.MethodPost && c.idemKey != "" {
-		return s.once(c, r.Method+" "+r.URL.Path+"?"+values.Encode(), run)
+	if c.keyed() {
+		return s.once(c, values.Encode(), run)
 	}
 	a, _ := run()
 	return a, false

@@ -27,6 +27,10 @@ func TestRefusedParameters(t *testing.T) {
 		hundredOne.Set(n+"[price_data][unit_amount]", "100")
 		hundredOne.Set(n+"[quantity]", "1")
 	}
+	many := teeForm()
+	for i := range 51 {
+		many.Set(fmt.Sprintf("metadata[k%d]", i), "v")
+	}
 	for name, c := range map[string]struct {
 		form        url.Values
 		code, param string
@@ -82,8 +86,13 @@ func TestRefusedParameters(t *testing.T) {
 		"101 lines":                 {hundredOne, "", "line_items"},
 		"mixed currencies": {teeForm("line_items[1][price_data][currency]", "eur", "line_items[1][price_data][product_data][name]", "Mug",
 			"line_items[1][price_data][unit_amount]", "1", "line_items[1][quantity]", "1"), "", "line_items"},
-		"unexpandable": {teeForm("expand[0]", "mode"), "", "expand"},
-		"too deep":     {teeForm("expand[0]", "a.b.c.d.e"), "", "expand"},
+		"too little":         {teeForm("line_items[0][price_data][unit_amount]", "49"), "amount_too_small", ""},
+		"too little in HUF":  {teeForm("line_items[0][price_data][currency]", "huf", "line_items[0][price_data][unit_amount]", "17499"), "amount_too_small", ""},
+		"too little a month": {teeForm("mode", "subscription", "line_items[0][price_data][unit_amount]", "1", "line_items[0][price_data][recurring][interval]", "month"), "amount_too_small", ""},
+		"interval of none":   {teeForm("mode", "subscription", "line_items[0][price_data][recurring][interval_count]", "2"), "parameter_missing", "line_items[0][price_data][recurring][interval]"},
+		"51 metadata keys":   {many, "", "metadata"},
+		"unexpandable":       {teeForm("expand[0]", "mode"), "", "expand"},
+		"too deep":           {teeForm("expand[0]", "a.b.c.d.e"), "", "expand"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -98,6 +107,8 @@ func TestRefusedParameters(t *testing.T) {
 	}
 	for name, form := range map[string]url.Values{
 		"30 minutes":           teeForm("expires_at", at(30*time.Minute)),
+		"just enough":          teeForm("line_items[0][price_data][unit_amount]", "50"),
+		"free":                 teeForm("line_items[0][price_data][unit_amount]", "0"),
 		"24 hours":             teeForm("expires_at", at(24*time.Hour)),
 		"list without indices": teeForm("payment_method_types[]", "card"),
 		"empty metadata value": teeForm("metadata[k]", ""),

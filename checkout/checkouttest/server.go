@@ -66,8 +66,9 @@ type Server struct {
 	kinds    map[string][]object // of object, by creation
 	owners   map[string]*session // of object
 	events   []*event
-	saved    map[string]savedAnswer
-	hooks    []*hook // the first is the default endpoint
+	saved    map[string]savedAnswer // by idempotency key
+	inUse    map[string]bool        // idempotency keys of calls that run
+	hooks    []*hook                // the first is the default endpoint
 	faults   []*armed
 	requests int // served since the faults were set
 	entries  []Entry
@@ -92,6 +93,7 @@ func NewServer(cfg Config) *Server {
 		kinds:    map[string][]object{},
 		owners:   map[string]*session{},
 		saved:    map[string]savedAnswer{},
+		inUse:    map[string]bool{},
 		http:     newDeliveryClient(),
 		hooks:    []*hook{{types: []string{"*"}, secrets: []signingSecret{newSecret()}}},
 		changed:  make(chan struct{}),

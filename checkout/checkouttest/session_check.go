@@ -94,6 +94,23 @@ func validEmail(s string) bool {
 	return ok && user != "" && host != "" && !strings.ContainsAny(s, " \t\r\n") && !strings.Contains(host, "@") && len(s) <= 512
 }
 
+// minimums are the least that can be charged, in minor units; of other currencies Stripe asks for the worth of 0.50 USD.
+// https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts
+var minimums = map[string]int64{
+	"aed": 200, "aud": 50, "bgn": 100, "brl": 50, "cad": 50, "chf": 50, "czk": 1500, "dkk": 250, "eur": 50, "gbp": 30, "hkd": 400, "huf": 17500,
+	"inr": 50, "jpy": 50, "mxn": 1000, "myr": 200, "nok": 300, "nzd": 50, "pln": 200, "ron": 200, "sek": 300, "sgd": 50, "thb": 1000, "usd": 50,
+}
+
+// checkTotal refuses a session that is not free and of less than can be charged.
+func checkTotal(o object) *apiError {
+	total, _ := o["amount_total"].(int64)
+	least := minimums[o.str("currency")]
+	if total == 0 || total >= least {
+		return nil
+	}
+	return invalid("amount_too_small", "", "The Checkout Session's total amount due must add up to at least %s", money(least, o.str("currency")))
+}
+
 // checkModeFits refuses parameters that the mode does not allow.
 func checkModeFits(p *param) *apiError {
 	mode := p.get("mode").str()

@@ -133,7 +133,7 @@ func (s *Server) newSession(c *call) (*session, *apiError) {
 		}
 	}
 	s.fillByMode(sess)
-	return sess, nil
+	return sess, checkTotal(o)
 }
 
 // fillByMode sets what depends on the mode and on the amounts.
