@@ -5,7 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	mrand "math/rand/v2"
+	"hash/fnv"
 	"runtime/debug"
 	"time"
 
@@ -20,7 +20,7 @@ const (
 	// first of the two to commit wins, and the other is rolled back.
 	deliverLease = time.Minute
 
-	// The pause after the n-th failed try doubles from the first to the last, less up to half at random.
+	// The pause after the n-th failed try doubles from the first to the last, less up to half.
 	firstPause = 20 * time.Second
 	lastPause  = time.Hour
 )
@@ -166,7 +166,7 @@ func (f *Flow[Tx]) recordFailure(ctx context.Context, id, token string, n int, f
 			return true, nil
 		}
 		d.Tries++
-		d.NextAt = now.Add(pause(d.Tries))
+		d.NextAt = now.Add(pause(id, d.Tries))
 		d.LastError = failure.Error()
 		attrs := []any{"order", id, "notice", o.Notices[n-1].Kind, "tries", d.Tries, "next", d.NextAt, "error", failure}
 		var panicked *PanicError
@@ -188,13 +188,16 @@ func (f *Flow[Tx]) giveIn(o *store.Order, n int, now time.Time, failure error) {
 	f.log.Error("delivery failed for good", "order", o.ID, "notice", o.Notices[n-1].Kind, "error", failure)
 }
 
-// pause is how long to wait after the n-th failed try.
-func pause(n int) time.Duration {
+// pause is how long to wait after the n-th failed try of an order's delivery. What is taken off is drawn from the order's
+// ID, so that orders which failed together do not come back together, and the same history has the same pauses.
+func pause(id string, n int) time.Duration {
 	p := lastPause
 	if n < 20 {
 		p = min(firstPause<<(n-1), lastPause)
 	}
-	return p - time.Duration(mrand.Int64N(int64(p)/2))
+	h := fnv.New64a()
+	_, _ = fmt.Fprintf(h, "%s/%d", id, n)
+	return p - time.Duration(h.Sum64()%uint64(p/2))
 }
 
 // call runs the merchant's callback for notice n on a copy of the order. A panic is an error like any other.
