@@ -1,0 +1,149 @@
+package checkout_test
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+
+	"github.com/gofulfil/fulfil/store"
+)
+
+func sortStable(lines []string) {
+	who := func(line string) string { before, _, _ := strings.Cut(line, ":"); return before }
+	sort.SliceStable(lines, func(i, j int) bool { return who(lines[i]) < who(lines[j]) })
+}
+
+// checker holds a world to the invariants.
+type checker struct {
+	w      *world
+	events int // of Stripe, looked at so far
+	kept   map[string]any
+	orders map[string]*store.Order
+}
+
+func newChecker(w *world) *checker {
+	return &checker{w: w, kept: map[string]any{}, orders: map[string]*store.Order{}}
+}
+
+// step checks what must hold at any moment.
+func (c *checker) step() error {
+	c.hear()
+	for _, s := range c.w.stocks() {
+		if s.Available() < 0 || s.Held < 0 || s.Sold < 0 || s.Available()+s.Held+s.Sold != simStock[s.SKU] {
+			return fmt.Errorf("stock of %s: %d available, %d held, %d sold, and there were %d", s.SKU, s.Available(), s.Held, s.Sold, simStock[s.SKU])
+		}
+	}
+	for i := range c.w.orders {
+		if err := c.order(fmt.Sprintf("order-%d", i+1)); err != nil {
+			return err
+		}
+	}
+	return c.payable()
+}
+
+// hear brings what is known of the sessions up to date.
+func (c *checker) hear() {
+	events := c.w.srv.Events()
+	for _, e := range events[c.events:] {
+		for _, s := range c.w.sessions {
+			if s.id != e.SessionID {
+				continue
+			}
+			switch e.Type {
+			case "payment_intent.succeeded":
+				s.paid, s.paying = true, false
+			case "checkout.session.completed":
+				s.ended, s.paying = true, !s.paid
+			case "checkout.session.async_payment_failed":
+				s.paying = false
+			case "checkout.session.expired":
+				s.ended = true
+			}
+		}
+	}
+	c.events = len(events)
+}
+
+// order checks one order, if it has changed.
+func (c *checker) order(id string) error {
+	kept, ok := c.w.st.Get("fulfil_order/" + id)
+	if !ok || kept == c.kept[id] {
+		return nil
+	}
+	before, o := c.orders[id], c.w.order(id)
+	c.kept[id], c.orders[id] = kept, o
+	shipments := len(c.w.st.Scan("shipment/" + id + "/"))
+	paid := false
+	for _, s := range c.w.sessions {
+		paid = paid || s.order == id && s.paid
+	}
+	switch {
+	case shipments > 1:
+		return fmt.Errorf("%s was shipped %d times", id, shipments)
+	case shipments == 1 && !paid:
+		return fmt.Errorf("%s was shipped and is not paid", id)
+	case o.Paid() && !paid:
+		return fmt.Errorf("%s counts as paid and is not", id)
+	case (shipments == 1) != !o.FulfilledAt.IsZero():
+		return fmt.Errorf("%s has %d shipments and was fulfilled at %v", id, shipments, o.FulfilledAt)
+	}
+	for _, n := range o.Notices {
+		told := len(c.w.st.Scan(fmt.Sprintf("told/%s/%d/", id, n.N)))
+		if told > 1 || told == 1 && n.DeliveredAt.IsZero() {
+			return fmt.Errorf("%s: the merchant was told %d times of %s", id, told, n.Kind)
+		}
+	}
+	return grown(before, o)
+}
+
+// grown checks that facts only grow.
+func grown(before, o *store.Order) error {
+	if before == nil {
+		return nil
+	}
+	if before.Paid() && !o.Paid() || !before.FulfilledAt.IsZero() && o.FulfilledAt.IsZero() || len(before.Refunds) > len(o.Refunds) {
+		return fmt.Errorf("%s forgot what was known", o.ID)
+	}
+	for i := range before.Attempts {
+		a, b := &before.Attempts[i], &o.Attempts[i]
+		if a.Completed && !b.Completed || a.Paid && !b.Paid || a.Failed && !b.Failed || a.Expired && !b.Expired || a.SessionID != "" && a.SessionID != b.SessionID {
+			return fmt.Errorf("%s forgot a fact of attempt %d", o.ID, a.N)
+		}
+		if final := a.Hold.State == store.Sold; final && b.Hold.State != store.Sold {
+			return fmt.Errorf("%s: sold stock of attempt %d is %s", o.ID, a.N, b.Hold.State)
+		}
+	}
+	return nil
+}
+
+// payable checks the sessions that customers were sent to: at most one per order can be paid, and its stock is held, as is
+// that of a session whose money is on its way.
+func (c *checker) payable() error {
+	open := map[string]*simSession{}
+	for _, s := range c.w.sessions {
+		if !s.handed || s.ended && !s.paying {
+			continue
+		}
+		o := c.orders[s.order]
+		if o == nil {
+			return fmt.Errorf("%v can be paid, and there is no such order", s)
+		}
+		if !s.ended {
+			if other := open[s.order]; other != nil {
+				return fmt.Errorf("%v and %v can both be paid", other, s)
+			}
+			open[s.order] = s
+		}
+		a := o.AttemptBySession(s.id)
+		switch {
+		case a == nil:
+			return fmt.Errorf("%v can be paid and is not recorded", s)
+		case o.Paid() || c.w.leaks:
+		case !a.Open() && !a.Processing():
+			return fmt.Errorf("%v can be paid or is being paid, and the shop takes it as over", s)
+		case a.Hold.ID != "" && a.Hold.State != store.Held:
+			return fmt.Errorf("%v can be paid or is being paid, and its stock is %q", s, a.Hold.State)
+		}
+	}
+	return nil
+}

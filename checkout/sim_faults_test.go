@@ -1,0 +1,102 @@
+package checkout_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"syscall"
+	"testing"
+
+	"github.com/gofulfil/fulfil/checkout"
+	"github.com/gofulfil/fulfil/store"
+)
+
+var errCallback = errors.New("the callback fails")
+
+// maxCrashes is how many processes die in one history at most.
+const maxCrashes = 4
+
+// misfortune may have a process die, or the caller at whose turn it is go away.
+func (w *world) misfortune(t *testing.T, at *spot) {
+	crash, which, gone := w.rng.Float64(), w.rng.IntN(len(w.processes)), w.rng.Float64()
+	if crash < w.crash && w.faults["crash"] < maxCrashes {
+		p := w.processes[which].Load()
+		p.dead.Store(true)
+		w.processes[which].Store(w.newProcess(t, p.name))
+		w.note("%s dies", p.name)
+		w.met("crash")
+	}
+	w.mu.Lock()
+	cancel := w.callers[at.who]
+	w.mu.Unlock()
+	if gone < w.gone && cancel != nil {
+		cancel()
+		w.note("%s is gone", at.who)
+		w.met("caller gone")
+	}
+}
+
+// fulfil writes a row for each run, so that an order which is fulfilled twice has two.
+func (p *simProcess) fulfil(ctx context.Context, t tx, o *store.Order) error {
+	return p.callback(ctx, t, o.ID, "shipment/"+o.ID)
+}
+
+func (p *simProcess) onChange(ctx context.Context, t tx, c checkout.Change) error {
+	return p.callback(ctx, t, c.Order.ID, "told/"+c.Key)
+}
+
+func (p *simProcess) callback(ctx context.Context, t tx, order, row string) error {
+	p.w.mu.Lock()
+	p.w.runs[order]++
+	run := p.w.runs[order]
+	p.w.mu.Unlock()
+	if err := t.Set(ctx, fmt.Sprintf("%s/%d", row, run), true); err != nil {
+		return err
+	}
+	if err := p.step(ctx, "callback for "+row); err != nil {
+		return err
+	}
+	h := fnv.New64a()
+	_, _ = io.WriteString(h, row)
+	dice := mix(p.w.seed, h.Sum64(), uint64(run))
+	if p.w.healed.Load() || float64(dice>>11)/(1<<53) >= p.w.callbacks {
+		return nil
+	}
+	switch dice % 8 {
+	case 0:
+		p.w.met("callback panics")
+		panic("the callback panics")
+	case 1:
+		p.w.met("callback fails for good")
+		return checkout.Permanent(errCallback)
+	case 2:
+		p.w.met("callback slow")
+		p.w.wait(1)
+		<-ctx.Done()
+		p.w.wait(-1)
+		return ctx.Err()
+	}
+	p.w.met("callback fails")
+	return errCallback
+}
+
+// wait counts the callbacks that wait for their context to end.
+func (w *world) wait(more int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.waiting += more
+}
+
+func isReset(err error) bool { return errors.Is(err, syscall.ECONNRESET) }
+
+// countFaults adds what Stripe did on purpose to the faults that came to pass.
+func (w *world) countFaults() map[string]int {
+	for _, e := range w.srv.Log() {
+		for _, fault := range e.Faults {
+			w.met(fault)
+		}
+	}
+	return w.faults
+}

@@ -1,0 +1,223 @@
+package checkout_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stripe/stripe-go/v82"
+
+	"github.com/gofulfil/fulfil/checkout"
+	"github.com/gofulfil/fulfil/checkout/checkouttest"
+	"github.com/gofulfil/fulfil/reservation"
+	"github.com/gofulfil/fulfil/store"
+)
+
+// start has somebody do o, on a goroutine of their own.
+func (w *world) start(t *testing.T, o op) {
+	a := actor{name: w.actorName(o.String()), threaded: o.kind == opSweep}
+	ctx, cancel := context.WithCancel(a.context(context.Background()))
+	w.mu.Lock()
+	w.callers[a.name] = cancel
+	w.mu.Unlock()
+	w.running.Add(1)
+	if o.kind == opAdvance {
+		w.advancing.Store(true)
+	}
+	w.note("%s starts", a.name)
+	go func() {
+		defer w.running.Add(-1)
+		defer func() {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			cancel()
+			delete(w.callers, a.name)
+		}()
+		w.perform(t, ctx, o)
+		w.dirty.Store(true)
+	}()
+}
+
+func (w *world) perform(t *testing.T, ctx context.Context, o op) {
+	p := w.processes[o.proc].Load()
+	switch o.kind {
+	case opBegin:
+		w.begin(ctx, p, o)
+	case opCancel:
+		err := p.flow.Cancel(ctx, o.order)
+		w.answered(ctx, "cancel", err)
+	case opSweep:
+		_, err := p.flow.Sweep(ctx)
+		w.answered(ctx, "sweep", err)
+	case opStatus:
+		if s := w.payable(o.order, o.n); s != nil {
+			_, err := p.flow.Settle(ctx, s.id)
+			w.answered(ctx, "status", err)
+		}
+	case opResolve:
+		if o := w.order(o.order); o == nil || !o.Stuck() {
+			return
+		}
+		how := [...]checkout.Resolution{checkout.Retry, checkout.FulfilAnyway, checkout.GiveUp}[o.dice%3]
+		w.answered(ctx, string(how), p.flow.Resolve(ctx, o.order, how))
+	case opSkew:
+		p.skew.Store(int64([...]time.Duration{0, -40 * time.Second, 40 * time.Second, 10 * time.Minute}[o.dice%4]))
+		w.met("clock jumps")
+	default:
+		w.outside(t, ctx, o)
+	}
+}
+
+// outside does what happens at Stripe, and not in the shop.
+func (w *world) outside(t *testing.T, ctx context.Context, o op) {
+	switch o.kind {
+	case opAdvance:
+		w.srv.Advance(o.d)
+		w.say(ctx, "%v later", o.d)
+		w.advancing.Store(false)
+		return
+	case opFlush:
+		w.srv.Flush()
+		return
+	case opReceiver:
+		if o.dice%2 == 0 {
+			w.srv.Deliver(nil)
+			w.met("no receiver")
+		} else {
+			w.srv.Deliver(hookRouter{w})
+		}
+		return
+	case opRedeliver:
+		if events := w.srv.Events(); len(events) > 0 {
+			_ = w.srv.Redeliver(events[o.dice%uint64(len(events))].ID)
+		}
+		return
+	case opStranger:
+		w.stranger(ctx, o)
+		return
+	}
+	s := w.payable(o.order, o.n)
+	if s == nil {
+		return
+	}
+	var err error
+	switch o.kind {
+	case opPay:
+		card := checkouttest.CardOK
+		if o.dice%4 == 0 {
+			card = checkouttest.CardRefundPending
+		}
+		err = w.srv.Pay(s.id, card)
+	case opDecline:
+		err = w.srv.Pay(s.id, checkouttest.CardDeclined)
+	case opDebit:
+		err = w.srv.Pay(s.id, checkouttest.BankDebit)
+	case opBank:
+		if o.dice%2 == 0 {
+			err = w.srv.Settle(s.id)
+		} else {
+			err = w.srv.Bounce(s.id)
+		}
+	case opRefund:
+		_, err = w.srv.Refund(s.id, [...]int64{0, 500, 700}[o.dice%3])
+	case opRefundFail:
+		err = w.endRefund(s, o.dice)
+	case opDispute:
+		_, err = w.srv.Dispute(s.id)
+	case opVerdict:
+		err = w.endDispute(s, o.dice)
+	}
+	w.say(ctx, "%v: %v", s, err)
+}
+
+// begin has the customer of an order check out, and give up waiting if they go away.
+func (w *world) begin(ctx context.Context, p *simProcess, o op) {
+	started, err := p.flow.Begin(ctx, o.cart())
+	if stopped := p.step(ctx, "answer"); stopped != nil {
+		w.say(ctx, "begin: %v, and no answer", err)
+		return
+	}
+	w.answered(ctx, "begin", err)
+	if err != nil {
+		return
+	}
+	s := w.session(started.SessionID, started.OrderID, fmt.Sprint(started.Attempt))
+	w.mu.Lock()
+	s.handed = true
+	w.mu.Unlock()
+	w.say(ctx, "sent to %v", s)
+}
+
+// expected are the errors that a caller may get.
+var expected = []error{
+	errDead, context.Canceled, store.ErrNotFound, checkout.ErrAlreadyPaid, checkout.ErrProcessing, checkout.ErrCanceled,
+	checkout.ErrSuperseded, checkout.ErrStillOpen, checkout.ErrBusy, checkout.ErrBackoff, checkout.ErrNotPaid,
+	checkout.ErrUnknownSession, errCallback, context.DeadlineExceeded,
+}
+
+// answered notes what a call of the Flow came to, and fails if that is nothing a caller should see.
+func (w *world) answered(ctx context.Context, what string, err error) {
+	w.say(ctx, "%s: %v", what, err)
+	var short *reservation.ShortageError
+	var panicked *checkout.PanicError
+	var refused *stripe.Error
+	known := err == nil || errors.As(err, &short) || errors.As(err, &panicked) || errors.As(err, &refused) ||
+		slices.ContainsFunc(expected, func(e error) bool { return errors.Is(err, e) })
+	if !known && !isReset(err) {
+		w.fail("%s: %s returned %v", actorOf(ctx).name, what, err)
+	}
+}
+
+// stranger has another application on the account sell something under the ID of an order of the shop.
+func (w *world) stranger(ctx context.Context, o op) {
+	params := &stripe.CheckoutSessionCreateParams{
+		Mode: stripe.String("payment"), ClientReferenceID: stripe.String(o.order), SuccessURL: stripe.String("https://other.example/"),
+		LineItems: []*stripe.CheckoutSessionCreateLineItemParams{{
+			Quantity: stripe.Int64(1),
+			PriceData: &stripe.CheckoutSessionCreateLineItemPriceDataParams{
+				Currency: stripe.String("usd"), UnitAmount: stripe.Int64(1),
+				ProductData: &stripe.CheckoutSessionCreateLineItemPriceDataProductDataParams{Name: stripe.String("Sticker")},
+			},
+		}},
+	}
+	session, err := w.srv.Client().V1CheckoutSessions.Create(context.Background(), params)
+	if err == nil {
+		err = w.srv.Pay(session.ID, checkouttest.CardOK)
+	}
+	w.say(ctx, "a stranger pays for something else: %v", err)
+	w.met("foreign session")
+}
+
+// endRefund lets a refund of a session that can still end do so, mostly by failing.
+func (w *world) endRefund(s *simSession, dice uint64) error {
+	return w.endObject(s, "refund.created", func(id string) error {
+		if dice%3 == 0 {
+			return w.srv.SettleRefund(id)
+		}
+		return w.srv.FailRefund(id)
+	})
+}
+
+func (w *world) endDispute(s *simSession, dice uint64) error {
+	return w.endObject(s, "charge.dispute.created", func(id string) error {
+		if dice%2 == 0 {
+			return w.srv.WinDispute(id)
+		}
+		return w.srv.LoseDispute(id)
+	})
+}
+
+// endObject ends the first object of a session that an event of a type told of and that has not ended.
+func (w *world) endObject(s *simSession, eventType string, end func(id string) error) error {
+	for _, e := range w.srv.Events() {
+		if e.Type == eventType && e.SessionID == s.id {
+			if err := end(e.ObjectID); !errors.Is(err, checkouttest.ErrNotPending) {
+				return err
+			}
+		}
+	}
+	return checkouttest.ErrNotPending
+}

@@ -1,0 +1,145 @@
+package checkout_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/gofulfil/fulfil/checkout"
+	"github.com/gofulfil/fulfil/checkout/checkouttest"
+)
+
+// plan is what is to happen in a history, all of it drawn from a seed.
+type plan struct {
+	seed   uint64
+	orders int
+	crowd  int     // operations at once
+	sticky float64 // how often whose turn it was has the next turn too
+	leaks  bool    // customers may pay sessions whose URL nobody was given
+	deaf   bool    // webhooks are not delivered at the end either
+	ops    []op
+	odds
+}
+
+// odds are the chances of what goes wrong.
+type odds struct {
+	deliveries float64 // of each kind of fault, for each delivery
+	requests   float64 // of each kind of fault, for each request to Stripe
+	callbacks  float64 // that a callback fails, panics, is slow
+	crash      float64 // that a process dies, for each step
+	gone       float64 // that a caller goes away, for each step
+}
+
+type opKind string
+
+const (
+	opBegin      opKind = "begin"
+	opPay        opKind = "pay"
+	opDecline    opKind = "decline"
+	opDebit      opKind = "debit"
+	opBank       opKind = "bank"
+	opCancel     opKind = "cancel"
+	opRefund     opKind = "refund"
+	opRefundFail opKind = "refund fails"
+	opDispute    opKind = "dispute"
+	opVerdict    opKind = "verdict"
+	opAdvance    opKind = "advance"
+	opSweep      opKind = "sweep"
+	opStatus     opKind = "status"
+	opFlush      opKind = "flush"
+	opRedeliver  opKind = "redeliver"
+	opStranger   opKind = "stranger"
+	opResolve    opKind = "resolve"
+	opSkew       opKind = "skew"
+	opReceiver   opKind = "receiver"
+)
+
+// op is one thing that somebody does. N and dice draw what exactly.
+type op struct {
+	kind  opKind
+	order string
+	n     int
+	dice  uint64
+	proc  int
+	d     time.Duration
+}
+
+func (o op) String() string { return fmt.Sprintf("%s %s", o.kind, o.order) }
+
+// often says how often each kind of operation is drawn.
+var often = []struct {
+	kind   opKind
+	weight int
+}{
+	{opBegin, 30}, {opPay, 14}, {opDecline, 2}, {opDebit, 6}, {opBank, 6}, {opCancel, 4}, {opRefund, 5}, {opRefundFail, 2},
+	{opDispute, 2}, {opVerdict, 2}, {opAdvance, 16}, {opSweep, 10}, {opStatus, 6}, {opFlush, 6}, {opRedeliver, 3},
+	{opStranger, 1}, {opResolve, 2}, {opSkew, 1}, {opReceiver, 2},
+}
+
+var jumps = []time.Duration{
+	time.Second, 20 * time.Second, time.Minute, 3 * time.Minute, 10 * time.Minute, 21 * time.Minute, 32 * time.Minute,
+	2 * time.Hour, 5 * time.Hour, 25 * time.Hour,
+}
+
+func newPlan(seed uint64) plan {
+	r := rand.New(rand.NewPCG(seed, 1))
+	oneOf := func(chances ...float64) float64 { return chances[r.IntN(len(chances))] }
+	p := plan{
+		seed: seed, orders: 1 + r.IntN(3), crowd: 1 + r.IntN(4), sticky: oneOf(0, 0.5, 0.9),
+		leaks: r.IntN(8) == 0, deaf: r.IntN(4) == 0,
+		odds: odds{
+			deliveries: oneOf(0, 0.01, 0.05), requests: oneOf(0, 0.01, 0.03, 0.06), callbacks: oneOf(0, 0.1, 0.3),
+			crash: oneOf(0, 0.003, 0.01), gone: oneOf(0, 0.003),
+		},
+	}
+	total := 0
+	for _, k := range often {
+		total += k.weight
+	}
+	for range 15 + r.IntN(30) {
+		draw, o := r.IntN(total), op{order: fmt.Sprintf("order-%d", 1+r.IntN(p.orders)), dice: r.Uint64(), proc: r.IntN(2)}
+		for _, k := range often {
+			if draw -= k.weight; draw < 0 {
+				o.kind = k.kind
+				break
+			}
+		}
+		if r.IntN(3) == 0 {
+			o.n = 1 + r.IntN(2)
+		}
+		o.d = jumps[r.IntN(len(jumps))]
+		p.ops = append(p.ops, o)
+	}
+	return p
+}
+
+// cart is what the customer of an order wants: mostly the same, at times something else.
+func (o op) cart() checkout.Session {
+	carts := [...][]string{{"tee"}, {"last"}, {"tee", "last"}, {"tee", "tee"}, {""}}
+	choice := mix(uint64(o.order[len(o.order)-1]))
+	if o.dice%5 < 2 {
+		choice = o.dice / 5
+	}
+	s := cartOf(o.order, carts[choice%uint64(len(carts))]...)
+	s.HoldFor = [...]time.Duration{0, 20 * time.Minute, 20 * time.Minute, 2 * time.Hour}[o.dice/7%4]
+	return s
+}
+
+// stripeFaults are what goes wrong on the way to and from Stripe.
+func (p plan) stripeFaults() []checkouttest.Fault {
+	var faults []checkouttest.Fault
+	add := func(chance float64, some ...checkouttest.Fault) {
+		for _, f := range some {
+			if chance > 0 {
+				faults = append(faults, f.Chance(p.seed, chance))
+			}
+		}
+	}
+	add(p.deliveries, checkouttest.Delay(10*time.Second), checkouttest.Delay(50*time.Hour), checkouttest.Duplicate(2),
+		checkouttest.Concurrent(2), checkouttest.Truncate(), checkouttest.BadSignature(), checkouttest.Stale(time.Hour))
+	add(4*p.deliveries, checkouttest.Drop(), checkouttest.Reorder(p.seed), checkouttest.APIVersion("2020-08-27"))
+	add(p.requests, checkouttest.RateLimit(time.Second), checkouttest.ServerError(), checkouttest.ServerError().AfterWrite(),
+		checkouttest.Reset(), checkouttest.Reset().AfterWrite(), checkouttest.Latency(2*time.Second),
+		checkouttest.Latency(3*time.Minute).AfterWrite())
+	return faults
+}

@@ -1,0 +1,212 @@
+package checkout_test
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gofulfil/fulfil/checkout"
+	"github.com/gofulfil/fulfil/reservation"
+	"github.com/gofulfil/fulfil/store"
+	"github.com/gofulfil/fulfil/webhook"
+)
+
+// simProcess is one process of the simulated shop: it has a turn before each of its calls, and can die before any.
+type simProcess struct {
+	w    *world
+	name string
+	dead atomic.Bool
+	skew atomic.Int64 // of its clock, in nanoseconds
+	flow *checkout.Flow[tx]
+	hook *webhook.Handler
+}
+
+func (w *world) newProcess(t *testing.T, name string) *simProcess {
+	p := &simProcess{w: w, name: name}
+	clock := func() time.Time { return w.srv.Now().Add(time.Duration(p.skew.Load())) }
+	logger := slog.New(slog.DiscardHandler)
+	var err error
+	p.flow, err = checkout.New(checkout.Config[tx]{
+		Stripe: w.srv.ClientOver(simWire{w.srv.Transport(), p}), Store: simStore{w.st, p}, Reserver: simReserver{w.stock, p},
+		Clock: clock, Logger: logger, Fulfil: p.fulfil, OnChange: p.onChange,
+	})
+	require.NoError(t, err)
+	p.hook, err = webhook.New(webhook.Config{Secrets: []string{w.srv.WebhookSecret()}, Clock: clock, Logger: logger})
+	require.NoError(t, err)
+	p.flow.Handle(p.hook)
+	return p
+}
+
+// step waits for a turn to do something. Its error says why it can't be done: the process died, or the caller has gone.
+func (p *simProcess) step(ctx context.Context, what string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if p.dead.Load() {
+		return errDead
+	}
+	p.w.sched.wait(actorOf(ctx).name, what)
+	if p.dead.Load() {
+		return errDead
+	}
+	return ctx.Err()
+}
+
+type simStore struct {
+	store.Store[tx]
+	p *simProcess
+}
+
+func (s simStore) InTx(ctx context.Context, fn func(tx) error) error {
+	about := s.p.w.sched.thread(ctx)
+	if err := s.p.step(ctx, "begin tx "+about); err != nil {
+		return err
+	}
+	err := s.Store.InTx(ctx, func(t tx) error {
+		if err := fn(t); err != nil {
+			return err
+		}
+		return s.p.step(ctx, "commit "+about)
+	})
+	if err == nil {
+		s.p.w.dirty.Store(true)
+	}
+	return err
+}
+
+func (s simStore) Insert(ctx context.Context, t tx, orders ...*store.Order) ([]bool, error) {
+	if err := s.p.step(ctx, "insert "+orders[0].ID); err != nil {
+		return nil, err
+	}
+	return s.Store.Insert(ctx, t, orders...)
+}
+
+func (s simStore) Lock(ctx context.Context, t tx, ids ...string) ([]*store.Order, error) {
+	if err := s.p.step(ctx, "lock "+ids[0]); err != nil {
+		return nil, err
+	}
+	return s.Store.Lock(ctx, t, ids...)
+}
+
+func (s simStore) Save(ctx context.Context, t tx, orders ...*store.Order) error {
+	if err := s.p.step(ctx, "save "+orders[0].ID); err != nil {
+		return err
+	}
+	return s.Store.Save(ctx, t, orders...)
+}
+
+func (s simStore) Find(ctx context.Context, id string) (*store.Order, error) {
+	s.p.w.sched.looksAt(ctx, id)
+	if err := s.p.step(ctx, "find "+id); err != nil {
+		return nil, err
+	}
+	return s.Store.Find(ctx, id)
+}
+
+func (s simStore) FindRef(ctx context.Context, ref string) (*store.Order, error) {
+	if err := s.p.step(ctx, "find ref"); err != nil {
+		return nil, err
+	}
+	return s.Store.FindRef(ctx, ref)
+}
+
+func (s simStore) Due(ctx context.Context, now time.Time, lease time.Duration, limit int) ([]string, error) {
+	if err := s.p.step(ctx, "due"); err != nil {
+		return nil, err
+	}
+	return s.Store.Due(ctx, now, lease, limit)
+}
+
+func (s simStore) Cursor(ctx context.Context, name string) (string, error) {
+	if err := s.p.step(ctx, "cursor "+name); err != nil {
+		return "", err
+	}
+	return s.Store.Cursor(ctx, name)
+}
+
+func (s simStore) SetCursor(ctx context.Context, name, value string) error {
+	if err := s.p.step(ctx, "set cursor "+name); err != nil {
+		return err
+	}
+	return s.Store.SetCursor(ctx, name, value)
+}
+
+type simReserver struct {
+	reservation.Reserver[tx]
+	p *simProcess
+}
+
+func (r simReserver) Hold(ctx context.Context, t tx, holds ...reservation.Hold) ([]error, error) {
+	if err := r.p.step(ctx, "hold "+holds[0].ID); err != nil {
+		return nil, err
+	}
+	return r.Reserver.Hold(ctx, t, holds...)
+}
+
+func (r simReserver) Commit(ctx context.Context, t tx, ids ...string) ([]error, error) {
+	if err := r.p.step(ctx, "sell "+ids[0]); err != nil {
+		return nil, err
+	}
+	return r.Reserver.Commit(ctx, t, ids...)
+}
+
+func (r simReserver) Release(ctx context.Context, t tx, ids ...string) ([]error, error) {
+	if err := r.p.step(ctx, "release "+ids[0]); err != nil {
+		return nil, err
+	}
+	return r.Reserver.Release(ctx, t, ids...)
+}
+
+type simWire struct {
+	next http.RoundTripper
+	p    *simProcess
+}
+
+func (w simWire) RoundTrip(r *http.Request) (*http.Response, error) {
+	what := r.Method + " " + w.p.w.named(r.URL.Path)
+	if err := w.p.step(r.Context(), what); err != nil {
+		return nil, err
+	}
+	response, err := w.next.RoundTrip(r)
+	switch {
+	case err != nil:
+		w.p.w.say(r.Context(), "%s: no answer", what)
+	default:
+		w.p.w.say(r.Context(), "%s: %d", what, response.StatusCode)
+		if isCreate(r) && response.StatusCode == http.StatusOK {
+			w.p.w.created(r, response)
+		}
+	}
+	return response, err
+}
+
+// hookRouter takes Stripe's deliveries, each in a process of its choice.
+type hookRouter struct{ w *world }
+
+func (h hookRouter) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	n := h.w.deliveries.Add(1)
+	p := h.w.processes[mix(h.w.seed, uint64(n))%uint64(len(h.w.processes))].Load()
+	a := actor{name: h.w.actorName("webhook to " + p.name)}
+	ctx := a.context(r.Context())
+	answer := &statusWriter{ResponseWriter: rw}
+	p.hook.ServeHTTP(answer, r.WithContext(ctx))
+	if p.step(ctx, "answer") != nil {
+		panic(http.ErrAbortHandler) // the process died before Stripe had its answer
+	}
+	h.w.say(ctx, "answers %d", answer.status)
+}
+
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *statusWriter) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}

@@ -1,0 +1,276 @@
+package checkout_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/stripe/stripe-go/v82"
+
+	"github.com/gofulfil/fulfil/checkout"
+	"github.com/gofulfil/fulfil/store"
+)
+
+// restTimes are the pauses between the sweeps in which a shop comes to rest; what is not done by then never is.
+var restTimes = []time.Duration{
+	3 * time.Minute, 3 * time.Minute, 10 * time.Minute, time.Hour, time.Hour, 6 * time.Hour, 12 * time.Hour, 12 * time.Hour,
+	6 * time.Hour, 6 * time.Hour, 6 * time.Hour, 6 * time.Hour, 6 * time.Hour, 6 * time.Hour, 6 * time.Hour, 6 * time.Hour,
+}
+
+// settleDown ends all trouble and lets time pass until nothing is due.
+func (w *world) settleDown(t *testing.T) {
+	w.note("--- all is well")
+	w.healed.Store(true)
+	w.sched.release()
+	w.srv.Faults()
+	w.srv.Deliver(hookRouter{w})
+	if w.deaf {
+		w.srv.Deliver(nil)
+	}
+	for _, p := range w.processes {
+		p.Load().skew.Store(0)
+	}
+	w.check.hear()
+	for _, s := range w.sessions {
+		if s.paying && mix(w.seed, uint64(len(s.attempt)))%2 == 0 {
+			_ = w.srv.Settle(s.id)
+		} else if s.paying {
+			_ = w.srv.Bounce(s.id)
+		}
+	}
+	p := w.processes[0].Load()
+	for i, pause := range restTimes {
+		w.srv.Advance(pause)
+		ctx := actor{name: "rest"}.context(context.Background())
+		_, err := p.flow.Sweep(ctx)
+		require.NoError(t, err)
+		if i >= 7 && !w.due() {
+			break
+		}
+	}
+	w.tell()
+}
+
+func (w *world) due() bool {
+	for i := range w.orders {
+		if o := w.order(fmt.Sprintf("order-%d", i+1)); o != nil && !o.DueAt.IsZero() {
+			return true
+		}
+	}
+	return false
+}
+
+// truth is what Stripe says of an order.
+type truth struct {
+	sessions map[string]*stripe.CheckoutSession
+	refunds  map[string]*stripe.Refund
+	disputes map[string]*stripe.Dispute
+}
+
+// atRest checks what must hold once nothing goes wrong anymore and time has passed.
+func (c *checker) atRest(t *testing.T) error {
+	if err := c.step(); err != nil {
+		return err
+	}
+	all := c.askStripe(t)
+	sold := map[string]int64{}
+	for i := range c.w.orders {
+		o := c.w.order(fmt.Sprintf("order-%d", i+1))
+		if o == nil {
+			continue
+		}
+		if err := c.orderAtRest(o, all); err != nil {
+			return err
+		}
+		if counts := o.PaidAttempt(); counts != nil && counts.Hold.State == store.Sold {
+			for _, l := range counts.Lines {
+				sold[l.SKU] += l.Quantity
+			}
+		}
+	}
+	for _, s := range c.w.stocks() {
+		if s.Held != 0 || s.Sold != sold[s.SKU] {
+			return fmt.Errorf("at rest %d of %s are held and %d sold, and orders have %d", s.Held, s.SKU, s.Sold, sold[s.SKU])
+		}
+	}
+	return nil
+}
+
+// askStripe fetches all that Stripe knows.
+func (c *checker) askStripe(t *testing.T) truth {
+	all := truth{map[string]*stripe.CheckoutSession{}, map[string]*stripe.Refund{}, map[string]*stripe.Dispute{}}
+	client, ctx := c.w.srv.Client(), context.Background()
+	for s, err := range client.V1CheckoutSessions.List(ctx, &stripe.CheckoutSessionListParams{}) {
+		require.NoError(t, err)
+		all.sessions[s.ID] = s
+	}
+	for r, err := range client.V1Refunds.List(ctx, &stripe.RefundListParams{}) {
+		require.NoError(t, err)
+		all.refunds[r.ID] = r
+	}
+	for d, err := range client.V1Disputes.List(ctx, &stripe.DisputeListParams{}) {
+		require.NoError(t, err)
+		all.disputes[d.ID] = d
+	}
+	return all
+}
+
+func (c *checker) orderAtRest(o *store.Order, all truth) error {
+	if !o.DueAt.IsZero() || o.NextNotice() != nil {
+		return fmt.Errorf("%s is still due at %v, next %v", o.ID, o.DueAt, o.NextNotice())
+	}
+	if err := paymentsAtRest(o, all, c.w.leaks); err != nil {
+		return err
+	}
+	if err := moneyBackAtRest(o, all); err != nil {
+		return err
+	}
+	for _, n := range o.Notices {
+		told := len(c.w.st.Scan(fmt.Sprintf("told/%s/%d/", o.ID, n.N)))
+		if n.Kind != store.NoticeFulfil && told != 1 && c.w.callbacks == 0 {
+			return fmt.Errorf("%s: the merchant was told %d times of %s", o.ID, told, n.Kind)
+		}
+	}
+	return c.statusAtRest(o, all)
+}
+
+// paymentsAtRest checks that every payment is recorded, and led to goods or to a reason.
+func paymentsAtRest(o *store.Order, all truth, leaks bool) error {
+	for id, s := range all.sessions {
+		if s.ClientReferenceID != o.ID || s.Metadata["fulfil_order"] == "" {
+			continue
+		}
+		paid := s.PaymentStatus == stripe.CheckoutSessionPaymentStatusPaid
+		a := o.AttemptBySession(id)
+		switch {
+		case s.Status == stripe.CheckoutSessionStatusOpen:
+			return fmt.Errorf("%s: a session is open after all this time", o.ID)
+		case paid && (a == nil || !a.Paid):
+			return fmt.Errorf("%s: a payment is not recorded", o.ID)
+		case a != nil && a.Paid && !paid:
+			return fmt.Errorf("%s: attempt %d counts as paid and is not", o.ID, a.N)
+		case a != nil && a.Hold.State == store.Held:
+			return fmt.Errorf("%s: attempt %d still holds stock", o.ID, a.N)
+		case paid && !leaks && a.Duplicate:
+			return fmt.Errorf("%s was paid twice", o.ID)
+		case paid && a.Mismatch != "":
+			return fmt.Errorf("%s: %s", o.ID, a.Mismatch)
+		}
+	}
+	if !o.Paid() {
+		return nil
+	}
+	refunded := o.Status() == store.Refunded
+	excused := refunded || o.Status() == store.Disputed || o.Parked != "" || !o.GivenUpAt.IsZero() || leaks && len(o.Shortfall) > 0
+	counts := o.PaidAttempt()
+	switch {
+	case len(o.Shortfall) > 0 && !leaks:
+		return fmt.Errorf("%s is short of %v", o.ID, o.Shortfall)
+	case o.FulfilledAt.IsZero() && !excused:
+		return fmt.Errorf("%s is paid and was not fulfilled", o.ID)
+	case counts.Hold.ID != "" && counts.Hold.State != store.Sold && len(o.Shortfall) == 0 && !leaks:
+		return fmt.Errorf("%s is paid and its stock is %q", o.ID, counts.Hold.State)
+	}
+	return nil
+}
+
+// moneyBackAtRest checks the ledgers against Stripe's.
+func moneyBackAtRest(o *store.Order, all truth) error {
+	ledger := 0
+	for _, r := range all.refunds {
+		for _, a := range o.Attempts {
+			if r.PaymentIntent == nil || a.PaymentIntent != r.PaymentIntent.ID {
+				continue
+			}
+			ledger++
+			want := store.Refund{ID: r.ID, Attempt: a.N, Amount: r.Amount, State: store.RefundState(r.Status)}
+			if !slices.Contains(o.Refunds, want) {
+				return fmt.Errorf("%s: of a refund, Stripe says %+v, the ledger %+v", o.ID, want, o.Refunds)
+			}
+		}
+	}
+	if ledger != len(o.Refunds) {
+		return fmt.Errorf("%s: %d refunds in the ledger, %d at Stripe", o.ID, len(o.Refunds), ledger)
+	}
+	ends := map[stripe.DisputeStatus]store.DisputeState{stripe.DisputeStatusWon: store.DisputeWon, stripe.DisputeStatusLost: store.DisputeLost}
+	for _, d := range all.disputes {
+		for _, a := range o.Attempts {
+			if d.PaymentIntent == nil || a.PaymentIntent != d.PaymentIntent.ID {
+				continue
+			}
+			want := store.Dispute{ID: d.ID, Attempt: a.N, Amount: d.Amount, State: store.DisputeOpen}
+			if end := ends[d.Status]; end != "" {
+				want.State = end
+			}
+			if !slices.Contains(o.Disputes, want) {
+				return fmt.Errorf("%s: of a dispute, Stripe says %+v, the ledger %+v", o.ID, want, o.Disputes)
+			}
+		}
+	}
+	return nil
+}
+
+// statusAtRest checks the status against what follows from Stripe's objects.
+func (c *checker) statusAtRest(o *store.Order, all truth) error {
+	var paid *stripe.CheckoutSession
+	var failed bool
+	for id, s := range all.sessions {
+		a := o.AttemptBySession(id)
+		if a == nil {
+			continue
+		}
+		if counts := o.PaidAttempt(); counts == a {
+			paid = s
+		}
+		failed = failed || s.Status == stripe.CheckoutSessionStatusComplete && s.PaymentStatus == stripe.CheckoutSessionPaymentStatusUnpaid
+	}
+	var want []store.Status
+	switch {
+	case paid != nil:
+		want = []store.Status{paidStatus(paid, all)}
+	case o.Paid():
+		return fmt.Errorf("%s counts as paid by a session that Stripe does not know", o.ID)
+	case !o.CancelRequestedAt.IsZero():
+		want = []store.Status{store.Canceled}
+	case failed:
+		want = []store.Status{store.Failed}
+	default: // the end of a session that was never recorded may be heard of or not
+		want = []store.Status{store.Expired, store.Draft}
+		for _, s := range c.w.sessions {
+			if s.order == o.ID && s.handed {
+				want = want[:1]
+			}
+		}
+	}
+	if !slices.Contains(want, o.Status()) {
+		return fmt.Errorf("%s is %s, and by what Stripe knows it is %v", o.ID, o.Status(), want)
+	}
+	if shown := checkout.DisplayStatus(o); shown == checkout.Fulfilled && o.Status() != store.Paid {
+		return fmt.Errorf("%s is shown as fulfilled and is %s", o.ID, o.Status())
+	}
+	return nil
+}
+
+func paidStatus(s *stripe.CheckoutSession, all truth) store.Status {
+	var refunded int64
+	for _, r := range all.refunds {
+		if r.PaymentIntent != nil && r.PaymentIntent.ID == s.PaymentIntent.ID && r.Status == stripe.RefundStatusSucceeded {
+			refunded += r.Amount
+		}
+	}
+	for _, d := range all.disputes {
+		if d.PaymentIntent != nil && d.PaymentIntent.ID == s.PaymentIntent.ID && d.Status != stripe.DisputeStatusWon {
+			return store.Disputed
+		}
+	}
+	switch {
+	case refunded >= s.AmountTotal:
+		return store.Refunded
+	case refunded > 0:
+		return store.PartiallyRefunded
+	}
+	return store.Paid
+}

@@ -1,0 +1,113 @@
+package checkout_test
+
+import (
+	"cmp"
+	"context"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// scheduler lets one goroutine of a simulated world run at a time. Each of them waits for its turn before every call that
+// reaches out of its process: to the Store, the Reserver, Stripe. The world, in a synctest bubble, waits until all of them
+// wait, for a turn or for each other's locks, and gives one a turn. A goroutine that gets a lock because the one whose turn it
+// is gave it up runs beside it, but only until its own next call.
+type scheduler struct {
+	mu     sync.Mutex
+	parked []*spot
+	free   bool // nobody waits anymore
+	// threads tells the goroutines of one sweep apart, by the order that each looked up last.
+	threads map[string]string
+}
+
+// spot is where a goroutine waits for its turn.
+type spot struct {
+	who, what string
+	turn      chan struct{}
+}
+
+func (s *scheduler) wait(who, what string) {
+	s.mu.Lock()
+	if s.free {
+		s.mu.Unlock()
+		return
+	}
+	at := &spot{who: who, what: what, turn: make(chan struct{})}
+	s.parked = append(s.parked, at)
+	s.mu.Unlock()
+	<-at.turn
+}
+
+// waiting returns those that wait, in an order that does not depend on when they came.
+func (s *scheduler) waiting() []*spot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	slices.SortStableFunc(s.parked, func(a, b *spot) int {
+		return cmp.Or(strings.Compare(a.who, b.who), strings.Compare(a.what, b.what))
+	})
+	return slices.Clone(s.parked)
+}
+
+func (s *scheduler) grant(at *spot) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.parked = slices.DeleteFunc(s.parked, func(other *spot) bool { return other == at })
+	close(at.turn)
+}
+
+// release lets everybody run, now and later.
+func (s *scheduler) release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.free = true
+	for _, at := range s.parked {
+		close(at.turn)
+	}
+	s.parked = nil
+}
+
+// actor is who does something, as its context says.
+type actor struct {
+	name string
+	// threaded says that it may run several goroutines, as a sweep does.
+	threaded bool
+}
+
+type actorKey struct{}
+
+func (a actor) context(ctx context.Context) context.Context {
+	return context.WithValue(ctx, actorKey{}, a)
+}
+
+func actorOf(ctx context.Context) actor {
+	a, _ := ctx.Value(actorKey{}).(actor)
+	return a
+}
+
+// looksAt notes that the calling goroutine is about an order.
+func (s *scheduler) looksAt(ctx context.Context, order string) {
+	if !actorOf(ctx).threaded {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.threads[goroutine()] = order
+}
+
+// thread is the order that the calling goroutine is about.
+func (s *scheduler) thread(ctx context.Context) string {
+	if !actorOf(ctx).threaded {
+		return ""
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.threads[goroutine()]
+}
+
+// goroutine names the calling goroutine.
+func goroutine() string {
+	var buf [32]byte
+	name, _, _ := strings.Cut(string(buf[:runtime.Stack(buf[:], false)]), " [")
+	return name
+}

@@ -1,0 +1,322 @@
+package checkout_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gofulfil/fulfil/checkout"
+	"github.com/gofulfil/fulfil/checkout/checkouttest"
+	"github.com/gofulfil/fulfil/reservation"
+	"github.com/gofulfil/fulfil/reservation/memreserver"
+	"github.com/gofulfil/fulfil/store"
+	"github.com/gofulfil/fulfil/store/memstore"
+)
+
+// world is one simulated history: a shop of a few processes, a Stripe, customers and a merchant, all of whom do what the
+// history's plan says, in an order that is drawn from its seed.
+type world struct {
+	plan
+	rng   *rand.Rand // whose turn it is
+	srv   *checkouttest.Server
+	st    *memstore.Store
+	stock *memreserver.Reserver
+	sched *scheduler
+	check *checker
+
+	processes  []*atomic.Pointer[simProcess]
+	deliveries atomic.Int64 // by Stripe
+	actors     atomic.Int64
+	running    atomic.Int64 // operations
+	advancing  atomic.Bool
+	dirty      atomic.Bool // something was committed, or Stripe changed
+	healed     atomic.Bool
+
+	mu       sync.Mutex
+	sessions []*simSession
+	callers  map[string]context.CancelFunc
+	runs     map[string]int // of callbacks, by order
+	waiting  int            // callbacks that wait for their context to end
+	canceled map[string]bool
+	failed   error
+	faults   map[string]int
+	record   bool
+	news     []string
+	history  []string
+	digest   uint64
+}
+
+// simSession is a session that the shop began.
+type simSession struct {
+	id, order string
+	attempt   string
+	handed    bool // a customer was given its URL
+	paying    bool // complete, and the money on its way
+	paid      bool // Stripe has the money, or had it
+	ended     bool // it can no longer be paid
+}
+
+func (s *simSession) String() string { return s.order + "#" + s.attempt }
+
+var simStock = map[string]int64{"tee": 3, "last": 1}
+
+func newWorld(t *testing.T, p plan, record bool) *world {
+	w := &world{
+		plan: p, rng: rand.New(rand.NewPCG(p.seed, 2)), record: record,
+		srv: checkouttest.NewServer(checkouttest.Config{Start: testStart, Sequential: true}),
+		st:  memstore.New(), stock: memreserver.New(),
+		sched:   &scheduler{threads: map[string]string{}},
+		callers: map[string]context.CancelFunc{}, runs: map[string]int{}, canceled: map[string]bool{}, faults: map[string]int{},
+	}
+	w.check = newChecker(w)
+	require.NoError(t, w.st.InTx(t.Context(), func(tx tx) error {
+		for sku, n := range simStock {
+			if err := w.stock.Set(t.Context(), tx, sku, n); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	for i := range 2 {
+		at := &atomic.Pointer[simProcess]{}
+		at.Store(w.newProcess(t, fmt.Sprintf("p%d", i+1)))
+		w.processes = append(w.processes, at)
+	}
+	w.srv.Deliver(hookRouter{w})
+	w.srv.Faults(p.stripeFaults()...)
+	return w
+}
+
+// run lives through the history and returns what was wrong with it.
+func (w *world) run(t *testing.T) error {
+	defer w.srv.Close()
+	todo := w.ops
+	var last string
+	for {
+		synctest.Wait()
+		w.tell()
+		if err := w.stepCheck(); err != nil {
+			w.abort()
+			return err
+		}
+		waiting := w.sched.waiting()
+		busy := int(w.running.Load())
+		canStart := len(todo) > 0 && busy < w.crowd && !(todo[0].kind == opAdvance && w.advancing.Load())
+		switch {
+		case canStart && (len(waiting) == 0 || w.rng.IntN(10) == 0):
+			w.start(t, todo[0])
+			todo = todo[1:]
+			continue
+		case len(waiting) == 0 && w.waiting > 0:
+			time.Sleep(checkout.DeliverTimeout) // on the bubble's clock: callbacks that wait for their context go on
+			continue
+		case len(waiting) == 0 && busy == 0 && len(todo) == 0:
+			w.settleDown(t)
+			return w.check.atRest(t)
+		case len(waiting) == 0:
+			w.abort()
+			return fmt.Errorf("%d operations wait for each other", busy)
+		}
+		at := w.pick(waiting, last)
+		last = at.who
+		w.misfortune(t, at)
+		w.note("%s: %s", at.who, at.what)
+		w.sched.grant(at)
+	}
+}
+
+// pick draws whose turn it is: now and then that of another, as often as the plan says.
+func (w *world) pick(waiting []*spot, last string) *spot {
+	if w.rng.Float64() < w.sticky {
+		for _, at := range waiting {
+			if at.who == last {
+				return at
+			}
+		}
+	}
+	return waiting[w.rng.IntN(len(waiting))]
+}
+
+func (w *world) stepCheck() error {
+	w.mu.Lock()
+	err := w.failed
+	w.mu.Unlock()
+	if err != nil || !w.dirty.Swap(false) {
+		return err
+	}
+	return w.check.step()
+}
+
+// abort ends everything that is going on.
+func (w *world) abort() {
+	w.tell()
+	for _, p := range w.processes {
+		p.Load().dead.Store(true)
+	}
+	w.healed.Store(true)
+	w.mu.Lock()
+	for _, cancel := range w.callers {
+		cancel()
+	}
+	w.mu.Unlock()
+	w.srv.Faults()
+	w.srv.Deliver(nil)
+	w.sched.release()
+	for w.running.Load() > 0 {
+		time.Sleep(checkout.DeliverTimeout)
+	}
+}
+
+func (w *world) actorName(does string) string { return fmt.Sprintf("%02d %s", w.actors.Add(1), does) }
+
+// fail ends the history: something happened that must not.
+func (w *world) fail(format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.failed == nil {
+		w.failed = fmt.Errorf(format, args...)
+	}
+}
+
+// say adds to the history what an actor did or met, in the order of the actors, as some may run side by side for a moment.
+func (w *world) say(ctx context.Context, format string, args ...any) {
+	if !w.record {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.news = append(w.news, actorOf(ctx).name+":   "+strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", "; "))
+}
+
+func (w *world) tell() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	sortStable(w.news)
+	w.history = append(w.history, w.news...)
+	w.news = nil
+}
+
+// note adds a step to the history and to the digest by which two histories are told apart.
+func (w *world) note(format string, args ...any) {
+	line := w.srv.Now().Format("02 15:04:05 ") + fmt.Sprintf(format, args...)
+	h := fnv.New64a()
+	_, _ = io.WriteString(h, line)
+	w.digest = mix(w.digest, h.Sum64())
+	if w.record {
+		w.history = append(w.history, line)
+	}
+}
+
+// met counts a fault that came to pass.
+func (w *world) met(fault string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.faults[fault]++
+}
+
+// created notes a session that Stripe answered with.
+func (w *world) created(r *http.Request, response *http.Response) {
+	body, err := io.ReadAll(response.Body)
+	response.Body = io.NopCloser(bytes.NewReader(body))
+	var answer struct{ ID string }
+	if err != nil || json.Unmarshal(body, &answer) != nil {
+		w.fail("a session that can't be read was answered")
+		return
+	}
+	_, key, _ := strings.Cut(r.Header.Get("Idempotency-Key"), "/")
+	order, attempt, _ := strings.Cut(key, "/")
+	w.session(answer.ID, order, attempt)
+}
+
+// session returns the session of an ID, and makes it known if it is not.
+func (w *world) session(id, order, attempt string) *simSession {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, s := range w.sessions {
+		if s.id == id {
+			return s
+		}
+	}
+	s := &simSession{id: id, order: order, attempt: attempt}
+	w.sessions = append(w.sessions, s)
+	return s
+}
+
+// payable returns the n-th of the sessions of an order that its customer may try to pay, or nil.
+func (w *world) payable(order string, n int) *simSession {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var known []*simSession
+	for _, s := range w.sessions {
+		if s.order == order && (s.handed || w.leaks) {
+			known = append(known, s)
+		}
+	}
+	if len(known) == 0 {
+		return nil
+	}
+	return known[max(len(known)-1-n, 0)]
+}
+
+// named is a path of the API with names instead of IDs, which are random.
+func (w *world) named(path string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	parts := strings.Split(strings.TrimPrefix(path, "/v1/"), "/")
+	for i, part := range parts {
+		if strings.Contains(part, "_") && i > 0 && part != "line_items" {
+			parts[i] = "?"
+			for _, s := range w.sessions {
+				if s.id == part {
+					parts[i] = s.String()
+				}
+			}
+		}
+	}
+	return strings.Join(parts, "/")
+}
+
+func (w *world) order(id string) *store.Order {
+	o, err := w.st.Find(context.Background(), id)
+	if err != nil {
+		return nil
+	}
+	return o
+}
+
+func (w *world) stocks() []reservation.Stock {
+	var all []reservation.Stock
+	err := w.st.InTx(context.Background(), func(tx tx) (err error) {
+		all, err = w.stock.Stock(context.Background(), tx, "last", "tee")
+		return err
+	})
+	if err != nil {
+		panic(err)
+	}
+	return all
+}
+
+// mix draws a number from others (SplitMix64).
+func mix(numbers ...uint64) uint64 {
+	var x uint64
+	for _, n := range numbers {
+		x = (x ^ n) + 0x9e3779b97f4a7c15
+		x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+		x = (x ^ x>>27) * 0x94d049bb133111eb
+		x ^= x >> 31
+	}
+	return x
+}
