@@ -1,0 +1,137 @@
+// Command standalone serves a Stripe Checkout for tests by itself, so that an app in any language can use it: the API, the
+// hosted payment page, signed webhooks and a control page. It listens on loopback only, no money moves, and everything it
+// keeps is in memory.
+//
+//	go run ./examples/standalone -addr 127.0.0.1:12111 -key sk_test_standalone -webhook http://127.0.0.1:3000/webhook
+//
+// It prints the base URL of the API, the secret key and the signing secret of the webhooks, which is new at each start. Any
+// client will do whose base URL can be set:
+//
+//	curl http://127.0.0.1:12111/v1/checkout/sessions -u sk_test_standalone: \
+//	  -d mode=payment -d success_url=http://127.0.0.1:3000/thanks \
+//	  -d 'line_items[0][quantity]=1' -d 'line_items[0][price_data][currency]=usd' \
+//	  -d 'line_items[0][price_data][unit_amount]=1999' -d 'line_items[0][price_data][product_data][name]=T-shirt'
+//
+// With stripe-node 18.5.0, whose version of the API the server speaks:
+//
+//	const stripe = new Stripe("sk_test_standalone", { protocol: "http", host: "127.0.0.1", port: 12111 });
+//	const session = await stripe.checkout.sessions.create({
+//	  mode: "payment",
+//	  success_url: "http://127.0.0.1:3000/thanks",
+//	  line_items: [{ quantity: 1, price_data: { currency: "usd", unit_amount: 1999, product_data: { name: "T-shirt" } } }],
+//	});
+//	console.log(session.url); // pay there with a test card, or on the control page
+//
+// The control page, at http://127.0.0.1:12112/ unless -control says otherwise, lists the platform's sessions and all events.
+// It plays the customer, the bank and time: it pays, settles, bounces, refunds, disputes, moves the clock and delivers an
+// event once more. It works without JavaScript, and it has a listener of its own because the server's paths are Stripe's.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/gofulfil/fulfil/checkout/checkouttest"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "standalone:", err)
+		os.Exit(1)
+	}
+}
+
+// run serves until ctx ends, and then finishes what is being answered.
+func run(ctx context.Context, args []string, out io.Writer) error {
+	flags := flag.NewFlagSet("standalone", flag.ContinueOnError)
+	flags.SetOutput(out)
+	addr := flags.String("addr", "127.0.0.1:12111", "loopback `address` of the API and the payment page")
+	controlAddr := flags.String("control", "127.0.0.1:12112", "loopback `address` of the control page")
+	key := flags.String("key", "", "secret `key` that requests must carry: sk_test_… (default: made up)")
+	webhookURL := flags.String("webhook", "", "loopback `URL` that every event is delivered to (default: none)")
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	listener, err := listen(*controlAddr)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	log := slog.New(slog.NewTextHandler(out, nil))
+	test, err := newServer(checkouttest.Config{Addr: *addr, Key: *key, WebhookURL: *webhookURL, WallClock: true})
+	if err != nil {
+		return err
+	}
+	defer test.Close()
+	server := &http.Server{
+		Handler:           (&control{test: test, webhookURL: *webhookURL, log: log}).handler(),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
+		WriteTimeout:      5 * time.Minute, // a button waits for the deliveries that it causes
+		IdleTimeout:       2 * time.Minute,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() { cancel(server.Serve(listener)) }()
+	fmt.Fprintf(out, "\nAPI base        %s\nSecret key      %s\nWebhook secret  %s\nWebhooks        %s\nControl page    http://%s/\n\nCtrl-C stops it.\n\n",
+		test.URL(), test.Key(), test.WebhookSecret(), receiver(*webhookURL), listener.Addr())
+
+	<-ctx.Done()
+	fmt.Fprintln(out, "\nStopping: finishing what is being answered.")
+	last, cancelLast := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancelLast()
+	err = server.Shutdown(last)
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return cause // the server ended by itself
+	}
+	return err
+}
+
+// newServer returns what checkouttest panics with: here it is a mistake in the command line, or an address that is taken.
+func newServer(cfg checkouttest.Config) (_ *checkouttest.Server, err error) {
+	defer func() {
+		switch p := recover().(type) {
+		case nil:
+		case string:
+			err = errors.New(p)
+		default:
+			panic(p)
+		}
+	}()
+	return checkouttest.NewServer(cfg), nil
+}
+
+// listen refuses addresses that others can reach: the control page has no password.
+func listen(addr string) (net.Listener, error) {
+	tcp, err := net.ResolveTCPAddr("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("-control: %w", err)
+	}
+	if !tcp.IP.IsLoopback() {
+		return nil, fmt.Errorf("-control %s: not a loopback address such as 127.0.0.1:12112", addr)
+	}
+	return net.ListenTCP("tcp", tcp)
+}
+
+// receiver names who gets the webhooks.
+func receiver(webhookURL string) string {
+	if webhookURL == "" {
+		return "go nowhere, but to endpoints made with the API"
+	}
+	return "go to " + webhookURL
+}

@@ -1,0 +1,241 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// inbox is an app's webhook endpoint.
+type inbox struct {
+	url string
+
+	mu    sync.Mutex
+	types map[string]int // how often each type of event came
+}
+
+func newInbox(t *testing.T) *inbox {
+	t.Helper()
+	in := &inbox{types: map[string]int{}}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var event struct{ Type string }
+		body, err := io.ReadAll(r.Body)
+		if err != nil || json.Unmarshal(body, &event) != nil || r.Header.Get("Stripe-Signature") == "" {
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		in.mu.Lock()
+		defer in.mu.Unlock()
+		in.types[event.Type]++
+	}))
+	t.Cleanup(server.Close)
+	in.url = server.URL + "/webhook"
+	return in
+}
+
+func (in *inbox) got(eventType string) int {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.types[eventType]
+}
+
+func TestPayAfterADecline(t *testing.T) {
+	t.Parallel()
+	in := newInbox(t)
+	p := start(t, "-webhook", in.url)
+	require.Contains(t, p.secret, "whsec_")
+	id, pay := p.create(t)
+	p.open(t)
+	require.Contains(t, p.body, `href="`+pay+`"`)
+	require.Contains(t, plain(p.element(t, id)), "payment, open, unpaid, 1999 usd, for order-42")
+
+	p.press(t, id, "Pay", "method", "4000000000000002")
+	require.Equal(t, http.StatusPaymentRequired, p.status)
+	require.Contains(t, p.body, `role="alert">Your card was declined.`)
+	require.Zero(t, in.got("checkout.session.completed"))
+	p.press(t, id, "Pay", "method", "4242424242424242")
+	require.Equal(t, http.StatusOK, p.status)
+	require.Equal(t, 1, in.got("checkout.session.completed"), "the button waits for the webhook")
+	require.Contains(t, p.element(t, id), `data-status="complete" data-payment-status="paid"`)
+
+	p.press(t, "", "Deliver again checkout.session.completed")
+	require.Contains(t, p.body, "delivered once more")
+	require.Equal(t, 2, in.got("checkout.session.completed"))
+	require.Contains(t, plain(p.body), "answered 200, attempt 2")
+}
+
+func TestEveryMethodIsOffered(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	for _, m := range methods {
+		id, _ := p.create(t)
+		p.open(t)
+		require.Contains(t, p.element(t, id), `<option value="`+string(m.ID)+`">`+m.Effect)
+		p.press(t, id, "Pay", "method", string(m.ID))
+		require.Contains(t, []int{http.StatusOK, http.StatusPaymentRequired}, p.status, m.Effect)
+	}
+	p.open(t)
+	id, _ := p.create(t)
+	p.open(t)
+	p.press(t, id, "Pay", "method", "5555555555554444")
+	require.Equal(t, http.StatusConflict, p.status, "a method that the server does not know")
+}
+
+func TestBankDebit(t *testing.T) {
+	t.Parallel()
+	for button, want := range map[string]string{
+		"Settle the debit": "checkout.session.async_payment_succeeded",
+		"Bounce the debit": "checkout.session.async_payment_failed",
+	} {
+		t.Run(button, func(t *testing.T) {
+			t.Parallel()
+			in := newInbox(t)
+			p := start(t, "-webhook", in.url)
+			id, _ := p.create(t)
+			p.open(t)
+			require.NotContains(t, plain(p.body), button)
+			p.press(t, id, "Pay", "method", "bank_debit")
+			require.Contains(t, p.element(t, id), `data-status="complete" data-payment-status="unpaid"`)
+			stale := p.body
+			p.press(t, id, button)
+			require.Equal(t, 1, in.got(want))
+			require.NotContains(t, plain(p.element(t, id)), button)
+			p.body = stale
+			p.press(t, id, button)
+			require.Equal(t, http.StatusConflict, p.status, "on a page from before")
+			require.Equal(t, 1, in.got(want))
+		})
+	}
+}
+
+func TestRefunds(t *testing.T) {
+	t.Parallel()
+	in := newInbox(t)
+	p := start(t, "-webhook", in.url)
+	id, _ := p.create(t)
+	p.open(t)
+	p.press(t, id, "Pay", "method", "4000000000007726") // its refunds are pending first
+	for _, amount := range []string{"", "0", "-1", "1.5", "much"} {
+		p.press(t, id, "Refund", "amount", amount)
+		require.Equal(t, http.StatusBadRequest, p.status, "amount %q", amount)
+	}
+	p.press(t, id, "Refund", "amount", "2000")
+	require.Equal(t, http.StatusConflict, p.status)
+	p.press(t, id, "Refund", "amount", "500")
+	require.Equal(t, 1, in.got("refund.created"))
+	require.Contains(t, plain(p.element(t, id)), "Refund of 500 usd: pending")
+	p.press(t, id, "Let it succeed")
+	require.Contains(t, plain(p.element(t, id)), "Refund of 500 usd: succeeded")
+	p.press(t, id, "Let it fail")
+	require.Contains(t, plain(p.element(t, id)), "Refund of 500 usd: failed")
+	require.Equal(t, 1, in.got("refund.failed"))
+	p.press(t, id, "Refund") // what is left
+	require.Contains(t, plain(p.element(t, id)), "Refund of 1999 usd")
+	require.NotContains(t, p.element(t, id), `action="/refund"`)
+}
+
+func TestDisputes(t *testing.T) {
+	t.Parallel()
+	for button, want := range map[string]string{"Win it": "won", "Lose it": "lost"} {
+		t.Run(want, func(t *testing.T) {
+			t.Parallel()
+			in := newInbox(t)
+			p := start(t, "-webhook", in.url)
+			id, _ := p.create(t)
+			p.open(t)
+			p.press(t, id, "Pay", "method", "4242424242424242")
+			p.press(t, id, "Dispute")
+			require.Contains(t, plain(p.element(t, id)), "Dispute of 1999 usd: needs_response")
+			p.press(t, id, button)
+			require.Contains(t, plain(p.element(t, id)), "Dispute of 1999 usd: "+want)
+			require.NotContains(t, plain(p.element(t, id)), button)
+			require.Equal(t, 1, in.got("charge.dispute.created"))
+			require.Equal(t, 1, in.got("charge.dispute.closed"))
+		})
+	}
+}
+
+func TestTime(t *testing.T) {
+	t.Parallel()
+	in := newInbox(t)
+	p := start(t, "-webhook", in.url)
+	id, _ := p.create(t)
+	p.open(t)
+	for _, hours := range []string{"", "0", "-1", "8785", "soon"} {
+		p.press(t, "", "Let them pass", "hours", hours)
+		require.Equal(t, http.StatusBadRequest, p.status, "hours %q", hours)
+	}
+	p.press(t, "", "Let them pass", "hours", "23")
+	require.Contains(t, p.element(t, id), `data-status="open"`)
+	p.press(t, "", "Let them pass")
+	require.Contains(t, p.element(t, id), `data-status="expired"`)
+	require.Equal(t, 1, in.got("checkout.session.expired"))
+	now := regexp.MustCompile(`id="now">[^<]*`)
+	before := now.FindString(p.body)
+	p.press(t, "", "Let a day pass")
+	require.NotEqual(t, before, now.FindString(p.body))
+}
+
+func TestOtherSitesCanNotPost(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	id, _ := p.create(t)
+	for name := range (&control{}).actions() {
+		p.post(t, "/"+name, url.Values{"session": {id}, "method": {"4242424242424242"}, "hours": {"24"}}, "https://elsewhere.example")
+		require.Equal(t, http.StatusForbidden, p.status, name)
+		require.Contains(t, notices, name, "a button says what it did")
+	}
+	p.open(t)
+	require.Contains(t, p.element(t, id), `data-status="open"`)
+	require.NotRegexp(t, `(src|action)="(https?:|//)`, p.body)
+}
+
+func TestRefusesToStart(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { taken.Close() })
+	for name, test := range map[string]struct {
+		args []string
+		want string
+	}{
+		"live key":             {[]string{"-key", "sk_live_x"}, "must be a test key"},
+		"API for everyone":     {[]string{"-addr", ":0"}, "must be a loopback address"},
+		"control for everyone": {[]string{"-control", ":0"}, "not a loopback address"},
+		"control elsewhere":    {[]string{"-control", "192.0.2.1:0"}, "not a loopback address"},
+		"no port":              {[]string{"-control", "127.0.0.1"}, "missing port"},
+		"webhooks elsewhere":   {[]string{"-webhook", "https://shop.example/webhook"}, "loopback host"},
+		"taken":                {[]string{"-addr", taken.Addr().String()}, "address already in use"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, stop := context.WithCancel(t.Context())
+			stop() // should it start after all, it ends at once
+			err := run(ctx, append([]string{"-addr", "127.0.0.1:0", "-control", "127.0.0.1:0"}, test.args...), io.Discard)
+			require.ErrorContains(t, err, test.want)
+			require.NotContains(t, err.Error(), "sk_live_x")
+		})
+	}
+}
+
+func TestStops(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	p.stop()
+	require.NoError(t, <-p.stopped)
+	for _, address := range []string{p.api, p.control} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
+		require.NoError(t, err)
+		_, err = http.DefaultTransport.RoundTrip(request)
+		require.Error(t, err, "nothing listens any more")
+	}
+}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/gofulfil/fulfil/checkout/checkouttest"
+)
+
+// shown is how many sessions and how many events the page lists at most.
+const shown = 100
+
+// view is what the page shows.
+type view struct {
+	Notice, Alert        string
+	APIBase, Key, Secret string
+	Webhooks             string
+	Now                  time.Time
+	Methods              []method
+	Sessions             []sessionView
+	Events               []eventView // both newest first
+}
+
+// sessionView is a session and what can be done with it. Amounts are in minor units.
+type sessionView struct {
+	ID, URL, Mode, Status, PaymentStatus, Reference string
+	Total                                           string
+	Created                                         time.Time
+	Open, Pending                                   bool
+	Left                                            int64 // of its payment, to refund or dispute; 0: nothing
+	Refunds, Disputes                               []moneyBack
+}
+
+// moneyBack is a refund or a dispute.
+type moneyBack struct {
+	ID, Status, Total string
+	Undecided         bool // a refund that can succeed, a dispute that can be won
+	Failable          bool // a refund that can fail
+}
+
+type eventView struct {
+	checkouttest.Event
+	Outcome string
+}
+
+// payments is what is known of payments, by the ID of the payment intent.
+type payments struct {
+	pending  map[string]bool
+	left     map[string]int64
+	refunds  map[string][]moneyBack
+	disputes map[string][]moneyBack
+}
+
+// view reads the state as any client of the API does.
+func (c *control) view(ctx context.Context) (view, error) {
+	v := view{
+		APIBase: c.test.URL(), Key: c.test.Key(), Secret: c.test.WebhookSecret(), Webhooks: receiver(c.webhookURL),
+		Now: c.test.Now(), Methods: methods, Events: c.events(),
+	}
+	paid, err := c.payments(ctx)
+	if err != nil {
+		return v, err
+	}
+	for s, err := range c.test.Client().V1CheckoutSessions.List(ctx, nil) {
+		if err != nil {
+			return v, err
+		}
+		if len(v.Sessions) == shown {
+			break
+		}
+		row := sessionView{
+			ID: s.ID, URL: s.URL, Mode: string(s.Mode), Status: string(s.Status), PaymentStatus: string(s.PaymentStatus),
+			Reference: s.ClientReferenceID, Created: time.Unix(s.Created, 0), Open: s.Status == "open",
+		}
+		if s.Currency != "" {
+			row.Total = fmt.Sprintf("%d %s", s.AmountTotal, s.Currency)
+		}
+		if s.PaymentIntent != nil {
+			id := s.PaymentIntent.ID
+			row.Pending, row.Left, row.Refunds, row.Disputes = paid.pending[id], paid.left[id], paid.refunds[id], paid.disputes[id]
+		}
+		v.Sessions = append(v.Sessions, row)
+	}
+	return v, nil
+}
+
+func (c *control) payments(ctx context.Context) (payments, error) {
+	p := payments{map[string]bool{}, map[string]int64{}, map[string][]moneyBack{}, map[string][]moneyBack{}}
+	client := c.test.Client()
+	for pi, err := range client.V1PaymentIntents.List(ctx, nil) {
+		if err != nil {
+			return p, err
+		}
+		p.pending[pi.ID] = pi.Status == "processing"
+	}
+	for ch, err := range client.V1Charges.List(ctx, nil) {
+		if err != nil {
+			return p, err
+		}
+		if ch.PaymentIntent != nil && ch.Status == "succeeded" && ch.Captured && !ch.Disputed {
+			p.left[ch.PaymentIntent.ID] = ch.Amount - ch.AmountRefunded
+		}
+	}
+	for re, err := range client.V1Refunds.List(ctx, nil) {
+		if err != nil {
+			return p, err
+		}
+		if re.PaymentIntent != nil {
+			id := re.PaymentIntent.ID
+			p.refunds[id] = append(p.refunds[id], moneyBack{
+				ID: re.ID, Status: string(re.Status), Total: fmt.Sprintf("%d %s", re.Amount, re.Currency),
+				Undecided: re.Status == "pending", Failable: re.Status == "pending" || re.Status == "succeeded",
+			})
+		}
+	}
+	for d, err := range client.V1Disputes.List(ctx, nil) {
+		if err != nil {
+			return p, err
+		}
+		if d.PaymentIntent != nil {
+			id := d.PaymentIntent.ID
+			p.disputes[id] = append(p.disputes[id], moneyBack{
+				ID: d.ID, Status: string(d.Status), Total: fmt.Sprintf("%d %s", d.Amount, d.Currency),
+				Undecided: d.Status != "won" && d.Status != "lost",
+			})
+		}
+	}
+	return p, nil
+}
+
+func (c *control) events() []eventView {
+	events := c.test.Events()
+	slices.Reverse(events)
+	var views []eventView
+	for _, e := range events[:min(len(events), shown)] {
+		outcome := "not delivered"
+		if n := len(e.Attempts); n > 0 {
+			last := e.Attempts[n-1]
+			outcome = fmt.Sprintf("answered %d", last.Status)
+			if last.Err != "" {
+				outcome = "not answered"
+			}
+			if n > 1 {
+				outcome += fmt.Sprintf(", attempt %d", n)
+			}
+		}
+		if e.Pending {
+			outcome += ", tried again later"
+		}
+		views = append(views, eventView{e, outcome})
+	}
+	return views
+}
+
+func when(t time.Time) string { return t.UTC().Format("2 Jan 2006 15:04:05") }
