@@ -76,7 +76,7 @@ func (s *Server) payIntent(pi object, with means) (object, *apiError) {
 	if _, err := s.pay(owner, with.method, with.buyer); err != nil {
 		return nil, s.payError(owner, err)
 	}
-	s.debitFollows(owner, with)
+	s.followUp(owner, with)
 	return pi, nil
 }
 

@@ -38,6 +38,7 @@ func TestIntentsWithoutASession(t *testing.T) {
 		events []string
 	}{
 		"pm_card_visa":                   {stripe.PaymentIntentStatusSucceeded, []string{"payment_intent.created", "charge.succeeded", "payment_intent.succeeded"}},
+		"pm_card_createDispute":          {stripe.PaymentIntentStatusSucceeded, []string{"payment_intent.created", "charge.succeeded", "payment_intent.succeeded", "charge.dispute.created", "charge.dispute.funds_withdrawn", "charge.updated"}},
 		"pm_card_authenticationRequired": {stripe.PaymentIntentStatusRequiresAction, []string{"payment_intent.created", "payment_intent.requires_action"}},
 	} {
 		t.Run(method, func(t *testing.T) {

@@ -15,6 +15,8 @@ import (
 const (
 	cliProtocol  = "stripecli-devproxy-v1"
 	cliSubscribe = "/v1/stripecli/subscribe"
+	// reconnectEvery is after how many seconds the CLI makes a new connection. What happens while it does is lost.
+	reconnectEvery = 24 * 60 * 60
 )
 
 // cli is what the server knows of Stripe CLIs.
@@ -57,7 +59,7 @@ func (s *Server) createCLISession(*call) (object, *apiError) {
 	s.cli.sessions[id] = true
 	return object{
 		"websocket_id": id, "websocket_url": "ws" + strings.TrimPrefix(s.base, "http") + cliSubscribe, "websocket_authorized_feature": "webhooks",
-		"secret": s.cli.secret, "reconnect_delay": 5, "display_connect_filter_warning": false,
+		"secret": s.cli.secret, "reconnect_delay": reconnectEvery, "display_connect_filter_warning": false,
 		"default_version": stripe.APIVersion, "latest_version": stripe.APIVersion,
 	}, nil
 }

@@ -111,6 +111,7 @@ func listen(t *testing.T) (*Server, *client) {
 	require.Equal(t, http.StatusOK, status)
 	require.Regexp(t, `^whsec_\w{26}$`, session["secret"])
 	require.NotEqual(t, s.WebhookSecret(), session["secret"])
+	require.EqualValues(t, reconnectEvery, session["reconnect_delay"])
 	require.Equal(t, "ws"+strings.TrimPrefix(s.URL(), "http")+cliSubscribe, session["websocket_url"])
 	c, resp := dial(t, s, handshake(session["websocket_id"].(string)))
 	require.Equal(t, http.StatusSwitchingProtocols, resp.StatusCode)

@@ -17,6 +17,7 @@ var testMethods = map[string]PaymentMethod{
 	"chargeDeclinedExpiredCard": CardExpired, "visa_chargeDeclinedExpiredCard": CardExpired,
 	"authenticationRequired": Card3DS, "threeDSecure2Required": Card3DS,
 	"pendingRefund": CardRefundPending, "refundFail": CardRefundFails,
+	"createDispute": CardOK, "createDisputeInquiry": CardOK, "createDisputeProductNotReceived": CardOK,
 }
 
 // An ending is what becomes of a bank debit by itself.
@@ -38,6 +39,8 @@ type means struct {
 	method PaymentMethod // empty: none was given
 	buyer  Buyer
 	ending *ending // of a bank debit; nil: none by itself
+	// disputed is one that its owner disputes at once.
+	disputed bool
 }
 
 // createMethod makes a payment method of a test card's number or token, or of a bank account.
@@ -117,7 +120,7 @@ func (s *Server) means(c *call, id string) (means, *apiError) {
 		return means{}, nil
 	}
 	if name, ok := strings.CutPrefix(id, "pm_card_"); ok && testMethods[name] != "" {
-		return means{method: testMethods[name]}, nil
+		return means{method: testMethods[name], disputed: strings.HasPrefix(name, "createDispute")}, nil
 	}
 	pm := s.find(c.account, "payment_method", id)
 	if pm == nil {
@@ -139,8 +142,11 @@ func (s *Server) means(c *call, id string) (means, *apiError) {
 	return with, nil
 }
 
-// debitFollows has the bank debit of a payment end as its account says.
-func (s *Server) debitFollows(sess *session, with means) {
+// followUp has happen what comes of a payment by itself: a dispute, or how a bank debit ends.
+func (s *Server) followUp(sess *session, with means) {
+	if with.disputed {
+		_, _ = s.dispute(s.latestCharge(sess)) // a payment that was just made can be
+	}
 	if with.ending == nil {
 		return
 	}
@@ -190,6 +196,6 @@ func (s *Server) confirmPage(c *call) (object, *apiError) {
 	if _, err := s.pay(sess, with.method, with.buyer); err != nil {
 		return nil, s.payError(sess, err)
 	}
-	s.debitFollows(sess, with)
+	s.followUp(sess, with)
 	return sess.object, nil
 }

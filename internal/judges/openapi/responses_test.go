@@ -260,8 +260,6 @@ func (w *walk) errors() {
 	w.call(400, "POST", "/v1/refunds", "charge", "ch_1")
 }
 
-// notDescribed are the calls that no description has.
-var notDescribed = []string{"POST /v1/events/{id}/retry"}
 
 // Every answer and every event of the test server is one that the description of v0.195.0 allows.
 func TestResponses(t *testing.T) {

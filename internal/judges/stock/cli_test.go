@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http/httptest"
@@ -34,6 +35,7 @@ type cli struct {
 
 	mu       sync.Mutex
 	verified map[string]int // deliveries that the handler accepted, by event
+	said     []string       // by `stripe listen`, and why the handler refused
 	news     chan struct{}
 }
 
@@ -81,6 +83,7 @@ func newCLI(t *testing.T) *cli {
 		defer close(ended)
 		scanner := bufio.NewScanner(out)
 		for scanner.Scan() {
+			c.note(scanner.Text())
 			if found := regexp.MustCompile(`Ready!.*(whsec_\w+)`).FindStringSubmatch(scanner.Text()); found != nil {
 				ready <- found[1]
 			}
@@ -100,7 +103,17 @@ func newCLI(t *testing.T) *cli {
 	return c
 }
 
+// note keeps what may explain a failure.
+func (c *cli) note(line string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.said = append(c.said, line)
+}
+
 func (c *cli) observe(r webhook.Result) {
+	if r.Status != 200 || r.Err != nil {
+		c.note(fmt.Sprintf("the handler answered %d: %v", r.Status, r.Err))
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if r.Status == 200 && r.Err == nil {
@@ -126,7 +139,9 @@ func (c *cli) arrives(e checkouttest.Event, times int) {
 		select {
 		case <-c.news:
 		case <-limit:
-			c.t.Fatalf("%s did not arrive, verified, at the handler", e.Type)
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.t.Fatalf("%s %s did not arrive, verified, at the handler:\n%s", e.Type, e.ID, strings.Join(c.said, "\n"))
 		}
 	}
 }
@@ -150,6 +165,7 @@ func TestTrigger(t *testing.T) {
 	intent := []string{"payment_intent.created"}
 	after := func(base []string, more ...string) []string { return slices.Concat(base, more) }
 	paid := after(intent, "charge.succeeded", "payment_intent.succeeded")
+	disputed := after(paid, "charge.dispute.created", "charge.dispute.funds_withdrawn", "charge.updated")
 	debited := after(after(catalogue, intent...), "charge.pending", "payment_intent.processing", "checkout.session.completed")
 	for _, trigger := range []struct {
 		event  string
@@ -178,6 +194,9 @@ func TestTrigger(t *testing.T) {
 		{"charge.captured", after(intent, "charge.succeeded", "payment_intent.amount_capturable_updated", "charge.captured", "payment_intent.succeeded"), map[string]any{"captured": true}},
 		{"charge.refunded", after(paid, "refund.created", "charge.refunded"), map[string]any{"refunded": true, "amount_refunded": 100.0}},
 		{"charge.refund.updated", after(paid, "refund.created", "charge.refunded", "refund.updated", "charge.refund.updated"), map[string]any{"object": "refund", "metadata": map[string]any{"order_id": "6735"}}},
+		{"charge.dispute.created", disputed, map[string]any{"status": "needs_response", "amount": 100.0}},
+		{"charge.dispute.updated", after(disputed, "charge.dispute.updated"), map[string]any{"metadata": map[string]any{"foo": "bar"}}},
+		{"charge.dispute.closed", after(disputed, "charge.dispute.closed"), map[string]any{"status": "lost"}},
 		{"product.created", catalogue[:1], map[string]any{"object": "product"}},
 		{"price.created", catalogue, map[string]any{"object": "price"}},
 		{"customer.created", []string{"customer.created"}, map[string]any{"object": "customer"}},
