@@ -202,6 +202,7 @@ func (j Judge) object(schema, later *Schema, v map[string]any, path string) []st
 var undescribed = map[string]bool{
 	"charge.destination": true, "charge.dispute": true, "charge.order": true, "charge.source": true,
 	"payment_intent.source": true, "product.type": true, "recurring.trial_period_days": true,
+	"list.total_count": true, "subscription_item.plan": true,
 }
 
 // kindOf is what a value says it is, or else what the field that holds it is called.

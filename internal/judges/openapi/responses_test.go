@@ -222,6 +222,35 @@ func (w *walk) moneyBack() {
 	}
 }
 
+// subscriptions renews one, has one fail and be paid with another card, and ends one.
+func (w *walk) subscriptions() {
+	t := w.t
+	box := []string{
+		"mode", "subscription", "line_items[0][price_data][currency]", "usd", "line_items[0][price_data][unit_amount]", "900", "line_items[0][quantity]", "1",
+		"line_items[0][price_data][product_data][name]", "Box", "line_items[0][price_data][recurring][interval]", "month", "subscription_data[metadata][k]", "v",
+	}
+	begin := func() string {
+		id := w.session(box...)
+		require.NoError(t, w.srv.Pay(id, checkouttest.CardOK))
+		return w.get("/v1/checkout/sessions/"+id, "expand[]", "subscription.latest_invoice", "expand[]", "invoice")["subscription"].(map[string]any)["id"].(string)
+	}
+	renewed, failing := begin(), begin()
+	require.NoError(t, w.srv.ReplaceMethod(failing, checkouttest.CardDeclined))
+	w.srv.Advance(32 * 24 * time.Hour)
+	w.get("/v1/subscriptions/" + failing)
+	require.NoError(t, w.srv.ReplaceMethod(failing, checkouttest.CardOK))
+	w.srv.Advance(10 * 24 * time.Hour)
+	w.get("/v1/subscriptions/"+renewed, "expand[]", "latest_invoice", "expand[]", "customer")
+	for _, in := range w.get("/v1/invoices", "subscription", renewed)["data"].([]any) {
+		w.get("/v1/invoices/" + object(in.(map[string]any)).id())
+	}
+	w.post("/v1/subscriptions/"+renewed, "cancel_at_period_end", "true", "metadata[k]", "w")
+	w.call(200, "DELETE", "/v1/subscriptions/"+failing)
+	w.srv.Advance(32 * 24 * time.Hour)
+	w.get("/v1/subscriptions", "status", "all")
+	w.get("/v1/subscriptions", "status", "canceled")
+}
+
 func (w *walk) intents() {
 	card := []string{"amount", "2000", "currency", "usd", "payment_method_types[0]", "card"}
 	for _, method := range []string{"pm_card_visa", "pm_card_authenticationRequired"} {
@@ -260,7 +289,6 @@ func (w *walk) errors() {
 	w.call(400, "POST", "/v1/refunds", "charge", "ch_1")
 }
 
-
 // Every answer and every event of the test server is one that the description of v0.195.0 allows.
 func TestResponses(t *testing.T) {
 	t.Parallel()
@@ -270,6 +298,8 @@ func TestResponses(t *testing.T) {
 	w.moneyBack()
 	w.intents()
 	w.endpointsAndEvents()
+	w.subscriptions() // last: events are listed for thirty days
+	w.get("/v1/events", "limit", "100")
 	w.errors()
 
 	wrong := map[string]int{}
