@@ -87,6 +87,10 @@ func (c *checker) order(id string) error {
 	case (shipments == 1) != !o.FulfilledAt.IsZero():
 		return fmt.Errorf("%s has %d shipments and was fulfilled at %v", id, shipments, o.FulfilledAt)
 	}
+	shipped := !o.FulfilledAt.IsZero() && (before == nil || before.FulfilledAt.IsZero())
+	if shipped && !c.w.healed.Load() && o.Status() != store.Paid && o.Status() != store.PartiallyRefunded {
+		return fmt.Errorf("%s was shipped and is %s", id, o.Status())
+	}
 	for _, n := range o.Notices {
 		told := len(c.w.st.Scan(fmt.Sprintf("told/%s/%d/", id, n.N)))
 		if told > 1 || told == 1 && n.DeliveredAt.IsZero() {

@@ -13,7 +13,7 @@ func report(t *testing.T, out outcomeOf) {
 	t.Helper()
 	full := newPlan(out.seed)
 	p, runs := minimised(t, full)
-	least := live(t, p, true)
+	least := simulate(t, p, true)
 	t.Errorf("seed %d: %v\n%d of %d operations fail after %d runs, with %+v:\n%s\n%v\nreplay it all with -run TestSimulation -seed=%d",
 		out.seed, out.err, len(p.ops), len(full.ops), runs, p.odds, strings.Join(least.history, "\n"), least.err, out.seed)
 }
@@ -23,7 +23,7 @@ func report(t *testing.T, out outcomeOf) {
 func minimised(t *testing.T, p plan) (_ plan, runs int) {
 	fails := func(less plan) bool {
 		runs++
-		return live(t, less, false).err != nil
+		return simulate(t, less, false).err != nil
 	}
 	for _, calm := range []func(*plan){
 		func(p *plan) { p.deliveries = 0 }, func(p *plan) { p.requests = 0 }, func(p *plan) { p.callbacks = 0 },
