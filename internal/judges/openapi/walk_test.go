@@ -1,0 +1,288 @@
+package openapi
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gofulfil/fulfil/checkout/checkouttest"
+)
+
+// walk has a test server answer every call and send every event that it knows. What goes through is kept.
+type walk struct {
+	t      *testing.T
+	srv    *checkouttest.Server
+	tap    *tap
+	events [][]byte // as they were delivered
+}
+
+func newWalk(t *testing.T) *walk {
+	w := &walk{t: t, srv: checkouttest.NewServer(checkouttest.Config{})}
+	t.Cleanup(w.srv.Close)
+	w.tap = &tap{to: w.srv.Transport()}
+	w.srv.Deliver(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		payload, err := io.ReadAll(r.Body)
+		if err == nil {
+			w.events = append(w.events, payload)
+		}
+	}))
+	return w
+}
+
+// object is what the server answered.
+type object map[string]any
+
+func (o object) id() string { return o["id"].(string) }
+
+// form is a request's parameters: names and values in turn.
+func form(pairs ...string) url.Values {
+	values := url.Values{}
+	for i := 0; i < len(pairs); i += 2 {
+		values.Add(pairs[i], pairs[i+1])
+	}
+	return values
+}
+
+// call makes a request that is answered with want.
+func (w *walk) call(want int, method, path string, pairs ...string) object {
+	w.t.Helper()
+	values, target, body := form(pairs...), w.srv.URL()+path, ""
+	if method == http.MethodPost {
+		body = values.Encode()
+	} else {
+		target += "?" + values.Encode()
+	}
+	r, err := http.NewRequest(method, target, strings.NewReader(body))
+	require.NoError(w.t, err)
+	r.Header.Set("Authorization", "Bearer "+w.srv.Key())
+	resp, err := w.tap.RoundTrip(r)
+	require.NoError(w.t, err)
+	var o object
+	require.NoError(w.t, json.NewDecoder(resp.Body).Decode(&o))
+	require.Equal(w.t, want, resp.StatusCode, "%s %s: %v", method, path, o)
+	return o
+}
+
+func (w *walk) post(path string, pairs ...string) object { return w.call(200, "POST", path, pairs...) }
+func (w *walk) get(path string, pairs ...string) object  { return w.call(200, "GET", path, pairs...) }
+
+// session creates a session: a T-shirt for 19.99 unless the parameters say otherwise.
+func (w *walk) session(pairs ...string) string {
+	w.t.Helper()
+	all := append([]string{"success_url", "https://shop.example/thanks"}, pairs...)
+	if form(all...).Get("mode") == "" {
+		all = append(all, "mode", "payment")
+	}
+	if form(all...).Get("mode") == "payment" && !slices.Contains(all, "line_items[0][price]") {
+		all = append(all, "line_items[0][price_data][currency]", "usd", "line_items[0][price_data][unit_amount]", "1999",
+			"line_items[0][price_data][product_data][name]", "T-shirt", "line_items[0][quantity]", "1")
+	}
+	return w.post("/v1/checkout/sessions", all...).id()
+}
+
+// look fetches all that a session has.
+func (w *walk) look(id string) object {
+	w.t.Helper()
+	w.get("/v1/checkout/sessions/" + id + "/line_items")
+	return w.get("/v1/checkout/sessions/"+id, "expand[]", "line_items.data.price.product", "expand[]", "payment_intent.latest_charge.refunds")
+}
+
+func (w *walk) catalogue() (customer, price string) {
+	customer = w.post("/v1/customers", "email", "a@shop.example", "name", "A", "description", "regular", "phone", "+15555550100", "metadata[k]", "v",
+		"address[line1]", "1 Test Street", "address[country]", "US", "shipping[name]", "A", "shipping[address][line1]", "1 Test Street").id()
+	w.post("/v1/customers/"+customer, "name", "B")
+	w.get("/v1/customers/" + customer)
+	w.get("/v1/customers", "email", "a@shop.example")
+	product := w.post("/v1/products", "name", "T-shirt", "description", "cotton", "metadata[k]", "v", "images[0]", "https://shop.example/tee.png").id()
+	w.post("/v1/products/"+product, "name", "Tee")
+	w.get("/v1/products/" + product)
+	w.get("/v1/products", "active", "true")
+	price = w.post("/v1/prices", "product", product, "currency", "usd", "unit_amount", "1500", "nickname", "plain").id()
+	w.post("/v1/prices/"+price, "nickname", "plainer")
+	w.post("/v1/prices", "product", product, "currency", "usd", "unit_amount_decimal", "0.5", "recurring[interval]", "month")
+	w.get("/v1/prices/"+price, "expand[]", "product")
+	w.get("/v1/prices", "product", product)
+	return customer, price
+}
+
+// payments takes sessions to every end that they have.
+func (w *walk) payments(customer, price string) {
+	t := w.t
+	for name, pairs := range map[string][]string{
+		"plain":    nil,
+		"priced":   {"line_items[0][price]", price, "line_items[0][quantity]", "2", "customer", customer},
+		"customer": {"customer_creation", "always", "metadata[k]", "v", "client_reference_id", "order-42", "locale", "de", "payment_intent_data[metadata][k]", "v"},
+		"asks": {
+			"phone_number_collection[enabled]", "true", "shipping_address_collection[allowed_countries][0]", "US", "billing_address_collection", "required",
+			"shipping_options[0][shipping_rate_data][display_name]", "Post", "shipping_options[0][shipping_rate_data][type]", "fixed_amount",
+			"shipping_options[0][shipping_rate_data][fixed_amount][amount]", "500", "shipping_options[0][shipping_rate_data][fixed_amount][currency]", "usd",
+			"custom_text[submit][message]", "Thanks", "automatic_tax[enabled]", "true", "allow_promotion_codes", "true", "tax_id_collection[enabled]", "true",
+			"after_expiration[recovery][enabled]", "true", "invoice_creation[enabled]", "true", "submit_type", "pay", "customer_email", "a@shop.example",
+		},
+		"embedded": {"ui_mode", "embedded", "success_url", "", "return_url", "https://shop.example/back"},
+		"manual":   {"payment_intent_data[capture_method]", "manual"},
+		"free":     {"line_items[0][price_data][currency]", "usd"},
+		"setup":    {"mode", "setup", "currency", "usd"},
+		"subscription": {
+			"mode", "subscription", "line_items[0][price_data][currency]", "usd", "line_items[0][price_data][unit_amount]", "900", "line_items[0][quantity]", "1",
+			"line_items[0][price_data][product_data][name]", "Box", "line_items[0][price_data][recurring][interval]", "month",
+		},
+	} {
+		pairs = slices.Clone(pairs)
+		if name == "embedded" {
+			pairs = []string{"ui_mode", "embedded", "return_url", "https://shop.example/back"}
+		}
+		if name == "free" {
+			pairs = []string{"line_items[0][price]", w.srv.AddPrice(checkouttest.Price{Name: "Free", Currency: "usd"}), "line_items[0][quantity]", "1"}
+		}
+		var id string
+		if name == "embedded" {
+			id = w.post("/v1/checkout/sessions", append(pairs, "mode", "payment", "line_items[0][price]", price, "line_items[0][quantity]", "1")...).id()
+		} else {
+			id = w.session(pairs...)
+		}
+		w.look(id)
+		require.NoError(t, w.srv.Pay(id, checkouttest.CardOK), name)
+		w.look(id)
+	}
+	for _, card := range []checkouttest.PaymentMethod{checkouttest.CardDeclined, checkouttest.CardInsufficientFunds, checkouttest.CardExpired} {
+		id := w.session()
+		require.Error(t, w.srv.Pay(id, card))
+		w.look(id)
+		require.NoError(t, w.srv.Pay(id, checkouttest.Card3DS))
+		w.look(id)
+	}
+	for _, end := range []func(string) error{w.srv.Settle, w.srv.Bounce} {
+		id := w.session()
+		require.NoError(t, w.srv.Pay(id, checkouttest.BankDebit))
+		w.look(id)
+		require.NoError(t, end(id))
+		w.look(id)
+	}
+	id := w.session()
+	w.post("/v1/checkout/sessions/"+id, "metadata[k]", "v")
+	require.Error(t, w.srv.Pay(id, checkouttest.CardDeclined))
+	w.post("/v1/checkout/sessions/" + id + "/expire")
+	w.look(id)
+	w.session()
+	w.srv.Advance(25 * time.Hour)
+	w.get("/v1/checkout/sessions", "limit", "3", "expand[]", "data.payment_intent")
+	w.get("/v1/checkout/sessions", "status", "expired")
+}
+
+func (w *walk) paid() (session, intent, charge string) {
+	session = w.session()
+	require.NoError(w.t, w.srv.Pay(session, checkouttest.CardOK))
+	intent = w.get("/v1/checkout/sessions/" + session)["payment_intent"].(string)
+	return session, intent, w.get("/v1/payment_intents/" + intent)["latest_charge"].(string)
+}
+
+func (w *walk) moneyBack() {
+	t := w.t
+	_, intent, charge := w.paid()
+	re := w.post("/v1/refunds", "payment_intent", intent, "amount", "500", "reason", "duplicate").id()
+	w.post("/v1/refunds/"+re, "metadata[k]", "v")
+	w.get("/v1/refunds/"+re, "expand[]", "charge.payment_intent")
+	require.NoError(t, w.srv.FailRefund(re))
+	w.get("/v1/refunds/" + re)
+	w.post("/v1/refunds", "charge", charge)
+	w.get("/v1/refunds", "charge", charge)
+	w.get("/v1/charges/"+charge, "expand[]", "refunds")
+	w.get("/v1/charges", "payment_intent", intent)
+	w.get("/v1/payment_intents")
+	id := w.session()
+	require.NoError(t, w.srv.Pay(id, checkouttest.CardRefundPending))
+	_, err := w.srv.Refund(id, 0)
+	require.NoError(t, err)
+	w.get("/v1/refunds")
+	w.srv.Advance(25 * time.Hour)
+
+	for _, end := range []func(string) error{w.srv.WinDispute, w.srv.LoseDispute, nil} {
+		session, intent, charge := w.paid()
+		dp, err := w.srv.Dispute(session)
+		require.NoError(t, err)
+		w.get("/v1/disputes/"+dp, "expand[]", "charge")
+		w.get("/v1/charges/" + charge)
+		w.post("/v1/disputes/"+dp, "evidence[product_description]", "T-shirt", "submit", "false", "metadata[k]", "v")
+		if end == nil {
+			w.post("/v1/disputes/" + dp + "/close")
+		} else {
+			require.NoError(t, end(dp))
+		}
+		w.get("/v1/disputes", "payment_intent", intent)
+	}
+}
+
+// subscriptions renews one, has one fail and be paid with another card, and ends one.
+func (w *walk) subscriptions() {
+	t := w.t
+	box := []string{
+		"mode", "subscription", "line_items[0][price_data][currency]", "usd", "line_items[0][price_data][unit_amount]", "900", "line_items[0][quantity]", "1",
+		"line_items[0][price_data][product_data][name]", "Box", "line_items[0][price_data][recurring][interval]", "month", "subscription_data[metadata][k]", "v",
+	}
+	begin := func() string {
+		id := w.session(box...)
+		require.NoError(t, w.srv.Pay(id, checkouttest.CardOK))
+		return w.get("/v1/checkout/sessions/"+id, "expand[]", "subscription.latest_invoice", "expand[]", "invoice")["subscription"].(map[string]any)["id"].(string)
+	}
+	renewed, failing := begin(), begin()
+	require.NoError(t, w.srv.ReplaceMethod(failing, checkouttest.CardDeclined))
+	w.srv.Advance(32 * 24 * time.Hour)
+	w.get("/v1/subscriptions/" + failing)
+	require.NoError(t, w.srv.ReplaceMethod(failing, checkouttest.CardOK))
+	w.srv.Advance(10 * 24 * time.Hour)
+	w.get("/v1/subscriptions/"+renewed, "expand[]", "latest_invoice", "expand[]", "customer")
+	for _, in := range w.get("/v1/invoices", "subscription", renewed)["data"].([]any) {
+		w.get("/v1/invoices/" + object(in.(map[string]any)).id())
+	}
+	w.post("/v1/subscriptions/"+renewed, "cancel_at_period_end", "true", "metadata[k]", "w")
+	w.call(200, "DELETE", "/v1/subscriptions/"+failing)
+	w.srv.Advance(32 * 24 * time.Hour)
+	w.get("/v1/subscriptions", "status", "all")
+	w.get("/v1/subscriptions", "status", "canceled")
+}
+
+func (w *walk) intents() {
+	card := []string{"amount", "2000", "currency", "usd", "payment_method_types[0]", "card"}
+	for _, method := range []string{"pm_card_visa", "pm_card_authenticationRequired"} {
+		w.post("/v1/payment_intents", append(card, "confirm", "true", "payment_method", method)...)
+	}
+	w.call(402, "POST", "/v1/payment_intents", append(card, "confirm", "true", "payment_method", "pm_card_chargeDeclined")...)
+	pm := w.post("/v1/payment_methods", "type", "card", "card[token]", "tok_visa", "billing_details[name]", "A").id()
+	w.get("/v1/payment_methods/" + pm)
+	debit := w.post("/v1/payment_methods", "type", "sepa_debit", "sepa_debit[iban]", "AT611904300234573201", "billing_details[email]", "a@shop.example").id()
+	w.post("/v1/payment_intents", "amount", "100", "currency", "eur", "payment_method", debit, "payment_method_types[0]", "sepa_debit", "confirm", "true")
+	held := w.post("/v1/payment_intents", append(card, "capture_method", "manual", "payment_method", pm)...).id()
+	w.post("/v1/payment_intents/" + held + "/confirm")
+	w.post("/v1/payment_intents/" + held + "/capture")
+	w.post("/v1/payment_intents/"+w.post("/v1/payment_intents", card...).id()+"/cancel", "cancellation_reason", "duplicate")
+}
+
+func (w *walk) endpointsAndEvents() {
+	hook := w.post("/v1/webhook_endpoints", "url", "http://127.0.0.1:9/hook", "enabled_events[0]", "invoice.paid", "description", "d", "metadata[k]", "v").id()
+	w.get("/v1/webhook_endpoints/" + hook)
+	w.get("/v1/webhook_endpoints")
+	w.post("/v1/webhook_endpoints/"+hook, "disabled", "true")
+	w.call(200, "DELETE", "/v1/webhook_endpoints/"+hook)
+	all := w.get("/v1/events", "limit", "100")
+	for _, e := range all["data"].([]any) {
+		w.get("/v1/events/" + e.(map[string]any)["id"].(string))
+	}
+	w.get("/v1/events", "types[]", "colour.changed") // none
+	w.post("/v1/events/" + object(all["data"].([]any)[0].(map[string]any)).id() + "/retry")
+}
+
+func (w *walk) errors() {
+	w.call(404, "GET", "/v1/checkout/sessions/cs_1")
+	w.call(404, "GET", "/v1/refunds/re_1")
+	w.call(400, "POST", "/v1/checkout/sessions", "mode", "payment")
+	w.call(400, "POST", "/v1/checkout/sessions", "colour", "red")
+	w.call(400, "POST", "/v1/refunds", "charge", "ch_1")
+}
