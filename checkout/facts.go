@@ -111,6 +111,8 @@ type news struct {
 	raw   json.RawMessage
 	// cause is the event's ID, or what was being done when Stripe was asked.
 	cause string
+	// account is the connected account that the session is on; empty: the merchant's own.
+	account string
 	// asked says that Stripe was asked and answered how the session is now; an event says how it was.
 	asked bool
 
@@ -121,8 +123,8 @@ type news struct {
 }
 
 // heardEvent reads a session event. What the type says stands even where old versions lack the field for it.
-func heardEvent(eventType, eventID string, facts sessionFacts, raw json.RawMessage) news {
-	n := news{facts: facts, raw: raw, cause: eventID}
+func heardEvent(eventType, eventID, account string, facts sessionFacts, raw json.RawMessage) news {
+	n := news{facts: facts, raw: raw, cause: eventID, account: account}
 	switch eventType {
 	case eventCompleted, eventAsyncSucceeded:
 		n.completed = true
@@ -136,8 +138,8 @@ func heardEvent(eventType, eventID string, facts sessionFacts, raw json.RawMessa
 }
 
 // heardAnswer reads a session as Stripe answered it.
-func heardAnswer(doing string, response *stripe.APIResponse) (news, error) {
-	n := news{raw: response.RawJSON, cause: doing, asked: true}
+func heardAnswer(doing, account string, response *stripe.APIResponse) (news, error) {
+	n := news{raw: response.RawJSON, cause: doing, account: account, asked: true}
 	if err := json.Unmarshal(n.raw, &n.facts); err != nil {
 		return news{}, &stripeError{doing: "decoding a session", err: err}
 	}

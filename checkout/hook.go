@@ -34,7 +34,7 @@ func (f *Flow[Tx]) Handle(h *webhook.Handler) {
 
 func (f *Flow[Tx]) sessionEvent(ctx context.Context, e *webhook.Event[sessionFacts]) error {
 	f.warnUnswept(ctx)
-	id, err := f.settleSession(ctx, heardEvent(e.Type, e.ID, e.Object, e.RawObject))
+	id, err := f.settleSession(ctx, heardEvent(e.Type, e.ID, e.Account, e.Object, e.RawObject))
 	if err != nil || id == "" {
 		return err
 	}

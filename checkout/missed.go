@@ -136,7 +136,7 @@ func (f *Flow[Tx]) heardMissed(ctx context.Context, e *stripe.Event) (id string,
 	case slices.Contains(sessionEvents[:], eventType):
 		var facts sessionFacts
 		if unmarshal(&facts) {
-			return f.settleSession(ctx, heardEvent(eventType, e.ID, facts, raw))
+			return f.settleSession(ctx, heardEvent(eventType, e.ID, e.Account, facts, raw))
 		}
 	case slices.Contains(refundEvents[:], eventType):
 		var facts refundFacts

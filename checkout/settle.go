@@ -115,26 +115,31 @@ func (s *settlement) join() (save bool, err error) {
 	return true, nil
 }
 
-// identify returns the attempt that the session belongs to. A session that names an attempt which has another session
-// was not made by this library: it is of no interest until it is paid, and then it is recorded as an attempt of its own,
-// a payment that a person must look at.
+// identify returns the attempt that the session belongs to. A session that names an attempt which has another session, or
+// that is on another account, was not made by this library: it is of no interest until it is paid, and then it is recorded
+// as an attempt of its own, a payment that a person must look at.
 func (s *settlement) identify() (*store.Attempt, error) {
 	f := &s.news.facts
 	if a := s.o.AttemptBySession(f.ID); a != nil {
 		return a, nil
 	}
 	a := s.o.Attempt(f.attempt())
+	mismatch := ""
 	switch {
 	case a == nil:
 		return nil, fmt.Errorf("%w: %s has no attempt %d", ErrUnknownOrder, s.o.ID, f.attempt())
-	case a.SessionID == "":
+	case a.SessionID != "":
+		mismatch = fmt.Sprintf("session is not the one that attempt %d was begun with", a.N)
+	case s.news.account != s.o.Account:
+		mismatch = fmt.Sprintf("session is on account %q, not %q", s.news.account, s.o.Account)
+	default:
 		return a, nil
-	case !s.news.paid:
+	}
+	if !s.news.paid {
 		return nil, nil
 	}
 	s.o.Attempts = append(s.o.Attempts, store.Attempt{
-		N: len(s.o.Attempts) + 1, CreatedAt: s.now, ClosedAt: s.now,
-		Mismatch: fmt.Sprintf("session is not the one that attempt %d was begun with", a.N),
+		N: len(s.o.Attempts) + 1, CreatedAt: s.now, ClosedAt: s.now, Mismatch: mismatch,
 	})
 	return s.o.Attempt(len(s.o.Attempts)), nil
 }

@@ -30,7 +30,7 @@ func (f *Flow[Tx]) create(ctx context.Context, o *store.Order, a *store.Attempt)
 	if err != nil {
 		return nil, &stripeError{doing: "creating a session", err: err}
 	}
-	answer, err := heardAnswer("begin", session.LastResponse)
+	answer, err := heardAnswer("begin", o.Account, session.LastResponse)
 	if err != nil {
 		return nil, err
 	}
@@ -179,7 +179,7 @@ func (f *Flow[Tx]) expire(ctx context.Context, o *store.Order, sessionID, doing 
 	if err != nil {
 		return news{}, &stripeError{doing: "expiring a session", err: err}
 	}
-	return heardAnswer(doing, session.LastResponse)
+	return heardAnswer(doing, o.Account, session.LastResponse)
 }
 
 func (f *Flow[Tx]) retrieve(ctx context.Context, o *store.Order, sessionID, doing string) (news, error) {
@@ -189,5 +189,5 @@ func (f *Flow[Tx]) retrieve(ctx context.Context, o *store.Order, sessionID, doin
 	if err != nil {
 		return news{}, &stripeError{doing: "fetching a session", err: err}
 	}
-	return heardAnswer(doing, session.LastResponse)
+	return heardAnswer(doing, o.Account, session.LastResponse)
 }
