@@ -25,25 +25,6 @@ func TestNotShortByItsOwnHold(t *testing.T) {
 	s.requireStatus("order-1", checkout.Fulfilled)
 }
 
-// A session that was never recorded must come to what the cart comes to.
-func TestUnrecordedSessionMustAgree(t *testing.T) {
-	t.Parallel()
-	s := newShop(t)
-	old := s.beginUnrecorded(cartOf("order-1", "last"))
-	meta := s.stripeSession(old).Metadata
-	cheap := cartOf("order-1", "last")
-	cheap.Lines[0].UnitAmount = checkout.MustAmount("0.50", "usd")
-	params, err := cheap.CreateParams(s.srv.Now())
-	require.NoError(t, err)
-	params.Metadata = meta
-	session, err := s.srv.Client().V1CheckoutSessions.Create(t.Context(), params)
-	require.NoError(t, err)
-	s.pay(session.ID)
-	o := s.order("order-1")
-	require.NotEmpty(t, o.Parked)
-	require.Zero(t, s.shipments("order-1"))
-}
-
 // A paid order has the metadata of the cart that was paid.
 func TestMetadataIsThatOfThePaidCart(t *testing.T) {
 	t.Parallel()

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"github.com/stripe/stripe-go/v82"
 
 	"github.com/gofulfil/fulfil/checkout"
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
@@ -20,128 +19,6 @@ func (s *testShop) beginUnrecorded(session checkout.Session) string {
 	s.crash(session, true)
 	ids := s.sessionIDs()
 	return ids[len(ids)-1]
-}
-
-func TestOnlyWhatWeSold(t *testing.T) {
-	t.Parallel()
-	foreign := func(s *testShop, change func(p *stripe.CheckoutSessionCreateParams)) string {
-		params, err := cartOf("order-1", "last").CreateParams(s.srv.Now())
-		require.NoError(s.t, err)
-		change(params)
-		session, err := s.srv.Client().V1CheckoutSessions.Create(s.t.Context(), params)
-		require.NoError(s.t, err)
-		return session.ID
-	}
-	metadata := func(s *testShop, id string) map[string]string { return s.stripeSession(id).Metadata }
-
-	t.Run("client_reference_id alone is nobody's mark", func(t *testing.T) {
-		t.Parallel()
-		s := newShop(t)
-		s.begin(cartOf("order-1", "last"))
-		forged := foreign(s, func(*stripe.CheckoutSessionCreateParams) {})
-		s.pay(forged)
-		s.requireStatus("order-1", "open")
-		require.Zero(t, s.fulfilRuns())
-		require.Equal(t, int64(1), s.flow.ForeignSessions())
-		code, _ := s.status(forged)
-		require.Equal(t, http.StatusNotFound, code)
-	})
-	t.Run("another shop on the same account", func(t *testing.T) {
-		t.Parallel()
-		s := newShop(t)
-		ours := s.begin(cartOf("order-1", "last"))
-		theirs := foreign(s, func(p *stripe.CheckoutSessionCreateParams) {
-			p.Metadata = metadata(s, ours.SessionID)
-			p.Metadata["fulfil_shop"] = "shop_other"
-		})
-		s.pay(theirs)
-		s.requireStatus("order-1", "open")
-		require.Equal(t, int64(1), s.flow.ForeignSessions())
-		require.Zero(t, s.fulfilRuns())
-	})
-	t.Run("ours without an order is an error", func(t *testing.T) {
-		t.Parallel()
-		s := newShop(t)
-		ours := s.begin(cartOf("order-1", "last"))
-		for key, value := range map[string]string{"fulfil_order": "order-lost", "fulfil_attempt": "7"} {
-			lost := foreign(s, func(p *stripe.CheckoutSessionCreateParams) {
-				p.Metadata = metadata(s, ours.SessionID)
-				p.Metadata[key] = value
-			})
-			s.pay(lost)
-			events := s.srv.Events()
-			last := events[len(events)-1]
-			require.Equal(t, "checkout.session.completed", last.Type)
-			require.Equal(t, http.StatusInternalServerError, last.Attempts[0].Status)
-			require.ErrorIs(t, s.dispatch(last.Type, map[string]any{
-				"id": lost, "object": "checkout.session", "metadata": metadata(s, lost),
-			}), checkout.ErrUnknownOrder)
-		}
-		require.Zero(t, s.fulfilRuns())
-	})
-	t.Run("a copy of our metadata is a payment to look at", func(t *testing.T) {
-		t.Parallel()
-		s := newShop(t)
-		ours := s.begin(cartOf("order-1", "last"))
-		copied := func(p *stripe.CheckoutSessionCreateParams) { p.Metadata = metadata(s, ours.SessionID) }
-		unpaid := foreign(s, copied)
-		_, err := s.srv.Client().V1CheckoutSessions.Expire(t.Context(), unpaid, nil)
-		require.NoError(t, err)
-		s.srv.Flush()
-		s.requireStatus("order-1", "open")
-		s.requireStock("last", 0, 1, 0)
-
-		s.pay(foreign(s, copied))
-		o := s.order("order-1")
-		require.Contains(t, o.Parked, "mismatch")
-		require.Zero(t, s.fulfilRuns())
-		require.Equal(t, []checkout.ChangeKind{checkout.Mismatch}, s.kinds())
-		require.True(t, o.Stuck())
-
-		// The real one is fulfilled all the same, if the customer was faster than the sweep that ends its session.
-		s.pay(ours.SessionID)
-		s.requireStatus("order-1", checkout.Fulfilled)
-		require.Empty(t, s.order("order-1").Parked)
-		require.Equal(t, 1, s.shipments("order-1"))
-		s.requireStock("last", 0, 0, 1)
-	})
-}
-
-func TestMismatch(t *testing.T) {
-	t.Parallel()
-	for name, change := range map[string]func(session map[string]any){
-		"currency":         func(s map[string]any) { s["currency"] = "eur" },
-		"subtotal":         func(s map[string]any) { s["amount_subtotal"] = 1 },
-		"no subtotal":      func(s map[string]any) { delete(s, "amount_subtotal") },
-		"livemode":         func(s map[string]any) { s["livemode"] = true },
-		"mode":             func(s map[string]any) { s["mode"] = "setup"; s["payment_status"] = "no_payment_required" },
-		"nothing":          func(map[string]any) {},
-		"discount is none": func(s map[string]any) { s["amount_total"] = 0; s["payment_status"] = "no_payment_required" },
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := newShop(t)
-			started := s.begin(cartOf("order-1", "last"))
-			session := map[string]any{
-				"id": started.SessionID, "object": "checkout.session", "status": "complete", "payment_status": "paid",
-				"mode": "payment", "currency": "usd", "amount_subtotal": 1999, "amount_total": 1999, "livemode": false,
-			}
-			change(session)
-			require.NoError(t, s.dispatch("checkout.session.completed", session))
-			if name == "nothing" || name == "discount is none" {
-				s.requireStatus("order-1", checkout.Fulfilled)
-				return
-			}
-			s.requireStatus("order-1", "paid")
-			require.NotEmpty(t, s.order("order-1").Parked)
-			require.Zero(t, s.fulfilRuns())
-			require.Equal(t, []checkout.ChangeKind{checkout.Mismatch}, s.kinds())
-			s.requireStock("last", 0, 1, 0) // until a person decides
-			s.srv.Advance(48 * time.Hour)
-			s.sweep()
-			require.Zero(t, s.fulfilRuns())
-		})
-	}
 }
 
 // An unknown payment status is not paid, whatever the type of the event.

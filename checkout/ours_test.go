@@ -1,0 +1,296 @@
+package checkout_test
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/stripe/stripe-go/v82"
+
+	"github.com/gofulfil/fulfil/checkout"
+	"github.com/gofulfil/fulfil/store"
+	"github.com/gofulfil/fulfil/webhook/webhooktest"
+)
+
+// oursCase is a completed session that reaches the endpoint of a shop with one order, order-1, for the last of its stock.
+type oursCase struct {
+	name  string
+	cart  func(c *checkout.Session)                 // changes what is begun
+	lost  bool                                      // the answer to Begin was: the session exists and was not recorded
+	sends func(s *testShop, ours string) (code int) // what Stripe is answered
+	code  int
+
+	// What is recorded of the order:
+	status  string
+	parked  string  // a part of it
+	stock   []int64 // available, held, sold
+	foreign int64
+
+	told []checkout.ChangeKind // the merchant
+	then func(s *testShop, ours string)
+}
+
+var (
+	held     = []int64{0, 1, 0}
+	sold     = []int64{0, 0, 1}
+	mismatch = []checkout.ChangeKind{checkout.Mismatch}
+)
+
+// Case → status code → what is recorded → what the merchant is told.
+var oursCases = []oursCase{
+	// Not ours: acknowledged and counted.
+	{name: "a Payment Link with client_reference_id set by its customer", sends: foreign(func(p *stripe.CheckoutSessionCreateParams, _ map[string]string) {
+		p.ClientReferenceID = stripe.String("order-1")
+	}), code: 200, status: "open", stock: held, foreign: 1},
+	{name: "a session of another app", sends: foreign(func(p *stripe.CheckoutSessionCreateParams, _ map[string]string) {
+		p.ClientReferenceID, p.Metadata = nil, map[string]string{"cart": "7"}
+	}), code: 200, status: "open", stock: held, foreign: 1},
+	{name: "another shop on the same account", sends: foreign(func(p *stripe.CheckoutSessionCreateParams, ours map[string]string) {
+		ours["fulfil_shop"] = "shop_other"
+		p.Metadata = ours
+	}), code: 200, status: "open", stock: held, foreign: 1},
+	{name: "an event of stripe trigger", sends: func(s *testShop, _ string) int {
+		return s.completes(map[string]any{
+			"id": "cs_test_a1fixture", "object": "checkout.session", "status": "complete", "payment_status": "paid", "mode": "payment",
+			"currency": "usd", "amount_subtotal": 3000, "amount_total": 3000, "livemode": false,
+			"client_reference_id": nil, "metadata": map[string]any{}, "payment_intent": "pi_fixture",
+		})
+	}, code: 200, status: "open", stock: held, foreign: 1},
+
+	// Ours, and the order is not there: Stripe is to come again.
+	{name: "ours without an order", sends: foreign(func(p *stripe.CheckoutSessionCreateParams, ours map[string]string) {
+		ours["fulfil_order"] = "order-lost"
+		p.Metadata = ours
+	}), code: 500, status: "open", stock: held},
+	{name: "ours without an attempt", sends: foreign(func(p *stripe.CheckoutSessionCreateParams, ours map[string]string) {
+		ours["fulfil_attempt"] = "7"
+		p.Metadata = ours
+	}), code: 500, status: "open", stock: held},
+
+	// Ours but different: recorded as paid, parked, told, and not fulfilled.
+	{name: "a Payment Link with copied metadata", sends: foreign(func(p *stripe.CheckoutSessionCreateParams, ours map[string]string) {
+		p.Metadata = ours
+	}), code: 200, status: "paid", parked: "not the one that attempt 1 was begun with", stock: held, told: mismatch,
+		then: func(s *testShop, ours string) { // the customer was faster than the sweep that ends the real one
+			s.pay(ours)
+			s.requireStatus("order-1", checkout.Fulfilled)
+			require.Empty(s.t, s.order("order-1").Parked)
+			s.requireStock("last", 0, 0, 1)
+		}},
+	{name: "copied metadata, and never paid", sends: func(s *testShop, ours string) int {
+		id := s.foreignSession(func(p *stripe.CheckoutSessionCreateParams) { p.Metadata = s.stripeSession(ours).Metadata })
+		_, err := s.srv.Client().V1CheckoutSessions.Expire(s.t.Context(), id, nil)
+		require.NoError(s.t, err)
+		s.srv.Flush()
+		return s.answered(id)
+	}, code: 200, status: "open", stock: held},
+	{name: "copied metadata of a session that was not recorded, at another price", lost: true,
+		sends: foreign(func(p *stripe.CheckoutSessionCreateParams, ours map[string]string) {
+			p.Metadata, p.LineItems[0].PriceData.UnitAmount = ours, stripe.Int64(50)
+		}), code: 200, status: "paid", parked: "subtotal is not 1999", stock: held, told: mismatch},
+	{name: "copied metadata of a session that was not recorded, on a connected account", lost: true,
+		sends: foreign(func(p *stripe.CheckoutSessionCreateParams, ours map[string]string) {
+			p.Metadata = ours
+			p.SetStripeAccount("acct_other")
+		}), code: 200, status: "paid", parked: `on account "acct_other", not ""`,
+		stock: []int64{1, 0, 0}, told: mismatch}, // nobody was given the URL of the one that the stock was held for
+	{name: "a test event at a live endpoint", cart: live, sends: paidWith("livemode", false), code: 200, status: "paid",
+		parked: "livemode is false, not true", stock: held, told: mismatch},
+	{name: "a live event at a test endpoint", sends: paidWith("livemode", true), code: 200, status: "paid",
+		parked: "livemode is true, not false", stock: held, told: mismatch},
+	{name: "another currency", sends: paidWith("currency", "eur"), code: 200, status: "paid",
+		parked: "currency is eur, not usd", stock: held, told: mismatch},
+	{name: "another subtotal", sends: paidWith("amount_subtotal", 1), code: 200, status: "paid",
+		parked: "subtotal is not 1999", stock: held, told: mismatch},
+	{name: "no subtotal", sends: paidWith("amount_subtotal", nil), code: 200, status: "paid",
+		parked: "subtotal is not 1999", stock: held, told: mismatch},
+	{name: "quantities changed that were fixed", sends: paidWith("amount_subtotal", 3998), code: 200, status: "paid",
+		parked: "subtotal is not 1999", stock: held, told: mismatch},
+	{name: "another mode", sends: paidWith("mode", "setup"), code: 200, status: "paid",
+		parked: "mode is setup, not payment", stock: held, told: mismatch},
+
+	// Ours, and what was sold: fulfilled, whatever comes on top or off.
+	{name: "nothing is different", sends: paidWith("mode", "payment"), code: 200, status: checkout.Fulfilled, stock: sold},
+	{name: "promotion codes to zero", cart: func(c *checkout.Session) { c.AllowPromotionCodes = true }, sends: func(s *testShop, ours string) int {
+		object := paidSession(ours)
+		object["payment_status"], object["amount_total"] = "no_payment_required", 0
+		object["total_details"] = map[string]any{"amount_discount": 1999}
+		return s.completes(object)
+	}, code: 200, status: checkout.Fulfilled, stock: sold, then: amounts(store.Amounts{Subtotal: 1999, Discount: 1999})},
+	{name: "automatic tax", cart: func(c *checkout.Session) { c.AutomaticTax = true }, sends: func(s *testShop, ours string) int {
+		object := paidSession(ours)
+		object["amount_total"], object["total_details"] = 2379, map[string]any{"amount_tax": 380}
+		return s.completes(object)
+	}, code: 200, status: checkout.Fulfilled, stock: sold, then: amounts(store.Amounts{Subtotal: 1999, Tax: 380, Total: 2379})},
+	{name: "shipping", cart: func(c *checkout.Session) {
+		c.Shipping = checkout.Shipping{Countries: []string{"DE"}, Options: []checkout.ShippingOption{
+			{Name: "Parcel", Amount: checkout.MustAmount("4.90", "usd")},
+		}}
+	}, sends: (*testShop).pays, code: 200, status: checkout.Fulfilled, stock: sold,
+		then: amounts(store.Amounts{Subtotal: 1999, Shipping: 490, Total: 2489})},
+	{name: "the order's own connected account", cart: func(c *checkout.Session) { c.Connect.Account = "acct_1" },
+		sends: (*testShop).pays, code: 200, status: checkout.Fulfilled, stock: sold},
+	{name: "a session that was not recorded", lost: true, sends: (*testShop).pays, code: 200, status: checkout.Fulfilled, stock: sold},
+	{name: "manual capture, never captured", cart: func(c *checkout.Session) { c.ManualCapture = true },
+		sends: (*testShop).pays, code: 200, status: "processing", stock: held, told: []checkout.ChangeKind{checkout.Processing},
+		then: func(s *testShop, ours string) { // Stripe lets go after a week: https://docs.stripe.com/payments/place-a-hold-on-a-payment-method
+			s.srv.Advance(7 * 24 * time.Hour)
+			s.sweep()
+			s.requireStatus("order-1", "processing")
+			_, err := s.srv.Client().V1PaymentIntents.Cancel(s.t.Context(), s.stripeSession(ours).PaymentIntent.ID, nil)
+			require.NoError(s.t, err)
+			s.srv.Advance(7 * time.Hour)
+			s.sweep()
+			s.requireStatus("order-1", "failed")
+			s.requireStock("last", 1, 0, 0)
+			require.Zero(s.t, s.shipments("order-1"))
+			require.Equal(s.t, []checkout.ChangeKind{checkout.Processing, checkout.Failed}, s.kinds())
+		}},
+}
+
+func TestOnlyWhatWeSold(t *testing.T) {
+	t.Parallel()
+	for _, c := range oursCases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			cart := cartOf("order-1", "last")
+			if c.cart != nil {
+				c.cart(&cart)
+			}
+			s.wire.on(liveIfMarked)
+			var ours string
+			if c.lost {
+				ours = s.beginUnrecorded(cart)
+			} else {
+				ours = s.begin(cart).SessionID
+			}
+			shipments := 0
+			if c.status == checkout.Fulfilled {
+				shipments = 1
+			}
+
+			require.Equal(t, c.code, c.sends(s, ours))
+			s.requireStatus("order-1", c.status)
+			s.requireStock("last", c.stock[0], c.stock[1], c.stock[2])
+			require.Equal(t, c.told, s.kinds())
+			require.Equal(t, c.foreign, s.flow.ForeignSessions())
+			require.Equal(t, shipments, s.shipments("order-1"))
+			o := s.order("order-1")
+			if c.parked == "" {
+				require.Empty(t, o.Parked)
+			} else {
+				require.Contains(t, o.Parked, c.parked)
+				require.True(t, o.Stuck())
+			}
+			if c.then != nil {
+				c.then(s, ours)
+				return
+			}
+			if c.status != "open" { // it stays as it is
+				s.srv.Advance(48 * time.Hour)
+				s.sweep()
+				s.requireStatus("order-1", c.status)
+				require.Equal(t, shipments, s.shipments("order-1"))
+			}
+		})
+	}
+}
+
+// foreignSession creates a session like that of order-1, as somebody else could.
+func (s *testShop) foreignSession(change func(p *stripe.CheckoutSessionCreateParams)) string {
+	s.t.Helper()
+	params, err := cartOf("order-1", "last").CreateParams(s.srv.Now())
+	require.NoError(s.t, err)
+	params.Metadata = nil
+	change(params)
+	session, err := s.srv.Client().V1CheckoutSessions.Create(s.t.Context(), params)
+	require.NoError(s.t, err)
+	return session.ID
+}
+
+// foreign has a session created and paid that somebody made; ours is the metadata of the session of order-1.
+func foreign(change func(p *stripe.CheckoutSessionCreateParams, ours map[string]string)) func(*testShop, string) int {
+	return func(s *testShop, ours string) int {
+		return s.pays(s.foreignSession(func(p *stripe.CheckoutSessionCreateParams) { change(p, s.stripeSession(ours).Metadata) }))
+	}
+}
+
+// pays pays a session and returns what Stripe was answered.
+func (s *testShop) pays(id string) (code int) {
+	s.t.Helper()
+	s.pay(id)
+	code = s.answered(id)
+	status, _ := s.status(id)
+	if s.flow.ForeignSessions() > 0 {
+		require.Equal(s.t, http.StatusNotFound, status, "nobody learns of a session that is not ours")
+	}
+	return code
+}
+
+// answered is what Stripe was answered to the last event of a session.
+func (s *testShop) answered(id string) (code int) {
+	s.t.Helper()
+	for _, e := range s.srv.Events() {
+		if e.ObjectID == id && strings.HasPrefix(e.Type, "checkout.session.") {
+			code = e.Attempts[0].Status
+		}
+	}
+	return code
+}
+
+// completes delivers the event that a session was completed.
+func (s *testShop) completes(object map[string]any) (code int) {
+	w := httptest.NewRecorder()
+	s.hook.ServeHTTP(w, webhooktest.NewRequest("/", webhooktest.Event{
+		Type: "checkout.session.completed", Created: s.srv.Now(), APIVersion: stripe.APIVersion, Object: object,
+	}.Payload(), s.srv.WebhookSecret(), s.srv.Now()))
+	return w.Code
+}
+
+// paidSession is the session of order-1 as it is sold.
+func paidSession(id string) map[string]any {
+	return map[string]any{
+		"id": id, "object": "checkout.session", "status": "complete", "payment_status": "paid", "mode": "payment",
+		"currency": "usd", "amount_subtotal": 1999, "amount_total": 1999, "livemode": false,
+	}
+}
+
+func paidWith(member string, value any) func(*testShop, string) int {
+	return func(s *testShop, ours string) int {
+		object := paidSession(ours)
+		object[member] = value
+		return s.completes(object)
+	}
+}
+
+func amounts(want store.Amounts) func(*testShop, string) {
+	return func(s *testShop, _ string) { require.Equal(s.t, want, s.order("order-1").Amounts) }
+}
+
+// live marks a session that Stripe is to answer as one for real money.
+func live(c *checkout.Session) { c.Metadata = map[string]string{"live": "yes"} }
+
+var livemode = regexp.MustCompile(`"livemode":\s*false`)
+
+func liveIfMarked(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+	response, err := send()
+	if err != nil || !isCreate(r) {
+		return response, err
+	}
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return nil, err
+	}
+	if bytes.Contains(body, []byte(`"live"`)) {
+		body = livemode.ReplaceAll(body, []byte(`"livemode":true`))
+	}
+	response.Body, response.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	return response, nil
+}
