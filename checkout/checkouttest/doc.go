@@ -38,6 +38,14 @@
 //		require.Equal(t, 1, fulfilled)
 //	}
 //
+// # Stripe's command line
+//
+// Stripe's own CLI works with a server that has Config.Addr. It signs with a secret of its own, which it prints:
+//
+//	export STRIPE_API_KEY=sk_test_… # the server's key, of at least 12 characters
+//	stripe listen --all-snapshot --forward-to http://127.0.0.1:8080/stripe/webhook --api-base http://127.0.0.1:12111
+//	stripe trigger checkout.session.completed --api-base http://127.0.0.1:12111
+//
 // # Limits
 //
 // It knows the version of the API that stripe-go is made for. What Stripe refuses, it refuses: unknown parameters at any
