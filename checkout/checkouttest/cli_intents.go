@@ -1,9 +1,11 @@
 package checkouttest
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Payment intents without a session, as far as `stripe trigger` makes them. Each is paid through a session that has no ID,
@@ -101,6 +103,9 @@ func (s *Server) captureIntent(c *call) (object, *apiError) {
 	ch["captured"], ch["amount_captured"] = true, amount
 	s.report("charge.captured", ch, nil, c)
 	s.intent(owner, "payment_intent.succeeded", object{"status": "succeeded", "amount_capturable": int64(0), "amount_received": amount})
+	if owner.str("status") == "complete" {
+		owner.object["payment_status"] = "paid" // the funds are available now
+	}
 	return pi, nil
 }
 
@@ -121,10 +126,39 @@ func (s *Server) cancelIntent(c *call) (object, *apiError) {
 	case status == "succeeded", status == "canceled", status == "processing":
 		return nil, unexpectedState("You cannot cancel this PaymentIntent because it has a status of " + status + ".")
 	}
-	s.intent(owner, "payment_intent.canceled", object{
-		"status": "canceled", "canceled_at": s.Now().Unix(), "cancellation_reason": reason.value(), "next_action": nil, "amount_capturable": int64(0),
-	})
+	if pi["status"] == "requires_capture" {
+		s.releaseHold(pi, "charge.refunded")
+	}
+	s.cancelPayment(owner, pi, reason.value(), c)
 	return pi, nil
+}
+
+// authorizedFor is how long money stays authorized before it is captured, for most cards.
+// https://docs.stripe.com/payments/place-a-hold-on-a-payment-method
+const authorizedFor = 7 * 24 * time.Hour
+
+// lapseLater has an authorization end by itself, unless it is captured or canceled before.
+func (s *Server) lapseLater(owner *session, pi object) {
+	s.schedule(s.Now().Add(authorizedFor), func() {
+		if pi["status"] == "requires_capture" {
+			s.releaseHold(pi, "charge.expired")
+			s.cancelPayment(owner, pi, "automatic", nil)
+		}
+	})
+}
+
+// releaseHold gives back what was authorized. Stripe shows it as refunded, though nothing was ever taken.
+func (s *Server) releaseHold(pi object, event string) {
+	ch := s.objects[pi.str("latest_charge")]
+	was := maps.Clone(ch)
+	ch["refunded"], ch["amount_refunded"] = true, ch["amount"]
+	s.report(event, ch, was, nil)
+}
+
+func (s *Server) cancelPayment(owner *session, pi object, reason any, c *call) {
+	pi["status"], pi["canceled_at"], pi["cancellation_reason"], pi["next_action"] = "canceled", s.Now().Unix(), reason, nil
+	pi["amount_capturable"] = int64(0)
+	s.emit(owner, "payment_intent.canceled", pi, c)
 }
 
 func unexpectedState(message string) *apiError {

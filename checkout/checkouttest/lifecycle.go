@@ -114,8 +114,7 @@ func (s *Server) expireIfOpen(sess *session, c *call) bool {
 	}
 	sess.object["status"], sess.object["url"], sess.method = "expired", nil, ""
 	if pi := s.objects[sess.pi]; pi != nil {
-		pi["status"], pi["canceled_at"], pi["cancellation_reason"], pi["next_action"] = "canceled", s.Now().Unix(), "automatic", nil
-		s.emit(sess, "payment_intent.canceled", pi, c)
+		s.cancelPayment(sess, pi, "automatic", c)
 	}
 	s.emit(sess, "checkout.session.expired", sess.object, c)
 	return true
@@ -188,6 +187,7 @@ func (s *Server) cardSucceeds(sess *session) {
 		s.intent(sess, "payment_intent.amount_capturable_updated", object{
 			"status": "requires_capture", "next_action": nil, "last_payment_error": nil, "amount_capturable": total,
 		})
+		s.lapseLater(sess, s.objects[sess.pi])
 		s.complete(sess, "unpaid")
 	default:
 		s.charge(sess, "succeeded")

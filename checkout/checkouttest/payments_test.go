@@ -86,3 +86,63 @@ func TestUpdateSession(t *testing.T) {
 	resp, _ = request(t, srv, "POST", "/v1/checkout/sessions/cs_1", form("metadata", ""))
 	require.Equal(t, http.StatusNotFound, resp.StatusCode)
 }
+
+func TestManualCapture(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	held := func(t *testing.T) (*checkouttest.Server, *inbox, string, string) {
+		srv := newServer(t, checkouttest.Config{})
+		in := newInbox(srv)
+		params := tee()
+		params.PaymentIntentData = &stripe.CheckoutSessionCreatePaymentIntentDataParams{CaptureMethod: stripe.String("manual")}
+		id := create(t, srv, params).ID
+		require.NoError(t, srv.Pay(id, checkouttest.CardOK))
+		in.types(t)
+		_, err := srv.Refund(id, 0)
+		require.ErrorIs(t, err, checkouttest.ErrNotPaid, "nothing was captured")
+		return srv, in, id, retrieve(t, srv, id).PaymentIntent.ID
+	}
+	t.Run("captured in part", func(t *testing.T) {
+		t.Parallel()
+		srv, in, id, pi := held(t)
+		for _, amount := range []int64{0, 2000} {
+			_, err := srv.Client().V1PaymentIntents.Capture(ctx, pi, &stripe.PaymentIntentCaptureParams{AmountToCapture: &amount})
+			require.ErrorContains(t, err, "amount_to_capture")
+		}
+		_, err := srv.Client().V1PaymentIntents.Capture(ctx, pi, &stripe.PaymentIntentCaptureParams{AmountToCapture: stripe.Int64(1500)})
+		require.NoError(t, err)
+		srv.Flush()
+		require.Equal(t, []string{"charge.captured", "payment_intent.succeeded"}, in.types(t))
+		require.Equal(t, state{"complete", "paid", "succeeded", "succeeded"}, stateOf(t, srv, id))
+		_, err = srv.Client().V1PaymentIntents.Cancel(ctx, pi, nil)
+		require.ErrorContains(t, err, "payment_intent_unexpected_state")
+		srv.Advance(8 * 24 * time.Hour)
+		require.Empty(t, in.types(t))
+		_, err = srv.Refund(id, 1501)
+		require.ErrorIs(t, err, checkouttest.ErrOverRefund)
+		_, err = srv.Refund(id, 1500)
+		require.NoError(t, err)
+		require.True(t, retrieve(t, srv, id, "payment_intent.latest_charge").PaymentIntent.LatestCharge.Refunded)
+	})
+	t.Run("canceled", func(t *testing.T) {
+		t.Parallel()
+		srv, in, id, pi := held(t)
+		got, err := srv.Client().V1PaymentIntents.Cancel(ctx, pi, &stripe.PaymentIntentCancelParams{CancellationReason: stripe.String("duplicate")})
+		require.NoError(t, err)
+		require.EqualValues(t, "duplicate", got.CancellationReason)
+		srv.Flush()
+		require.Equal(t, []string{"charge.refunded", "payment_intent.canceled"}, in.types(t))
+		require.Equal(t, state{"complete", "unpaid", "canceled", "succeeded"}, stateOf(t, srv, id))
+		_, err = srv.Client().V1PaymentIntents.Capture(ctx, pi, nil)
+		require.ErrorContains(t, err, "has a status of canceled")
+		srv.Advance(8 * 24 * time.Hour)
+		require.Empty(t, in.types(t))
+	})
+	t.Run("forgotten", func(t *testing.T) {
+		t.Parallel()
+		srv, in, id, _ := held(t)
+		srv.Advance(7 * 24 * time.Hour)
+		require.Equal(t, []string{"charge.expired", "payment_intent.canceled"}, in.types(t))
+		require.Equal(t, state{"complete", "unpaid", "canceled", "succeeded"}, stateOf(t, srv, id))
+	})
+}

@@ -97,7 +97,7 @@ func (s *Server) refund(ch object, terms refundTerms, c *call) (object, error) {
 	s.report("refund.created", re, nil, c)
 	was := maps.Clone(ch)
 	refunded := ch["amount_refunded"].(int64) + terms.amount
-	ch["amount_refunded"], ch["refunded"] = refunded, refunded == ch["amount"]
+	ch["amount_refunded"], ch["refunded"] = refunded, refunded == ch["amount_captured"]
 	s.report("charge.refunded", ch, was, c)
 	return re, nil
 }
