@@ -1,0 +1,151 @@
+package checkout_test
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gofulfil/fulfil/checkout"
+)
+
+var (
+	simSeeds = flag.Int("seeds", 0, "histories that TestSimulation lives through; 0: 2000, and fewer with -short or -race")
+	simFirst = flag.Uint64("firstseed", 1, "seed of the first of them")
+	simSeed  = flag.Uint64("seed", 0, "the one seed that TestSimulation replays, with its history")
+)
+
+// outcomeOf is what one history came to.
+type outcomeOf struct {
+	seed     uint64
+	err      error
+	digest   uint64
+	history  []string
+	statuses map[string]int
+	faults   map[string]int
+}
+
+// simulate lives through one history in a bubble of its own, in which it is known when all goroutines wait.
+func simulate(t *testing.T, p plan, record bool) (out outcomeOf) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, p, record)
+		out.err = w.run(t)
+		out.seed, out.digest, out.history, out.faults = p.seed, w.digest, w.history, w.countFaults()
+		out.statuses = map[string]int{}
+		for i := range w.orders {
+			if o := w.order(fmt.Sprintf("order-%d", i+1)); o != nil {
+				out.statuses[checkout.DisplayStatus(o)]++
+				if out.err != nil {
+					out.history = append(out.history, describe(o)...)
+				}
+			}
+		}
+	})
+	return out
+}
+
+// TestSimulation lives through many histories of a shop in which everything goes wrong that can, each drawn from a seed, and
+// holds them to the invariants after every step and at rest. A seed replays exactly: -seed shows its history.
+func TestSimulation(t *testing.T) {
+	t.Parallel()
+	if *simSeed != 0 {
+		out := simulate(t, newPlan(*simSeed), true)
+		t.Log(strings.Join(out.history, "\n"))
+		if out.err != nil {
+			t.Errorf("seed %d: %v", *simSeed, out.err)
+		}
+		return
+	}
+	begun, seeds := time.Now(), seedsToRun()
+	var mu sync.Mutex
+	var next, lived atomic.Int64
+	var failed []outcomeOf
+	statuses, faults := map[string]int{}, map[string]int{}
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for {
+				n := next.Add(1) - 1
+				mu.Lock()
+				enough := len(failed) > 0
+				mu.Unlock()
+				if n >= int64(seeds) || enough {
+					return
+				}
+				out := simulate(t, newPlan(*simFirst+uint64(n)), false)
+				lived.Add(1)
+				mu.Lock()
+				if out.err != nil {
+					failed = append(failed, out)
+				}
+				add(statuses, out.statuses)
+				add(faults, out.faults)
+				mu.Unlock()
+			}
+		})
+	}
+	workers.Wait()
+	for _, out := range failed {
+		report(t, out)
+	}
+	took := time.Since(begun)
+	t.Logf("statuses: %s", histogram(statuses))
+	t.Logf("faults: %s", histogram(faults))
+	t.Logf("%d histories, %.0f per second", lived.Load(), float64(lived.Load())/took.Seconds())
+}
+
+func seedsToRun() int {
+	switch {
+	case *simSeeds != 0:
+		return *simSeeds
+	case raceEnabled:
+		return 100
+	case testing.Short():
+		return 200
+	}
+	return 2000
+}
+
+func add(to, more map[string]int) {
+	for key, n := range more {
+		to[key] += n
+	}
+}
+
+func histogram(counts map[string]int) string {
+	var parts []string
+	for _, key := range slices.Sorted(maps.Keys(counts)) {
+		parts = append(parts, fmt.Sprintf("%s %d", key, counts[key]))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// TestSimulationReplays: one seed, one history.
+func TestSimulationReplays(t *testing.T) {
+	t.Parallel()
+	const seeds = 30
+	seen := map[uint64]bool{}
+	for seed := *simFirst; seed < *simFirst+seeds; seed++ {
+		first, again := simulate(t, newPlan(seed), true), simulate(t, newPlan(seed), true)
+		if first.digest != again.digest {
+			for i := range min(len(first.history), len(again.history)) {
+				if first.history[i] != again.history[i] {
+					from := max(i-20, 0)
+					t.Fatalf("seed %d has two histories:\n%s\n\n%s", seed, strings.Join(first.history[from:i+5], "\n"), strings.Join(again.history[from:i+5], "\n"))
+				}
+			}
+			t.Fatalf("seed %d has histories of %d and %d steps", seed, len(first.history), len(again.history))
+		}
+		seen[first.digest] = true
+	}
+	if len(seen) != seeds {
+		t.Errorf("%d seeds have %d histories", seeds, len(seen))
+	}
+}
