@@ -4,7 +4,9 @@
 // A Server is used with the real client, stripe-go, and with the real webhook handler of the program under test. It opens
 // no socket unless Config.Addr or Config.WebhookURL ask for one, so that it also runs within a testing/synctest bubble.
 // Tests act as the customer with [Server.Pay], as the bank with [Server.Settle] and [Server.Bounce], and let time pass
-// with [Server.Advance]: sessions expire and deliveries that failed are tried again, each at its time.
+// with [Server.Advance]: sessions expire, subscriptions renew and deliveries that failed are tried again, each at its time.
+// What comes after the sale is there, too: [Server.Refund] and [Server.FailRefund], [Server.Dispute], [Server.WinDispute]
+// and [Server.LoseDispute], and [Server.ReplaceMethod] for subscriptions whose renewals are to fail.
 //
 // # Failures
 //
@@ -49,5 +51,7 @@
 // # Limits
 //
 // It knows the version of the API that stripe-go is made for. What Stripe refuses, it refuses: unknown parameters at any
-// depth, a session's limits, requests without the key. It takes no live key, and listens and delivers on loopback only.
+// depth, a session's limits, requests without the key. Other known versions are answered in the server's own, as the
+// Stripe-Version header says. Trials and prorations are not done; parameters that would have to be ignored where they
+// matter are refused, and the error says so. It takes no live key, and listens and delivers on loopback only.
 package checkouttest
