@@ -207,10 +207,7 @@ func (f *Flow[Tx]) call(ctx context.Context, tx Tx, o *store.Order, n int) (err 
 			err = &PanicError{Value: v, Stack: debug.Stack()}
 		}
 	}()
-	o, err = o.Clone()
-	if err != nil {
-		return err
-	}
+	o = o.Clone()
 	notice := &o.Notices[n-1]
 	if notice.Kind == store.NoticeFulfil {
 		return f.fulfil(ctx, tx, o)

@@ -31,15 +31,6 @@ func DecodeOrder(data []byte) (*Order, error) {
 	return o, nil
 }
 
-// Clone returns a deep copy of the order, as a backend would keep it.
-func (o *Order) Clone() (*Order, error) {
-	data, err := o.Encode()
-	if err != nil {
-		return nil, err
-	}
-	return DecodeOrder(data)
-}
-
 // Time returns t as backends keep times: in UTC, cut to the microsecond.
 func Time(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 

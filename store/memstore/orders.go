@@ -18,10 +18,11 @@ const (
 	shopKey     = "fulfil_shop/id"
 )
 
-// record is a kept order: the whole of it encoded, and beside it what is queried. It is never changed, only replaced.
+// record is a kept order, as it is after it was encoded and decoded, and beside it what is queried. It is never changed,
+// only replaced.
 type record struct {
 	id      string
-	data    []byte
+	kept    *store.Order
 	created time.Time
 	due     time.Time
 	status  store.Status
@@ -33,9 +34,13 @@ func newRecord(o *store.Order) (*record, error) {
 	if err != nil {
 		return nil, err
 	}
+	kept, err := store.DecodeOrder(data)
+	if err != nil {
+		return nil, err
+	}
 	return &record{
 		id:      o.ID,
-		data:    data,
+		kept:    kept,
 		created: store.Time(o.CreatedAt),
 		due:     store.Time(o.DueAt),
 		status:  o.Status(),
@@ -44,13 +49,10 @@ func newRecord(o *store.Order) (*record, error) {
 }
 
 // order returns a new copy of the kept order.
-func (r *record) order() (*store.Order, error) {
-	o, err := store.DecodeOrder(r.data)
-	if err != nil {
-		return nil, err
-	}
-	o.DueAt = r.due // Due moves it without touching data.
-	return o, nil
+func (r *record) order() *store.Order {
+	o := r.kept.Clone()
+	o.DueAt = r.due // Due moves it beside the order.
+	return o
 }
 
 // Insert adds orders that are not there yet, as [store.Store] says.
@@ -93,15 +95,9 @@ func (s *Store) Lock(ctx context.Context, tx *Tx, ids ...string) ([]*store.Order
 	}
 	orders := make([]*store.Order, len(ids))
 	for i, id := range ids {
-		value, ok := tx.Get(orderTable + id)
-		if !ok {
-			continue
+		if value, ok := tx.Get(orderTable + id); ok {
+			orders[i] = value.(*record).order()
 		}
-		o, err := value.(*record).order()
-		if err != nil {
-			return nil, err
-		}
-		orders[i] = o
 	}
 	return orders, nil
 }
@@ -137,7 +133,7 @@ func (s *Store) Find(ctx context.Context, id string) (*store.Order, error) {
 	if !ok {
 		return nil, store.ErrNotFound
 	}
-	return value.(*record).order()
+	return value.(*record).order(), nil
 }
 
 // FindRef returns the order that a Stripe ID leads to, as [store.Store] says.

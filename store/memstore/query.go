@@ -26,11 +26,7 @@ func (s *Store) List(ctx context.Context, q store.Query) ([]*store.Order, error)
 	page = page[:min(len(page), q.PageSize())]
 	orders := make([]*store.Order, len(page))
 	for i, r := range page {
-		o, err := r.order()
-		if err != nil {
-			return nil, err
-		}
-		orders[i] = o
+		orders[i] = r.order()
 	}
 	return orders, nil
 }
