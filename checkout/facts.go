@@ -85,15 +85,15 @@ type intentFacts struct {
 	ID     string
 	Status string
 	// LatestCharge is a payment intent's.
-	LatestCharge objectID
+	LatestCharge chargeState
 }
 
 func (p *intentFacts) UnmarshalJSON(data []byte) error {
 	if len(data) > 0 && data[0] == '{' {
 		var object struct {
-			ID           string   `json:"id"`
-			Status       string   `json:"status"`
-			LatestCharge objectID `json:"latest_charge"`
+			ID           string      `json:"id"`
+			Status       string      `json:"status"`
+			LatestCharge chargeState `json:"latest_charge"`
 		}
 		err := json.Unmarshal(data, &object)
 		*p = intentFacts(object)
@@ -102,6 +102,30 @@ func (p *intentFacts) UnmarshalJSON(data []byte) error {
 	var id objectID
 	err := id.UnmarshalJSON(data)
 	p.ID = string(id)
+	return err
+}
+
+// chargeState reads a charge that is null, an ID, or expanded. What was given back of it is known only of an expanded one.
+type chargeState struct {
+	ID             string
+	AmountRefunded int64
+	Disputed       bool
+}
+
+func (c *chargeState) UnmarshalJSON(data []byte) error {
+	if len(data) > 0 && data[0] == '{' {
+		var object struct {
+			ID             string `json:"id"`
+			AmountRefunded int64  `json:"amount_refunded"`
+			Disputed       bool   `json:"disputed"`
+		}
+		err := json.Unmarshal(data, &object)
+		*c = chargeState(object)
+		return err
+	}
+	var id objectID
+	err := id.UnmarshalJSON(data)
+	c.ID = string(id)
 	return err
 }
 

@@ -32,6 +32,23 @@ func (f *Flow[Tx]) listRefunds(ctx context.Context, id, charge, cause string) er
 	return nil
 }
 
+// listDisputes fetches the disputes of a charge and settles each.
+func (f *Flow[Tx]) listDisputes(ctx context.Context, o *store.Order, charge, cause string) error {
+	params := &stripe.DisputeListParams{Charge: stripe.String(charge)}
+	if o.Account != "" {
+		params.SetStripeAccount(o.Account)
+	}
+	for dispute, err := range f.stripe.V1Disputes.List(ctx, params) {
+		if err != nil {
+			return &stripeError{doing: "listing disputes", err: err}
+		}
+		if err := f.settleDispute(ctx, o.ID, factsOfDispute(dispute), cause); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // settleRefund joins what was heard of a refund into the order's ledger and queues what the merchant is to be told. Of two
 // ends that exclude each other, Stripe is asked which it is.
 func (f *Flow[Tx]) settleRefund(ctx context.Context, id string, r refundFacts, cause string) error {

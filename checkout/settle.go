@@ -96,7 +96,7 @@ func (s *settlement) join() (save bool, err error) {
 		heard string
 	}{
 		{&a.SessionID, f.ID}, {&a.PaymentIntent, f.PaymentIntent.ID},
-		{&a.Charge, string(f.PaymentIntent.LatestCharge)}, {&a.Subscription, f.Subscription.ID},
+		{&a.Charge, f.PaymentIntent.LatestCharge.ID}, {&a.Subscription, f.Subscription.ID},
 	} {
 		if ref.heard != "" && *ref.known != ref.heard {
 			*ref.known, changed = ref.heard, true

@@ -154,7 +154,7 @@ func (f *Flow[Tx]) end(ctx context.Context, o *store.Order, a *store.Attempt, do
 	if err != nil {
 		return err
 	}
-	if err := f.settle(ctx, o.ID, answer); err != nil {
+	if err := f.settleAnswer(ctx, o, answer); err != nil {
 		return err
 	}
 	if !answer.completed && !answer.expired {
@@ -169,7 +169,25 @@ func (f *Flow[Tx]) ask(ctx context.Context, o *store.Order, a *store.Attempt, do
 	if err != nil {
 		return err
 	}
-	return f.settle(ctx, o.ID, answer)
+	return f.settleAnswer(ctx, o, answer)
+}
+
+// settleAnswer settles what Stripe answered of a session, and then what was given back of its payment: before anything is
+// delivered, so that goods which were paid back before their payment was heard of are not shipped.
+func (f *Flow[Tx]) settleAnswer(ctx context.Context, o *store.Order, answer news) error {
+	if err := f.settle(ctx, o.ID, answer); err != nil || !answer.paid {
+		return err
+	}
+	charge := answer.facts.PaymentIntent.LatestCharge
+	if charge.AmountRefunded > 0 {
+		if err := f.listRefunds(ctx, o.ID, charge.ID, answer.cause); err != nil {
+			return err
+		}
+	}
+	if !charge.Disputed {
+		return nil
+	}
+	return f.listDisputes(ctx, o, charge.ID, answer.cause)
 }
 
 func (f *Flow[Tx]) expire(ctx context.Context, o *store.Order, sessionID, doing string) (news, error) {
