@@ -59,7 +59,7 @@ func TestMutants(t *testing.T) {
 			if !*runMutants {
 				return
 			}
-			out, err := exec.CommandContext(t.Context(), "go", "test", "-overlay="+overlay, "-count=1", "-timeout=30m",
+			out, err := exec.CommandContext(t.Context(), "go", "test", "-overlay="+overlay, "-vet=off", "-count=1", "-timeout=30m",
 				"-run=^TestSimulation$", ".", "-seeds=10000").CombinedOutput()
 			require.Error(t, err, "10,000 histories did not find it")
 			found := failingSeed.FindStringSubmatch(string(out))

@@ -2,16 +2,9 @@ package checkout_test
 
 import (
 	"fmt"
-	"sort"
-	"strings"
 
 	"github.com/gofulfil/fulfil/store"
 )
-
-func sortStable(lines []string) {
-	who := func(line string) string { before, _, _ := strings.Cut(line, ":"); return before }
-	sort.SliceStable(lines, func(i, j int) bool { return who(lines[i]) < who(lines[j]) })
-}
 
 // checker holds a world to the invariants.
 type checker struct {

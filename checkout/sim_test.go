@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/gofulfil/fulfil/checkout"
+	"github.com/gofulfil/fulfil/store"
 )
 
 var (
@@ -41,7 +42,9 @@ func simulate(t *testing.T, p plan, record bool) (out outcomeOf) {
 		out.statuses = map[string]int{}
 		for i := range w.orders {
 			if o := w.order(fmt.Sprintf("order-%d", i+1)); o != nil {
-				out.statuses[checkout.DisplayStatus(o)]++
+				for _, reached := range reached(o) {
+					out.statuses[reached]++
+				}
 				if out.err != nil {
 					out.history = append(out.history, describe(o)...)
 				}
@@ -49,6 +52,27 @@ func simulate(t *testing.T, p plan, record bool) (out outcomeOf) {
 		}
 	})
 	return out
+}
+
+// reached says where an order got: its status, and what else became of it.
+func reached(o *store.Order) []string {
+	all := []string{checkout.DisplayStatus(o)}
+	if len(o.Attempts) > 1 {
+		all = append(all, "(more than one attempt)")
+	}
+	if len(o.Shortfall) > 0 {
+		all = append(all, "(short)")
+	}
+	if slices.ContainsFunc(o.Attempts, func(a store.Attempt) bool { return a.Duplicate }) {
+		all = append(all, "(paid twice)")
+	}
+	if o.Parked != "" {
+		all = append(all, "(parked)")
+	}
+	if !o.GivenUpAt.IsZero() {
+		all = append(all, "(given up)")
+	}
+	return all
 }
 
 // TestSimulation lives through many histories of a shop in which everything goes wrong that can, each drawn from a seed, and

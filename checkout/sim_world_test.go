@@ -1,14 +1,12 @@
 package checkout_test
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"hash/fnv"
 	"io"
 	"math/rand/v2"
-	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -50,7 +48,6 @@ type world struct {
 	callers  map[string]context.CancelFunc
 	runs     map[string]int // of callbacks, by order
 	waiting  int            // callbacks that wait for their context to end
-	canceled map[string]bool
 	failed   error
 	faults   map[string]int
 	record   bool
@@ -58,18 +55,6 @@ type world struct {
 	history  []string
 	digest   uint64
 }
-
-// simSession is a session that the shop began.
-type simSession struct {
-	id, order string
-	attempt   string
-	handed    bool // a customer was given its URL
-	paying    bool // complete, and the money on its way
-	paid      bool // Stripe has the money, or had it
-	ended     bool // it can no longer be paid
-}
-
-func (s *simSession) String() string { return s.order + "#" + s.attempt }
 
 var simStock = map[string]int64{"tee": 3, "last": 1}
 
@@ -79,7 +64,7 @@ func newWorld(t *testing.T, p plan, record bool) *world {
 		srv: checkouttest.NewServer(checkouttest.Config{Start: testStart, Sequential: true}),
 		st:  memstore.New(), stock: memreserver.New(),
 		sched:   &scheduler{threads: map[string]string{}},
-		callers: map[string]context.CancelFunc{}, runs: map[string]int{}, canceled: map[string]bool{}, faults: map[string]int{},
+		callers: map[string]context.CancelFunc{}, runs: map[string]int{}, faults: map[string]int{},
 	}
 	w.check = newChecker(w)
 	require.NoError(t, w.st.InTx(t.Context(), func(tx tx) error {
@@ -201,10 +186,12 @@ func (w *world) say(ctx context.Context, format string, args ...any) {
 	w.news = append(w.news, actorOf(ctx).name+":   "+strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", "; "))
 }
 
+// tell moves what was said to the history.
 func (w *world) tell() {
+	who := func(line string) string { before, _, _ := strings.Cut(line, ":"); return before }
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	sortStable(w.news)
+	slices.SortStableFunc(w.news, func(a, b string) int { return strings.Compare(who(a), who(b)) })
 	w.history = append(w.history, w.news...)
 	w.news = nil
 }
@@ -225,68 +212,6 @@ func (w *world) met(fault string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.faults[fault]++
-}
-
-// created notes a session that Stripe answered with.
-func (w *world) created(r *http.Request, response *http.Response) {
-	body, err := io.ReadAll(response.Body)
-	response.Body = io.NopCloser(bytes.NewReader(body))
-	var answer struct{ ID string }
-	if err != nil || json.Unmarshal(body, &answer) != nil {
-		w.fail("a session that can't be read was answered")
-		return
-	}
-	_, key, _ := strings.Cut(r.Header.Get("Idempotency-Key"), "/")
-	order, attempt, _ := strings.Cut(key, "/")
-	w.session(answer.ID, order, attempt)
-}
-
-// session returns the session of an ID, and makes it known if it is not.
-func (w *world) session(id, order, attempt string) *simSession {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, s := range w.sessions {
-		if s.id == id {
-			return s
-		}
-	}
-	s := &simSession{id: id, order: order, attempt: attempt}
-	w.sessions = append(w.sessions, s)
-	return s
-}
-
-// payable returns the n-th of the sessions of an order that its customer may try to pay, or nil.
-func (w *world) payable(order string, n int) *simSession {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	var known []*simSession
-	for _, s := range w.sessions {
-		if s.order == order && (s.handed || w.leaks) {
-			known = append(known, s)
-		}
-	}
-	if len(known) == 0 {
-		return nil
-	}
-	return known[max(len(known)-1-n, 0)]
-}
-
-// named is a path of the API with names instead of IDs, which are random.
-func (w *world) named(path string) string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	parts := strings.Split(strings.TrimPrefix(path, "/v1/"), "/")
-	for i, part := range parts {
-		if strings.Contains(part, "_") && i > 0 && part != "line_items" {
-			parts[i] = "?"
-			for _, s := range w.sessions {
-				if s.id == part {
-					parts[i] = s.String()
-				}
-			}
-		}
-	}
-	return strings.Join(parts, "/")
 }
 
 func (w *world) order(id string) *store.Order {

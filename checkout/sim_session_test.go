@@ -1,0 +1,83 @@
+package checkout_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+)
+
+// simSession is a session that the shop began.
+type simSession struct {
+	id, order string
+	attempt   string
+	handed    bool // a customer was given its URL
+	paying    bool // complete, and the money on its way
+	paid      bool // Stripe has the money, or had it
+	ended     bool // it can no longer be paid
+}
+
+func (s *simSession) String() string { return s.order + "#" + s.attempt }
+
+// created notes a session that Stripe answered with.
+func (w *world) created(r *http.Request, response *http.Response) {
+	body, err := io.ReadAll(response.Body)
+	response.Body = io.NopCloser(bytes.NewReader(body))
+	var answer struct{ ID string }
+	if err != nil || json.Unmarshal(body, &answer) != nil {
+		w.fail("a session that can't be read was answered")
+		return
+	}
+	_, key, _ := strings.Cut(r.Header.Get("Idempotency-Key"), "/")
+	order, attempt, _ := strings.Cut(key, "/")
+	w.session(answer.ID, order, attempt)
+}
+
+// session returns the session of an ID, and makes it known if it is not.
+func (w *world) session(id, order, attempt string) *simSession {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, s := range w.sessions {
+		if s.id == id {
+			return s
+		}
+	}
+	s := &simSession{id: id, order: order, attempt: attempt}
+	w.sessions = append(w.sessions, s)
+	return s
+}
+
+// payable returns the n-th of the sessions of an order that its customer may try to pay, or nil.
+func (w *world) payable(order string, n int) *simSession {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var known []*simSession
+	for _, s := range w.sessions {
+		if s.order == order && (s.handed || w.leaks) {
+			known = append(known, s)
+		}
+	}
+	if len(known) == 0 {
+		return nil
+	}
+	return known[max(len(known)-1-n, 0)]
+}
+
+// named is a path of the API with names instead of IDs, which are random.
+func (w *world) named(path string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	parts := strings.Split(strings.TrimPrefix(path, "/v1/"), "/")
+	for i, part := range parts {
+		if strings.Contains(part, "_") && i > 0 && part != "line_items" {
+			parts[i] = "?"
+			for _, s := range w.sessions {
+				if s.id == part {
+					parts[i] = s.String()
+				}
+			}
+		}
+	}
+	return strings.Join(parts, "/")
+}
