@@ -21,9 +21,10 @@ const maxCrashes = 4
 // misfortune may have a process die, or the caller at whose turn it is go away.
 func (w *world) misfortune(t *testing.T, at *spot) {
 	crash, which, gone := w.rng.Float64(), w.rng.IntN(len(w.processes)), w.rng.Float64()
-	if crash < w.crash && w.faults["crash"] < maxCrashes {
+	if crash < w.crash && w.crashes < maxCrashes {
 		p := w.processes[which].Load()
 		p.dead.Store(true)
+		w.crashes++
 		w.processes[which].Store(w.newProcess(t, p.name))
 		w.note("%s dies", p.name)
 		w.met("crash")
@@ -76,20 +77,13 @@ func (p *simProcess) callback(ctx context.Context, t tx, order, row string) erro
 		return checkout.Permanent(errCallback)
 	case 2:
 		p.w.met("callback slow")
-		p.w.wait(1)
+		p.w.waiting.Add(1)
 		<-ctx.Done()
-		p.w.wait(-1)
+		p.w.waiting.Add(-1)
 		return ctx.Err()
 	}
 	p.w.met("callback fails")
 	return errCallback
-}
-
-// wait counts the callbacks that wait for their context to end.
-func (w *world) wait(more int) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.waiting += more
 }
 
 func isReset(err error) bool { return errors.Is(err, syscall.ECONNRESET) }

@@ -15,7 +15,7 @@ type plan struct {
 	orders int
 	crowd  int     // operations at once
 	sticky float64 // how often whose turn it was has the next turn too
-	leaks  bool    // customers may pay sessions whose URL nobody was given
+	leaks  bool    // customers may pay sessions whose URL nobody was given; only webhooks then tell of it
 	deaf   bool    // webhooks are not delivered at the end either
 	ops    []op
 	odds
@@ -92,6 +92,7 @@ func newPlan(seed uint64) plan {
 			crash: oneOf(0, 0.003, 0.01), gone: oneOf(0, 0.003),
 		},
 	}
+	p.deaf = p.deaf && !p.leaks
 	total := 0
 	for _, k := range often {
 		total += k.weight

@@ -39,7 +39,9 @@ type world struct {
 	deliveries atomic.Int64 // by Stripe
 	actors     atomic.Int64
 	running    atomic.Int64 // operations
+	waiting    atomic.Int64 // callbacks that wait for their context to end
 	advancing  atomic.Bool
+	crashes    int
 	dirty      atomic.Bool // something was committed, or Stripe changed
 	healed     atomic.Bool
 
@@ -47,7 +49,6 @@ type world struct {
 	sessions []*simSession
 	callers  map[string]context.CancelFunc
 	runs     map[string]int // of callbacks, by order
-	waiting  int            // callbacks that wait for their context to end
 	failed   error
 	faults   map[string]int
 	record   bool
@@ -105,7 +106,7 @@ func (w *world) run(t *testing.T) error {
 			w.start(t, todo[0])
 			todo = todo[1:]
 			continue
-		case len(waiting) == 0 && w.waiting > 0:
+		case len(waiting) == 0 && w.waiting.Load() > 0:
 			time.Sleep(checkout.DeliverTimeout) // on the bubble's clock: callbacks that wait for their context go on
 			continue
 		case len(waiting) == 0 && busy == 0 && len(todo) == 0:
