@@ -1,0 +1,7 @@
+// Package pages has a browser judge the pages: the hosted payment page, those of the quickstart and of the shop, and the
+// control page of the standalone server. They are walked in headless Chromium at 390 and 1280 pixels, with JavaScript and
+// without, and every view is judged by axe-core, in light and dark colors, and must not scroll sideways.
+//
+// The tests need Chromium, node and npm, and install what npm/package-lock.json pins into the user's cache directory, once.
+// Where that can't be they are left out, which one line of output says; with FULFIL_REQUIRE_JUDGES=1 that fails instead.
+package pages
