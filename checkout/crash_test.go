@@ -260,11 +260,11 @@ func runCrashStory(t *testing.T, story crashStory, m *mortal, crash string) {
 		}
 		require.NoError(t, err, crash)
 	})
-	for i := range 60 {
-		if m.dead() || i == 27 { // what happens after a day is left to a process that lives
+	for i := range 20 {
+		if m.dead() || i == 10 { // what happens after a day is left to a process that lives
 			revive()
 		}
-		s.srv.Advance(time.Hour)
+		s.srv.Advance(3 * time.Hour)
 		_, err := s.flow.Sweep(t.Context())
 		require.True(t, err == nil || m.dead(), crash)
 	}
