@@ -177,7 +177,7 @@ func (f *Flow[Tx]) sweepMoneyBack(ctx context.Context, b *budget, heard func(id 
 }
 
 // listRefundsSince settles the refunds of payments that were recorded. Those of other payments are passed over without a
-// question to Stripe: their sessions are polled and come first.
+// question to Stripe: whoever finds such a payment asks what was given back of it.
 func (f *Flow[Tx]) listRefundsSince(ctx context.Context, b *budget, since time.Time, heard func(id string)) error {
 	params := &stripe.RefundListParams{CreatedRange: &stripe.RangeQueryParams{GreaterThanOrEqual: since.Unix()}}
 	params.Limit = stripe.Int64(100)

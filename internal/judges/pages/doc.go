@@ -1,4 +1,4 @@
-// Package pages has a browser judge the pages: the hosted payment page, those of the quickstart and of the shop, and the
+// Package pages has a browser judge the pages: the hosted payment page, those of the quickstart, and the
 // control page of the standalone server. They are walked in headless Chromium at 390 and 1280 pixels, with JavaScript and
 // without, and every view is judged by axe-core, in light and dark colors, and must not scroll sideways.
 //
