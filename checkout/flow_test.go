@@ -1,6 +1,7 @@
 package checkout_test
 
 import (
+	"net/http"
 	"testing"
 	"time"
 
@@ -225,4 +226,23 @@ func TestNoReserver(t *testing.T) {
 	require.NoError(t, err)
 	s.pay(started.SessionID)
 	s.requireStatus("order-1", checkout.Fulfilled)
+}
+
+// Every request for an order on a connected account is made on that account.
+func TestRequestsOnTheOrdersAccount(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	var without []string
+	s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		if r.Header.Get("Stripe-Account") != "acct_1" {
+			without = append(without, r.Method+" "+r.URL.Path)
+		}
+		return send()
+	})
+	cart := cartOf("order-1", "tee")
+	cart.Connect.Account = "acct_1"
+	started := s.begin(cart)
+	s.status(started.SessionID)
+	require.NoError(t, s.flow.Cancel(t.Context(), "order-1"))
+	require.Empty(t, without)
 }

@@ -18,9 +18,7 @@ func (f *Flow[Tx]) listRefunds(ctx context.Context, id, charge, cause string) er
 		return err
 	}
 	params := &stripe.RefundListParams{Charge: stripe.String(charge)}
-	if o.Account != "" {
-		params.SetStripeAccount(o.Account)
-	}
+	onAccount(params, o)
 	for refund, err := range f.stripe.V1Refunds.List(ctx, params) {
 		if err != nil {
 			return &stripeError{doing: "listing refunds", err: err}
@@ -35,9 +33,7 @@ func (f *Flow[Tx]) listRefunds(ctx context.Context, id, charge, cause string) er
 // listDisputes fetches the disputes of a charge and settles each.
 func (f *Flow[Tx]) listDisputes(ctx context.Context, o *store.Order, charge, cause string) error {
 	params := &stripe.DisputeListParams{Charge: stripe.String(charge)}
-	if o.Account != "" {
-		params.SetStripeAccount(o.Account)
-	}
+	onAccount(params, o)
 	for dispute, err := range f.stripe.V1Disputes.List(ctx, params) {
 		if err != nil {
 			return &stripeError{doing: "listing disputes", err: err}
@@ -79,7 +75,7 @@ func (f *Flow[Tx]) settleRefund(ctx context.Context, id string, r refundFacts, c
 		return err
 	}
 	params := &stripe.RefundRetrieveParams{}
-	onAccount(&params.Params, o)
+	onAccount(params, o)
 	now, err := f.stripe.V1Refunds.Retrieve(ctx, r.ID, params)
 	if err != nil {
 		return &stripeError{doing: "fetching a refund", err: err}
@@ -114,7 +110,7 @@ func (f *Flow[Tx]) settleDispute(ctx context.Context, id string, d disputeFacts,
 		return err
 	}
 	params := &stripe.DisputeRetrieveParams{}
-	onAccount(&params.Params, o)
+	onAccount(params, o)
 	now, err := f.stripe.V1Disputes.Retrieve(ctx, d.ID, params)
 	if err != nil {
 		return &stripeError{doing: "fetching a dispute", err: err}

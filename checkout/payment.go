@@ -22,7 +22,7 @@ func (f *Flow[Tx]) orderOfPayment(ctx context.Context, account string, p payment
 	at := &store.Order{Account: account}
 	if p.intent == "" && p.charge != "" {
 		params := &stripe.ChargeRetrieveParams{}
-		onAccount(&params.Params, at)
+		onAccount(params, at)
 		charge, err := f.stripe.V1Charges.Retrieve(ctx, p.charge, params)
 		if missing(err) || err == nil && charge.PaymentIntent == nil {
 			return "", nil
@@ -36,9 +36,7 @@ func (f *Flow[Tx]) orderOfPayment(ctx context.Context, account string, p payment
 		return "", nil
 	}
 	params := &stripe.CheckoutSessionListParams{PaymentIntent: stripe.String(p.intent)}
-	if account != "" {
-		params.SetStripeAccount(account)
-	}
+	onAccount(params, at)
 	for session, err := range f.stripe.V1CheckoutSessions.List(ctx, params) {
 		if err != nil {
 			return "", &stripeError{doing: "listing the sessions of a payment", err: err}

@@ -25,7 +25,7 @@ func (f *Flow[Tx]) create(ctx context.Context, o *store.Order, a *store.Attempt)
 		return nil, err
 	}
 	params.SetIdempotencyKey(fmt.Sprintf("%s/%s/%d", shop, o.ID, a.N))
-	onAccount(&params.Params, o)
+	onAccount(params, o)
 	session, err := f.stripe.V1CheckoutSessions.Create(ctx, params)
 	if err != nil {
 		return nil, &stripeError{doing: "creating a session", err: err}
@@ -113,9 +113,7 @@ func (f *Flow[Tx]) askLines(ctx context.Context, id string, n *news) error {
 		return nil
 	}
 	params := &stripe.CheckoutSessionListLineItemsParams{Session: stripe.String(a.SessionID)}
-	if o.Account != "" {
-		params.SetStripeAccount(o.Account)
-	}
+	onAccount(params, o)
 	for item, err := range f.stripe.V1CheckoutSessions.ListLineItems(ctx, params) {
 		if err != nil {
 			return &stripeError{doing: "listing what was bought", err: err}
@@ -138,7 +136,7 @@ func expansions(o *store.Order) []*string {
 }
 
 // onAccount has a request made on the order's connected account.
-func onAccount(p *stripe.Params, o *store.Order) {
+func onAccount(p interface{ SetStripeAccount(string) }, o *store.Order) {
 	if o.Account != "" {
 		p.SetStripeAccount(o.Account)
 	}
@@ -192,7 +190,7 @@ func (f *Flow[Tx]) settleAnswer(ctx context.Context, o *store.Order, answer news
 
 func (f *Flow[Tx]) expire(ctx context.Context, o *store.Order, sessionID, doing string) (news, error) {
 	params := &stripe.CheckoutSessionExpireParams{Expand: expansions(o)}
-	onAccount(&params.Params, o)
+	onAccount(params, o)
 	session, err := f.stripe.V1CheckoutSessions.Expire(ctx, sessionID, params)
 	if err != nil {
 		return news{}, &stripeError{doing: "expiring a session", err: err}
@@ -202,7 +200,7 @@ func (f *Flow[Tx]) expire(ctx context.Context, o *store.Order, sessionID, doing 
 
 func (f *Flow[Tx]) retrieve(ctx context.Context, o *store.Order, sessionID, doing string) (news, error) {
 	params := &stripe.CheckoutSessionRetrieveParams{Expand: expansions(o)}
-	onAccount(&params.Params, o)
+	onAccount(params, o)
 	session, err := f.stripe.V1CheckoutSessions.Retrieve(ctx, sessionID, params)
 	if err != nil {
 		return news{}, &stripeError{doing: "fetching a session", err: err}
