@@ -1,73 +1,17 @@
 package checkouttest
 
 import (
-	"bytes"
-	"encoding/json"
 	"maps"
-	"slices"
 	"strings"
 )
 
-// object is an API object. Its keys are written as Stripe writes them: id and object first, the others sorted.
+// object is an API object.
 // A nested value is replaced, never changed in place, so that a shallow copy is a snapshot.
 type object map[string]any
-
-// MarshalJSON implements json.Marshaler.
-func (o object) MarshalJSON() ([]byte, error) {
-	keys := slices.SortedFunc(maps.Keys(o), func(a, b string) int {
-		if d := rank(a) - rank(b); d != 0 {
-			return d
-		}
-		return strings.Compare(a, b)
-	})
-	var b bytes.Buffer
-	b.WriteByte('{')
-	for i, k := range keys {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		name, err := json.Marshal(k)
-		if err != nil {
-			return nil, err
-		}
-		value, err := json.Marshal(o[k])
-		if err != nil {
-			return nil, err
-		}
-		b.Write(name)
-		b.WriteByte(':')
-		b.Write(value)
-	}
-	b.WriteByte('}')
-	return b.Bytes(), nil
-}
-
-func rank(key string) int {
-	switch key {
-	case "id":
-		return 0
-	case "object":
-		return 1
-	default:
-		return 2
-	}
-}
 
 func (o object) str(key string) string {
 	s, _ := o[key].(string)
 	return s
-}
-
-// encode writes a value as the API does: indented by two spaces, HTML left alone.
-func encode(v any) []byte {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(v); err != nil {
-		panic("checkouttest: " + err.Error()) // objects are made of marshalable values only
-	}
-	return b.Bytes()
 }
 
 // orNull is nil for an empty string: the API says null where Go says "".
