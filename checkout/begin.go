@@ -88,10 +88,10 @@ func (f *Flow[Tx]) begin(ctx context.Context, c *cart) (*Started, error) {
 		}
 		// Stripe replays a server error for a day under the same idempotency key, so the next try is another attempt.
 		var asking *stripeError
-		if !errors.As(err, &asking) || refused(err) || try == createTries {
+		if !errors.As(err, &asking) || refused(err) && !tooLate(err) || try == createTries {
 			return nil, err
 		}
-		f.log.Warn("creating a session got no answer; trying again", "order", o.ID, "attempt", a.N, "error", err)
+		f.log.Warn("creating a session failed; trying again", "order", o.ID, "attempt", a.N, "error", err)
 	}
 }
 

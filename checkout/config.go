@@ -38,7 +38,7 @@ type Config[Tx any] struct {
 	OnChange func(ctx context.Context, tx Tx, c Change) error
 	// Refund names the changes after which a payment is given back at once, of [DuplicatePayment], [Shortfall] and
 	// [Mismatch]. The key needs write permission for Charges and Refunds then. Left out, such an order waits for a person:
-	// see [Flow.Resolve].
+	// see [Flow.Resolve]. So does, in any case, a subscription, and a payment on another account than the order's.
 	Refund []ChangeKind
 	// SweepBudget is the number of requests to Stripe that one sweep makes at most; 0 stands for 500. [Flow.Run] sweeps every
 	// half minute, so that 500 are fewer than the 25 in a second that Stripe answers in a sandbox, and the 100 in live mode

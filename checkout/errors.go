@@ -63,6 +63,12 @@ func badRequest(err error) bool {
 	return errors.As(err, &se) && se.HTTPStatusCode == 400
 }
 
+// tooLate reports whether so much time passed before Stripe got the request that the session's end is too near.
+func tooLate(err error) bool {
+	var se *stripe.Error
+	return errors.As(err, &se) && se.HTTPStatusCode == 400 && se.Param == "expires_at"
+}
+
 // missing reports whether Stripe does not know the object.
 func missing(err error) bool {
 	var se *stripe.Error

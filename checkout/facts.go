@@ -144,6 +144,9 @@ type news struct {
 
 	// lines is what was bought, if the customer could change it; nil: what was begun.
 	lines []store.Line
+	// refunds and disputes are what was given back of the payment before it was asked for.
+	refunds  []refundFacts
+	disputes []disputeFacts
 }
 
 // heardEvent reads a session event. What the type says stands even where old versions lack the field for it.

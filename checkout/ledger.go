@@ -11,115 +11,102 @@ import (
 	"github.com/gofulfil/fulfil/store"
 )
 
-// listRefunds fetches the refunds of a charge and settles each.
-func (f *Flow[Tx]) listRefunds(ctx context.Context, id, charge, cause string) error {
-	o, err := f.store.Find(ctx, id)
-	if err != nil {
-		return err
+// What merchants are told when an entry of a ledger comes to a state.
+var (
+	refundChange = map[store.RefundState]ChangeKind{
+		store.RefundSucceeded: Refunded, store.RefundFailed: RefundFailed, store.RefundCanceled: RefundFailed,
 	}
-	params := &stripe.RefundListParams{Charge: stripe.String(charge)}
-	onAccount(params, o)
-	for refund, err := range f.stripe.V1Refunds.List(ctx, params) {
-		if err != nil {
-			return &stripeError{doing: "listing refunds", err: err}
-		}
-		if err := f.settleRefund(ctx, id, factsOfRefund(refund), cause); err != nil {
-			return err
-		}
+	disputeChange = map[store.DisputeState]ChangeKind{
+		store.DisputeOpen: Disputed, store.DisputeWon: DisputeWon, store.DisputeLost: DisputeLost,
 	}
-	return nil
-}
-
-// listDisputes fetches the disputes of a charge and settles each.
-func (f *Flow[Tx]) listDisputes(ctx context.Context, o *store.Order, charge, cause string) error {
-	params := &stripe.DisputeListParams{Charge: stripe.String(charge)}
-	onAccount(params, o)
-	for dispute, err := range f.stripe.V1Disputes.List(ctx, params) {
-		if err != nil {
-			return &stripeError{doing: "listing disputes", err: err}
-		}
-		if err := f.settleDispute(ctx, o.ID, factsOfDispute(dispute), cause); err != nil {
-			return err
-		}
-	}
-	return nil
-}
+)
 
 // settleRefund joins what was heard of a refund into the order's ledger and queues what the merchant is to be told. Of two
 // ends that exclude each other, Stripe is asked which it is.
 func (f *Flow[Tx]) settleRefund(ctx context.Context, id string, r refundFacts, cause string) error {
-	entry := func(o *store.Order, r refundFacts) store.Refund {
-		return store.Refund{
-			ID: r.ID, Amount: r.Amount, State: store.RefundState(r.Status),
-			Attempt: attemptOf(o, payment{string(r.PaymentIntent), string(r.Charge)}),
-		}
-	}
-	tell := func(state store.RefundState) ChangeKind {
-		switch state {
-		case store.RefundSucceeded:
-			return Refunded
-		case store.RefundFailed, store.RefundCanceled:
-			return RefundFailed
-		}
-		return ""
-	}
-	conflict, err := f.settleLedger(ctx, id, r.ID, cause, func(o *store.Order) (store.Joined, ChangeKind) {
-		e := entry(o, r)
-		return o.JoinRefund(e), tell(e.State)
+	conflict, account, err := f.settleLedger(ctx, id, func(o *store.Order, now time.Time) store.Joined {
+		return f.joinRefund(o, r, now, cause, (*store.Order).JoinRefund)
 	})
 	if err != nil || !conflict {
 		return err
 	}
-	o, err := f.store.Find(ctx, id)
-	if err != nil {
-		return err
-	}
 	params := &stripe.RefundRetrieveParams{}
-	onAccount(params, o)
-	now, err := f.stripe.V1Refunds.Retrieve(ctx, r.ID, params)
+	onAccount(params, account)
+	answer, err := f.stripe.V1Refunds.Retrieve(ctx, r.ID, params)
 	if err != nil {
 		return &stripeError{doing: "fetching a refund", err: err}
 	}
-	_, err = f.settleLedger(ctx, id, r.ID, cause, func(o *store.Order) (store.Joined, ChangeKind) {
-		e := entry(o, factsOfRefund(now))
-		return o.SetRefund(e), tell(e.State)
+	_, _, err = f.settleLedger(ctx, id, func(o *store.Order, now time.Time) store.Joined {
+		return f.joinRefund(o, factsOfRefund(answer), now, cause, (*store.Order).SetRefund)
 	})
 	return err
 }
 
 // settleDispute does with a dispute what settleRefund does with a refund.
 func (f *Flow[Tx]) settleDispute(ctx context.Context, id string, d disputeFacts, cause string) error {
-	entry := func(o *store.Order, d disputeFacts) store.Dispute {
-		return store.Dispute{
-			ID: d.ID, Amount: d.Amount, State: disputeState(d.Status),
-			Attempt: attemptOf(o, payment{string(d.PaymentIntent), string(d.Charge)}),
-		}
-	}
-	tell := map[store.DisputeState]ChangeKind{
-		store.DisputeOpen: Disputed, store.DisputeWon: DisputeWon, store.DisputeLost: DisputeLost,
-	}
-	conflict, err := f.settleLedger(ctx, id, d.ID, cause, func(o *store.Order) (store.Joined, ChangeKind) {
-		e := entry(o, d)
-		return o.JoinDispute(e), tell[e.State]
+	conflict, account, err := f.settleLedger(ctx, id, func(o *store.Order, now time.Time) store.Joined {
+		return f.joinDispute(o, d, now, cause, (*store.Order).JoinDispute)
 	})
 	if err != nil || !conflict {
 		return err
 	}
-	o, err := f.store.Find(ctx, id)
-	if err != nil {
-		return err
-	}
 	params := &stripe.DisputeRetrieveParams{}
-	onAccount(params, o)
-	now, err := f.stripe.V1Disputes.Retrieve(ctx, d.ID, params)
+	onAccount(params, account)
+	answer, err := f.stripe.V1Disputes.Retrieve(ctx, d.ID, params)
 	if err != nil {
 		return &stripeError{doing: "fetching a dispute", err: err}
 	}
-	_, err = f.settleLedger(ctx, id, d.ID, cause, func(o *store.Order) (store.Joined, ChangeKind) {
-		e := entry(o, factsOfDispute(now))
-		return o.SetDispute(e), tell[e.State]
+	_, _, err = f.settleLedger(ctx, id, func(o *store.Order, now time.Time) store.Joined {
+		return f.joinDispute(o, factsOfDispute(answer), now, cause, (*store.Order).SetDispute)
 	})
 	return err
+}
+
+// settleLedger runs join on the locked order, and returns the account to ask on if that came to a conflict.
+func (f *Flow[Tx]) settleLedger(ctx context.Context, id string, join func(o *store.Order, now time.Time) store.Joined) (conflict bool, account string, err error) {
+	err = f.change(ctx, id, func(_ Tx, o *store.Order, now time.Time) (bool, error) {
+		joined := join(o, now)
+		conflict, account = joined == store.Conflict, o.Account
+		return joined == store.News, nil
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		err = fmt.Errorf("%w: %s", ErrUnknownOrder, id)
+	}
+	return conflict, account, err
+}
+
+// joinRefund makes an entry of a refund's facts, has it joined into the ledger of a locked order, and queues the change.
+func (f *Flow[Tx]) joinRefund(o *store.Order, r refundFacts, now time.Time, cause string, join func(*store.Order, store.Refund) store.Joined) store.Joined {
+	e := store.Refund{
+		ID: r.ID, Amount: r.Amount, State: store.RefundState(r.Status),
+		Attempt: attemptOf(o, payment{string(r.PaymentIntent), string(r.Charge)}),
+	}
+	before := o.Status()
+	joined := join(o, e)
+	f.announceJoined(o, joined, store.Notice{Kind: string(refundChange[e.State]), At: now, From: before, Cause: cause, Detail: e.ID})
+	return joined
+}
+
+// joinDispute does with a dispute what joinRefund does with a refund.
+func (f *Flow[Tx]) joinDispute(o *store.Order, d disputeFacts, now time.Time, cause string, join func(*store.Order, store.Dispute) store.Joined) store.Joined {
+	e := store.Dispute{
+		ID: d.ID, Amount: d.Amount, State: disputeState(d.Status),
+		Attempt: attemptOf(o, payment{string(d.PaymentIntent), string(d.Charge)}),
+	}
+	before := o.Status()
+	joined := join(o, e)
+	f.announceJoined(o, joined, store.Notice{Kind: string(disputeChange[e.State]), At: now, From: before, Cause: cause, Detail: e.ID})
+	return joined
+}
+
+// announceJoined queues what became of an entry, if that is news that merchants are told.
+func (f *Flow[Tx]) announceJoined(o *store.Order, joined store.Joined, n store.Notice) {
+	if joined != store.News || n.Kind == "" {
+		return
+	}
+	n.To = o.Status()
+	o.Notify(n)
+	f.passChanges(o, n.At)
 }
 
 // disputeState is where a dispute is by its status (https://docs.stripe.com/api/disputes/object#dispute_object-status). An
@@ -132,25 +119,4 @@ func disputeState(status string) store.DisputeState {
 		return store.DisputeLost
 	}
 	return store.DisputeOpen
-}
-
-// settleLedger runs join on the locked order and queues its change if it was news.
-func (f *Flow[Tx]) settleLedger(ctx context.Context, id, object, cause string, join func(o *store.Order) (store.Joined, ChangeKind)) (conflict bool, err error) {
-	err = f.change(ctx, id, func(_ Tx, o *store.Order, now time.Time) (bool, error) {
-		before := o.Status()
-		joined, kind := join(o)
-		conflict = joined == store.Conflict
-		if joined != store.News {
-			return false, nil
-		}
-		if kind != "" {
-			o.Notify(store.Notice{Kind: string(kind), At: now, From: before, To: o.Status(), Cause: cause, Detail: object})
-			f.passChanges(o, now)
-		}
-		return true, nil
-	})
-	if errors.Is(err, store.ErrNotFound) {
-		err = fmt.Errorf("%w: %s", ErrUnknownOrder, id)
-	}
-	return conflict, err
 }

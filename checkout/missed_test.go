@@ -3,6 +3,7 @@ package checkout_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"testing"
 	"time"
@@ -130,7 +131,7 @@ func TestSweepBudget(t *testing.T) {
 		s.begin(session)
 	}
 	flow, err := checkout.New(checkout.Config[tx]{
-		Stripe: s.srv.ClientOver(s.wire), Store: s.st, Reserver: s.stock, Clock: s.srv.Now, SweepBudget: 10,
+		Stripe: s.srv.ClientOver(s.wire), Store: s.st, Reserver: s.stock, Clock: s.srv.Now, Logger: slog.New(slog.DiscardHandler), SweepBudget: 10,
 		Fulfil: func(_ context.Context, _ tx, _ *store.Order) error { return nil },
 	})
 	require.NoError(t, err)

@@ -95,7 +95,16 @@ func (f *Flow[Tx]) heardCharge(ctx context.Context, account string, c chargeFact
 	if err != nil || id == "" {
 		return "", err
 	}
-	return id, f.listRefunds(ctx, id, c.ID, cause)
+	refunds, err := f.refundsOf(ctx, account, c.ID)
+	if err != nil {
+		return "", err
+	}
+	for _, r := range refunds {
+		if err := f.settleRefund(ctx, id, r, cause); err != nil {
+			return "", err
+		}
+	}
+	return id, nil
 }
 
 func factsOfRefund(r *stripe.Refund) refundFacts {

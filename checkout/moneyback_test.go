@@ -2,6 +2,7 @@ package checkout_test
 
 import (
 	"context"
+	"net/http"
 	"testing"
 	"time"
 
@@ -83,6 +84,45 @@ func TestRefundBeforeItsPayment(t *testing.T) {
 	require.Zero(t, s.shipments("order-1"))
 	require.Equal(t, []checkout.ChangeKind{checkout.Refunded}, s.kinds())
 	s.requireStock("tee", 4, 0, 1)
+}
+
+// A payment is settled together with what was given back of it, or not at all: else another process would ship the goods
+// between the two.
+func TestRefundedBeforeItsPaymentWasKnown(t *testing.T) {
+	t.Parallel()
+	for _, what := range []string{"refunds", "disputes"} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			id := s.begin(cartOf("order-1", "tee")).SessionID
+			s.loseWebhooks()
+			s.pay(id)
+			if what == "refunds" {
+				s.refund(id, 0)
+			} else {
+				s.disputePayment(id)
+			}
+			s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+				if r.URL.Path == "/v1/"+what {
+					return answer(r, http.StatusServiceUnavailable, `{"error":{"type":"api_error"}}`), nil
+				}
+				return send()
+			})
+			_, err := s.flow.Settle(t.Context(), id)
+			require.Error(t, err)
+			for range 26 {
+				s.srv.Advance(time.Hour)
+				s.sweep()
+			}
+			require.Zero(t, s.shipments("order-1"))
+
+			s.wire.on(nil)
+			s.srv.Advance(7 * time.Hour)
+			s.sweep()
+			s.requireStatus("order-1", map[string]string{"refunds": "refunded", "disputes": "disputed"}[what])
+			require.Zero(t, s.shipments("order-1"))
+		})
+	}
 }
 
 // The refund of a second payment leaves the order paid.

@@ -70,9 +70,11 @@ var mutants = []mutant{
 		"\tcase heardRank > knownRank:\n", "\tcase heardRank > knownRank && heardRank < 4:\n"}}},
 	{"fulfil in the settling transaction", []edit{{"settle.go", `
 		f.announce(&s)
+		f.settleGivenBack(&s)
 		return true, nil
 `, `
 		f.announce(&s)
+		f.settleGivenBack(&s)
 		if n := o.NextNotice(); n != nil && n.Kind == store.NoticeFulfil {
 			if err := f.fulfil(ctx, tx, o); err != nil {
 				return false, err
@@ -89,6 +91,10 @@ var mutants = []mutant{
 		"f.release(ctx, tx, &a.Hold, &next.Increase)", "f.release(ctx, tx, &a.Hold)"}}},
 	{"release before Stripe has ended the session", []edit{{"cancel.go",
 		"a.CheckAt = nextCheck(o, a, now)\n", "a.CheckAt = nextCheck(o, a, now)\n\t\t\t\tif err := f.release(ctx, tx, &a.Hold); err != nil {\n\t\t\t\t\treturn false, err\n\t\t\t\t}\n"}}},
+	{"a payment is settled before what was given back of it", []edit{
+		{"settle.go", "if err := f.askMore(ctx, id, &n); err != nil {\n", "if err := f.askLines(ctx, id, &n); err != nil {\n"},
+		{"settle.go", "\tif err == nil && s.conflict {\n", "\tif err == nil {\n\t\terr = f.askMore(ctx, id, &n)\n\t}\n\tif err == nil {\n"},
+	}},
 	{"never look for refunds that webhooks missed", []edit{{"missed.go",
 		"{f.sweepEvents, f.sweepMoneyBack}", "{f.sweepEvents}"}}},
 }

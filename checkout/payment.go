@@ -19,10 +19,9 @@ func (f *Flow[Tx]) orderOfPayment(ctx context.Context, account string, p payment
 	if o, err := f.findPayment(ctx, p); err != nil || o != nil {
 		return idOf(o), err
 	}
-	at := &store.Order{Account: account}
 	if p.intent == "" && p.charge != "" {
 		params := &stripe.ChargeRetrieveParams{}
-		onAccount(params, at)
+		onAccount(params, account)
 		charge, err := f.stripe.V1Charges.Retrieve(ctx, p.charge, params)
 		if missing(err) || err == nil && charge.PaymentIntent == nil {
 			return "", nil
@@ -36,12 +35,12 @@ func (f *Flow[Tx]) orderOfPayment(ctx context.Context, account string, p payment
 		return "", nil
 	}
 	params := &stripe.CheckoutSessionListParams{PaymentIntent: stripe.String(p.intent)}
-	onAccount(params, at)
+	onAccount(params, account)
 	for session, err := range f.stripe.V1CheckoutSessions.List(ctx, params) {
 		if err != nil {
 			return "", &stripeError{doing: "listing the sessions of a payment", err: err}
 		}
-		answer, err := f.retrieve(ctx, at, session.ID, "refund or dispute")
+		answer, err := f.retrieve(ctx, &store.Order{Account: account}, session.ID, "refund or dispute")
 		if err != nil {
 			return "", err
 		}

@@ -70,7 +70,7 @@ func (f *Flow[Tx]) refundAttempt(ctx context.Context, o *store.Order, a *store.A
 	}
 	params := &stripe.RefundCreateParams{PaymentIntent: stripe.String(a.PaymentIntent)}
 	params.SetIdempotencyKey(fmt.Sprintf("%s/%s/%d/refund", shop, o.ID, a.N))
-	onAccount(params, o)
+	onAccount(params, o.Account)
 	refund, err := f.stripe.V1Refunds.Create(ctx, params)
 	if err != nil && !refundedAlready(err) {
 		return &stripeError{doing: "refunding a payment", err: err}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/stripe/stripe-go/v82"
 
 	"github.com/gofulfil/fulfil/checkout"
 	"github.com/gofulfil/fulfil/store"
@@ -192,6 +193,31 @@ func TestRefundsWhatItCannotFulfil(t *testing.T) {
 		s.requireStatus("order-1", "refunded")
 		require.Len(t, s.order("order-1").Refunds, 1)
 		require.Zero(t, s.shipments("order-1"))
+	})
+	t.Run("not what is on another account", func(t *testing.T) {
+		t.Parallel()
+		s := refundingShop(t, checkout.Mismatch)
+		ours := s.begin(cartOf("order-1", "tee")).SessionID
+		id := s.foreignSession(func(p *stripe.CheckoutSessionCreateParams) {
+			p.Metadata = s.stripeSession(ours).Metadata
+			p.SetStripeAccount("acct_other")
+		})
+		s.pay(id)
+		require.NotEmpty(t, s.order("order-1").Parked)
+		s.sweep()
+		require.Zero(t, s.wire.count("POST /v1/refunds"))
+	})
+	t.Run("not what has no payment intent", func(t *testing.T) {
+		t.Parallel()
+		s := refundingShop(t, checkout.Mismatch)
+		ours := s.begin(cartOf("order-1", "tee")).SessionID
+		require.NoError(t, s.dispatch("checkout.session.completed", map[string]any{
+			"id": ours, "object": "checkout.session", "status": "complete", "payment_status": "no_payment_required", "mode": "payment",
+			"currency": "eur", "amount_subtotal": 1999, "livemode": false,
+		}))
+		require.NotEmpty(t, s.order("order-1").Parked)
+		s.sweep()
+		require.Zero(t, s.wire.count("POST /v1/refunds"))
 	})
 	t.Run("not unless asked to", func(t *testing.T) {
 		t.Parallel()

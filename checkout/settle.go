@@ -20,7 +20,7 @@ func (f *Flow[Tx]) settle(ctx context.Context, id string, n news) error {
 		return err
 	}
 	defer unlock()
-	if err := f.askLines(ctx, id, &n); err != nil {
+	if err := f.askMore(ctx, id, &n); err != nil {
 		return err
 	}
 	var s settlement
@@ -33,8 +33,12 @@ func (f *Flow[Tx]) settle(ctx context.Context, id string, n news) error {
 			return false, err
 		}
 		f.announce(&s)
+		f.settleGivenBack(&s)
 		return true, nil
 	})
+	if err == nil && s.conflict {
+		err = f.settleConflicts(ctx, id, &n)
+	}
 	if err == nil && s.attempt != nil {
 		level, after := slog.LevelDebug, s.o.Status()
 		if after != s.before || s.paid {
@@ -59,6 +63,8 @@ type settlement struct {
 	// What is new with it:
 	paid  bool
 	short bool // paid, and its stock is gone
+	// conflict: what was given back is known to have ended otherwise.
+	conflict bool
 }
 
 // join takes what was heard into the facts of the order. It reports whether the order must be saved.
@@ -242,7 +248,9 @@ func (f *Flow[Tx]) announce(s *settlement) {
 	if trouble != "" {
 		f.log.Error("payment needs a decision", "order", s.o.ID, "attempt", s.attempt.N, "what", trouble, "detail", s.attempt.Mismatch)
 		notify(string(trouble), s.attempt.Mismatch)
-		if slices.Contains(f.refund, trouble) {
+		// A payment on another account, and one without a payment intent, such as that of a subscription, is for a person.
+		refundable := s.attempt.PaymentIntent != "" && s.news.account == s.o.Account
+		if refundable && slices.Contains(f.refund, trouble) {
 			s.attempt.RefundWanted, s.attempt.CheckAt = true, s.now
 		}
 	}

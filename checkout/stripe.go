@@ -25,7 +25,7 @@ func (f *Flow[Tx]) create(ctx context.Context, o *store.Order, a *store.Attempt)
 		return nil, err
 	}
 	params.SetIdempotencyKey(fmt.Sprintf("%s/%s/%d", shop, o.ID, a.N))
-	onAccount(params, o)
+	onAccount(params, o.Account)
 	session, err := f.stripe.V1CheckoutSessions.Create(ctx, params)
 	if err != nil {
 		return nil, &stripeError{doing: "creating a session", err: err}
@@ -96,37 +96,6 @@ func variable(params string) bool {
 	return false
 }
 
-// askLines asks what was bought, if a customer who has paid could change that.
-func (f *Flow[Tx]) askLines(ctx context.Context, id string, n *news) error {
-	if !n.paid {
-		return nil
-	}
-	o, err := f.store.Find(ctx, id)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil // settle says so
-	}
-	if err != nil {
-		return err
-	}
-	a := o.AttemptBySession(n.facts.ID)
-	if a == nil || a.Paid || a.Quote == nil || !a.Quote.Variable {
-		return nil
-	}
-	params := &stripe.CheckoutSessionListLineItemsParams{Session: stripe.String(a.SessionID)}
-	onAccount(params, o)
-	for item, err := range f.stripe.V1CheckoutSessions.ListLineItems(ctx, params) {
-		if err != nil {
-			return &stripeError{doing: "listing what was bought", err: err}
-		}
-		line := store.Line{Name: item.Description, Quantity: item.Quantity}
-		if item.Price != nil {
-			line.UnitAmount = item.Price.UnitAmount
-		}
-		n.lines = append(n.lines, line)
-	}
-	return nil
-}
-
 // expansions are what an answer must say beside the session: what became of the payment.
 func expansions(o *store.Order) []*string {
 	if o.Mode == string(ModeSubscription) {
@@ -135,10 +104,10 @@ func expansions(o *store.Order) []*string {
 	return stripe.StringSlice([]string{"payment_intent.latest_charge"})
 }
 
-// onAccount has a request made on the order's connected account.
-func onAccount(p interface{ SetStripeAccount(string) }, o *store.Order) {
-	if o.Account != "" {
-		p.SetStripeAccount(o.Account)
+// onAccount has a request made on a connected account; empty: on the merchant's own.
+func onAccount(p interface{ SetStripeAccount(string) }, account string) {
+	if account != "" {
+		p.SetStripeAccount(account)
 	}
 }
 
@@ -152,7 +121,7 @@ func (f *Flow[Tx]) end(ctx context.Context, o *store.Order, a *store.Attempt, do
 	if err != nil {
 		return err
 	}
-	if err := f.settleAnswer(ctx, o, answer); err != nil {
+	if err := f.settle(ctx, o.ID, answer); err != nil {
 		return err
 	}
 	if !answer.completed && !answer.expired {
@@ -167,30 +136,12 @@ func (f *Flow[Tx]) ask(ctx context.Context, o *store.Order, a *store.Attempt, do
 	if err != nil {
 		return err
 	}
-	return f.settleAnswer(ctx, o, answer)
-}
-
-// settleAnswer settles what Stripe answered of a session, and then what was given back of its payment: before anything is
-// delivered, so that goods which were paid back before their payment was heard of are not shipped.
-func (f *Flow[Tx]) settleAnswer(ctx context.Context, o *store.Order, answer news) error {
-	if err := f.settle(ctx, o.ID, answer); err != nil || !answer.paid {
-		return err
-	}
-	charge := answer.facts.PaymentIntent.LatestCharge
-	if charge.AmountRefunded > 0 {
-		if err := f.listRefunds(ctx, o.ID, charge.ID, answer.cause); err != nil {
-			return err
-		}
-	}
-	if !charge.Disputed {
-		return nil
-	}
-	return f.listDisputes(ctx, o, charge.ID, answer.cause)
+	return f.settle(ctx, o.ID, answer)
 }
 
 func (f *Flow[Tx]) expire(ctx context.Context, o *store.Order, sessionID, doing string) (news, error) {
 	params := &stripe.CheckoutSessionExpireParams{Expand: expansions(o)}
-	onAccount(params, o)
+	onAccount(params, o.Account)
 	session, err := f.stripe.V1CheckoutSessions.Expire(ctx, sessionID, params)
 	if err != nil {
 		return news{}, &stripeError{doing: "expiring a session", err: err}
@@ -200,7 +151,7 @@ func (f *Flow[Tx]) expire(ctx context.Context, o *store.Order, sessionID, doing 
 
 func (f *Flow[Tx]) retrieve(ctx context.Context, o *store.Order, sessionID, doing string) (news, error) {
 	params := &stripe.CheckoutSessionRetrieveParams{Expand: expansions(o)}
-	onAccount(params, o)
+	onAccount(params, o.Account)
 	session, err := f.stripe.V1CheckoutSessions.Retrieve(ctx, sessionID, params)
 	if err != nil {
 		return news{}, &stripeError{doing: "fetching a session", err: err}
