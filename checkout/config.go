@@ -40,6 +40,9 @@ type Config[Tx any] struct {
 	// [Mismatch]. The key needs write permission for Charges and Refunds then. Left out, such an order waits for a person:
 	// see [Flow.Resolve]. So does, in any case, a subscription, and a payment on another account than the order's.
 	Refund []ChangeKind
+	// Accounts lists the connected accounts that orders may be on (see [Connect]). A sweep looks for the refunds and disputes
+	// that webhooks missed on each of them once an hour, with at most half of its requests. Nil: there are none.
+	Accounts func(ctx context.Context) ([]string, error)
 	// SweepBudget is the number of requests to Stripe that one sweep makes at most; 0 stands for 500. [Flow.Run] sweeps every
 	// half minute, so that 500 are fewer than the 25 in a second that Stripe answers in a sandbox, and the 100 in live mode
 	// (https://docs.stripe.com/rate-limits).
@@ -58,6 +61,7 @@ type Flow[Tx any] struct {
 	fulfil   func(ctx context.Context, tx Tx, o *store.Order) error
 	onChange func(ctx context.Context, tx Tx, c Change) error
 	refund   []ChangeKind
+	accounts func(ctx context.Context) ([]string, error)
 	clock    func() time.Time
 	log      *slog.Logger
 
@@ -88,7 +92,7 @@ func New[Tx any](c Config[Tx]) (*Flow[Tx], error) {
 	}
 	f := &Flow[Tx]{
 		stripe: c.Stripe, store: c.Store, reserver: c.Reserver,
-		fulfil: c.Fulfil, onChange: c.OnChange, refund: c.Refund, clock: c.Clock, log: c.Logger,
+		fulfil: c.Fulfil, onChange: c.OnChange, refund: c.Refund, accounts: c.Accounts, clock: c.Clock, log: c.Logger,
 		sweepBudget: cmp.Or(c.SweepBudget, 500), ended: make(chan struct{}),
 	}
 	if c.SweepBudget < 0 {
@@ -135,11 +139,15 @@ func (f *Flow[Tx]) ForeignSessions() int64 { return f.foreign.Load() }
 // now is the time as it is stored: in UTC, to the microsecond.
 func (f *Flow[Tx]) now() time.Time { return store.Time(f.clock()) }
 
-// shopID returns the ID of this installation, which marks the sessions that are its own.
+// shopID returns the ID of this installation, which marks the sessions that are its own. The first sweep of all, whenever it
+// comes, reads what Stripe could not deliver since the ID was made.
 func (f *Flow[Tx]) shopID(ctx context.Context) (string, error) {
 	f.shopMu.Lock()
 	defer f.shopMu.Unlock()
 	if f.shop == "" {
+		if err := f.startEvents(ctx); err != nil {
+			return "", err
+		}
 		id, err := f.store.ShopID(ctx, "shop_"+rand.Text())
 		if err != nil {
 			return "", err

@@ -12,32 +12,16 @@ import (
 )
 
 const (
-	// The cursors of what was read of Stripe's lists, as Unix seconds.
-	eventsCursor    = "events"
-	moneyBackCursor = "money_back"
-
+	// eventsCursor is up to when Stripe's events were read, in Unix seconds.
+	eventsCursor = "events"
 	// eventsOverlap is read again at every sweep, as events may be listed late.
 	eventsOverlap = 5 * time.Minute
-	// eventsWindow of events are listed at a time, oldest first, so that an outage of days is caught up in order.
-	eventsWindow = 6 * time.Hour
+	// eventsWindow of events are listed at a time, oldest first, so that an outage of days is caught up in order. All of
+	// one window must fit in the requests of one sweep.
+	eventsWindow = time.Hour
 	// eventsKept is how long Stripe keeps events (https://docs.stripe.com/api/events).
 	eventsKept = 30 * 24 * time.Hour
-
-	// moneyBackEvery is how often refunds and disputes are listed, as far back as one can still change: a refund can fail
-	// a month after it was made, a dispute takes up to three (https://docs.stripe.com/disputes/how-disputes-work).
-	moneyBackEvery = time.Hour
-	refundsBack    = 35 * 24 * time.Hour
-	disputesBack   = 120 * 24 * time.Hour
 )
-
-// budget is the number of requests to Stripe that are left to a sweep.
-type budget struct{ left int }
-
-// take reports whether one more request may be made.
-func (b *budget) take() bool {
-	b.left--
-	return b.left >= 0
-}
 
 // sweepMissed finds what webhooks missed, as far as the budget goes: the events that Stripe could not deliver, and refunds
 // and disputes whatever became of their events. It returns the IDs of the orders that something was heard of. What a
@@ -102,23 +86,29 @@ func (f *Flow[Tx]) sweepEvents(ctx context.Context, b *budget, heard func(id str
 	return nil
 }
 
+// startEvents has the first sweep begin with what happens from now on, unless there was one.
+func (f *Flow[Tx]) startEvents(ctx context.Context) error {
+	value, err := f.store.Cursor(ctx, eventsCursor)
+	if err != nil || value != "" {
+		return err
+	}
+	return f.store.SetCursor(ctx, eventsCursor, strconv.FormatInt(f.now().Unix(), 10))
+}
+
 // undelivered lists the events of a window of time that were not delivered to every endpoint, the newest first.
 func (f *Flow[Tx]) undelivered(ctx context.Context, b *budget, since, until time.Time) ([]*stripe.Event, error) {
 	params := &stripe.EventListParams{
 		DeliverySuccess: stripe.Bool(false),
 		CreatedRange:    &stripe.RangeQueryParams{GreaterThanOrEqual: since.Unix(), LesserThanOrEqual: until.Unix()},
 	}
-	params.Limit = stripe.Int64(100)
+	params.Limit = stripe.Int64(pageSize)
 	for _, types := range [][]string{sessionEvents[:], refundEvents[:], disputeEvents[:], {chargeRefunded}} {
 		params.Types = append(params.Types, stripe.StringSlice(types)...)
 	}
 	var events []*stripe.Event
-	for e, err := range f.stripe.V1Events.List(ctx, params) {
+	for e, err := range within(ctx, b, f.stripe.V1Events.List, params) {
 		if err != nil {
 			return nil, &stripeError{doing: "listing events", err: err}
-		}
-		if len(events)%100 == 0 && !b.take() {
-			return nil, nil
 		}
 		events = append(events, e)
 	}
@@ -158,73 +148,6 @@ func (f *Flow[Tx]) heardMissed(ctx context.Context, e *stripe.Event) (id string,
 		err = &stripeError{doing: "decoding an event", err: err}
 	}
 	return "", err
-}
-
-// sweepMoneyBack lists refunds and disputes, once an hour.
-func (f *Flow[Tx]) sweepMoneyBack(ctx context.Context, b *budget, heard func(id string)) error {
-	now := f.now()
-	last, err := f.cursorTime(ctx, moneyBackCursor, time.Time{})
-	if err != nil || now.Sub(last) < moneyBackEvery {
-		return err
-	}
-	if err := f.listRefundsSince(ctx, b, now.Add(-refundsBack), heard); err != nil {
-		return err
-	}
-	if err := f.listDisputesSince(ctx, b, now.Add(-disputesBack), heard); err != nil || b.left < 0 {
-		return err
-	}
-	return f.store.SetCursor(ctx, moneyBackCursor, strconv.FormatInt(now.Unix(), 10))
-}
-
-// listRefundsSince settles the refunds of payments that were recorded. Those of other payments are passed over without a
-// question to Stripe: whoever finds such a payment asks what was given back of it.
-func (f *Flow[Tx]) listRefundsSince(ctx context.Context, b *budget, since time.Time, heard func(id string)) error {
-	params := &stripe.RefundListParams{CreatedRange: &stripe.RangeQueryParams{GreaterThanOrEqual: since.Unix()}}
-	params.Limit = stripe.Int64(100)
-	n := 0
-	for r, err := range f.stripe.V1Refunds.List(ctx, params) {
-		if err != nil {
-			return &stripeError{doing: "listing refunds", err: err}
-		}
-		if n++; n%100 == 1 && !b.take() {
-			return nil
-		}
-		facts := factsOfRefund(r)
-		o, err := f.findPayment(ctx, payment{string(facts.PaymentIntent), string(facts.Charge)})
-		if err == nil && o != nil {
-			heard(o.ID)
-			err = f.settleRefund(ctx, o.ID, facts, "sweep")
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// listDisputesSince does with disputes what listRefundsSince does with refunds.
-func (f *Flow[Tx]) listDisputesSince(ctx context.Context, b *budget, since time.Time, heard func(id string)) error {
-	params := &stripe.DisputeListParams{CreatedRange: &stripe.RangeQueryParams{GreaterThanOrEqual: since.Unix()}}
-	params.Limit = stripe.Int64(100)
-	n := 0
-	for d, err := range f.stripe.V1Disputes.List(ctx, params) {
-		if err != nil {
-			return &stripeError{doing: "listing disputes", err: err}
-		}
-		if n++; n%100 == 1 && !b.take() {
-			return nil
-		}
-		facts := factsOfDispute(d)
-		o, err := f.findPayment(ctx, payment{string(facts.PaymentIntent), string(facts.Charge)})
-		if err == nil && o != nil {
-			heard(o.ID)
-			err = f.settleDispute(ctx, o.ID, facts, "sweep")
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // cursorTime reads a cursor; otherwise is its value before it was first set.

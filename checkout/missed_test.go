@@ -2,9 +2,11 @@ package checkout_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -106,17 +108,33 @@ func TestUndeliveredEventsAreRead(t *testing.T) {
 		}
 		return send()
 	})
-	// The cursor was never set: what is older than an hour is polled. Set it back to when the outage began.
-	require.NoError(t, s.st.SetCursor(t.Context(), "events", fmt.Sprint(testStart.Unix())))
 	s.sweep()
 	for i := range orders {
 		s.requireStatus(fmt.Sprintf("order-%d", i), checkout.Fulfilled)
 		require.Equal(t, 1, s.shipments(fmt.Sprintf("order-%d", i)))
 	}
-	require.Less(t, s.wire.count("GET /v1/events")-asked, 30, "windows of hours, not of seconds")
+	require.Less(t, s.wire.count("GET /v1/events")-asked, 120, "windows of hours, not of seconds")
 	asked = s.wire.count("GET /v1/events")
 	s.sweep()
 	require.Equal(t, 1, s.wire.count("GET /v1/events")-asked, "the next sweep goes on where this one stopped")
+}
+
+// A list that does not end does not keep a sweep.
+func TestSweepBudgetOfAList(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	page, err := json.Marshal(map[string]any{
+		"object": "list", "has_more": true, "data": slices.Repeat([]map[string]string{{"id": "re_1", "object": "refund"}}, 100),
+	})
+	require.NoError(t, err)
+	s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		if r.URL.Path == "/v1/refunds" {
+			return answer(r, http.StatusOK, string(page)), nil
+		}
+		return send()
+	})
+	s.sweep()
+	require.Less(t, s.wire.count("GET /v1/refunds"), 501)
 }
 
 // A sweep makes no more requests than it may, and the next goes on.

@@ -42,10 +42,11 @@ type testShop struct {
 	wire  *wire
 	log   *syncBuffer
 
-	mu      sync.Mutex
-	fulfil  func(ctx context.Context, tx *memstore.Tx, o *store.Order) error // runs before the shipment is written
-	runs    int                                                              // of Fulfil, failed ones too
-	changes []checkout.Change
+	mu        sync.Mutex
+	fulfil    func(ctx context.Context, tx *memstore.Tx, o *store.Order) error // runs before the shipment is written
+	connected []string                                                         // accounts that sweeps look at
+	runs      int                                                              // of Fulfil, failed ones too
+	changes   []checkout.Change
 }
 
 func newShop(t *testing.T) *testShop {
@@ -89,6 +90,7 @@ func (s *testShop) processOn(st store.Store[tx], stock reservation.Reserver[tx],
 			}
 			return nil
 		},
+		Accounts: func(context.Context) ([]string, error) { return s.connected, nil },
 		OnChange: func(_ context.Context, _ *memstore.Tx, c checkout.Change) error {
 			s.mu.Lock()
 			defer s.mu.Unlock()
