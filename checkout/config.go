@@ -70,8 +70,7 @@ type Flow[Tx any] struct {
 	// One goroutine of this process at a time begins, settles, delivers or asks Stripe, per order or session.
 	beginning, settling, delivering, asking keyedMutex
 
-	shopMu sync.Mutex
-	shop   string // once known
+	shop atomic.Pointer[string] // once known
 
 	ended   chan struct{} // closed when Run has ended
 	endOnce sync.Once
@@ -142,19 +141,18 @@ func (f *Flow[Tx]) now() time.Time { return store.Time(f.clock()) }
 // shopID returns the ID of this installation, which marks the sessions that are its own. The first sweep of all, whenever it
 // comes, reads what Stripe could not deliver since the ID was made.
 func (f *Flow[Tx]) shopID(ctx context.Context) (string, error) {
-	f.shopMu.Lock()
-	defer f.shopMu.Unlock()
-	if f.shop == "" {
-		if err := f.startEvents(ctx); err != nil {
-			return "", err
-		}
-		id, err := f.store.ShopID(ctx, "shop_"+rand.Text())
-		if err != nil {
-			return "", err
-		}
-		f.shop = id
+	if known := f.shop.Load(); known != nil {
+		return *known, nil
 	}
-	return f.shop, nil
+	if err := f.startEvents(ctx); err != nil {
+		return "", err
+	}
+	id, err := f.store.ShopID(ctx, "shop_"+rand.Text())
+	if err != nil {
+		return "", err
+	}
+	f.shop.Store(&id)
+	return id, nil
 }
 
 // change runs fn on a locked order and saves the order if fn says so. fn may run more than once.

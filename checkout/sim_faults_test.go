@@ -13,7 +13,10 @@ import (
 	"github.com/gofulfil/fulfil/store"
 )
 
-var errCallback = errors.New("the callback fails")
+var (
+	errCallback = errors.New("the callback fails")
+	errCommit   = errors.New("the answer to a commit is lost")
+)
 
 // maxCrashes is how many processes die in one history at most.
 const maxCrashes = 4
@@ -62,13 +65,10 @@ func (p *simProcess) callback(ctx context.Context, t tx, order, row string) erro
 	if err := p.step(ctx, "callback for "+row); err != nil {
 		return err
 	}
-	h := fnv.New64a()
-	_, _ = io.WriteString(h, row)
-	dice := mix(p.w.seed, h.Sum64(), uint64(run))
-	if p.w.healed.Load() || float64(dice>>11)/(1<<53) >= p.w.callbacks {
+	if p.w.healed.Load() || !p.w.unlucky(p.w.callbacks, row, run) {
 		return nil
 	}
-	switch dice % 8 {
+	switch p.w.dice(row, run) % 8 {
 	case 0:
 		p.w.met("callback panics")
 		panic("the callback panics")
@@ -84,6 +84,32 @@ func (p *simProcess) callback(ctx context.Context, t tx, order, row string) erro
 	}
 	p.w.met("callback fails")
 	return errCallback
+}
+
+// loseCommit may have the answer to a commit be lost.
+func (w *world) loseCommit(ctx context.Context, about string) error {
+	who := actorOf(ctx).name + about
+	w.mu.Lock()
+	w.commits[who]++
+	n := w.commits[who]
+	w.mu.Unlock()
+	if w.healed.Load() || !w.unlucky(w.odds.commits, "commit "+who, n) {
+		return nil
+	}
+	w.met("commit answered by an error")
+	w.say(ctx, "committed, and the answer is lost")
+	return errCommit
+}
+
+// unlucky draws whether what has a chance comes to pass, the n-th time that it could.
+func (w *world) unlucky(chance float64, what string, n int) bool {
+	return float64(w.dice(what, n)>>11)/(1<<53) < chance
+}
+
+func (w *world) dice(what string, n int) uint64 {
+	h := fnv.New64a()
+	_, _ = io.WriteString(h, what)
+	return mix(w.seed, h.Sum64(), uint64(n))
 }
 
 func isReset(err error) bool { return errors.Is(err, syscall.ECONNRESET) }

@@ -155,7 +155,7 @@ func (w *world) begin(ctx context.Context, p *simProcess, o op) {
 var expected = []error{
 	errDead, context.Canceled, store.ErrNotFound, checkout.ErrAlreadyPaid, checkout.ErrProcessing, checkout.ErrCanceled,
 	checkout.ErrSuperseded, checkout.ErrStillOpen, checkout.ErrBusy, checkout.ErrBackoff, checkout.ErrNotPaid,
-	checkout.ErrUnknownSession, errCallback, context.DeadlineExceeded,
+	checkout.ErrUnknownSession, errCallback, errCommit, context.DeadlineExceeded,
 }
 
 // answered notes what a call of the Flow came to, and fails if that is nothing a caller should see.

@@ -17,6 +17,7 @@ type plan struct {
 	sticky float64 // how often whose turn it was has the next turn too
 	leaks  bool    // customers may pay sessions whose URL nobody was given; only webhooks then tell of it
 	deaf   bool    // webhooks are not delivered at the end either
+	refund bool    // what can't be fulfilled is refunded at once
 	ops    []op
 	odds
 }
@@ -28,6 +29,7 @@ type odds struct {
 	callbacks  float64 // that a callback fails, panics, is slow
 	crash      float64 // that a process dies, for each step
 	gone       float64 // that a caller goes away, for each step
+	commits    float64 // that a transaction commits and the answer is lost
 }
 
 type opKind string
@@ -111,6 +113,7 @@ func newPlan(seed uint64) plan {
 		o.d = jumps[r.IntN(len(jumps))]
 		p.ops = append(p.ops, o)
 	}
+	p.refund, p.commits = r.IntN(4) == 0, oneOf(0, 0.002, 0.01)
 	return p
 }
 

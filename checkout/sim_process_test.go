@@ -30,10 +30,14 @@ func (w *world) newProcess(t *testing.T, name string) *simProcess {
 	p := &simProcess{w: w, name: name}
 	clock := func() time.Time { return w.srv.Now().Add(time.Duration(p.skew.Load())) }
 	logger := slog.New(slog.DiscardHandler)
+	var refund []checkout.ChangeKind
+	if w.refund {
+		refund = []checkout.ChangeKind{checkout.DuplicatePayment, checkout.Shortfall, checkout.Mismatch}
+	}
 	var err error
 	p.flow, err = checkout.New(checkout.Config[tx]{
 		Stripe: w.srv.ClientOver(simWire{w.srv.Transport(), p}), Store: simStore{w.st, p}, Reserver: simReserver{w.stock, p},
-		Clock: clock, Logger: logger, Fulfil: p.fulfil, OnChange: p.onChange,
+		Clock: clock, Logger: logger, Fulfil: p.fulfil, OnChange: p.onChange, Refund: refund,
 	})
 	require.NoError(t, err)
 	p.hook, err = webhook.New(webhook.Config{Secrets: []string{w.srv.WebhookSecret()}, Clock: clock, Logger: logger})
@@ -73,10 +77,11 @@ func (s simStore) InTx(ctx context.Context, fn func(tx) error) error {
 		}
 		return s.p.step(ctx, "commit "+about)
 	})
-	if err == nil {
-		s.p.w.dirty.Store(true)
+	if err != nil {
+		return err
 	}
-	return err
+	s.p.w.dirty.Store(true)
+	return s.p.w.loseCommit(ctx, about)
 }
 
 func (s simStore) Insert(ctx context.Context, t tx, orders ...*store.Order) ([]bool, error) {

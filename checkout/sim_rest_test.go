@@ -149,6 +149,9 @@ func (c *checker) orderAtRest(o *store.Order, all truth) error {
 	if err := moneyBackAtRest(o, all); err != nil {
 		return err
 	}
+	if err := c.refundsAtRest(o, all); err != nil {
+		return err
+	}
 	for _, n := range o.Notices {
 		told := len(c.w.st.Scan(fmt.Sprintf("told/%s/%d/", o.ID, n.N)))
 		if n.Kind != store.NoticeFulfil && told != 1 && c.w.callbacks == 0 {
@@ -198,42 +201,6 @@ func paymentsAtRest(o *store.Order, all truth, leaks bool) error {
 	return nil
 }
 
-// moneyBackAtRest checks the ledgers against Stripe's.
-func moneyBackAtRest(o *store.Order, all truth) error {
-	ledger := 0
-	for _, r := range all.refunds {
-		for _, a := range o.Attempts {
-			if r.PaymentIntent == nil || a.PaymentIntent != r.PaymentIntent.ID {
-				continue
-			}
-			ledger++
-			want := store.Refund{ID: r.ID, Attempt: a.N, Amount: r.Amount, State: store.RefundState(r.Status)}
-			if !slices.Contains(o.Refunds, want) {
-				return fmt.Errorf("%s: of a refund, Stripe says %+v, the ledger %+v", o.ID, want, o.Refunds)
-			}
-		}
-	}
-	if ledger != len(o.Refunds) {
-		return fmt.Errorf("%s: %d refunds in the ledger, %d at Stripe", o.ID, len(o.Refunds), ledger)
-	}
-	ends := map[stripe.DisputeStatus]store.DisputeState{stripe.DisputeStatusWon: store.DisputeWon, stripe.DisputeStatusLost: store.DisputeLost}
-	for _, d := range all.disputes {
-		for _, a := range o.Attempts {
-			if d.PaymentIntent == nil || a.PaymentIntent != d.PaymentIntent.ID {
-				continue
-			}
-			want := store.Dispute{ID: d.ID, Attempt: a.N, Amount: d.Amount, State: store.DisputeOpen}
-			if end := ends[d.Status]; end != "" {
-				want.State = end
-			}
-			if !slices.Contains(o.Disputes, want) {
-				return fmt.Errorf("%s: of a dispute, Stripe says %+v, the ledger %+v", o.ID, want, o.Disputes)
-			}
-		}
-	}
-	return nil
-}
-
 // statusAtRest checks the status against what follows from Stripe's objects.
 func (c *checker) statusAtRest(o *store.Order, all truth) error {
 	var paid *stripe.CheckoutSession
@@ -273,25 +240,4 @@ func (c *checker) statusAtRest(o *store.Order, all truth) error {
 		return fmt.Errorf("%s is shown as fulfilled and is %s", o.ID, o.Status())
 	}
 	return nil
-}
-
-func paidStatus(s *stripe.CheckoutSession, all truth) store.Status {
-	var refunded int64
-	for _, r := range all.refunds {
-		if r.PaymentIntent != nil && r.PaymentIntent.ID == s.PaymentIntent.ID && r.Status == stripe.RefundStatusSucceeded {
-			refunded += r.Amount
-		}
-	}
-	for _, d := range all.disputes {
-		if d.PaymentIntent != nil && d.PaymentIntent.ID == s.PaymentIntent.ID && d.Status != stripe.DisputeStatusWon {
-			return store.Disputed
-		}
-	}
-	switch {
-	case refunded >= s.AmountTotal:
-		return store.Refunded
-	case refunded > 0:
-		return store.PartiallyRefunded
-	}
-	return store.Paid
 }

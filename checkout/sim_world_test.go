@@ -49,6 +49,7 @@ type world struct {
 	sessions []*simSession
 	callers  map[string]context.CancelFunc
 	runs     map[string]int // of callbacks, by order
+	commits  map[string]int // by actor
 	failed   error
 	faults   map[string]int
 	record   bool
@@ -65,7 +66,7 @@ func newWorld(t *testing.T, p plan, record bool) *world {
 		srv: checkouttest.NewServer(checkouttest.Config{Start: testStart, Sequential: true}),
 		st:  memstore.New(), stock: memreserver.New(),
 		sched:   &scheduler{threads: map[string]string{}},
-		callers: map[string]context.CancelFunc{}, runs: map[string]int{}, faults: map[string]int{},
+		callers: map[string]context.CancelFunc{}, runs: map[string]int{}, commits: map[string]int{}, faults: map[string]int{},
 	}
 	w.check = newChecker(w)
 	require.NoError(t, w.st.InTx(t.Context(), func(tx tx) error {

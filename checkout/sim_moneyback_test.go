@@ -1,0 +1,84 @@
+package checkout_test
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/stripe/stripe-go/v82"
+
+	"github.com/gofulfil/fulfil/store"
+)
+
+// refundsAtRest checks that what is to be refunded at once is, unless the bank has the money.
+func (c *checker) refundsAtRest(o *store.Order, all truth) error {
+	if !c.w.refund {
+		return nil
+	}
+	for _, a := range o.Attempts {
+		session := all.sessions[a.SessionID]
+		if !a.Paid || !a.Duplicate && a.Mismatch == "" && len(o.Shortfall) == 0 || session == nil {
+			continue
+		}
+		if status := paidStatus(session, all); status != store.Refunded && status != store.Disputed {
+			return fmt.Errorf("%s: attempt %d was to be refunded, and is %s", o.ID, a.N, status)
+		}
+	}
+	return nil
+}
+
+// moneyBackAtRest checks the ledgers against Stripe's.
+func moneyBackAtRest(o *store.Order, all truth) error {
+	ledger := 0
+	for _, r := range all.refunds {
+		for _, a := range o.Attempts {
+			if r.PaymentIntent == nil || a.PaymentIntent != r.PaymentIntent.ID {
+				continue
+			}
+			ledger++
+			want := store.Refund{ID: r.ID, Attempt: a.N, Amount: r.Amount, State: store.RefundState(r.Status)}
+			if !slices.Contains(o.Refunds, want) {
+				return fmt.Errorf("%s: of a refund, Stripe says %+v, the ledger %+v", o.ID, want, o.Refunds)
+			}
+		}
+	}
+	if ledger != len(o.Refunds) {
+		return fmt.Errorf("%s: %d refunds in the ledger, %d at Stripe", o.ID, len(o.Refunds), ledger)
+	}
+	ends := map[stripe.DisputeStatus]store.DisputeState{stripe.DisputeStatusWon: store.DisputeWon, stripe.DisputeStatusLost: store.DisputeLost}
+	for _, d := range all.disputes {
+		for _, a := range o.Attempts {
+			if d.PaymentIntent == nil || a.PaymentIntent != d.PaymentIntent.ID {
+				continue
+			}
+			want := store.Dispute{ID: d.ID, Attempt: a.N, Amount: d.Amount, State: store.DisputeOpen}
+			if end := ends[d.Status]; end != "" {
+				want.State = end
+			}
+			if !slices.Contains(o.Disputes, want) {
+				return fmt.Errorf("%s: of a dispute, Stripe says %+v, the ledger %+v", o.ID, want, o.Disputes)
+			}
+		}
+	}
+	return nil
+}
+
+func paidStatus(s *stripe.CheckoutSession, all truth) store.Status {
+	var refunded int64
+	for _, r := range all.refunds {
+		if r.PaymentIntent != nil && r.PaymentIntent.ID == s.PaymentIntent.ID && r.Status == stripe.RefundStatusSucceeded {
+			refunded += r.Amount
+		}
+	}
+	for _, d := range all.disputes {
+		if d.PaymentIntent != nil && d.PaymentIntent.ID == s.PaymentIntent.ID && d.Status != stripe.DisputeStatusWon {
+			return store.Disputed
+		}
+	}
+	switch {
+	case refunded >= s.AmountTotal:
+		return store.Refunded
+	case refunded > 0:
+		return store.PartiallyRefunded
+	}
+	return store.Paid
+}
