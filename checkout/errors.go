@@ -75,10 +75,11 @@ func missing(err error) bool {
 	return errors.As(err, &se) && se.HTTPStatusCode == 404
 }
 
-// refundedAlready reports whether Stripe has nothing left to refund.
-func refundedAlready(err error) bool {
+// unrefundable reports whether the money of a charge is gone already: refunded, or taken back by the customer's bank
+// (https://docs.stripe.com/error-codes).
+func unrefundable(err error) bool {
 	var se *stripe.Error
-	return errors.As(err, &se) && se.Code == stripe.ErrorCodeChargeAlreadyRefunded
+	return errors.As(err, &se) && (se.Code == stripe.ErrorCodeChargeAlreadyRefunded || se.Code == stripe.ErrorCodeChargeDisputed)
 }
 
 // stripeError keeps an error of a Stripe call matchable by errors.As, and its text free of what Stripe or stripe-go quote:

@@ -72,7 +72,7 @@ func (f *Flow[Tx]) refundAttempt(ctx context.Context, o *store.Order, a *store.A
 	params.SetIdempotencyKey(fmt.Sprintf("%s/%s/%d/refund", shop, o.ID, a.N))
 	onAccount(params, o.Account)
 	refund, err := f.stripe.V1Refunds.Create(ctx, params)
-	if err != nil && !refundedAlready(err) {
+	if err != nil && !unrefundable(err) {
 		return &stripeError{doing: "refunding a payment", err: err}
 	}
 	if err == nil {

@@ -194,6 +194,18 @@ func TestRefundsWhatItCannotFulfil(t *testing.T) {
 		require.Len(t, s.order("order-1").Refunds, 1)
 		require.Zero(t, s.shipments("order-1"))
 	})
+	t.Run("not what the bank has taken back", func(t *testing.T) {
+		t.Parallel()
+		s := refundingShop(t, checkout.DuplicatePayment)
+		old := s.beginUnrecorded(cartOf("order-1", "tee"))
+		s.pay(s.begin(cartOf("order-1", "tee")).SessionID)
+		s.pay(old)
+		s.disputePayment(old)
+		s.sweep()
+		require.Equal(t, 1, s.wire.count("POST /v1/refunds"))
+		require.Empty(t, s.order("order-1").Refunds)
+		require.True(t, s.order("order-1").DueAt.IsZero())
+	})
 	t.Run("not what is on another account", func(t *testing.T) {
 		t.Parallel()
 		s := refundingShop(t, checkout.Mismatch)
