@@ -79,7 +79,7 @@ func (f *Flow[Tx]) settleLedger(ctx context.Context, id string, join func(o *sto
 func (f *Flow[Tx]) joinRefund(o *store.Order, r refundFacts, now time.Time, cause string, join func(*store.Order, store.Refund) store.Joined) store.Joined {
 	e := store.Refund{
 		ID: r.ID, Amount: r.Amount, State: store.RefundState(r.Status),
-		Attempt: attemptOf(o, payment{string(r.PaymentIntent), string(r.Charge)}),
+		Attempt: attemptOf(o, r.payment()),
 	}
 	before := o.Status()
 	joined := join(o, e)
@@ -91,7 +91,7 @@ func (f *Flow[Tx]) joinRefund(o *store.Order, r refundFacts, now time.Time, caus
 func (f *Flow[Tx]) joinDispute(o *store.Order, d disputeFacts, now time.Time, cause string, join func(*store.Order, store.Dispute) store.Joined) store.Joined {
 	e := store.Dispute{
 		ID: d.ID, Amount: d.Amount, State: disputeState(d.Status),
-		Attempt: attemptOf(o, payment{string(d.PaymentIntent), string(d.Charge)}),
+		Attempt: attemptOf(o, d.payment()),
 	}
 	before := o.Status()
 	joined := join(o, e)

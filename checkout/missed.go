@@ -131,23 +131,33 @@ func (f *Flow[Tx]) heardMissed(ctx context.Context, e *stripe.Event) (id string,
 	case slices.Contains(refundEvents[:], eventType):
 		var facts refundFacts
 		if unmarshal(&facts) {
-			return f.heardRefund(ctx, e.Account, facts, e.ID)
+			return f.missedOf(ctx, facts.payment(), func(id string) error { return f.settleRefund(ctx, id, facts, e.ID) })
 		}
 	case slices.Contains(disputeEvents[:], eventType):
 		var facts disputeFacts
 		if unmarshal(&facts) {
-			return f.heardDispute(ctx, e.Account, facts, e.ID)
+			return f.missedOf(ctx, facts.payment(), func(id string) error { return f.settleDispute(ctx, id, facts, e.ID) })
 		}
 	case eventType == chargeRefunded:
 		var facts chargeFacts
 		if unmarshal(&facts) {
-			return f.heardCharge(ctx, e.Account, facts, e.ID)
+			return f.missedOf(ctx, facts.payment(), func(id string) error { return f.settleCharge(ctx, id, e.Account, facts, e.ID) })
 		}
 	}
 	if err != nil {
 		err = &stripeError{doing: "decoding an event", err: err}
 	}
 	return "", err
+}
+
+// missedOf settles what was missed of a payment that was recorded. Those of other payments are passed over without a question
+// to Stripe: whoever finds such a payment asks what was given back of it.
+func (f *Flow[Tx]) missedOf(ctx context.Context, p payment, settle func(id string) error) (id string, err error) {
+	o, err := f.findPayment(ctx, p)
+	if o == nil || err != nil {
+		return "", err
+	}
+	return o.ID, settle(o.ID)
 }
 
 // cursorTime reads a cursor; otherwise is its value before it was first set.

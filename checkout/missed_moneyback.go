@@ -67,8 +67,7 @@ func (f *Flow[Tx]) sweepAccount(ctx context.Context, b *budget, account string, 
 	return errors.Join(asked, f.store.SetCursor(ctx, cursor, strconv.FormatInt(now.Unix(), 10)))
 }
 
-// listRefundsSince settles the refunds of payments that were recorded. Those of other payments are passed over without a
-// question to Stripe: whoever finds such a payment asks what was given back of it.
+// listRefundsSince settles the refunds of payments that were recorded.
 func (f *Flow[Tx]) listRefundsSince(ctx context.Context, b *budget, account string, since time.Time, heard func(id string)) error {
 	params := &stripe.RefundListParams{CreatedRange: &stripe.RangeQueryParams{GreaterThanOrEqual: since.Unix()}}
 	params.Limit = stripe.Int64(pageSize)
@@ -78,14 +77,11 @@ func (f *Flow[Tx]) listRefundsSince(ctx context.Context, b *budget, account stri
 			return &stripeError{doing: "listing refunds", err: err}
 		}
 		facts := factsOfRefund(r)
-		o, err := f.findPayment(ctx, payment{string(facts.PaymentIntent), string(facts.Charge)})
-		if err == nil && o != nil {
-			heard(o.ID)
-			err = f.settleRefund(ctx, o.ID, facts, "sweep")
-		}
+		id, err := f.missedOf(ctx, facts.payment(), func(id string) error { return f.settleRefund(ctx, id, facts, "sweep") })
 		if err != nil {
 			return err
 		}
+		heard(id)
 	}
 	return nil
 }
@@ -100,14 +96,11 @@ func (f *Flow[Tx]) listDisputesSince(ctx context.Context, b *budget, account str
 			return &stripeError{doing: "listing disputes", err: err}
 		}
 		facts := factsOfDispute(d)
-		o, err := f.findPayment(ctx, payment{string(facts.PaymentIntent), string(facts.Charge)})
-		if err == nil && o != nil {
-			heard(o.ID)
-			err = f.settleDispute(ctx, o.ID, facts, "sweep")
-		}
+		id, err := f.missedOf(ctx, facts.payment(), func(id string) error { return f.settleDispute(ctx, id, facts, "sweep") })
 		if err != nil {
 			return err
 		}
+		heard(id)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/stripe/stripe-go/v82"
 
 	"github.com/gofulfil/fulfil/checkout"
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
@@ -117,6 +118,24 @@ func TestUndeliveredEventsAreRead(t *testing.T) {
 	asked = s.wire.count("GET /v1/events")
 	s.sweep()
 	require.Equal(t, 1, s.wire.count("GET /v1/events")-asked, "the next sweep goes on where this one stopped")
+}
+
+// What another application on the account missed costs a sweep no requests.
+func TestMissedByOthers(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.srv.Deliver(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }))
+	for range 5 {
+		refunded := s.foreignSession(func(*stripe.CheckoutSessionCreateParams) {})
+		disputed := s.foreignSession(func(*stripe.CheckoutSessionCreateParams) {})
+		s.pay(refunded)
+		s.pay(disputed)
+		s.refund(refunded, 0)
+		s.disputePayment(disputed)
+	}
+	before := len(s.wire.calls)
+	s.sweep()
+	require.Less(t, len(s.wire.calls)-before, 6, "the lists, and nothing else")
 }
 
 // A list that does not end does not keep a sweep.

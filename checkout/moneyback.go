@@ -32,6 +32,10 @@ type chargeFacts struct {
 	PaymentIntent objectID `json:"payment_intent"`
 }
 
+func (r refundFacts) payment() payment  { return payment{string(r.PaymentIntent), string(r.Charge)} }
+func (d disputeFacts) payment() payment { return payment{string(d.PaymentIntent), string(d.Charge)} }
+func (c chargeFacts) payment() payment  { return payment{string(c.PaymentIntent), c.ID} }
+
 // The events of refunds and disputes. Since API version 2024-10-28 refund.* cover every refund
 // (https://docs.stripe.com/refunds#refund-events); before, charge.refunded was all that some had.
 var (
@@ -74,7 +78,7 @@ func (f *Flow[Tx]) deliverTo(ctx context.Context) func(id string, err error) err
 
 // heardRefund settles what was heard of a refund and returns the ID of its order; empty: it is not ours.
 func (f *Flow[Tx]) heardRefund(ctx context.Context, account string, r refundFacts, cause string) (id string, err error) {
-	id, err = f.orderOfPayment(ctx, account, payment{string(r.PaymentIntent), string(r.Charge)})
+	id, err = f.orderOfPayment(ctx, account, r.payment())
 	if err != nil || id == "" {
 		return "", err
 	}
@@ -82,7 +86,7 @@ func (f *Flow[Tx]) heardRefund(ctx context.Context, account string, r refundFact
 }
 
 func (f *Flow[Tx]) heardDispute(ctx context.Context, account string, d disputeFacts, cause string) (id string, err error) {
-	id, err = f.orderOfPayment(ctx, account, payment{string(d.PaymentIntent), string(d.Charge)})
+	id, err = f.orderOfPayment(ctx, account, d.payment())
 	if err != nil || id == "" {
 		return "", err
 	}
@@ -91,20 +95,24 @@ func (f *Flow[Tx]) heardDispute(ctx context.Context, account string, d disputeFa
 
 // heardCharge asks for the refunds of a charge of which something was refunded.
 func (f *Flow[Tx]) heardCharge(ctx context.Context, account string, c chargeFacts, cause string) (id string, err error) {
-	id, err = f.orderOfPayment(ctx, account, payment{string(c.PaymentIntent), c.ID})
+	id, err = f.orderOfPayment(ctx, account, c.payment())
 	if err != nil || id == "" {
 		return "", err
 	}
+	return id, f.settleCharge(ctx, id, account, c, cause)
+}
+
+func (f *Flow[Tx]) settleCharge(ctx context.Context, id, account string, c chargeFacts, cause string) error {
 	refunds, err := f.refundsOf(ctx, account, c.ID)
 	if err != nil {
-		return "", err
+		return err
 	}
 	for _, r := range refunds {
 		if err := f.settleRefund(ctx, id, r, cause); err != nil {
-			return "", err
+			return err
 		}
 	}
-	return id, nil
+	return nil
 }
 
 func factsOfRefund(r *stripe.Refund) refundFacts {
