@@ -20,7 +20,7 @@ func (f *Flow[Tx]) settle(ctx context.Context, id string, n news) error {
 		return err
 	}
 	defer unlock()
-	if err := f.askMore(ctx, id, &n); err != nil {
+	if err := f.askDetails(ctx, id, &n); err != nil {
 		return err
 	}
 	var s settlement

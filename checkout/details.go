@@ -9,10 +9,10 @@ import (
 	"github.com/gofulfil/fulfil/store"
 )
 
-// askMore asks Stripe for what a paid session does not say itself, before anything is settled: what was bought, and what was
+// askDetails asks Stripe for what a paid session does not say itself, before anything is settled: what was bought, and what was
 // given back of the payment. It is settled together with the payment, so that goods which were paid back before their payment
 // was heard of are not shipped.
-func (f *Flow[Tx]) askMore(ctx context.Context, id string, n *news) error {
+func (f *Flow[Tx]) askDetails(ctx context.Context, id string, n *news) error {
 	if !n.paid {
 		return nil
 	}
