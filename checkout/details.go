@@ -89,29 +89,13 @@ func (f *Flow[Tx]) disputesOf(ctx context.Context, account, charge string) (all 
 	return all, nil
 }
 
-// settleGivenBack joins what was given back into the ledgers of the order.
+// settleGivenBack joins what was given back into the ledgers of the order. An entry that is known to have ended otherwise is left
+// to whoever hears of it next.
 func (f *Flow[Tx]) settleGivenBack(s *settlement) {
 	for _, r := range s.news.refunds {
-		joined := f.joinRefund(s.o, r, s.now, s.news.cause, (*store.Order).JoinRefund)
-		s.conflict = s.conflict || joined == store.Conflict
+		f.joinRefund(s.o, r, s.now, s.news.cause, (*store.Order).JoinRefund)
 	}
 	for _, d := range s.news.disputes {
-		joined := f.joinDispute(s.o, d, s.now, s.news.cause, (*store.Order).JoinDispute)
-		s.conflict = s.conflict || joined == store.Conflict
+		f.joinDispute(s.o, d, s.now, s.news.cause, (*store.Order).JoinDispute)
 	}
-}
-
-// settleConflicts has Stripe asked again about what was given back.
-func (f *Flow[Tx]) settleConflicts(ctx context.Context, id string, n *news) error {
-	for _, r := range n.refunds {
-		if err := f.settleRefund(ctx, id, r, n.cause); err != nil {
-			return err
-		}
-	}
-	for _, d := range n.disputes {
-		if err := f.settleDispute(ctx, id, d, n.cause); err != nil {
-			return err
-		}
-	}
-	return nil
 }

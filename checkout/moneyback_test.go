@@ -2,11 +2,14 @@ package checkout_test
 
 import (
 	"context"
+	"maps"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/stripe/stripe-go/v82"
 
 	"github.com/gofulfil/fulfil/checkout"
 	"github.com/gofulfil/fulfil/store"
@@ -84,6 +87,60 @@ func TestRefundBeforeItsPayment(t *testing.T) {
 	require.Zero(t, s.shipments("order-1"))
 	require.Equal(t, []checkout.ChangeKind{checkout.Refunded}, s.kinds())
 	s.requireStock("tee", 4, 0, 1)
+}
+
+// Of two ends that exclude each other, the one counts that Stripe says when it is asked.
+func TestEndsThatExcludeEachOther(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	id := s.begin(cartOf("order-1", "tee")).SessionID
+	s.pay(id)
+	intent := s.stripeSession(id).PaymentIntent.ID
+	refund, err := s.srv.Client().V1Refunds.Create(t.Context(), &stripe.RefundCreateParams{PaymentIntent: &intent, Amount: stripe.Int64(500)})
+	require.NoError(t, err)
+	require.NoError(t, s.srv.FailRefund(refund.ID))
+	dispute := s.disputePayment(id)
+	require.NoError(t, s.srv.LoseDispute(dispute))
+	canceled := map[string]any{"id": refund.ID, "object": "refund", "status": "canceled", "amount": 500, "payment_intent": intent}
+	won := map[string]any{"id": dispute, "object": "dispute", "status": "won", "amount": 1999, "payment_intent": intent}
+
+	for _, object := range []string{"refunds", "disputes"} {
+		s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+			if strings.HasPrefix(r.URL.Path, "/v1/"+object) {
+				return answer(r, http.StatusServiceUnavailable, `{"error":{"type":"api_error"}}`), nil
+			}
+			return send()
+		})
+		if object == "refunds" {
+			require.Error(t, s.dispatch("refund.updated", canceled), "Stripe sends it again")
+		} else {
+			require.Error(t, s.dispatch("charge.dispute.closed", won))
+		}
+		s.wire.on(nil)
+	}
+	before := len(s.kinds())
+	require.NoError(t, s.dispatch("refund.updated", canceled))
+	require.NoError(t, s.dispatch("charge.dispute.closed", won))
+	o := s.order("order-1")
+	require.Equal(t, []store.Refund{{ID: refund.ID, Attempt: 1, Amount: 500, State: store.RefundFailed}}, o.Refunds)
+	require.Equal(t, []store.Dispute{{ID: dispute, Attempt: 1, Amount: 1999, State: store.DisputeLost}}, o.Disputes)
+	require.Len(t, s.kinds(), before, "that is no news")
+
+	// The ledger is wrong, and the event right.
+	require.NoError(t, s.st.InTx(t.Context(), func(tx tx) error {
+		orders, err := s.st.Lock(t.Context(), tx, "order-1")
+		require.NoError(t, err)
+		orders[0].Refunds[0].State, orders[0].Disputes[0].State = store.RefundCanceled, store.DisputeWon
+		return s.st.Save(t.Context(), tx, orders[0])
+	}))
+	failed, lost := maps.Clone(canceled), maps.Clone(won)
+	failed["status"], lost["status"] = "failed", "lost"
+	require.NoError(t, s.dispatch("refund.failed", failed))
+	require.NoError(t, s.dispatch("charge.dispute.closed", lost))
+	o = s.order("order-1")
+	require.Equal(t, store.RefundFailed, o.Refunds[0].State)
+	require.Equal(t, store.DisputeLost, o.Disputes[0].State)
+	require.Equal(t, []checkout.ChangeKind{checkout.RefundFailed, checkout.DisputeLost}, s.kinds()[before:])
 }
 
 // A payment is settled together with what was given back of it, or not at all: else another process would ship the goods

@@ -36,9 +36,6 @@ func (f *Flow[Tx]) settle(ctx context.Context, id string, n news) error {
 		f.settleGivenBack(&s)
 		return true, nil
 	})
-	if err == nil && s.conflict {
-		err = f.settleConflicts(ctx, id, &n)
-	}
 	if err == nil && s.attempt != nil {
 		level, after := slog.LevelDebug, s.o.Status()
 		if after != s.before || s.paid {
@@ -63,8 +60,6 @@ type settlement struct {
 	// What is new with it:
 	paid  bool
 	short bool // paid, and its stock is gone
-	// conflict: what was given back is known to have ended otherwise.
-	conflict bool
 }
 
 // join takes what was heard into the facts of the order. It reports whether the order must be saved.
