@@ -16,6 +16,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/gofulfil/fulfil/internal/judges/internal/npm"
 )
 
 //go:embed driver.js
@@ -46,12 +48,12 @@ type reply struct {
 	Error string
 }
 
-func (b *browser) start(dir, node, modules, program string) error {
+func (b *browser) start(dir string, packages npm.Packages, program string) error {
 	script := filepath.Join(dir, "driver.js")
 	if err := os.WriteFile(script, driver, 0o600); err != nil {
 		return err
 	}
-	b.cmd = exec.Command(node, script, modules, program)
+	b.cmd = exec.Command(packages.Node, script, packages.Modules, program)
 	b.cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_CONFIG_HOME="+dir, "XDG_CACHE_HOME="+dir)
 	var stderr strings.Builder
 	b.cmd.Stderr = &stderr

@@ -3,5 +3,5 @@
 // without, and every view is judged by axe-core, in light and dark colors, and must not scroll sideways.
 //
 // The tests need Chromium, node and npm, and install what npm/package-lock.json pins into the user's cache directory, once.
-// Where that can't be they are left out, which one line of output says; with FULFIL_REQUIRE_JUDGES=1 that fails instead.
+// Where that can't be they are left out, which a line of go test -v says; with FULFIL_REQUIRE_JUDGES=1 that fails instead.
 package pages

@@ -1,16 +1,17 @@
 package pages
 
 import (
-	"crypto/sha256"
 	_ "embed"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gofulfil/fulfil/internal/judges/internal/npm"
 )
 
 //go:embed npm/package.json
@@ -28,11 +29,7 @@ func run(m *testing.M) int {
 		err = prepare(dir)
 	}
 	if err != nil {
-		fmt.Printf("pages: the pages are not judged: %v\n", err)
-		if os.Getenv("FULFIL_REQUIRE_JUDGES") == "1" {
-			return 1
-		}
-		return 0
+		return npm.LeaveOut("pages: the judgement of the pages in Chromium", err)
 	}
 	code := m.Run()
 	if err := chromium.quit(); err != nil && code == 0 {
@@ -45,13 +42,9 @@ func run(m *testing.M) int {
 
 // prepare installs the packages and starts the browser. dir is for what it leaves behind.
 func prepare(dir string) error {
-	node, err := exec.LookPath("node")
+	packages, err := npm.Install(packageJSON, packageLock)
 	if err != nil {
-		return errors.New("node is not installed")
-	}
-	npm, err := exec.LookPath("npm")
-	if err != nil {
-		return errors.New("npm is not installed")
+		return err
 	}
 	var program string
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
@@ -60,51 +53,34 @@ func prepare(dir string) error {
 		}
 	}
 	if err != nil {
-		return errors.New("chromium is not installed")
-	}
-	modules, err := install(npm)
-	if err != nil {
-		return err
+		return errors.New("chromium is not installed: install Debian's chromium, or Google Chrome")
 	}
 	programs.dir = dir
-	return chromium.start(dir, node, modules, program)
+	return chromium.start(dir, packages, program)
 }
 
-// install puts the pinned packages into the user's cache directory, unless they are there, and runs none of their scripts.
-func install(npm string) (modules string, _ error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", err
+// What is missing is said, with what to do about it, and fails where it is required.
+func TestLeftOutWithoutWhatItNeeds(t *testing.T) {
+	t.Parallel()
+	nothing, node := t.TempDir(), t.TempDir()
+	for _, name := range []string{"node", "npm"} {
+		program, err := exec.LookPath(name)
+		require.NoError(t, err)
+		require.NoError(t, os.Symlink(program, filepath.Join(node, name)))
 	}
-	sum := sha256.Sum256(append(append([]byte{}, packageJSON...), packageLock...))
-	dir := filepath.Join(cache, "fulfil", "judges-"+hex.EncodeToString(sum[:8]))
-	modules = filepath.Join(dir, "node_modules")
-	if _, err := os.Stat(modules); err == nil {
-		return modules, nil
+	for _, c := range []struct {
+		path, required, says string
+		status               int
+	}{
+		{nothing, "0", "node is not installed: install Node.js", 0},
+		{nothing, "1", "node is not installed: install Node.js", 1},
+		{node, "0", "chromium is not installed: install", 0},
+		{node, "1", "chromium is not installed: install", 1},
+	} {
+		cmd := exec.Command(os.Args[0], "-test.run=^$")
+		cmd.Env = append(os.Environ(), "PATH="+c.path, "FULFIL_REQUIRE_JUDGES="+c.required)
+		out, _ := cmd.CombinedOutput()
+		require.Equal(t, c.status, cmd.ProcessState.ExitCode(), "%s", out)
+		require.Contains(t, string(out), "pages: the judgement of the pages in Chromium is left out: "+c.says)
 	}
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		return "", err
-	}
-	fresh, err := os.MkdirTemp(filepath.Dir(dir), "installing-")
-	if err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(fresh)
-	for name, content := range map[string][]byte{"package.json": packageJSON, "package-lock.json": packageLock} {
-		if err := os.WriteFile(filepath.Join(fresh, name), content, 0o644); err != nil {
-			return "", err
-		}
-	}
-	cmd := exec.Command(npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
-	cmd.Dir = fresh
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("npm ci: %w: %s", err, strings.Join(strings.Fields(string(out)), " "))
-	}
-	if err := os.Rename(fresh, dir); err != nil {
-		if _, there := os.Stat(modules); there == nil {
-			return modules, nil // another process was faster
-		}
-		return "", err
-	}
-	return modules, nil
 }

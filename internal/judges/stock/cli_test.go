@@ -52,7 +52,7 @@ func (c *cli) run(args ...string) string {
 }
 
 func (c *cli) command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, filepath.Join(modules, "@stripe", "cli-linux-x64", "bin", "stripe"), append(args, "--api-base", c.srv.URL())...)
+	cmd := exec.CommandContext(ctx, filepath.Join(packages.Modules, "@stripe", "cli-linux-x64", "bin", "stripe"), append(args, "--api-base", c.srv.URL())...)
 	cmd.Env = environment(c.t, "STRIPE_API_KEY="+c.srv.Key(), "STRIPE_CLI_TELEMETRY_OPTOUT=1")
 	cmd.WaitDelay = 5 * time.Second
 	return cmd

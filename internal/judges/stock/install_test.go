@@ -1,17 +1,16 @@
 package stock
 
 import (
-	"crypto/sha256"
 	_ "embed"
-	"encoding/hex"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
-	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gofulfil/fulfil/internal/judges/internal/npm"
 )
 
 //go:embed npm/package.json
@@ -20,71 +19,33 @@ var packageJSON []byte
 //go:embed npm/package-lock.json
 var packageLock []byte
 
-// What TestMain found.
-var (
-	node    string // the program
-	modules string // the directory node_modules
-)
+var packages npm.Packages
 
 func TestMain(m *testing.M) {
 	if err := install(); err != nil {
-		fmt.Printf("stock: Stripe's CLI and stripe-node are left out: %v\n", err)
-		if os.Getenv("FULFIL_REQUIRE_JUDGES") == "1" {
-			os.Exit(1)
-		}
-		os.Exit(0)
+		os.Exit(npm.LeaveOut("stock: the judgement of the test server by Stripe's CLI and stripe-node", err))
 	}
 	os.Exit(m.Run())
 }
 
-// install puts the pinned packages into the user's cache directory, unless they are there, and runs none of their scripts.
-func install() error {
+func install() (err error) {
 	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
 		return fmt.Errorf("the CLI is pinned for linux/amd64, not for %s/%s", runtime.GOOS, runtime.GOARCH)
 	}
-	var err error
-	if node, err = exec.LookPath("node"); err != nil {
-		return errors.New("node is not installed")
+	packages, err = npm.Install(packageJSON, packageLock)
+	return err
+}
+
+// What is missing is said, with what to do about it, and fails where it is required.
+func TestLeftOutWithoutNode(t *testing.T) {
+	t.Parallel()
+	for required, status := range map[string]int{"0": 0, "1": 1} {
+		cmd := exec.Command(os.Args[0], "-test.run=^$")
+		cmd.Env = environment(t, "PATH="+t.TempDir(), "FULFIL_REQUIRE_JUDGES="+required)
+		out, _ := cmd.CombinedOutput()
+		require.Equal(t, status, cmd.ProcessState.ExitCode(), "%s", out)
+		require.Contains(t, string(out), "stock: the judgement of the test server by Stripe's CLI and stripe-node is left out: node is not installed: install Node.js")
 	}
-	npm, err := exec.LookPath("npm")
-	if err != nil {
-		return errors.New("npm is not installed")
-	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return err
-	}
-	sum := sha256.Sum256(append(append([]byte{}, packageJSON...), packageLock...))
-	dir := filepath.Join(cache, "fulfil", "judges-"+hex.EncodeToString(sum[:8]))
-	modules = filepath.Join(dir, "node_modules")
-	if _, err := os.Stat(modules); err == nil {
-		return nil
-	}
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		return err
-	}
-	fresh, err := os.MkdirTemp(filepath.Dir(dir), "installing-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(fresh)
-	for name, content := range map[string][]byte{"package.json": packageJSON, "package-lock.json": packageLock} {
-		if err := os.WriteFile(filepath.Join(fresh, name), content, 0o644); err != nil {
-			return err
-		}
-	}
-	cmd := exec.Command(npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
-	cmd.Dir = fresh
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("npm ci: %w: %s", err, strings.Join(strings.Fields(string(out)), " "))
-	}
-	if err := os.Rename(fresh, dir); err != nil {
-		if _, there := os.Stat(modules); there == nil {
-			return nil // another process was faster
-		}
-		return err
-	}
-	return nil
 }
 
 // environment is that of a child: nothing of the user's, and a proxy that isn't there for all that is not on this machine.

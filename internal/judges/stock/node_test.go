@@ -27,8 +27,8 @@ func TestStripeNode(t *testing.T) {
 	require.NoError(t, os.WriteFile(script, shop, 0o600))
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, node, script)
-	cmd.Env = environment(t, "NODE_PATH="+modules, "STRIPE_API="+srv.URL(), "STRIPE_KEY="+srv.Key(), "STRIPE_VERSION="+stripe.APIVersion)
+	cmd := exec.CommandContext(ctx, packages.Node, script)
+	cmd.Env = environment(t, "NODE_PATH="+packages.Modules, "STRIPE_API="+srv.URL(), "STRIPE_KEY="+srv.Key(), "STRIPE_VERSION="+stripe.APIVersion)
 	cmd.WaitDelay = 5 * time.Second
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)
