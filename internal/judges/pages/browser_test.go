@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -31,6 +32,7 @@ type browser struct {
 	version string
 	cmd     *exec.Cmd
 	in      io.WriteCloser
+	stderr  strings.Builder
 	ended   chan struct{} // closed when no answer comes any more
 
 	mu      sync.Mutex
@@ -48,15 +50,21 @@ type reply struct {
 	Error string
 }
 
-func (b *browser) start(dir string, packages npm.Packages, program string) error {
+// drive is the command that runs the driver on program, a Chromium. Its last argument is how long the browser may take to end
+// before it is killed, in milliseconds.
+func drive(dir string, packages npm.Packages, program string) (*exec.Cmd, error) {
 	script := filepath.Join(dir, "driver.js")
 	if err := os.WriteFile(script, driver, 0o600); err != nil {
-		return err
+		return nil, err
 	}
-	b.cmd = exec.Command(packages.Node, script, packages.Modules, program)
-	b.cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_CONFIG_HOME="+dir, "XDG_CACHE_HOME="+dir)
-	var stderr strings.Builder
-	b.cmd.Stderr = &stderr
+	cmd := exec.Command(packages.Node, script, packages.Modules, program, "10000")
+	cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_CONFIG_HOME="+dir, "XDG_CACHE_HOME="+dir)
+	return cmd, nil
+}
+
+func (b *browser) start(cmd *exec.Cmd) error {
+	b.cmd = cmd
+	b.cmd.Stderr = &b.stderr
 	var err error
 	if b.in, err = b.cmd.StdinPipe(); err != nil {
 		return err
@@ -76,9 +84,12 @@ func (b *browser) start(dir string, packages npm.Packages, program string) error
 		return json.Unmarshal(r.Value, &b.version)
 	case <-b.ended:
 		_ = b.cmd.Wait()
-		return fmt.Errorf("chromium does not start: %s", strings.Join(strings.Fields(stderr.String()), " "))
+		return fmt.Errorf("chromium does not start: %s", b.said())
 	}
 }
+
+// said is what the driver complained of, on one line. It is to be read when the driver has ended.
+func (b *browser) said() string { return strings.Join(strings.Fields(b.stderr.String()), " ") }
 
 func (b *browser) read(out io.Reader) {
 	defer close(b.ended)
@@ -95,10 +106,21 @@ func (b *browser) read(out io.Reader) {
 	}
 }
 
-func (b *browser) quit() error {
+// quit ends the driver, which ends the browser as soon as nothing more can come from here. A driver that takes longer than
+// limit is killed; the browser ends when it finds its driver gone.
+func (b *browser) quit(limit time.Duration) error {
 	_ = b.in.Close()
-	<-b.ended
-	return b.cmd.Wait()
+	done := make(chan error, 1)
+	go func() {
+		<-b.ended
+		done <- b.cmd.Wait()
+	}()
+	late := time.AfterFunc(limit, func() { _ = b.cmd.Process.Kill() })
+	defer late.Stop()
+	if err := <-done; err != nil {
+		return fmt.Errorf("chromium's driver ended with %w: %s", err, b.said())
+	}
+	return nil
 }
 
 // do has the driver run a command, and reads its value.

@@ -1,6 +1,6 @@
 // Drives Chromium for the tests: a line of JSON per command on standard input, one per answer on standard output.
 "use strict";
-const [, , modules, executablePath] = process.argv;
+const [, , modules, executablePath, endIn] = process.argv;
 const load = require("module").createRequire(modules + "/");
 const { chromium } = load("playwright-core");
 const axe = load("axe-core");
@@ -89,6 +89,11 @@ async function answer({ id, run, tab, ...rest }) {
   browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
   process.stdout.write(JSON.stringify({ id: 0, value: browser.version() }) + "\n");
   for await (const line of lines) answer(JSON.parse(line));
+  // A browser that hangs is killed: Playwright does that when this process exits.
+  setTimeout(() => {
+    process.stderr.write("chromium does not end by itself\n");
+    process.exit(1);
+  }, Number(endIn)).unref();
   await browser.close();
 })().catch((e) => {
   process.stderr.write(String(e) + "\n");

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -32,7 +33,7 @@ func run(m *testing.M) int {
 		return npm.LeaveOut("pages: the judgement of the pages in Chromium", err)
 	}
 	code := m.Run()
-	if err := chromium.quit(); err != nil && code == 0 {
+	if err := chromium.quit(time.Minute); err != nil && code == 0 {
 		fmt.Println("pages:", err)
 		code = 1
 	}
@@ -56,7 +57,11 @@ func prepare(dir string) error {
 		return errors.New("chromium is not installed: install Debian's chromium, or Google Chrome")
 	}
 	programs.dir = dir
-	return chromium.start(dir, packages, program)
+	cmd, err := drive(dir, packages, program)
+	if err != nil {
+		return err
+	}
+	return chromium.start(cmd)
 }
 
 // What is missing is said, with what to do about it, and fails where it is required.
