@@ -170,13 +170,13 @@ func TestBadRequests(t *testing.T) {
 	p := start(t, map[string]string{"DATABASE_URL": sqliteFile(t)})
 	for _, quantity := range []string{"-1", "100", "1.5", "", "many"} {
 		b := p.visit(t)
-		b.press("To the cart: Teapot", "add.teapot", quantity)
+		b.press("Add to cart (Teapot)", "add.teapot", quantity)
 		require.Equal(t, http.StatusBadRequest, b.status, "quantity %q", quantity)
 	}
 	b := p.visit(t)
 	b.take("Teapot", "1")
 	b.open("/")
-	b.press("To the cart: Teapot", "add.teapot", "99")
+	b.press("Add to cart (Teapot)", "add.teapot", "99")
 	require.Equal(t, http.StatusBadRequest, b.status, "that would be 100")
 	b.open("/cart")
 	b.press("Continue to payment", "note", strings.Repeat("é", maxNote+1))

@@ -141,7 +141,7 @@ func (b *browser) take(products ...string) {
 	for i := 0; i < len(products); i += 2 {
 		b.open("/")
 		field := "add." + skuOf(b.t, products[i])
-		b.press("To the cart: "+products[i], field, products[i+1])
+		b.press("Add to cart ("+products[i]+")", field, products[i+1])
 		require.Equal(b.t, "/cart", b.url.Path)
 	}
 }

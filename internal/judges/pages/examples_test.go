@@ -12,7 +12,7 @@ import (
 
 func TestQuickstart(t *testing.T) {
 	walk(t, func(t *testing.T, s screen) {
-		shop := start(t, "quickstart", "-addr", "127.0.0.1:0")["Shop"]
+		shop := start(t, "quickstart", nil, "-addr", "127.0.0.1:0")["Shop"]
 		p := s.open(t, shop)
 		p.judge("quickstart: shop")
 		p.press("Buy Notebook")
@@ -64,7 +64,7 @@ func TestQuickstart(t *testing.T) {
 
 func TestQuickstartByKeyboard(t *testing.T) {
 	walk(t, func(t *testing.T, s screen) {
-		p := s.open(t, start(t, "quickstart", "-addr", "127.0.0.1:0")["Shop"])
+		p := s.open(t, start(t, "quickstart", nil, "-addr", "127.0.0.1:0")["Shop"])
 		p.tabTo("Buy Notebook")
 		p.run("key", "key", "Enter")
 		p.run("waitText", "text", "Test page, not Stripe.")
@@ -82,7 +82,7 @@ func TestQuickstartByKeyboard(t *testing.T) {
 
 func TestStandalone(t *testing.T) {
 	walk(t, func(t *testing.T, s screen) {
-		said := start(t, "standalone", "-addr", "127.0.0.1:0", "-control", "127.0.0.1:0", "-key", "sk_test_standalone")
+		said := start(t, "standalone", nil, "-addr", "127.0.0.1:0", "-control", "127.0.0.1:0", "-key", "sk_test_standalone")
 		p := s.open(t, said["Control page"])
 		p.judge("standalone: empty")
 		create := func() (article string) {

@@ -20,19 +20,21 @@ var programs struct {
 	mu  sync.Mutex
 }
 
-// start runs an example until the end of the test and returns what it says about itself: the lines of a name, two spaces
-// and a value, up to the one that says how to stop it.
-func start(t *testing.T, name string, args ...string) map[string]string {
+// start runs an example until the end of the test, with nothing but env in its environment, and returns what it says about
+// itself: the lines of a name, two spaces and a value, up to the one that says how to stop it.
+func start(t *testing.T, name string, env []string, args ...string) map[string]string {
 	t.Helper()
 	programs.mu.Lock()
 	defer programs.mu.Unlock()
 	program := filepath.Join(programs.dir, name)
 	if _, err := os.Stat(program); err != nil {
-		out, err := exec.Command("go", "build", "-o", program, "github.com/gofulfil/fulfil/examples/"+name).CombinedOutput()
+		build := exec.Command("go", "build", "-o", program, ".")
+		build.Dir = filepath.Join("..", "..", "..", "examples", name) // some are modules of their own
+		out, err := build.CombinedOutput()
 		require.NoError(t, err, "%s", out)
 	}
 	cmd := exec.Command(program, args...)
-	cmd.Env = []string{} // no secrets of Stripe: the test server
+	cmd.Env = append([]string{}, env...) // no secrets of Stripe: the test server
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())

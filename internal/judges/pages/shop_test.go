@@ -1,0 +1,148 @@
+package pages
+
+import (
+	"net/http"
+	"path"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// startShop runs the shop on a database of its own and returns its URL.
+func startShop(t *testing.T) string {
+	t.Helper()
+	said := start(t, "shop", []string{"DATABASE_URL=file:" + filepath.Join(t.TempDir(), "shop.db")}, "-addr", "127.0.0.1:0")
+	require.Equal(t, "sqlite", said["Database"])
+	return said["Shop"]
+}
+
+// take puts a product into the cart.
+func (p *page) take(shop, product string) {
+	p.t.Helper()
+	p.run("goto", "url", shop)
+	p.press("Add to cart (" + product + ")")
+	require.Equal(p.t, shop+"/cart", p.url())
+}
+
+func (p *page) fillAddress() {
+	p.t.Helper()
+	p.fill("Full name", "Ann Example", "Address", "1 Mill Lane", "Postal code", "K1A 0B1", "City", "Ottawa")
+	p.run("select", "label", "Country", "value", "CA")
+}
+
+func TestShop(t *testing.T) {
+	walk(t, func(t *testing.T, s screen) {
+		shop := startShop(t)
+		p := s.open(t, shop+"/cart")
+		p.judge("shop: cart, empty")
+		p.run("goto", "url", shop+"/orders")
+		p.judge("shop: orders, none")
+		p.run("goto", "url", shop)
+		p.judge("shop: shop")
+		p.take(shop, "Everyday mug")
+		p.take(shop, "Teapot")
+		p.fill("A note for us (optional)", "Please wrap the teapot, it is a present.")
+		p.judge("shop: cart")
+		p.press("Continue to payment")
+		payPage := p.url()
+		p.judge("shop: payment page")
+		p.follow("Cancel and return to the shop")
+		require.Contains(t, p.text(), "Nothing was charged.")
+		p.judge("shop: cart, turned back")
+		p.press("Continue to payment")
+		require.Equal(t, payPage, p.url())
+
+		waiting := s.open(t, shop+"/thanks?session_id="+path.Base(payPage))
+		waiting.judge("shop: thanks, waiting")
+		p.fillCard("4000 0000 0000 0002")
+		p.fillAddress()
+		p.press("Pay $92.50")
+		require.Contains(t, p.text(), "Your card was declined.")
+		p.fillCard("4242 4242 4242 4242")
+		p.press("Pay $92.50")
+		require.Contains(t, p.text(), "Thank you, it’s on its way")
+		require.Contains(t, p.text(), "fulfilled")
+		p.judge("shop: thanks, fulfilled")
+		waiting.run("waitText", "text", "Thank you, it’s on its way") // by its script, or by asking again
+
+		p.take(shop, "Bud vase")
+		p.press("Continue to payment")
+		p.fill("E-mail", "ann@example.com")
+		p.fillAddress()
+		p.run("check", "label", "Bank debit")
+		p.press("Pay $39.50")
+		require.Contains(t, p.text(), "we wait for your bank")
+		p.judge("shop: thanks, debit")
+
+		p.take(shop, "Moon jar")
+		p.press("Continue to payment")
+		p.run("goto", "url", shop)
+		require.Contains(t, p.text(), "On hold")
+		p.judge("shop: shop, last one on hold")
+		p.run("goto", "url", shop+"/cart")
+		p.press("Cancel the order")
+		require.NotContains(t, p.text(), "On hold")
+		p.run("goto", "url", shop+"/orders")
+		for _, want := range []string{"fulfilled", "processing", "canceled", "Shipped to Ann Example, 1 Mill Lane, K1A 0B1 Ottawa, CA"} {
+			require.Contains(t, p.text(), want)
+		}
+		p.judge("shop: orders")
+	})
+}
+
+// What a customer sees who is late: others were faster, or they themselves, in another window.
+func TestShopTooLate(t *testing.T) {
+	walk(t, func(t *testing.T, s screen) {
+		shop := startShop(t)
+		p, faster := s.open(t, shop), s.open(t, shop)
+		for _, each := range []*page{p, faster} {
+			each.take(shop, "Moon jar")
+		}
+		faster.press("Continue to payment")
+		p.press("Continue to payment")
+		require.Equal(t, http.StatusConflict, p.status())
+		require.Contains(t, p.text(), "Not enough left")
+		p.judge("shop: not enough left")
+		p.follow("Your cart")
+		p.press("Empty the cart")
+
+		p.take(shop, "Soup bowl")
+		p.press("Continue to payment")
+		faster.run("goto", "url", p.url())
+		faster.fillCard("4242 4242 4242 4242")
+		faster.fillAddress()
+		faster.press("Pay $28.00")
+		p.run("goto", "url", shop+"/cart")
+		p.judge("shop: cart, bought already")
+		p.press("Start a new cart")
+		p.run("goto", "url", shop+"/thanks?session_id=cs_test_none")
+		require.Equal(t, http.StatusNotFound, p.status())
+		p.judge("shop: message")
+	})
+}
+
+func TestShopByKeyboard(t *testing.T) {
+	walk(t, func(t *testing.T, s screen) {
+		p := s.open(t, startShop(t))
+		p.tabTo("quantity-mug")
+		p.run("key", "key", "Control+a")
+		p.keys("2", "")
+		p.tabTo("Add to cart (Everyday mug)")
+		p.run("key", "key", "Enter")
+		p.run("waitText", "text", "A note for us")
+		p.tabTo("note")
+		p.keys("by keyboard", "")
+		p.tabTo("Continue to payment")
+		p.run("key", "key", "Enter")
+		p.run("waitText", "text", "Test page, not Stripe.")
+		for _, field := range [][2]string{{"email", "ann@example.com"}, {"name", "Ann Example"}, {"line1", "1 Mill Lane"}, {"city", "Portland"},
+			{"country", "US"}, {"number", "4242424242424242"}, {"expiry", "1234"}, {"cvc", "123"}} {
+			p.tabTo(field[0])
+			p.keys(field[1], "")
+		}
+		p.tabTo("Pay $48.00")
+		p.run("key", "key", "Enter")
+		p.run("waitText", "text", "Thank you, it’s on its way")
+	})
+}
