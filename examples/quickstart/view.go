@@ -18,7 +18,7 @@ type displayed struct {
 var displays = map[string]displayed{
 	"fulfilled":  {Tone: "good", Title: "Thank you, it’s on its way", Text: "Your payment arrived, and your order is being sent."},
 	"paid":       {Tone: "wait", Title: "Your payment arrived", Text: "Your order is being prepared."},
-	"processing": {Tone: "wait", Title: "Thank you, we wait for your bank", Text: "A bank debit takes a few days. Your things are set aside, and sent when the money has arrived."},
+	"processing": {Tone: "wait", Title: "Thank you, your bank is working on it", Text: "A bank debit takes a few days. Your things are set aside, and will be sent when the money has arrived."},
 	"open":       {Tone: "wait", Title: "Checking your payment", Text: "This takes a few seconds."},
 	"failed":     {Tone: "bad", Title: "Your payment did not arrive", Text: "Your bank returned it. Nothing was sent."},
 	"expired":    {Tone: "off", Title: "Time ran out", Text: "Nothing was charged, and your things are back on the shelf."},
