@@ -31,9 +31,17 @@ const commands = {
     await root.getByRole(role, { name, exact: true }).first().click();
   },
   async key({ page, key }) { await page.keyboard.press(key); },
+  // Enter, and what it leads to.
+  async enter({ page }) {
+    const loaded = page.waitForEvent("load");
+    await page.keyboard.press("Enter");
+    await loaded;
+  },
   async type({ page, text }) { await page.keyboard.type(text); },
-  // The element that has the keyboard: its id, or else its text.
-  async focused({ page }) { return page.evaluate("document.activeElement.id || document.activeElement.textContent.trim()"); },
+  // The element that has the keyboard: its id, or else its label or the beginning of its text.
+  async focused({ page }) {
+    return page.evaluate("(e => e.id || e.ariaLabel || e.textContent.trim().slice(0, 80))(document.activeElement)");
+  },
   async text({ page }) { return page.locator("body").innerText(); },
   async url({ page }) { return page.url(); },
   async status({ tab }) { return tab.status; },
@@ -45,23 +53,24 @@ const commands = {
     const looked = tab.js ? page : await copyOf(page);
     const found = [];
     let rules = 0;
-    for (const colorScheme of ["light", "dark"]) {
+    for (const [colorScheme, which] of [["light", ""], ["dark", ", runOnly: ['color-contrast', 'link-in-text-block']"]]) {
       await looked.emulateMedia({ colorScheme });
-      const result = await looked.evaluate(axe.source + ";axe.run(document, { resultTypes: ['violations'] })");
+      if (!await looked.evaluate("'axe' in window")) await looked.evaluate(axe.source); // half of the time that it all takes
+      const result = await looked.evaluate(`axe.run(document, { resultTypes: ['violations']${which} })`);
       rules += result.passes.length + result.violations.length;
       for (const v of result.violations) {
         found.push(`${v.id} (${colorScheme}): ${v.nodes.map((n) => n.target.join(" ") + " " + n.failureSummary).join("; ").replace(/\s+/g, " ")}`);
       }
     }
     await looked.emulateMedia({ colorScheme: "light" });
+    const overflow = await looked.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth");
     if (looked !== page) await looked.context().close();
-    const overflow = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth");
     return { found, rules, overflow };
   },
 };
 
 async function copyOf(page) {
-  const html = await page.content();
+  const html = await contentOf(page);
   const context = await browser.newContext({ viewport: page.viewportSize() });
   const copy = await context.newPage();
   await copy.route("**/*", (route) => {
@@ -70,6 +79,17 @@ async function copyOf(page) {
   });
   await copy.goto(page.url());
   return copy;
+}
+
+async function contentOf(page) {
+  for (;;) {
+    try {
+      return await page.content();
+    } catch (e) {
+      if (!/navigat/.test(e.message)) throw e;
+      await page.waitForLoadState(); // it refreshes itself
+    }
+  }
 }
 
 const limit = 60000; // milliseconds that a command may take

@@ -39,7 +39,7 @@ func TestQuickstart(t *testing.T) {
 		p.fill("E-mail", "ann@example.com")
 		p.run("check", "label", "Bank debit")
 		p.press("Pay $12.75")
-		require.Contains(t, p.text(), "we wait for your bank")
+		require.Contains(t, p.text(), "your bank is working on it")
 		p.judge("quickstart: thanks, debit")
 		p.follow("See the orders")
 		p.judge("quickstart: orders")
@@ -59,24 +59,6 @@ func TestQuickstart(t *testing.T) {
 		p.run("goto", "url", shop+"/cart?order=none")
 		require.Equal(t, http.StatusNotFound, p.status())
 		p.judge("quickstart: message")
-	})
-}
-
-func TestQuickstartByKeyboard(t *testing.T) {
-	walk(t, func(t *testing.T, s screen) {
-		p := s.open(t, start(t, "quickstart", nil, "-addr", "127.0.0.1:0")["Shop"])
-		p.tabTo("Buy Notebook")
-		p.run("key", "key", "Enter")
-		p.run("waitText", "text", "Test page, not Stripe.")
-		p.tabTo("email")
-		p.keys("ann@example.com", "")
-		p.tabTo("number")
-		p.keys("4242424242424242", "")
-		p.tabTo("expiry")
-		p.keys("1234", "")
-		p.tabTo("cvc")
-		p.keys("123", "Enter") // in a field, as in its button
-		p.run("waitText", "text", "Thank you, it’s on its way")
 	})
 }
 
@@ -129,10 +111,9 @@ func TestStandalone(t *testing.T) {
 		p.judge("standalone: debit")
 		press(two, "Bounce the debit")
 		create()
-		p.tabTo("hours")
-		p.run("key", "key", "Control+a")
-		p.keys("25", "Enter")
-		p.run("waitText", "text", "Time has passed")
+		p.typeInto("hours", "25")
+		p.run("enter")
+		require.Contains(t, p.text(), "Time has passed")
 		p.judge("standalone: expired")
 		p.press("Deliver again checkout.session.expired")
 		require.Contains(t, p.text(), "The event was delivered once more.")

@@ -87,28 +87,6 @@ func TestDeclineKeepsTheForm(t *testing.T) {
 	})
 }
 
-func TestKeyboardOnly(t *testing.T) {
-	walk(t, func(t *testing.T, s screen) {
-		shop := newTill(t)
-		p := s.open(t, shop.session(t, nil))
-		p.tabTo("email")
-		p.keys("ann@example.com", "")
-		p.tabTo("method-card")
-		p.tabTo("number")
-		p.keys("4000000000003220", "")
-		p.tabTo("expiry")
-		p.keys("1234", "")
-		p.tabTo("cvc")
-		p.keys("123", "")
-		p.tabTo(payButton)
-		p.run("key", "key", "Enter")
-		p.run("waitText", "text", "3-D Secure test")
-		p.tabTo("Complete authentication")
-		p.run("key", "key", "Enter")
-		p.run("waitURL", "prefix", shop.shop+"/thanks")
-	})
-}
-
 func TestThreeDSecure(t *testing.T) {
 	walk(t, func(t *testing.T, s screen) {
 		shop := newTill(t)
