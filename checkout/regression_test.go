@@ -138,7 +138,7 @@ func TestMedusa13837DebitIsProcessing(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	id := s.begin(cartOf("order-1", "last")).SessionID
-	s.debit(id)
+	require.NoError(t, s.srv.Pay(id, checkouttest.BankDebit))
 	code, status := s.status(id)
 	require.Equal(t, http.StatusOK, code)
 	require.Equal(t, "processing", status)
@@ -193,7 +193,7 @@ func TestSyncEngine268SameSecond(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	id := s.begin(cartOf("order-1", "last")).SessionID
-	s.debit(id)
+	require.NoError(t, s.srv.Pay(id, checkouttest.BankDebit))
 	require.NoError(t, s.srv.Settle(id))
 	refund := s.refund(id, 0)
 	require.NoError(t, s.srv.SettleRefund(refund))

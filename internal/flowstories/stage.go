@@ -1,0 +1,145 @@
+package flowstories
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stripe/stripe-go/v82"
+
+	"github.com/gofulfil/fulfil/checkout"
+	"github.com/gofulfil/fulfil/checkout/checkouttest"
+	"github.com/gofulfil/fulfil/reservation/memreserver"
+	"github.com/gofulfil/fulfil/store"
+	"github.com/gofulfil/fulfil/store/memstore"
+	"github.com/gofulfil/fulfil/webhook/webhooktest"
+)
+
+// stage is a Stripe, and a shop in memory that begins orders there and hears nothing.
+type stage struct {
+	tb   testing.TB
+	srv  *checkouttest.Server
+	st   *memstore.Store
+	flow *checkout.Flow[*memstore.Tx]
+
+	cutAfterCreate func() // if set, called instead of passing on the answer to the creation of a session
+}
+
+func newStage(tb testing.TB) *stage {
+	tb.Helper()
+	s := &stage{
+		tb: tb, st: memstore.New(),
+		srv: checkouttest.NewServer(checkouttest.Config{Start: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)}),
+	}
+	tb.Cleanup(s.srv.Close)
+	var err error
+	s.flow, err = checkout.New(checkout.Config[*memstore.Tx]{
+		Stripe: s.srv.ClientOver(s), Store: s.st, Reserver: memreserver.New(), Clock: s.srv.Now, Logger: slog.New(slog.DiscardHandler),
+		Fulfil: func(context.Context, *memstore.Tx, *store.Order) error { return nil },
+	})
+	s.must(err)
+	s.must(refill(tb.Context(), s.st, memreserver.New()))
+	return s
+}
+
+// RoundTrip is the shop's way to Stripe.
+func (s *stage) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := s.srv.Transport().RoundTrip(r)
+	if s.cutAfterCreate != nil && r.Method+" "+r.URL.Path == "POST /v1/checkout/sessions" {
+		s.cutAfterCreate()
+		return nil, context.Canceled
+	}
+	return response, err
+}
+
+func (s *stage) must(err error) {
+	s.tb.Helper()
+	if err != nil {
+		s.tb.Fatal(err)
+	}
+}
+
+// cart is a session for one of each SKU named.
+func cart(skus []string) checkout.Session {
+	c := checkout.Session{
+		OrderID:    OrderID,
+		SuccessURL: "https://shop.example/thanks?session_id={CHECKOUT_SESSION_ID}",
+		CancelURL:  "https://shop.example/cart",
+	}
+	for _, sku := range skus {
+		c.Lines = append(c.Lines, checkout.Line{
+			SKU: sku, Name: "Item " + sku, UnitAmount: checkout.MustAmount("19.99", "usd"), Quantity: 1,
+		})
+	}
+	return c
+}
+
+// begin begins the order and returns its session.
+func (s *stage) begin(skus ...string) (id string) {
+	s.tb.Helper()
+	started, err := s.flow.Begin(s.tb.Context(), cart(skus))
+	s.must(err)
+	return started.SessionID
+}
+
+// beginUnrecorded begins the order and has the shop disappear when its session was created.
+func (s *stage) beginUnrecorded(skus ...string) (id string) {
+	s.tb.Helper()
+	ctx, cancel := context.WithCancel(s.tb.Context())
+	defer cancel()
+	s.cutAfterCreate = cancel
+	if _, err := s.flow.Begin(ctx, cart(skus)); err == nil {
+		s.tb.Fatal("the shop was to disappear")
+	}
+	s.cutAfterCreate = nil
+	for session, err := range s.srv.Client().V1CheckoutSessions.List(s.tb.Context(), &stripe.CheckoutSessionListParams{}) {
+		s.must(err)
+		return session.ID // the newest
+	}
+	s.tb.Fatal("no session was created")
+	return ""
+}
+
+func (s *stage) pay(id string) { s.must(s.srv.Pay(id, checkouttest.CardOK)) }
+
+func (s *stage) debit(id string) { s.must(s.srv.Pay(id, checkouttest.BankDebit)) }
+
+func (s *stage) decline(id string) {
+	if s.srv.Pay(id, checkouttest.CardDeclined) == nil {
+		s.tb.Fatal("the card was to be declined")
+	}
+}
+
+func (s *stage) expire(id string) {
+	_, err := s.srv.Client().V1CheckoutSessions.Expire(s.tb.Context(), id, nil)
+	s.must(err)
+}
+
+func (s *stage) refund(id string, amount int64) (refund string) {
+	refund, err := s.srv.Refund(id, amount)
+	s.must(err)
+	return refund
+}
+
+func (s *stage) dispute(id string) (dispute string) {
+	dispute, err := s.srv.Dispute(id)
+	s.must(err)
+	return dispute
+}
+
+// inquiry is the step in which a question of the bank's about the order's payment comes.
+func (s *stage) inquiry(eventType, status string) Step {
+	s.tb.Helper()
+	o, err := s.flow.Order(s.tb.Context(), OrderID)
+	s.must(err)
+	session, err := s.srv.Client().V1CheckoutSessions.Retrieve(s.tb.Context(), o.Attempts[0].SessionID, nil)
+	s.must(err)
+	return hears(eventType, webhooktest.Event{
+		ID: "evt_" + status, Type: eventType, Created: s.srv.Now(), APIVersion: stripe.APIVersion,
+		Object: map[string]any{
+			"id": "dp_1", "object": "dispute", "status": status, "amount": 1999, "payment_intent": session.PaymentIntent.ID,
+		},
+	}.Payload())
+}

@@ -1,0 +1,166 @@
+package flowstories
+
+import (
+	"context"
+	"time"
+
+	"github.com/gofulfil/fulfil/checkout"
+)
+
+// Story is what happens to an order at Stripe while the shop hears nothing.
+type Story struct {
+	Name    string
+	happens func(s *stage)
+	events  []string              // the types that count
+	acts    func(s *stage) []Step // what else comes meanwhile
+	steps   int                   // how many of both there are
+	// Ends is the order's status in the end, in one word.
+	Ends string
+	// Told are the changes that the merchant is told of, whatever the order.
+	Told []checkout.ChangeKind
+	// HandedOverOrNot: whether goods leave depends on what is heard first, as those of a payment that was given back do not.
+	HandedOverOrNot bool
+	// unpolled: Stripe can't be asked, as the shop does not know what for.
+	unpolled bool
+}
+
+const (
+	completed   = "checkout.session.completed"
+	succeeded   = "checkout.session.async_payment_succeeded"
+	failed      = "checkout.session.async_payment_failed"
+	expired     = "checkout.session.expired"
+	refunded    = "refund.created"
+	refundMoved = "refund.updated"
+	refundFails = "refund.failed"
+	chargeBack  = "charge.refunded"
+	disputed    = "charge.dispute.created"
+	disputeEnds = "charge.dispute.closed"
+	withdrawn   = "charge.dispute.funds_withdrawn"
+	reinstated  = "charge.dispute.funds_reinstated"
+)
+
+// Stories are all of them.
+var Stories = []Story{
+	{Name: "card", events: []string{completed}, steps: 1, Ends: checkout.Fulfilled,
+		happens: func(s *stage) {
+			id := s.begin("last")
+			s.decline(id)
+			s.pay(id)
+		}},
+	{Name: "delayed success", events: []string{completed, succeeded}, steps: 2, Ends: checkout.Fulfilled,
+		happens: func(s *stage) {
+			id := s.begin("last")
+			s.debit(id)
+			s.must(s.srv.Settle(id))
+		}},
+	{Name: "delayed failure", events: []string{completed, failed}, steps: 2, Ends: "failed", Told: []checkout.ChangeKind{checkout.Failed},
+		happens: func(s *stage) {
+			id := s.begin("last")
+			s.debit(id)
+			s.must(s.srv.Bounce(id))
+		}},
+	{Name: "expired", events: []string{expired}, steps: 1, Ends: "expired", Told: []checkout.ChangeKind{checkout.Expired},
+		happens: func(s *stage) {
+			s.begin("last")
+			s.srv.Advance(25 * time.Hour)
+		}},
+	{Name: "canceled", events: []string{expired}, steps: 2, Ends: "canceled", Told: []checkout.ChangeKind{checkout.Canceled},
+		acts: func(*stage) []Step {
+			return []Step{{"cancel", func(ctx context.Context, p Process) error { return p.Flow.Cancel(ctx, OrderID) }}}
+		},
+		happens: func(s *stage) {
+			id := s.begin("last")
+			s.expire(id)
+		}},
+	{Name: "partial refunds adding up", events: []string{completed, refunded}, steps: 3, Ends: "refunded",
+		Told: []checkout.ChangeKind{checkout.Refunded}, HandedOverOrNot: true, happens: refundedInParts},
+	{Name: "partial refunds adding up, as old API versions tell of them", events: []string{completed, chargeBack}, steps: 3, Ends: "refunded",
+		Told: []checkout.ChangeKind{checkout.Refunded}, HandedOverOrNot: true, happens: refundedInParts},
+	{Name: "a refund that fails later", events: []string{completed, refunded, refundMoved, refundFails}, steps: 4, Ends: checkout.Fulfilled,
+		happens: func(s *stage) {
+			id := s.begin("tee")
+			s.pay(id)
+			s.must(s.srv.FailRefund(s.refund(id, 0)))
+		}},
+	{Name: "one refund fails, another stands", events: []string{completed, refunded, refundFails}, steps: 4, Ends: "partially_refunded",
+		Told: []checkout.ChangeKind{checkout.Refunded},
+		happens: func(s *stage) {
+			id := s.begin("tee")
+			s.pay(id)
+			failing := s.refund(id, 500)
+			s.refund(id, 300)
+			s.must(s.srv.FailRefund(failing))
+		}},
+	{Name: "a debit given back", events: []string{completed, succeeded, refunded, refundMoved}, steps: 4, Ends: "refunded",
+		Told: []checkout.ChangeKind{checkout.Refunded}, HandedOverOrNot: true,
+		happens: func(s *stage) {
+			id := s.begin("tee")
+			s.debit(id)
+			s.must(s.srv.Settle(id))
+			s.must(s.srv.SettleRefund(s.refund(id, 0)))
+		}},
+	{Name: "dispute opened", events: []string{completed, disputed, withdrawn}, steps: 3, Ends: "disputed",
+		Told: []checkout.ChangeKind{checkout.Disputed}, HandedOverOrNot: true,
+		happens: func(s *stage) {
+			id := s.begin("tee")
+			s.pay(id)
+			s.dispute(id)
+		}},
+	{Name: "dispute won", events: []string{completed, disputed, withdrawn, reinstated, disputeEnds}, steps: 5, Ends: checkout.Fulfilled,
+		Told: []checkout.ChangeKind{checkout.DisputeWon},
+		happens: func(s *stage) {
+			id := s.begin("tee")
+			s.pay(id)
+			s.must(s.srv.WinDispute(s.dispute(id)))
+		}},
+	{Name: "dispute lost", events: []string{completed, disputed, withdrawn, disputeEnds}, steps: 4, Ends: "disputed",
+		Told: []checkout.ChangeKind{checkout.DisputeLost}, HandedOverOrNot: true,
+		happens: func(s *stage) {
+			id := s.begin("tee")
+			s.pay(id)
+			s.must(s.srv.LoseDispute(s.dispute(id)))
+		}},
+	{Name: "refund during dispute", events: []string{completed, refunded}, steps: 4, Ends: "refunded", unpolled: true,
+		Told: []checkout.ChangeKind{checkout.Refunded, checkout.DisputeWon}, HandedOverOrNot: true,
+		// The bank only inquires, and closes the inquiry as the money is back: https://docs.stripe.com/disputes/how-disputes-work.
+		acts: func(s *stage) []Step {
+			return []Step{s.inquiry(disputed, "warning_needs_response"), s.inquiry(disputeEnds, "warning_closed")}
+		},
+		happens: func(s *stage) {
+			id := s.begin("tee")
+			s.pay(id)
+			s.refund(id, 0)
+		}},
+	{Name: "the first session expires, the second is paid by debit", events: []string{completed, succeeded, expired}, steps: 3,
+		Ends: checkout.Fulfilled,
+		happens: func(s *stage) {
+			s.begin("tee")
+			id := s.begin("tee", "last")
+			s.debit(id)
+			s.must(s.srv.Settle(id))
+		}},
+	{Name: "the first debit bounces, the second session is paid", events: []string{completed, failed}, steps: 3,
+		Ends: checkout.Fulfilled,
+		happens: func(s *stage) {
+			first := s.begin("tee")
+			s.debit(first)
+			s.must(s.srv.Bounce(first))
+			id := s.begin("tee", "last")
+			s.pay(id)
+		}},
+	{Name: "both sessions are paid", events: []string{completed}, steps: 2, Ends: checkout.Fulfilled, unpolled: true,
+		Told: []checkout.ChangeKind{checkout.DuplicatePayment},
+		happens: func(s *stage) {
+			old := s.beginUnrecorded("tee")
+			id := s.begin("tee")
+			s.pay(old)
+			s.pay(id)
+		}},
+}
+
+func refundedInParts(s *stage) {
+	id := s.begin("tee")
+	s.pay(id)
+	s.refund(id, 500)
+	s.refund(id, 1499)
+}
