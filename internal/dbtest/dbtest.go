@@ -59,6 +59,20 @@ func (d Database) Connect(t testing.TB, dsn string, conns int) *sql.DB {
 	return db
 }
 
+// versionQueries ask which version of a database it is.
+var versionQueries = map[sqlkit.Dialect]string{
+	sqlkit.Postgres: "SHOW server_version", sqlkit.MySQL: "SELECT VERSION()", sqlkit.SQLite: "SELECT sqlite_version()",
+}
+
+// Version is what the server, or the library that is the database, says its version is.
+func (d Database) Version(t testing.TB, db *sql.DB) (version string) {
+	t.Helper()
+	if err := db.QueryRow(versionQueries[d.Dialect]).Scan(&version); err != nil {
+		t.Fatal(err)
+	}
+	return version
+}
+
 // All lists the databases at hand, one for each driver.
 func All() []Database {
 	all := []Database{
@@ -104,7 +118,7 @@ func Main(m *testing.M) int {
 		fmt.Printf("dbtest: %s is left out: set %s to the DSN of a user who may create databases\n", name, env)
 	}
 	for _, v := range []struct{ env, driver, query string }{
-		{postgresEnv, "pgx", "SHOW server_version"}, {mysqlEnv, "mysql", "SELECT VERSION()"},
+		{postgresEnv, "pgx", versionQueries[sqlkit.Postgres]}, {mysqlEnv, "mysql", versionQueries[sqlkit.MySQL]},
 	} {
 		dsn := os.Getenv(v.env)
 		if dsn == "" {
@@ -118,7 +132,7 @@ func Main(m *testing.M) int {
 		fmt.Printf("dbtest: %s %s\n", v.driver, version)
 	}
 	for _, driver := range []string{"sqlite", "sqlite3"} {
-		version, err := ask(driver, ":memory:", "SELECT sqlite_version()")
+		version, err := ask(driver, ":memory:", versionQueries[sqlkit.SQLite])
 		if err != nil {
 			fmt.Printf("dbtest: %s: %v\n", driver, err)
 			return 1
