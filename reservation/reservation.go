@@ -21,13 +21,14 @@ var (
 	ErrNotHeld = errors.New("reservation: not held")
 	// ErrHoldExists: a hold of this ID was taken already, with other lines or with an end.
 	ErrHoldExists = errors.New("reservation: hold exists")
-	// ErrInvalidHold: the hold has no ID, no lines, an empty SKU, a quantity below 1, or more than fits in 64 bits.
+	// ErrInvalidHold: the hold has no lines, an ID or a SKU that [ValidID] refuses, a quantity below 1, or more than fits in
+	// 64 bits.
 	ErrInvalidHold = errors.New("reservation: invalid hold")
 )
 
 // Errors that the administration of stock returns, together with [ErrUnknownSKU].
 var (
-	// ErrInvalidStock: the SKU is empty or too long, or the stock would be less than zero or more than fits in 64 bits.
+	// ErrInvalidStock: [ValidID] refuses the SKU, or the stock would be less than zero or more than fits in 64 bits.
 	ErrInvalidStock = errors.New("reservation: invalid stock")
 	// ErrBelowHeld: the stock would be less than what is set aside for customers who are paying.
 	ErrBelowHeld = errors.New("reservation: stock below what is held")
@@ -58,14 +59,14 @@ type Reserver[Tx any] interface {
 	Release(ctx context.Context, tx Tx, ids ...string) ([]error, error)
 }
 
-// Hold is stock to set aside under an ID that the caller chooses, at most 255 bytes. IDs and SKUs are told apart byte by
-// byte.
+// Hold is stock to set aside under an ID that the caller chooses and that [ValidID] accepts. IDs and SKUs are told apart byte
+// by byte.
 type Hold struct {
 	ID    string
 	Lines []Line
 }
 
-// Line is a quantity of one SKU, at least 1. A SKU has at most 255 bytes.
+// Line is a quantity of one SKU, at least 1. A SKU is what [ValidID] accepts.
 type Line struct {
 	SKU      string
 	Quantity int64

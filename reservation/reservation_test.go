@@ -33,6 +33,10 @@ func TestMergeRefuses(t *testing.T) {
 		"no lines":         {ID: "h"},
 		"empty SKU":        {ID: "h", Lines: []reservation.Line{{"", 1}}},
 		"long SKU":         {ID: "h", Lines: []reservation.Line{{long, 1}}},
+		"ID no UTF-8":      {ID: "a\xffb", Lines: one},
+		"ID with a zero":   {ID: "a\x00b", Lines: one},
+		"SKU no UTF-8":     {ID: "h", Lines: []reservation.Line{{"a\xffb", 1}}},
+		"SKU with a zero":  {ID: "h", Lines: []reservation.Line{{"a\x00b", 1}}},
 		"none":             {ID: "h", Lines: []reservation.Line{{"tee", 0}}},
 		"less than none":   {ID: "h", Lines: []reservation.Line{{"tee", 2}, {"tee", -1}}},
 		"more than 64 bit": {ID: "h", Lines: []reservation.Line{{"tee", math.MaxInt64}, {"cap", 1}, {"tee", 1}}},
@@ -58,11 +62,11 @@ func FuzzMerge(f *testing.F) {
 	f.Add("", "é,,é", int64(0), int64(math.MinInt64), int64(math.MaxInt64))
 	f.Fuzz(func(t *testing.T, id, skus string, q0, q1, q2 int64) {
 		h := reservation.Hold{ID: id}
-		sums, valid := map[string]*big.Int{}, id != "" && len(id) <= reservation.MaxIDBytes
+		sums, valid := map[string]*big.Int{}, reservation.ValidID(id)
 		for i, sku := range strings.Split(skus, ",") {
 			q := []int64{q0, q1, q2}[i%3]
 			h.Lines = append(h.Lines, reservation.Line{SKU: sku, Quantity: q})
-			valid = valid && sku != "" && len(sku) <= reservation.MaxIDBytes && q > 0
+			valid = valid && reservation.ValidID(sku) && q > 0
 			if sums[sku] == nil {
 				sums[sku] = new(big.Int)
 			}

@@ -90,8 +90,8 @@ func (*Reserver) Holds(_ context.Context, tx *memstore.Tx, after string, limit i
 }
 
 func checkSKU(sku string) error {
-	if sku == "" || len(sku) > reservation.MaxIDBytes {
-		return fmt.Errorf("%w: a SKU has %d bytes, not 1 to %d", reservation.ErrInvalidStock, len(sku), reservation.MaxIDBytes)
+	if !reservation.ValidID(sku) {
+		return fmt.Errorf("%w: a SKU must be text of 1 to %d bytes, not %.300q", reservation.ErrInvalidStock, reservation.MaxIDBytes, sku)
 	}
 	return nil
 }

@@ -54,6 +54,8 @@ func (k *kit[Tx]) adminSetRefuses() {
 	k.refuses("stock below zero", reservation.ErrInvalidStock, k.setIn("cap", -1))
 	k.refuses("stock of an empty SKU", reservation.ErrInvalidStock, k.setIn("", 1))
 	k.refuses("stock of a SKU of 256 bytes", reservation.ErrInvalidStock, k.setIn(long("y")+"z", 1))
+	k.refuses("stock of a SKU that is no UTF-8", reservation.ErrInvalidStock, k.setIn("a\xffb", 1))
+	k.refuses("stock of a SKU with a zero byte", reservation.ErrInvalidStock, k.setIn("a\x00b", 1))
 	k.stock("a Set that is refused changes nothing", "tee", 5, 3, 0)
 	k.answers("a Set that is refused makes no SKU known", k.hold(hold("h2", "cap", 1)), reservation.ErrUnknownSKU)
 }

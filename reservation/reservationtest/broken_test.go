@@ -173,6 +173,12 @@ var brokenHolds = []broken{
 			return v.Reserver.Hold(ctx, tx, holds...)
 		}
 	}},
+	{"an ID is any bytes", "Hold/refuses what is malformed", "must be <reservation: invalid hold>", func(v *variant) {
+		v.hold = func(ctx context.Context, tx tx, holds ...reservation.Hold) ([]error, error) {
+			holds[0].ID = strings.ToValidUTF8(holds[0].ID, "?")
+			return v.Reserver.Hold(ctx, tx, holds...)
+		}
+	}},
 	{"IDs are folded", "Hold/IDs and SKUs are exact and up to 255 bytes", `hold "H" is new`, func(v *variant) {
 		v.hold = func(ctx context.Context, tx tx, holds ...reservation.Hold) ([]error, error) {
 			holds[0].ID = strings.ToLower(holds[0].ID)

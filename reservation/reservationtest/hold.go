@@ -116,11 +116,15 @@ func (k *kit[Tx]) holdMalformed() {
 		"without an ID": hold("", "tee", 1), "with an ID of 256 bytes": hold(long("y")+"z", "tee", 1),
 		"without lines": hold("h1"), "without a SKU": hold("h1", "tee", 1, "", 1),
 		"of a SKU of 256 bytes": hold("h1", long("y")+"z", 1), "of none": hold("h1", "tee", 0),
+		"with an ID that is no UTF-8": hold("a\xffb", "tee", 1), "with a zero byte in its ID": hold("a\x00b", "tee", 1),
+		"of a SKU that is no UTF-8": hold("h1", "a\xffb", 1), "of a SKU with a zero byte": hold("h1", "a\x00b", 1),
 		"of less than none": hold("h1", "tee", 1, "tee", -1), "of more than fits in 64 bits": huge,
 	} {
 		k.answers("a hold "+what+", and beside it a good one", k.hold(h, hold("good", "tee", 1)), reservation.ErrInvalidHold, nil)
 	}
 	k.stock("after malformed holds and a good one", "tee", 5, 1, 0)
+	k.answers("commit of IDs that no hold can have, and of a good one beside them",
+		k.commit("a\xffb", "a\x00b", long("y")+"z", "", "good"), reservation.ErrNotHeld, reservation.ErrNotHeld, reservation.ErrNotHeld, reservation.ErrNotHeld, nil)
 }
 
 func (k *kit[Tx]) holdIDs() {

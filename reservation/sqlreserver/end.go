@@ -31,7 +31,7 @@ func (r *Reserver) Release(ctx context.Context, tx *sql.Tx, ids ...string) ([]er
 
 // end ends holds in the state to.
 func (r *Reserver) end(ctx context.Context, tx *sql.Tx, ids []string, to string) ([]error, error) {
-	keys := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !isID(id) })
+	keys := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !reservation.ValidID(id) })
 	slices.Sort(keys)
 	keys = slices.Compact(keys)
 	if err := r.begin(ctx, tx); err != nil {

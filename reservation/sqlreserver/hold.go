@@ -10,14 +10,13 @@ import (
 	"github.com/gofulfil/fulfil/reservation"
 )
 
-// Hold sets stock aside, as [reservation.Reserver] says. An ID or a SKU that is not valid UTF-8, or has a zero byte, makes
-// a hold invalid, as PostgreSQL can't keep it.
+// Hold sets stock aside, as [reservation.Reserver] says.
 func (r *Reserver) Hold(ctx context.Context, tx *sql.Tx, holds ...reservation.Hold) ([]error, error) {
 	answers := make([]error, len(holds))
 	lines := make([][]reservation.Line, len(holds))
 	wanted := make(map[string][]reservation.Line) // by ID
 	for i, h := range holds {
-		if lines[i], answers[i] = merge(h); answers[i] != nil {
+		if lines[i], answers[i] = h.Merge(); answers[i] != nil {
 			continue
 		}
 		if _, repeated := wanted[h.ID]; !repeated {
@@ -41,17 +40,6 @@ func (r *Reserver) Hold(ctx context.Context, tx *sql.Tx, holds ...reservation.Ho
 		return nil, sqlkit.Fail(ctx, "sqlreserver: holding", err)
 	}
 	return answers, nil
-}
-
-func merge(h reservation.Hold) ([]reservation.Line, error) {
-	lines, err := h.Merge()
-	if err != nil {
-		return nil, err
-	}
-	if !isText(h.ID) || slices.ContainsFunc(lines, func(l reservation.Line) bool { return !isText(l.SKU) }) {
-		return nil, fmt.Errorf("%w: the ID or a SKU of %q is no text", reservation.ErrInvalidHold, h.ID)
-	}
-	return lines, nil
 }
 
 // claim inserts holds, and returns and locks those that were there before. It comes before any lock on stock: whoever

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/gofulfil/fulfil/reservation"
 )
@@ -59,12 +58,6 @@ func decode(text []byte) ([]reservation.Line, error) {
 	}
 	return lines, nil
 }
-
-// isText reports whether every database can keep s as text.
-func isText(s string) bool { return utf8.ValidString(s) && !strings.Contains(s, "\x00") }
-
-// isID reports whether s can be the ID of a hold or a SKU.
-func isID(s string) bool { return s != "" && len(s) <= reservation.MaxIDBytes && isText(s) }
 
 // lockHolds returns those of the holds that exist, and locks them.
 func (r *Reserver) lockHolds(ctx context.Context, tx *sql.Tx, ids []string) (map[string]*hold, error) {

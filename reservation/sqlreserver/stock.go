@@ -105,7 +105,7 @@ func (r *Reserver) Stock(ctx context.Context, tx *sql.Tx, skus ...string) ([]res
 	}
 	keys := make(map[string]bool)
 	for _, sku := range skus {
-		if isID(sku) {
+		if reservation.ValidID(sku) {
 			keys[sku] = true
 		}
 	}
@@ -145,7 +145,7 @@ func (r *Reserver) Holds(ctx context.Context, tx *sql.Tx, after string, limit in
 }
 
 func checkSKU(sku string) error {
-	if !isID(sku) {
+	if !reservation.ValidID(sku) {
 		return fmt.Errorf("%w: a SKU must be text of 1 to %d bytes, not %.300q", reservation.ErrInvalidStock, reservation.MaxIDBytes, sku)
 	}
 	return nil
