@@ -36,6 +36,8 @@ var (
 	ErrPermanent = errors.New("checkout: permanent failure")
 	// ErrNotPaid: what is asked for is for paid orders.
 	ErrNotPaid = errors.New("checkout: order is not paid")
+	// ErrFulfilled: an order that was handed over can't be given up.
+	ErrFulfilled = errors.New("checkout: order is fulfilled")
 	// ErrUnknownSession: no order was begun with this session.
 	ErrUnknownSession = errors.New("checkout: unknown session")
 )

@@ -102,6 +102,18 @@ func TestResolveShortfall(t *testing.T) {
 		require.Zero(t, s.shipments("order-1"))
 		require.ErrorContains(t, s.flow.Resolve(t.Context(), "order-1", "shrug"), "no such resolution")
 	})
+	t.Run("give up, and then not", func(t *testing.T) {
+		t.Parallel()
+		s := newShop(t)
+		s.shortOrder()
+		require.NoError(t, s.flow.Resolve(t.Context(), "order-1", checkout.GiveUp))
+		s.setStock("last", 1)
+		require.NoError(t, s.flow.Resolve(t.Context(), "order-1", checkout.Retry))
+		s.requireStatus("order-1", checkout.Fulfilled)
+		s.requireStock("last", 0, 0, 2)
+		require.ErrorIs(t, s.flow.Resolve(t.Context(), "order-1", checkout.GiveUp), checkout.ErrFulfilled)
+		require.True(t, s.order("order-1").GivenUpAt.IsZero())
+	})
 	t.Run("not paid, not there", func(t *testing.T) {
 		t.Parallel()
 		s := newShop(t)
