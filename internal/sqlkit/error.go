@@ -35,3 +35,6 @@ func missingTable(err error) bool {
 		strings.Contains(text, "no such table") || // SQLite
 		strings.Contains(text, "doesn't exist") // MySQL
 }
+
+// hasIndex reports whether an index could not be added because it is there. MySQL has no CREATE INDEX IF NOT EXISTS.
+func hasIndex(err error) bool { return mysqlNumber(err) == 1061 } // ER_DUP_KEYNAME

@@ -30,7 +30,7 @@ const lockTimeout = 5 * time.Minute
 // Migrate brings the schema of the component up to date. It may be called by any number of processes at once and again at
 // any time: they take turns, and what is done is not done again. After a crash it goes on with the statement that was
 // not recorded as done, which for MySQL, where a schema change commits by itself, may have been done: its statements
-// must bear that.
+// must bear that, but for one that adds an index alone.
 func Migrate(ctx context.Context, db *sql.DB, d Dialect, c Component) error {
 	if err := Retry(ctx, func() error { return migrate(ctx, db, d, c) }); err != nil {
 		return fmt.Errorf("migrating %s of fulfil on %s: %w", c.Name, d, err)
@@ -121,7 +121,7 @@ func (s step) run(ctx context.Context, conn *sql.Conn, d Dialect, component stri
 	if err != nil || done > 0 {
 		return err
 	}
-	if _, err := conn.ExecContext(ctx, s.statement); err != nil {
+	if _, err := conn.ExecContext(ctx, s.statement); err != nil && !hasIndex(err) {
 		return fmt.Errorf("%s, statement %d: %w", s.file, s.number, err)
 	}
 	_, err = conn.ExecContext(ctx, d.Rebind(`INSERT INTO fulfil_schema (component, version, statement) VALUES (?, ?, ?)`),

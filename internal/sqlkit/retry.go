@@ -41,20 +41,29 @@ func isConflict(err error) bool {
 	if e, ok := err.(interface{ SQLState() string }); ok {
 		return slices.Contains(retrySQLStates, e.SQLState())
 	}
+	if number := mysqlNumber(err); number != 0 {
+		return slices.Contains(retryMySQL, number)
+	}
 	v := reflect.Indirect(reflect.ValueOf(err))
-	if v.Kind() != reflect.Struct {
+	if v.Kind() != reflect.Struct || !strings.Contains(v.Type().PkgPath(), "sqlite") {
 		return false
 	}
-	switch path := v.Type().PkgPath(); {
-	case strings.Contains(path, "mysql"):
-		number := v.FieldByName("Number")
-		return number.IsValid() && number.CanUint() && slices.Contains(retryMySQL, number.Uint())
-	case strings.Contains(path, "sqlite"):
-		if e, ok := err.(interface{ Code() int }); ok {
-			return slices.Contains(retrySQLite, int64(e.Code()&0xff))
-		}
-		code := v.FieldByName("Code")
-		return code.IsValid() && code.CanInt() && slices.Contains(retrySQLite, code.Int()&0xff)
+	if e, ok := err.(interface{ Code() int }); ok {
+		return slices.Contains(retrySQLite, int64(e.Code()&0xff))
 	}
-	return false
+	code := v.FieldByName("Code")
+	return code.IsValid() && code.CanInt() && slices.Contains(retrySQLite, code.Int()&0xff)
+}
+
+// mysqlNumber is the number of an error of MySQL's or MariaDB's; 0: it is none.
+func mysqlNumber(err error) uint64 {
+	v := reflect.Indirect(reflect.ValueOf(err))
+	if v.Kind() != reflect.Struct || !strings.Contains(v.Type().PkgPath(), "mysql") {
+		return 0
+	}
+	number := v.FieldByName("Number")
+	if !number.IsValid() || !number.CanUint() {
+		return 0
+	}
+	return number.Uint()
 }
