@@ -56,10 +56,16 @@ type Store[Tx any] interface {
 	List(ctx context.Context, q Query) ([]*Order, error)
 
 	// Claim takes keys that nobody has taken and answers for each, in the order given, whether this call is the first.
-	// Within one call the first of a repeated key is the first. A claim lasts once its transaction commits; when it
-	// rolls back the key is free again. Against a concurrent claim of the same key it waits for that transaction to end.
-	// A key has 1 to 500 bytes, any other is an error; keys are told apart byte by byte. Now is kept with them.
+	// Within one call the first of a repeated key is the first. A claim lasts once its transaction commits, until Prune
+	// frees it; when it rolls back the key is free again. Against a concurrent claim of the same key it waits for that
+	// transaction to end. A key has 1 to 500 bytes, any other is an error; keys are told apart byte by byte. Now is kept
+	// with those that were free.
 	Claim(ctx context.Context, tx Tx, now time.Time, keys ...string) (first []bool, err error)
+
+	// Prune frees at most limit keys that were claimed before the given time, the longest claimed first, and returns how
+	// many it freed. It does not wait for other transactions: claims that they look at may be left out. Whoever claims a
+	// freed key is the first again, so before must be so long ago that nobody claims those keys anymore.
+	Prune(ctx context.Context, before time.Time, limit int) (pruned int, err error)
 
 	// Due returns the IDs of at most limit orders whose DueAt is set and not after now, the longest due first, and
 	// moves each one's DueAt to now plus lease in the same step, so that of concurrent callers each order is handed to

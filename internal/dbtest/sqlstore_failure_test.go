@@ -177,12 +177,13 @@ func TestSQLStoreMissingTables(t *testing.T) {
 		_, find := st.Find(ctx, "a")
 		_, ref := st.FindRef(ctx, "cs_a")
 		_, list := st.List(ctx, store.Query{})
+		_, prune := st.Prune(ctx, failureTime, 10)
 		_, due := st.Due(ctx, failureTime, time.Minute, 10)
 		_, shop := st.ShopID(ctx, "shop-1")
 		_, cursor := st.Cursor(ctx, "events")
 		set := st.SetCursor(ctx, "events", "evt_1")
 		write := writeOrder(ctx, st, "a", nil, func(*sql.Tx, int) {})
-		for _, err := range []error{find, ref, list, due, shop, cursor, set, write} {
+		for _, err := range []error{find, ref, list, prune, due, shop, cursor, set, write} {
 			failed(t, err, "a table is missing, Migrate has not been run on this database: ")
 			if err != nil && (!strings.Contains(err.Error(), "fulfil_") || errors.Is(err, store.ErrNotFound)) {
 				t.Errorf("the error must name the table: %v", err)

@@ -26,8 +26,8 @@ var slow = map[sqlkit.Dialect]*regexp.Regexp{
 
 var planStart = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// TestSQLStorePlans looks at how each statement is executed with a million orders and two million references: most orders
-// are paid or expired, every fiftieth is due, every thousandth is stuck. Run it with -v to see the plans and times.
+// TestSQLStorePlans looks at how each statement is executed with a million orders, two million references and a million
+// claims: most orders are paid or expired, every fiftieth is due, every thousandth is stuck. Run it with -v to see the plans and times.
 func TestSQLStorePlans(t *testing.T) {
 	if !*storePlans {
 		t.Skip("-store.plans is not set")
@@ -108,6 +108,8 @@ func storeActs(st *sqlstore.Store) []storeAct {
 		list("List, a rare status of a day", store.Query{Status: []store.Status{store.Processing}, CreatedFrom: deep.CreatedAt}),
 		list("List, stuck", store.Query{Stuck: true}),
 		list("List, stuck and paid, deep", store.Query{Stuck: true, Status: []store.Status{store.Paid}, After: deep}),
+		{"Prune, the oldest", func() error { return prunes(st, planStart.AddDate(0, 6, 0)) }},
+		{"Prune, most are older", func() error { return prunes(st, planStart.AddDate(1, 0, 0)) }},
 		{"Due", func() error { _, err := st.Due(ctx, planStart.AddDate(0, 6, 0), time.Minute, 64); return err }},
 		{"Insert, Claim, Lock, Save", func() error {
 			run++
@@ -132,6 +134,15 @@ func storeActs(st *sqlstore.Store) []storeAct {
 			})
 		}},
 	}
+}
+
+// prunes frees a thousand claims of a million, and fails if there were fewer.
+func prunes(st *sqlstore.Store, before time.Time) error {
+	n, err := st.Prune(context.Background(), before, 1000)
+	if err == nil && n != 1000 {
+		return fmt.Errorf("Prune freed %d of 1000", n)
+	}
+	return err
 }
 
 func orderID(n int) string { return fmt.Sprintf("order-%07d", n) }
@@ -165,6 +176,9 @@ func fillOrders(t *testing.T, db *sql.DB, d sqlkit.Dialect) {
 		at = "strftime('%Y-%m-%dT%H:%M:%S.000000Z', '2026-01-01', (n * 30) || ' seconds')"
 		due = "strftime('%Y-%m-%dT%H:%M:%S.000000Z', '2026-01-01', (n * 30 + 3600) || ' seconds')"
 	}
+	claim := map[sqlkit.Dialect]string{
+		sqlkit.Postgres: "convert_to(" + concat("'evt_'", id) + ", 'UTF8')", sqlkit.MySQL: concat("'evt_'", id), sqlkit.SQLite: "CAST(" + concat("'evt_'", id) + " AS BLOB)",
+	}[d]
 	json[1], json[3], json[5] = id, id, id
 	data = concat(json...)
 	if d == sqlkit.Postgres {
@@ -179,6 +193,7 @@ func fillOrders(t *testing.T, db *sql.DB, d sqlkit.Dialect) {
 			", CASE WHEN n % 50 = 0 THEN " + due + " END, " + data + tokenValue + " FROM " + numbers,
 		"INSERT INTO fulfil_refs (ref, order_id) " + digits + "SELECT " + concat("'cs_'", id) + ", " + id + " FROM " + numbers,
 		"INSERT INTO fulfil_refs (ref, order_id) " + digits + "SELECT " + concat("'pi_'", id) + ", " + id + " FROM " + numbers,
+		"INSERT INTO fulfil_claims (claim, claimed_at" + token + ") " + digits + "SELECT " + claim + ", " + at + tokenValue + " FROM " + numbers,
 	} {
 		mustExec(t, db, statement)
 	}

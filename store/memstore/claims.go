@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
+
+	"github.com/gofulfil/fulfil/store"
 )
 
 // maxClaimBytes is the length of a claim's key at most.
@@ -36,6 +39,32 @@ func (s *Store) Claim(ctx context.Context, tx *Tx, now time.Time, keys ...string
 		first[i] = true
 	}
 	return first, nil
+}
+
+// Prune frees keys that were claimed long ago, as [store.Store] says. It looks at all claims.
+func (s *Store) Prune(ctx context.Context, before time.Time, limit int) (pruned int, err error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	type claim struct {
+		row string
+		at  time.Time
+	}
+	var old []claim
+	for row, value := range s.tables[tableOf(claimTable)] {
+		at := store.Time(value.(time.Time))
+		if at.Before(store.Time(before)) && s.locks[row] == nil {
+			old = append(old, claim{row, at})
+		}
+	}
+	slices.SortFunc(old, func(a, b claim) int { return compare(a.at, a.row, b.at, b.row) })
+	old = old[:min(len(old), max(limit, 0))]
+	for _, c := range old {
+		s.commit(c.row, deleted{})
+	}
+	return len(old), nil
 }
 
 // ShopID returns the ID of this installation, as [store.Store] says.

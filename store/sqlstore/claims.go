@@ -38,6 +38,22 @@ func (s *Store) Claim(ctx context.Context, tx *sql.Tx, now time.Time, keys ...st
 	return first, nil
 }
 
+// Prune frees keys that were claimed long ago, as [store.Store] says, in a transaction of its own.
+func (s *Store) Prune(ctx context.Context, before time.Time, limit int) (pruned int, err error) {
+	if err := ctx.Err(); err != nil || limit <= 0 {
+		return 0, err
+	}
+	// Found by their time and then deleted by their key, so that nothing else is read, locked or waited for.
+	oldest := "SELECT claim FROM fulfil_claims WHERE claimed_at < ? ORDER BY claimed_at, claim LIMIT ?" + s.grammar.skipLocked
+	statement := s.dialect.Rebind(s.grammar.deleteClaims(oldest))
+	var deleted int64
+	err = sqlkit.InTxLevel(ctx, s.db, s.dialect, s.grammar.skipLevel, func(tx *sql.Tx) (err error) {
+		deleted, err = exec(ctx, tx, statement, []any{s.dialect.Time(before), limit})
+		return err
+	})
+	return int(deleted), sqlkit.Fail(ctx, "sqlstore: prune claims", err)
+}
+
 // Names in fulfil_values.
 const (
 	shopName     = "shop"

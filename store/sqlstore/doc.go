@@ -36,10 +36,7 @@
 // when the order is read. fulfil_refs says which order a Stripe ID leads to, fulfil_claims which keys were taken and when,
 // fulfil_values the ID of the installation and its cursors. Times are in UTC to the microsecond.
 //
-// Nothing is ever deleted. Claims of events can be once Stripe has forgotten the event itself, after 30 days
-// (https://docs.stripe.com/api/events):
-//
-//	DELETE FROM fulfil_claims WHERE claimed_at < '2026-01-01'
+// Nothing is ever deleted but old claims, by [Store.Prune].
 //
 // # Errors
 //

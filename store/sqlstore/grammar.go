@@ -20,8 +20,10 @@ type grammar struct {
 	// lock ends a SELECT whose rows are the transaction's own until it ends, and skipLocked one that leaves out those
 	// that are another's.
 	lock, skipLocked string
-	// dueLevel is the isolation level of the transaction that leases orders.
-	dueLevel sql.IsolationLevel
+	// skipLevel is the isolation level of the transactions that begin with such a SELECT.
+	skipLevel sql.IsolationLevel
+	// deleteClaims is a DELETE of the claims that a query returns, which looks each up by its key.
+	deleteClaims func(query string) string
 	// ignore ends an INSERT that leaves alone the rows whose key is taken, having waited for the transaction that took it.
 	ignore func(key string) string
 	// add inserts rows whose keys are not taken, and says of which.

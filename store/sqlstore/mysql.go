@@ -16,11 +16,15 @@ var mysql = grammar{
 	byKey:      mysqlByKey,
 	lock:       " FOR UPDATE",
 	skipLocked: " FOR UPDATE SKIP LOCKED",
-	// At REPEATABLE READ the gaps between due orders would be locked, too, and deadlock with those who save orders.
-	dueLevel: sql.LevelReadCommitted,
-	ignore:   ignoreDuplicate,
-	add:      addToken,
-	save:     saveCase,
+	// At REPEATABLE READ the gaps between due orders, or old claims, would be locked, too, and deadlock with those who write.
+	skipLevel: sql.LevelReadCommitted,
+	// A DELETE by a list of keys takes no hint, and reads all of a small table.
+	deleteClaims: func(query string) string {
+		return "DELETE fulfil_claims FROM (" + query + ") AS old STRAIGHT_JOIN fulfil_claims ON fulfil_claims.claim = old.claim"
+	},
+	ignore: ignoreDuplicate,
+	add:    addToken,
+	save:   saveCase,
 }
 
 // mysqlByKey has a list of keys looked up one by one: the planner may find the whole of a small table cheaper, and would

@@ -12,10 +12,13 @@ var postgres = grammar{
 	dueText:    `to_char(due_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`,
 	lock:       " FOR UPDATE",
 	skipLocked: " FOR UPDATE SKIP LOCKED",
-	dueLevel:   sql.LevelReadCommitted,
-	ignore:     ignoreConflict,
-	add:        addReturning(Postgres),
-	save:       savePostgres,
+	skipLevel:  sql.LevelReadCommitted,
+	deleteClaims: func(query string) string {
+		return "DELETE FROM fulfil_claims WHERE claim = ANY (ARRAY (" + query + "))" // with IN it may join with all of the table
+	},
+	ignore: ignoreConflict,
+	add:    addReturning(Postgres),
+	save:   savePostgres,
 }
 
 // savePostgres joins the table with the rows, whose parameters need types as no column gives them one.

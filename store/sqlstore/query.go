@@ -107,7 +107,7 @@ func (s *Store) Due(ctx context.Context, now time.Time, lease time.Duration, lim
 	}
 	query := s.dialect.Rebind("SELECT id FROM fulfil_orders WHERE due_at <= ? ORDER BY due_at, id LIMIT ?" + s.grammar.skipLocked)
 	var ids []string
-	err := sqlkit.InTxLevel(ctx, s.db, s.dialect, s.grammar.dueLevel, func(tx *sql.Tx) error {
+	err := sqlkit.InTxLevel(ctx, s.db, s.dialect, s.grammar.skipLevel, func(tx *sql.Tx) error {
 		ids = nil
 		err := each(ctx, tx, query, []any{s.dialect.Time(now), limit}, func(scan func(...any) error) error {
 			var id string

@@ -10,10 +10,11 @@ import (
 
 // On SQLite a transaction has the write lock, so that no row needs one of its own.
 var sqlite = grammar{
-	yes:     "1",
-	dueText: "due_at",
-	ignore:  ignoreConflict,
-	add:     addReturning(SQLite),
+	yes:          "1",
+	dueText:      "due_at",
+	deleteClaims: func(query string) string { return "DELETE FROM fulfil_claims WHERE claim IN (" + query + ")" },
+	ignore:       ignoreConflict,
+	add:          addReturning(SQLite),
 	save: func(ctx context.Context, tx *sql.Tx, rows [][]any) (saved int64, err error) {
 		return exec(ctx, tx, updateFrom(sqlkit.Rows(len(rows), len(ordersTable.columns))), slices.Concat(rows...))
 	},

@@ -25,7 +25,7 @@ func TestSuiteRejectsBrokenBackends(t *testing.T) {
 	t.Parallel()
 	all := checks[tx]()
 	rejecting := map[string]bool{}
-	for _, b := range slices.Concat(brokenTx, brokenOrders, brokenQueries, brokenClaims, brokenDue) {
+	for _, b := range slices.Concat(brokenTx, brokenOrders, brokenQueries, brokenClaims, brokenPrune, brokenDue) {
 		i := slices.IndexFunc(all, func(c check[tx]) bool { return c.name == b.check })
 		if i < 0 {
 			t.Fatalf("%s: there is no check %q", b.name, b.check)

@@ -62,7 +62,7 @@ func (c check[Tx]) run(t reporter, st store.Store[Tx]) {
 func checks[Tx any]() []check[Tx] {
 	return slices.Concat(
 		txChecks[Tx](), insertChecks[Tx](), lockChecks[Tx](), saveChecks[Tx](), refChecks[Tx](),
-		listChecks[Tx](), claimChecks[Tx](), dueChecks[Tx](), valueChecks[Tx](),
+		listChecks[Tx](), claimChecks[Tx](), pruneChecks[Tx](), dueChecks[Tx](), valueChecks[Tx](),
 	)
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/gofulfil/fulfil/store"
 )
@@ -83,21 +84,24 @@ func (k *kit[Tx]) cursors() {
 
 func (k *kit[Tx]) endedContext() {
 	k.insert(dueAt("a", base))
+	k.claimAt(base, "evt_1")
 	ctx, cancel := context.WithCancel(k.ctx)
 	cancel()
 	_, find := k.st.Find(ctx, "a")
 	_, ref := k.st.FindRef(ctx, "cs_1")
 	_, list := k.st.List(ctx, store.Query{})
+	_, prune := k.st.Prune(ctx, base.Add(time.Hour), 1)
 	_, due := k.st.Due(ctx, base, lease, 1)
 	_, shop := k.st.ShopID(ctx, "shop-1")
 	_, cursor := k.st.Cursor(ctx, "events")
 	set := k.st.SetCursor(ctx, "events", "evt_1")
 	for name, err := range map[string]error{
-		"Find": find, "FindRef": ref, "List": list, "Due": due, "ShopID": shop, "Cursor": cursor, "SetCursor": set,
+		"Find": find, "FindRef": ref, "List": list, "Prune": prune, "Due": due, "ShopID": shop, "Cursor": cursor, "SetCursor": set,
 	} {
 		if !errors.Is(err, context.Canceled) {
 			k.Errorf("%s with an ended context must return its error; it returned: %v", name, err)
 		}
 	}
+	k.claims("a Prune with an ended context must free nothing", []bool{false}, "evt_1")
 	k.due(base, 1, "a call with an ended context must lease nothing", "a")
 }

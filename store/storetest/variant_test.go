@@ -29,6 +29,7 @@ type variant struct {
 	findRef func(ctx context.Context, ref string) (*store.Order, error)
 	list    func(ctx context.Context, q store.Query) ([]*store.Order, error)
 	claim   func(ctx context.Context, tx tx, now time.Time, keys ...string) ([]bool, error)
+	prune   func(ctx context.Context, before time.Time, limit int) (int, error)
 	due     func(ctx context.Context, now time.Time, lease time.Duration, limit int) ([]string, error)
 	shopID  func(ctx context.Context, fresh string) (string, error)
 	cursor  func(ctx context.Context, name string) (string, error)
@@ -38,7 +39,7 @@ func newVariant(breakIt func(v *variant)) *variant {
 	st := memstore.New()
 	v := &variant{
 		Store: st, inTx: st.InTx, insert: st.Insert, lock: st.Lock, save: st.Save, find: st.Find, findRef: st.FindRef,
-		list: st.List, claim: st.Claim, due: st.Due, shopID: st.ShopID, cursor: st.Cursor,
+		list: st.List, claim: st.Claim, prune: st.Prune, due: st.Due, shopID: st.ShopID, cursor: st.Cursor,
 	}
 	breakIt(v)
 	return v
@@ -63,6 +64,9 @@ func (v *variant) List(ctx context.Context, q store.Query) ([]*store.Order, erro
 }
 func (v *variant) Claim(ctx context.Context, tx tx, now time.Time, keys ...string) ([]bool, error) {
 	return v.claim(ctx, tx, now, keys...)
+}
+func (v *variant) Prune(ctx context.Context, before time.Time, limit int) (int, error) {
+	return v.prune(ctx, before, limit)
 }
 func (v *variant) Due(ctx context.Context, now time.Time, lease time.Duration, limit int) ([]string, error) {
 	return v.due(ctx, now, lease, limit)
