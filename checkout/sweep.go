@@ -34,7 +34,9 @@ type Swept struct {
 // Sweep does what is due, in one bounded pass: it ends sessions whose time to pay is over and gives their stock back,
 // asks Stripe for those it should have heard of, gives up attempts that never got a session, and tries failed deliveries
 // again. It reads the events that Stripe could not deliver, as far back as Stripe keeps them, and once an hour the refunds
-// and disputes that can still change. It makes no more requests than Config.SweepBudget says, and leaves the rest. Any number of processes may sweep at once; each order is swept by one.
+// and disputes that can still change. Once a day it frees keys that were claimed in the Store 45 days ago or earlier, as by
+// [webhook.Once], whose events Stripe can no longer send. It makes no more requests than Config.SweepBudget says, and
+// leaves the rest. Any number of processes may sweep at once; each order is swept by one.
 //
 // An order that fails does not stop the others and is no error of the sweep; the error means that the Store failed or ctx
 // ended. Sweep returns when the callbacks that it called have returned.
@@ -136,7 +138,10 @@ func (f *Flow[Tx]) sweepStock(ctx context.Context) ([]sweptOrder, error) {
 			break
 		}
 	}
-	return orders, f.store.SetCursor(ctx, sweptCursor, f.now().Format(time.RFC3339))
+	if err := f.store.SetCursor(ctx, sweptCursor, f.now().Format(time.RFC3339)); err != nil {
+		return orders, err
+	}
+	return orders, f.pruneClaims(ctx)
 }
 
 // sweepDelivery delivers what waits to be told of an order. It reports whether that succeeded, or is left to others.

@@ -30,6 +30,10 @@ type OnceFunc[T any] struct {
 // the delivery is a duplicate and is acknowledged without running fn. st may run fn again after a conflict, with a
 // newly decoded event, so what fn does outside of tx can happen more than once.
 //
+// Claims are kept for as long as the store keeps them: a checkout.Flow on the same store frees those that are 45 days old,
+// when Stripe can no longer send the event, and without a Flow its Prune can be called from cron. An event that is
+// dispatched from elsewhere later than that runs fn again.
+//
 // The name tells apart handlers that see the same event, and must stay the same from one deployment to the next; no
 // two Once of a [Handler] may share one. It is at most 64 bytes long. Once panics if it is blank or too long, or if st
 // or fn is nil.
