@@ -11,6 +11,7 @@ import (
 
 	"github.com/gofulfil/fulfil/checkout"
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
+	"github.com/gofulfil/fulfil/internal/flowstories"
 	"github.com/gofulfil/fulfil/store"
 	"github.com/gofulfil/fulfil/webhook"
 )
@@ -102,9 +103,11 @@ func TestEveryClaimPruned(t *testing.T) {
 	s.sweep()
 
 	orders := []string{"paid", "debited", "left"}
-	outcomes := func() (all []outcome) {
+	outcomes := func() (all []flowstories.Outcome) {
 		for _, id := range orders {
-			all = append(all, s.outcome(id))
+			out, err := flowstories.OutcomeOf(t.Context(), s.st, s.stock, id)
+			require.NoError(t, err)
+			all = append(all, out)
 		}
 		return all
 	}
@@ -126,6 +129,7 @@ func TestEveryClaimPruned(t *testing.T) {
 	require.Equal(t, before, outcomes())
 	require.Equal(t, told, s.kinds())
 	require.Equal(t, runs, s.fulfilRuns())
+	require.Equal(t, 1, s.shipments("paid"))
 }
 
 // pruneStore notes the calls of Prune.
