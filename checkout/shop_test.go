@@ -249,58 +249,18 @@ func (s *testShop) sessionIDs() []string {
 	return ids
 }
 
-// wire is the way to Stripe, on which a test can meddle with requests.
-type wire struct {
-	next http.RoundTripper
-
-	mu     sync.Mutex
-	meddle func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error)
-	calls  []string
-}
-
-func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
-	w.mu.Lock()
-	meddle := w.meddle
-	w.calls = append(w.calls, r.Method+" "+r.URL.Path)
-	w.mu.Unlock()
-	send := func() (*http.Response, error) { return w.next.RoundTrip(r) }
-	if meddle == nil {
-		return send()
-	}
-	return meddle(r, send)
-}
-
-func (w *wire) on(meddle func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error)) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.meddle = meddle
-}
-
-func (w *wire) count(call string) int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	n := 0
-	for _, c := range w.calls {
-		if c == call {
-			n++
-		}
-	}
-	return n
-}
-
-const createCall = "POST /v1/checkout/sessions"
-
-func isCreate(r *http.Request) bool { return r.Method+" "+r.URL.Path == createCall }
-
-// answer is a response of Stripe's that a test makes up.
-func answer(r *http.Request, status int, body string) *http.Response {
-	w := httptest.NewRecorder()
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_, _ = w.WriteString(body)
-	response := w.Result()
-	response.Request = r
-	return response
+// untracked is a process of the shop that tracks no stock and wants to know of no changes.
+func (s *testShop) untracked() (*checkout.Flow[*memstore.Tx], *webhook.Handler) {
+	s.t.Helper()
+	flow, err := checkout.New(checkout.Config[*memstore.Tx]{
+		Stripe: s.srv.Client(), Store: s.st, Clock: s.srv.Now, Logger: slog.New(slog.DiscardHandler),
+		Fulfil: func(context.Context, *memstore.Tx, *store.Order) error { return nil },
+	})
+	require.NoError(s.t, err)
+	hook, err := webhook.New(webhook.Config{Secrets: []string{s.srv.WebhookSecret()}, Clock: s.srv.Now})
+	require.NoError(s.t, err)
+	flow.Handle(hook)
+	return flow, hook
 }
 
 type syncBuffer struct {
@@ -318,18 +278,4 @@ func (b *syncBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.buf.String()
-}
-
-// untracked is a process of the shop that tracks no stock and wants to know of no changes.
-func (s *testShop) untracked() (*checkout.Flow[*memstore.Tx], *webhook.Handler) {
-	s.t.Helper()
-	flow, err := checkout.New(checkout.Config[*memstore.Tx]{
-		Stripe: s.srv.Client(), Store: s.st, Clock: s.srv.Now, Logger: slog.New(slog.DiscardHandler),
-		Fulfil: func(context.Context, *memstore.Tx, *store.Order) error { return nil },
-	})
-	require.NoError(s.t, err)
-	hook, err := webhook.New(webhook.Config{Secrets: []string{s.srv.WebhookSecret()}, Clock: s.srv.Now})
-	require.NoError(s.t, err)
-	flow.Handle(hook)
-	return flow, hook
 }
