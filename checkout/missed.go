@@ -16,9 +16,10 @@ const (
 	eventsCursor = "events"
 	// eventsOverlap is read again at every sweep, as events may be listed late.
 	eventsOverlap = 5 * time.Minute
-	// eventsWindow of events are listed at a time, oldest first, so that an outage of days is caught up in order. All of
-	// one window must fit in the requests of one sweep.
-	eventsWindow = time.Hour
+	// eventsWindow is of how much time a sweep lists events first, all of which must fit in its requests. It goes on in
+	// order, so that an outage of days is caught up, with twice the time as long as the events fill no page.
+	eventsWindow     = time.Hour
+	eventsWindowMost = 24 * time.Hour
 	// eventsKept is how long Stripe keeps events (https://docs.stripe.com/api/events).
 	eventsKept = 30 * 24 * time.Hour
 )
@@ -55,8 +56,8 @@ func (f *Flow[Tx]) sweepEvents(ctx context.Context, b *budget, heard func(id str
 	if oldest := now.Add(-eventsKept); since.Before(oldest) {
 		since = oldest
 	}
-	for since.Before(now) {
-		until := since.Add(eventsWindow)
+	for window := eventsWindow; since.Before(now); {
+		until := since.Add(window)
 		if until.After(now) {
 			until = now
 		}
@@ -81,7 +82,9 @@ func (f *Flow[Tx]) sweepEvents(ctx context.Context, b *budget, heard func(id str
 		if err := f.store.SetCursor(ctx, eventsCursor, strconv.FormatInt(next.Unix(), 10)); err != nil {
 			return err
 		}
-		since = until
+		if since = until; len(events) < pageSize {
+			window = min(2*window, eventsWindowMost)
+		}
 	}
 	return nil
 }

@@ -114,10 +114,44 @@ func TestUndeliveredEventsAreRead(t *testing.T) {
 		s.requireStatus(fmt.Sprintf("order-%d", i), checkout.Fulfilled)
 		require.Equal(t, 1, s.shipments(fmt.Sprintf("order-%d", i)))
 	}
-	require.Less(t, s.wire.count("GET /v1/events")-asked, 120, "windows of hours, not of seconds")
+	require.Less(t, s.wire.count("GET /v1/events")-asked, 20, "windows of hours, not of seconds")
 	asked = s.wire.count("GET /v1/events")
 	s.sweep()
 	require.Equal(t, 1, s.wire.count("GET /v1/events")-asked, "the next sweep goes on where this one stopped")
+}
+
+// More events than the requests of a sweep fetch are read by several, as long as those of any hour can be fetched.
+func TestBurstsOfUndeliveredEvents(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	flow, err := checkout.New(checkout.Config[tx]{
+		Stripe: s.srv.ClientOver(s.wire), Store: s.st, Reserver: s.stock, Clock: s.srv.Now, Logger: slog.New(slog.DiscardHandler),
+		SweepBudget: 6, Fulfil: func(context.Context, tx, *store.Order) error { return nil },
+	})
+	require.NoError(t, err)
+	s.srv.Deliver(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }))
+	id := s.begin(cartOf("order-1", "tee")).SessionID
+	for range 2 {
+		s.srv.Advance(4 * time.Hour)
+		for range 450 {
+			s.pay(s.foreignSession(func(*stripe.CheckoutSessionCreateParams) {}))
+		}
+	}
+	s.srv.Advance(4 * time.Hour)
+	s.pay(id)
+	s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		if r.URL.Path != "/v1/events" {
+			return answer(r, http.StatusServiceUnavailable, `{"error":{"type":"api_error"}}`), nil
+		}
+		return send()
+	})
+	sweeps := 0
+	for ; !s.order("order-1").Paid() && sweeps < 20; sweeps++ {
+		_, err := flow.Sweep(t.Context())
+		require.NoError(t, err)
+	}
+	require.True(t, s.order("order-1").Paid())
+	t.Logf("%d sweeps", sweeps)
 }
 
 // What another application on the account missed costs a sweep no requests.
