@@ -51,7 +51,7 @@ func (s *Server) submitPay(w http.ResponseWriter, r *http.Request) {
 		v.render(w, http.StatusOK)
 		return
 	}
-	if v.Status == "open" {
+	if v.ShowsForm() {
 		if v.Errors = v.Form.check(v, s.Now()); len(v.Errors) > 0 {
 			v.Alert = "Please look at the fields marked below."
 			if v.Errors["number"] != "" {
@@ -90,7 +90,7 @@ func (s *Server) afterPaying(w http.ResponseWriter, r *http.Request, v view, err
 		}
 		http.Redirect(w, r, v.ReturnURL, http.StatusSeeOther)
 	case errors.Is(err, ErrExpired):
-		v.Status = "expired"
+		v.Status, v.Late = "expired", false
 		v.render(w, http.StatusConflict)
 	case errors.Is(err, ErrNotPending): // a challenge that is no longer open
 		http.Redirect(w, r, "/c/pay/"+v.ID, http.StatusSeeOther)
@@ -126,13 +126,15 @@ func (s *Server) submitChallenge(w http.ResponseWriter, r *http.Request) {
 
 // render shows the view that fits the session's status.
 func (v view) render(w http.ResponseWriter, status int) {
-	switch v.Status {
-	case "open":
+	if v.ShowsForm() {
 		render(w, status, "pay", v)
-	default:
-		render(w, status, v.Status, v)
+		return
 	}
+	render(w, status, v.Status, v)
 }
+
+// ShowsForm says whether the page is the form, or a notice of what became of the session.
+func (v view) ShowsForm() bool { return v.Status == "open" || v.Late }
 
 func render(w http.ResponseWriter, status int, name string, v view) {
 	var b bytes.Buffer

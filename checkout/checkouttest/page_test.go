@@ -265,6 +265,42 @@ func TestPageOfOtherSessions(t *testing.T) {
 	require.NotContains(t, css.body, "url(")
 }
 
+// Stripe's page still shows the form of a session that has expired, and fails only at Pay. A test can ask for that.
+func TestPageOfAnExpiredSession(t *testing.T) {
+	t.Parallel()
+	for _, form := range []bool{false, true} {
+		srv := newServer(t, checkouttest.Config{ExpiredForm: form})
+		v := visitor{t, srv}
+		sess := create(t, srv, tee())
+		open := v.get(sess.URL)
+		srv.Advance(24 * time.Hour)
+		require.EqualValues(t, "expired", retrieve(t, srv, sess.ID).Status)
+		late := v.get(sess.URL)
+		require.Equal(t, http.StatusOK, late.status)
+		require.Equal(t, form, strings.Contains(late.body, "Pay $19.99"))
+		require.Equal(t, !form, strings.Contains(late.body, "This checkout has expired"))
+		if form {
+			require.True(t, open.body == late.body, "nothing tells the customer")
+			mistyped := v.submit(late, url.Values{"number": {"1"}})
+			require.Equal(t, http.StatusUnprocessableEntity, mistyped.status)
+			require.Contains(t, mistyped.body, "not one of the test cards")
+			filled := v.submit(late, url.Values{"fill": {string(checkouttest.CardOK)}})
+			require.Contains(t, filled.body, "Pay $19.99")
+		}
+		before := len(srv.Events())
+		paid := v.submit(open, card(checkouttest.CardOK))
+		require.Equal(t, http.StatusConflict, paid.status)
+		require.Contains(t, paid.body, "This checkout has expired")
+		require.NotContains(t, paid.body, "<form")
+		require.Len(t, srv.Events(), before)
+		require.ErrorIs(t, srv.Pay(sess.ID, checkouttest.CardOK), checkouttest.ErrExpired)
+
+		complete := create(t, srv, tee())
+		require.NoError(t, srv.Pay(complete.ID, checkouttest.CardOK))
+		require.Contains(t, v.get(complete.URL).body, "This order is complete")
+	}
+}
+
 func TestPageMoney(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t, checkouttest.Config{})

@@ -46,6 +46,7 @@ type view struct {
 	AskMethod                 bool // there is something to pay, or a card to save
 	OffersCard, OffersDebit   bool
 	AskPhone, AskShipping     bool
+	Late                      bool // the form is shown although the session has expired
 	Countries                 []string
 	CancelURL, ReturnURL      string
 	Challenge                 bool // waiting for 3-D Secure
@@ -77,6 +78,7 @@ func (s *Server) view(r *http.Request) (view, bool) {
 		AskMethod: total > 0 || o.str("mode") != "payment", OffersCard: sess.offers("card"), OffersDebit: sess.offersDebit(),
 		AskPhone: p.get("phone_number_collection", "enabled").bool(), AskShipping: p.get("shipping_address_collection") != nil,
 		Countries: p.get("shipping_address_collection", "allowed_countries").strings(),
+		Late:      s.lateForm && o["status"] == "expired",
 		CancelURL: webURL(o.str("cancel_url")), ReturnURL: webURL(sess.returnURL()),
 		Challenge: sess.method == Card3DS, Cards: testCards,
 	}

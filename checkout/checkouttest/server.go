@@ -35,6 +35,9 @@ type Config struct {
 	// itself runs one goroutine at a time then replays from its seeds, but for the IDs, which are random. Not with WallClock,
 	// where nobody would make them.
 	Sequential bool
+	// ExpiredForm has the hosted page of an expired session still show its form, and fail only when the customer pays, as
+	// Stripe's does to those who left the page open. Default: the page says at once that the session has expired.
+	ExpiredForm bool
 	// Logger gets a line for each delivery, at debug level. Default: none.
 	Logger *slog.Logger
 }
@@ -45,6 +48,7 @@ type Server struct {
 	key        string
 	base       string // of its own URLs, without a slash at the end
 	sequential bool
+	lateForm   bool // Config.ExpiredForm
 	log        *slog.Logger
 	mux        *http.ServeMux
 
@@ -99,6 +103,7 @@ func NewServer(cfg Config) *Server {
 		changed:  make(chan struct{}),
 
 		sequential: cfg.Sequential,
+		lateForm:   cfg.ExpiredForm,
 	}
 	if err := cfg.validate(); err != nil {
 		panic("checkouttest: " + err.Error())
