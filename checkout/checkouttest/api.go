@@ -1,7 +1,6 @@
 package checkouttest
 
 import (
-	"crypto/rand"
 	"fmt"
 	"io"
 	"net/http"
@@ -44,7 +43,7 @@ func answerWith(o object, err *apiError) answer {
 // serveAPI serves one call. A nil endpoint is an unknown path.
 func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request, known *schema, do endpoint) {
 	c := &call{
-		id:      "req_" + rand.Text()[:14],
+		id:      s.newID("req_", 14),
 		idemKey: r.Header.Get("Idempotency-Key"),
 		account: r.Header.Get("Stripe-Account"),
 		method:  r.Method,

@@ -1,7 +1,6 @@
 package checkouttest
 
 import (
-	"crypto/rand"
 	"slices"
 )
 
@@ -13,7 +12,7 @@ func (s *Server) createProduct(c *call) (object, *apiError) {
 	case p.get("name") == nil:
 		return nil, missing("name")
 	case id == "":
-		id = "prod_" + rand.Text()[:14]
+		id = s.newID("prod_", 14)
 	case s.objects[id] != nil:
 		return nil, invalid("resource_already_exists", "id", "Product already exists.")
 	}
@@ -37,7 +36,7 @@ func (s *Server) createProduct(c *call) (object, *apiError) {
 		if !slices.Contains(currencies, currency) {
 			return nil, badCurrency(data.nameOf("currency"), currency)
 		}
-		price = newPrice("price_"+rand.Text()[:24], id, currency, unit, recurring, true, now)
+		price = newPrice(s.newID("price_", 24), id, currency, unit, recurring, true, now)
 		o["default_price"] = price["id"]
 		s.keep(owner, price)
 	}

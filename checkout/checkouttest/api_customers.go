@@ -1,16 +1,14 @@
 package checkouttest
 
 import (
-	"crypto/rand"
 	"maps"
-	"strings"
 )
 
 // newCustomer is a customer without any details.
-func newCustomer(now int64) object {
+func (s *Server) newCustomer(now int64) object {
 	return object{
-		"id": "cus_" + rand.Text()[:14], "object": "customer", "address": nil, "balance": int64(0), "created": now, "currency": nil,
-		"default_source": nil, "delinquent": false, "description": nil, "discount": nil, "email": nil, "invoice_prefix": strings.ToUpper(rand.Text()[:8]),
+		"id": s.newID("cus_", 14), "object": "customer", "address": nil, "balance": int64(0), "created": now, "currency": nil,
+		"default_source": nil, "delinquent": false, "description": nil, "discount": nil, "email": nil, "invoice_prefix": s.newID("", 8),
 		"invoice_settings": object{"custom_fields": nil, "default_payment_method": nil, "footer": nil, "rendering_options": nil},
 		"livemode":         false, "metadata": object{}, "name": nil, "next_invoice_sequence": int64(1), "phone": nil, "preferred_locales": []any{},
 		"shipping": nil, "tax_exempt": "none", "test_clock": nil,
@@ -19,7 +17,7 @@ func newCustomer(now int64) object {
 
 // createCustomer: https://docs.stripe.com/api/customers/create
 func (s *Server) createCustomer(c *call) (object, *apiError) {
-	o := newCustomer(s.Now().Unix())
+	o := s.newCustomer(s.Now().Unix())
 	if err := setCustomer(o, c.params); err != nil {
 		return nil, err
 	}

@@ -1,7 +1,6 @@
 package checkouttest
 
 import (
-	"crypto/rand"
 	"maps"
 	"net/http"
 	"net/url"
@@ -35,8 +34,8 @@ func (s *Server) createEndpoint(c *call) (object, *apiError) {
 		return nil, err
 	}
 	h := &hook{
-		id: "we_1" + rand.Text()[:23], account: c.account, version: p.get("api_version").str(), connect: p.get("connect").bool(),
-		secrets: []signingSecret{newSecret()},
+		id: s.newID("we_1", 23), account: c.account, version: p.get("api_version").str(), connect: p.get("connect").bool(),
+		secrets: []signingSecret{{value: s.newSecret()}},
 	}
 	o := object{
 		"id": h.id, "object": "webhook_endpoint", "api_version": p.get("api_version").value(), "application": nil, "created": s.Now().Unix(),

@@ -1,19 +1,18 @@
 package checkouttest
 
 import (
-	"crypto/rand"
 	"time"
 )
 
 // newBalanceTransaction is a movement of the account's balance. Amount and fee are signed: what comes in is positive, and
 // the fee is taken off. https://docs.stripe.com/api/balance_transactions/object
-func newBalanceTransaction(category, typ string, of object, amount, fee int64, now time.Time) object {
+func (s *Server) newBalanceTransaction(category, typ string, of object, amount, fee int64, now time.Time) object {
 	details := []object{}
 	if fee != 0 {
 		details = append(details, object{"amount": fee, "application": nil, "currency": of["currency"], "description": "Dispute fee", "type": "stripe_fee"})
 	}
 	return object{
-		"id": "txn_3" + rand.Text()[:23], "object": "balance_transaction", "amount": amount, "available_on": now.AddDate(0, 0, 7).Unix(),
+		"id": s.newID("txn_3", 23), "object": "balance_transaction", "amount": amount, "available_on": now.AddDate(0, 0, 7).Unix(),
 		"balance_type": "payments", "created": now.Unix(), "currency": of["currency"], "description": nil, "exchange_rate": nil, "fee": fee,
 		"fee_details": details, "net": amount - fee, "reporting_category": category, "source": of["id"], "status": "pending", "type": typ,
 	}

@@ -1,7 +1,6 @@
 package checkouttest
 
 import (
-	"crypto/rand"
 	"math/big"
 	"net/http"
 	"slices"
@@ -24,12 +23,12 @@ func (s *Server) AddPrice(p Price) string {
 	defer s.mu.Unlock()
 	now := s.Now().Unix()
 	if p.Product == "" {
-		p.Product = "prod_" + rand.Text()[:14]
+		p.Product = s.newID("prod_", 14)
 	}
 	platform := &session{}
 	s.keep(platform, newProduct(p.Product, p.Name, nil, now))
 	if p.ID == "" {
-		p.ID = "price_" + rand.Text()[:24]
+		p.ID = s.newID("price_", 24)
 	}
 	var recurring object
 	if p.Interval != "" {
@@ -70,10 +69,10 @@ func (s *Server) newPriceOf(owner *session, data *param, active bool, now int64)
 	}
 	id := product.str()
 	if id == "" {
-		id = "prod_" + rand.Text()[:14]
+		id = s.newID("prod_", 14)
 		made = newProduct(id, productData.get("name").str(), productData, now)
 	}
-	return newPrice("price_"+rand.Text()[:24], id, currency, unit, recurring, active, now), made, nil
+	return newPrice(s.newID("price_", 24), id, currency, unit, recurring, active, now), made, nil
 }
 
 // unitAmount is the price of one, in minor units.

@@ -1,7 +1,6 @@
 package checkouttest
 
 import (
-	"crypto/rand"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -33,7 +32,7 @@ type cliListener struct {
 }
 
 func (s *Server) cliRoutes(mux *http.ServeMux) {
-	s.cli = cli{secret: "whsec_" + rand.Text(), sessions: map[string]bool{}, listeners: map[*cliListener]bool{}}
+	s.cli = cli{secret: s.newSecret(), sessions: map[string]bool{}, listeners: map[*cliListener]bool{}}
 	session := schemaOf("device_name", "websocket_features[]", "filters", "forward_to_url", "forward_connect_to_url", "forward_thin_to_url", "forward_thin_connect_to_url")
 	mux.HandleFunc("POST /v1/stripecli/sessions", func(w http.ResponseWriter, r *http.Request) { s.serveAPI(w, r, session, s.createCLISession) })
 	mux.HandleFunc("GET "+cliSubscribe, s.serveListener)
@@ -55,7 +54,7 @@ func schemaOf(keys ...string) *schema {
 // createCLISession lets a CLI listen. The secret is not that of a webhook endpoint, and stays the same from one
 // `stripe listen` to the next: https://docs.stripe.com/cli/listen
 func (s *Server) createCLISession(*call) (object, *apiError) {
-	id := "cliws_" + rand.Text()
+	id := s.newID("cliws_", 26)
 	s.cli.sessions[id] = true
 	return object{
 		"websocket_id": id, "websocket_url": "ws" + strings.TrimPrefix(s.base, "http") + cliSubscribe, "websocket_authorized_feature": "webhooks",
@@ -151,7 +150,7 @@ func (s *Server) tellListeners(e *event) {
 	// The CLI picks by its --latest flag: those without a version, or those with one.
 	for _, version := range []any{nil, stripe.APIVersion} {
 		message := encode(object{
-			"type": "webhook_event", "webhook_id": e.id, "webhook_conversation_id": "wc_" + rand.Text(), "endpoint": object{"api_version": version},
+			"type": "webhook_event", "webhook_id": e.id, "webhook_conversation_id": s.newID("wc_", 26), "endpoint": object{"api_version": version},
 			"event_payload": string(payload),
 			"http_headers": object{
 				"Accept": "*/*; q=0.5, application/xml", "Cache-Control": "no-cache", "Content-Type": "application/json; charset=utf-8",

@@ -1,7 +1,6 @@
 package checkouttest
 
 import (
-	"crypto/rand"
 	"errors"
 	"net/http"
 	"slices"
@@ -84,7 +83,7 @@ func (s *Server) createMethod(c *call) (object, *apiError) {
 	default:
 		return nil, invalid("", "type", "This test server makes payment methods of the types card and sepa_debit only.")
 	}
-	o := newMethod("pm_1"+rand.Text()[:23], typ, details, billing, s.Now().Unix())
+	o := newMethod(s.newID("pm_1", 23), typ, details, billing, s.Now().Unix())
 	o["allow_redisplay"], o["metadata"] = p.get("allow_redisplay").or("unspecified"), meta
 	s.keep(&session{account: c.account}, o)
 	return o, nil

@@ -1,7 +1,6 @@
 package checkouttest
 
 import (
-	"crypto/rand"
 	"maps"
 	"slices"
 	"time"
@@ -77,7 +76,7 @@ func (s *Server) dispute(ch object) (object, error) {
 		method["card"] = object{"brand": "visa", "case_type": "chargeback", "network_reason_code": "10.4"}
 	}
 	d := object{
-		"id": "du_1" + rand.Text()[:23], "object": "dispute", "amount": left, "balance_transactions": []object{}, "charge": ch["id"],
+		"id": s.newID("du_1", 23), "object": "dispute", "amount": left, "balance_transactions": []object{}, "charge": ch["id"],
 		"created": s.Now().Unix(), "currency": ch["currency"], "enhanced_eligibility_types": []string{}, "evidence": evidence,
 		"evidence_details": object{
 			"due_by": s.Now().Add(evidenceFor).Unix(), "enhanced_eligibility": object{}, "has_evidence": false, "past_due": false, "submission_count": int64(0),
@@ -97,7 +96,7 @@ func (s *Server) dispute(ch object) (object, error) {
 // moveDisputed books the disputed money out of the balance or back into it, and says so.
 func (s *Server) moveDisputed(d object, event, category string, amount, fee int64) {
 	was := maps.Clone(d)
-	txn := newBalanceTransaction(category, "adjustment", d, amount, fee, s.Now())
+	txn := s.newBalanceTransaction(category, "adjustment", d, amount, fee, s.Now())
 	s.keep(s.ownerOf(d), txn)
 	d["balance_transactions"] = append(slices.Clone(d["balance_transactions"].([]object)), txn)
 	s.report(event, d, was, nil)

@@ -1,7 +1,6 @@
 package checkouttest
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -33,8 +32,6 @@ type signingSecret struct {
 	value string
 	until time.Time // zero: for good
 }
-
-func newSecret() signingSecret { return signingSecret{value: "whsec_" + rand.Text()} }
 
 // wants says whether an event that is made now goes to this endpoint. The default endpoint gets those of all accounts.
 func (h *hook) wants(e *event) bool {
@@ -111,6 +108,6 @@ func (s *Server) RollSecret(endpointID string, overlap time.Duration) (secret st
 			h.secrets[i].until = until
 		}
 	}
-	h.secrets = append(h.secrets, newSecret())
+	h.secrets = append(h.secrets, signingSecret{value: s.newSecret()})
 	return h.secret(), nil
 }

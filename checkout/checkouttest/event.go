@@ -1,7 +1,6 @@
 package checkouttest
 
 import (
-	"crypto/rand"
 	"encoding/json"
 	"slices"
 	"time"
@@ -90,7 +89,7 @@ func (s *Server) emit(sess *session, typ string, o object, c *call) {
 // updated object were before (https://docs.stripe.com/api/events/object#event_object-data-previous_attributes), or is nil.
 func (s *Server) emitFor(account, sessionID, typ string, o, previous object, c *call) {
 	e := &event{
-		n: len(s.events), id: "evt_1" + rand.Text()[:23], typ: typ, account: account, session: sessionID, created: s.Now(),
+		n: len(s.events), id: s.newID("evt_1", 23), typ: typ, account: account, session: sessionID, created: s.Now(),
 		object: encode(o), previous: previous, objectID: o.str("id"),
 	}
 	if c != nil {

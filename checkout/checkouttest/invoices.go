@@ -1,7 +1,6 @@
 package checkouttest
 
 import (
-	"crypto/rand"
 	"fmt"
 	"maps"
 )
@@ -10,7 +9,7 @@ import (
 // them later. https://docs.stripe.com/api/invoices/object
 func (s *Server) newInvoice(sess *session, sub object, reason string) object {
 	now := s.Now().Unix()
-	id := "in_1" + rand.Text()[:23]
+	id := s.newID("in_1", 23)
 	from, to := itemsOf(sub)[0]["current_period_start"], itemsOf(sub)[0]["current_period_end"]
 	lines, recurring := []object{}, 0
 	var total int64
@@ -29,12 +28,12 @@ func (s *Server) newInvoice(sess *session, sub object, reason string) object {
 			continue
 		} else {
 			parent["invoice_item_details"] = object{
-				"invoice_item": "ii_1" + rand.Text()[:23], "proration": false, "proration_details": object{"credited_items": nil}, "subscription": sub["id"],
+				"invoice_item": s.newID("ii_1", 23), "proration": false, "proration_details": object{"credited_items": nil}, "subscription": sub["id"],
 			}
 		}
 		total += line["amount_total"].(int64)
 		lines = append(lines, object{
-			"id": "il_1" + rand.Text()[:23], "object": "line_item", "amount": line["amount_total"], "currency": line["currency"],
+			"id": s.newID("il_1", 23), "object": "line_item", "amount": line["amount_total"], "currency": line["currency"],
 			"description": fmt.Sprintf("%d × %s", line["quantity"], line.str("description")), "discount_amounts": []any{}, "discountable": true,
 			"discounts": []any{}, "invoice": id, "livemode": false, "metadata": object{}, "parent": parent, "period": period,
 			"pretax_credit_amounts": []any{}, "pricing": object{
@@ -94,7 +93,7 @@ func (s *Server) payInvoice(inv object, by string) {
 	if by != "" {
 		inv["attempt_count"] = inv["attempt_count"].(int64) + 1
 		s.keep(s.ownerOf(inv), object{
-			"id": "inpay_1" + rand.Text()[:23], "object": "invoice_payment", "amount_paid": inv["total"], "amount_requested": inv["total"], "created": now,
+			"id": s.newID("inpay_1", 23), "object": "invoice_payment", "amount_paid": inv["total"], "amount_requested": inv["total"], "created": now,
 			"currency": inv["currency"], "invoice": inv["id"], "is_default": true, "livemode": false,
 			"payment": object{"payment_intent": by, "type": "payment_intent"}, "status": "paid",
 			"status_transitions": object{"canceled_at": nil, "paid_at": now},

@@ -1,7 +1,6 @@
 package checkouttest
 
 import (
-	"crypto/rand"
 	"slices"
 )
 
@@ -225,7 +224,7 @@ func (s *Server) complete(sess *session, paymentStatus string) {
 	s.ensureCustomer(sess)
 	switch o.str("mode") {
 	case "setup":
-		o["setup_intent"] = "seti_1" + rand.Text()[:23]
+		o["setup_intent"] = s.newID("seti_1", 23)
 	case "subscription":
 		s.subscribe(sess, paymentStatus != "unpaid")
 	}

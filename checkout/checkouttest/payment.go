@@ -1,7 +1,6 @@
 package checkouttest
 
 import (
-	"crypto/rand"
 	"slices"
 )
 
@@ -39,7 +38,7 @@ func (s *Server) newIntent(sess *session, amount int64) {
 		usage = "off_session"
 	}
 	meta, _ := data.get("metadata").metadata() // checked when the session was created
-	id := "pi_3" + rand.Text()[:23]
+	id := s.newID("pi_3", 23)
 	o := object{
 		"id": id, "object": "payment_intent", "created": s.Now().Unix(), "livemode": false,
 		"amount": amount, "currency": sess.object["currency"], "status": "requires_payment_method", "metadata": meta,
@@ -47,7 +46,7 @@ func (s *Server) newIntent(sess *session, amount int64) {
 		"amount_capturable": int64(0), "amount_details": object{"tip": object{}}, "amount_received": int64(0), "application": nil,
 		"application_fee_amount": data.get("application_fee_amount").value(), "automatic_payment_methods": nil, "canceled_at": nil,
 		"cancellation_reason": nil, "capture_method": data.get("capture_method").or("automatic_async"),
-		"client_secret": id + "_secret_" + rand.Text()[:25], "confirmation_method": "automatic", "customer": sess.object["customer"],
+		"client_secret": s.newID(id+"_secret_", 25), "confirmation_method": "automatic", "customer": sess.object["customer"],
 		"description": data.get("description").value(), "excluded_payment_method_types": nil, "last_payment_error": nil, "latest_charge": nil,
 		"next_action": nil, "on_behalf_of": data.get("on_behalf_of").value(), "payment_method": nil,
 		"payment_method_configuration_details": nil, "payment_method_options": sess.object["payment_method_options"],
@@ -67,7 +66,7 @@ func (s *Server) ensureCustomer(sess *session) {
 	if o["customer"] != nil || o.str("mode") != "subscription" && o.str("customer_creation") != "always" {
 		return
 	}
-	cus := newCustomer(s.Now().Unix())
+	cus := s.newCustomer(s.Now().Unix())
 	cus["email"], cus["name"], cus["address"] = sess.buyer.Email, sess.buyer.Name, sess.buyer.Address.shown()
 	if sess.sent.get("phone_number_collection", "enabled").bool() {
 		cus["phone"] = sess.buyer.Phone
@@ -103,7 +102,7 @@ func (s *Server) charge(sess *session, status string) object {
 		return nil
 	}
 	captured := status == "succeeded" && pi["capture_method"] != "manual"
-	id := "ch_3" + rand.Text()[:23]
+	id := s.newID("ch_3", 23)
 	o := object{
 		"id": id, "object": "charge", "created": s.Now().Unix(), "livemode": false, "status": status, "paid": status == "succeeded",
 		"captured": captured, "amount": pi["amount"], "amount_captured": int64(0), "amount_refunded": int64(0), "currency": pi["currency"],
@@ -120,7 +119,7 @@ func (s *Server) charge(sess *session, status string) object {
 			"advice_code": nil, "network_advice_code": nil, "network_decline_code": nil, "network_status": "approved_by_network", "reason": nil,
 			"risk_level": "normal", "risk_score": 17, "seller_message": "Payment complete.", "type": "authorized",
 		},
-		"payment_method": "pm_1" + rand.Text()[:23], "payment_method_details": sess.methodDetails(pi["amount"]), "radar_options": object{},
+		"payment_method": s.newID("pm_1", 23), "payment_method_details": sess.methodDetails(pi["amount"]), "radar_options": object{},
 		"receipt_email": pi["receipt_email"], "receipt_number": nil, "receipt_url": nil, "refunded": false, "review": nil,
 		"shipping": pi["shipping"], "source": nil, "source_transfer": nil, "statement_descriptor": pi["statement_descriptor"],
 		"statement_descriptor_suffix": pi["statement_descriptor_suffix"], "transfer_data": pi["transfer_data"], "transfer_group": pi["transfer_group"],

@@ -1,7 +1,6 @@
 package checkouttest
 
 import (
-	"crypto/rand"
 	"maps"
 	"strings"
 	"time"
@@ -67,7 +66,7 @@ func (s *Server) refund(ch object, terms refundTerms, c *call) (object, error) {
 	method := ch["payment_method_details"].(object)
 	card := cardOf(ch)
 	re := object{
-		"id": "re_3" + rand.Text()[:23], "object": "refund", "amount": terms.amount, "charge": ch["id"], "created": s.Now().Unix(),
+		"id": s.newID("re_3", 23), "object": "refund", "amount": terms.amount, "charge": ch["id"], "created": s.Now().Unix(),
 		"currency": ch["currency"], "destination_details": refundDestination(method.str("type")), "metadata": terms.metadata,
 		"payment_intent": ch["payment_intent"], "reason": terms.reason, "receipt_number": nil, "source_transfer_reversal": nil,
 		"status": "succeeded", "transfer_reversal": nil, "balance_transaction": nil,
@@ -76,7 +75,7 @@ func (s *Server) refund(ch object, terms refundTerms, c *call) (object, error) {
 		re["metadata"] = object{}
 	}
 	owner := s.ownerOf(ch)
-	txn := newBalanceTransaction("refund", "refund", re, -terms.amount, 0, s.Now())
+	txn := s.newBalanceTransaction("refund", "refund", re, -terms.amount, 0, s.Now())
 	re["balance_transaction"] = txn["id"]
 	s.keep(owner, txn)
 	s.keep(owner, re)
@@ -126,7 +125,7 @@ func (s *Server) settleRefund(re object) {
 
 func (s *Server) failRefund(re object) {
 	was := maps.Clone(re)
-	txn := newBalanceTransaction("refund_failure", "refund_failure", re, re["amount"].(int64), 0, s.Now())
+	txn := s.newBalanceTransaction("refund_failure", "refund_failure", re, re["amount"].(int64), 0, s.Now())
 	s.keep(s.ownerOf(re), txn)
 	re["status"], re["failure_reason"], re["failure_balance_transaction"] = "failed", "unknown", txn["id"]
 	delete(re, "pending_reason")

@@ -2,12 +2,12 @@ package checkouttest
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -23,6 +23,9 @@ type Config struct {
 	// WebhookURL is the default endpoint, where every event is delivered over HTTP: a loopback URL. Deliver names a receiver
 	// in the same process. Further endpoints are made with the API.
 	WebhookURL string
+	// WebhookSecret is what deliveries to the default endpoint are signed with, whsec_…, for a receiver that is to keep its
+	// settings when the server starts anew. Default: one made up for this server. The CLI has a secret of its own.
+	WebhookSecret string
 	// Addr is a loopback address to listen on, such as "127.0.0.1:0". Default: none. The server is then reached through
 	// Transport alone.
 	Addr string
@@ -32,9 +35,11 @@ type Config struct {
 	WallClock bool
 	// Sequential has the server start no goroutine for deliveries: what calls of the API cause waits until Flush, Advance,
 	// Pay or another method that waits for deliveries makes them, one after the other, in its caller's goroutine. A test that
-	// itself runs one goroutine at a time then replays from its seeds, but for the IDs, which are random. Not with WallClock,
-	// where nobody would make them.
+	// itself runs one goroutine at a time then replays from its seeds. Not with WallClock, where nobody would make them.
 	Sequential bool
+	// Seed is what the IDs and secrets come from that the server makes up, in the order of their making: the same calls to
+	// servers with one seed make the same. Two servers that are to be told apart need two seeds. Default, 0: a random one.
+	Seed uint64
 	// ExpiredForm has the hosted page of an expired session still show its form, and fail only when the customer pays, as
 	// Stripe's does to those who left the page open. Default: the page says at once that the session has expired.
 	ExpiredForm bool
@@ -47,6 +52,7 @@ type Config struct {
 type Server struct {
 	key        string
 	base       string // of its own URLs, without a slash at the end
+	ids        *idSource
 	sequential bool
 	lateForm   bool // Config.ExpiredForm
 	log        *slog.Logger
@@ -89,6 +95,7 @@ func NewServer(cfg Config) *Server {
 	s := &Server{
 		key:      cfg.Key,
 		base:     "http://" + memoryHost,
+		ids:      newIDSource(cfg.Seed),
 		log:      cfg.Logger,
 		clock:    clock{at: cfg.Start, wall: cfg.WallClock},
 		wake:     make(chan struct{}, 1),
@@ -99,7 +106,6 @@ func NewServer(cfg Config) *Server {
 		saved:    map[string]savedAnswer{},
 		inUse:    map[string]bool{},
 		http:     newDeliveryClient(),
-		hooks:    []*hook{{types: []string{"*"}, secrets: []signingSecret{newSecret()}}},
 		changed:  make(chan struct{}),
 
 		sequential: cfg.Sequential,
@@ -108,8 +114,13 @@ func NewServer(cfg Config) *Server {
 	if err := cfg.validate(); err != nil {
 		panic("checkouttest: " + err.Error())
 	}
+	secret := cfg.WebhookSecret
+	if secret == "" {
+		secret = s.newSecret()
+	}
+	s.hooks = []*hook{{types: []string{"*"}, secrets: []signingSecret{{value: secret}}}}
 	if s.key == "" {
-		s.key = "sk_test_" + rand.Text()
+		s.key = s.newID("sk_test_", 26)
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -132,9 +143,15 @@ func NewServer(cfg Config) *Server {
 	return s
 }
 
+// secretForm is what signing secrets look like.
+var secretForm = regexp.MustCompile(`^whsec_\w+$`)
+
 func (cfg Config) validate() error {
 	if cfg.Key != "" && !strings.HasPrefix(cfg.Key, "sk_test_") && !strings.HasPrefix(cfg.Key, "rk_test_") {
 		return fmt.Errorf("Config.Key must be a test key: sk_test_… or rk_test_…")
+	}
+	if cfg.WebhookSecret != "" && !secretForm.MatchString(cfg.WebhookSecret) {
+		return fmt.Errorf("Config.WebhookSecret must be whsec_ and letters, digits or underscores")
 	}
 	if cfg.WallClock && !cfg.Start.IsZero() {
 		return fmt.Errorf("Config.Start and Config.WallClock exclude each other")

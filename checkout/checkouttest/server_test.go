@@ -28,6 +28,8 @@ func TestConfigThatMakesNoSense(t *testing.T) {
 		"all interfaces":  {Addr: ":0"},
 		"public webhook":  {WebhookURL: "https://shop.example/webhook"},
 		"webhook scheme":  {WebhookURL: "ftp://127.0.0.1/"},
+		"webhook secret":  {WebhookSecret: "secret"},
+		"secret's blank":  {WebhookSecret: "whsec_a b"},
 		"start and wall":  {Start: time.Unix(1, 0), WallClock: true},
 		"unusual address": {Addr: "127.0.0.1:99999"},
 	} {

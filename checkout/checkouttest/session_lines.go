@@ -1,7 +1,6 @@
 package checkouttest
 
 import (
-	"crypto/rand"
 	"math/big"
 	"net/http"
 	"reflect"
@@ -58,7 +57,7 @@ func (s *Server) newLines(sess *session, now int64) ([]object, *apiError) {
 			return nil, invalid("", "line_items", "All line items must have the same currency: %s and %s were given.", lines[0].str("currency"), currency)
 		}
 		lines = append(lines, object{
-			"id": "li_" + rand.Text()[:24], "object": "item", "amount_discount": int64(0), "amount_subtotal": amount, "amount_tax": int64(0),
+			"id": s.newID("li_", 24), "object": "item", "amount_discount": int64(0), "amount_subtotal": amount, "amount_tax": int64(0),
 			"amount_total": amount, "currency": currency, "description": name, "price": price, "quantity": quantity.int(),
 		})
 	}

@@ -1,7 +1,6 @@
 package checkouttest
 
 import (
-	"crypto/rand"
 	"slices"
 	"strings"
 )
@@ -38,7 +37,7 @@ func (s *Server) newSession(c *call) (*session, *apiError) {
 	if sess.lines, err = s.newLines(sess, now); err != nil {
 		return nil, err
 	}
-	id := "cs_test_a1" + rand.Text() + rand.Text()
+	id := s.newID("cs_test_a1", 52)
 	mode := p.get("mode").str()
 	o := object{
 		"id": id, "object": "checkout.session", "created": now, "livemode": false,
@@ -126,7 +125,7 @@ func (s *Server) newSession(c *call) (*session, *apiError) {
 	case "hosted":
 		o["url"] = s.base + "/c/pay/" + id
 	default:
-		o["client_secret"] = id + "_secret_" + rand.Text()
+		o["client_secret"] = s.newID(id+"_secret_", 26)
 		o["redirect_on_completion"] = p.get("redirect_on_completion").or("always")
 		if back := p.get("return_url"); back != nil {
 			o["return_url"] = back.str()
@@ -187,7 +186,7 @@ func (s *Server) shipping(sess *session, currency string) int64 {
 		amount := option.get("shipping_rate_data", "fixed_amount", "amount").int()
 		rate := option.get("shipping_rate").str()
 		if rate == "" {
-			rate = "shr_" + rand.Text()[:24]
+			rate = s.newID("shr_", 24)
 			sess.made = append(sess.made, object{
 				"id": rate, "object": "shipping_rate", "active": true, "display_name": option.get("shipping_rate_data", "display_name").value(),
 				"fixed_amount": object{"amount": amount, "currency": currency}, "livemode": false, "metadata": object{}, "type": "fixed_amount",

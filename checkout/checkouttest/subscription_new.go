@@ -1,14 +1,13 @@
 package checkouttest
 
 import (
-	"crypto/rand"
 	"time"
 )
 
 // newSubscription is the subscription that a completed session starts, incomplete until it is paid for.
 func (s *Server) newSubscription(sess *session) object {
 	now := s.Now().Unix()
-	id := "sub_1" + rand.Text()[:23]
+	id := s.newID("sub_1", 23)
 	data := sess.sent.get("subscription_data")
 	meta, _ := data.get("metadata").metadata() // checked when the session was created
 	items := []object{}
@@ -18,7 +17,7 @@ func (s *Server) newSubscription(sess *session) object {
 			continue
 		}
 		items = append(items, object{
-			"id": "si_" + rand.Text()[:14], "object": "subscription_item", "billing_thresholds": nil, "created": now, "current_period_end": now,
+			"id": s.newID("si_", 14), "object": "subscription_item", "billing_thresholds": nil, "created": now, "current_period_end": now,
 			"current_period_start": now, "discounts": []any{}, "metadata": object{}, "plan": planOf(price), "price": price, "quantity": line["quantity"],
 			"subscription": id, "tax_rates": []any{},
 		})

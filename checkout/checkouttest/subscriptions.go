@@ -1,7 +1,6 @@
 package checkouttest
 
 import (
-	"crypto/rand"
 	"maps"
 	"slices"
 	"time"
@@ -37,7 +36,7 @@ func (s *Server) ReplaceMethod(subscriptionID string, method PaymentMethod) erro
 		}
 		was := maps.Clone(sub)
 		s.ownerOf(sub).plan.method = method
-		sub["default_payment_method"] = "pm_1" + rand.Text()[:23]
+		sub["default_payment_method"] = s.newID("pm_1", 23)
 		s.report("customer.subscription.updated", sub, was, nil)
 		return nil
 	})

@@ -4,8 +4,8 @@
 //
 //	go run ./examples/standalone -addr 127.0.0.1:12111 -key sk_test_standalone -webhook http://127.0.0.1:3000/webhook
 //
-// It prints the base URL of the API, the secret key and the signing secret of the webhooks, which is new at each start. Any
-// client will do whose base URL can be set:
+// It prints the base URL of the API, the secret key and the signing secret of the webhooks. The secret is new at each
+// start unless -webhook-secret whsec_… keeps it, as -key keeps the key. Any client will do whose base URL can be set:
 //
 //	curl http://127.0.0.1:12111/v1/checkout/sessions -u sk_test_standalone: \
 //	  -d mode=payment -d success_url=http://127.0.0.1:3000/thanks \
@@ -60,6 +60,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	addr := flags.String("addr", "127.0.0.1:12111", "loopback `address` of the API and the payment page")
 	controlAddr := flags.String("control", "127.0.0.1:12112", "loopback `address` of the control page")
 	key := flags.String("key", "", "secret `key` that requests must carry: sk_test_… (default: made up)")
+	secret := flags.String("webhook-secret", "", "signing `secret` of the webhooks: whsec_… (default: made up)")
 	webhookURL := flags.String("webhook", "", "loopback `URL` that every event is delivered to (default: none)")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return nil
@@ -72,7 +73,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	defer listener.Close()
 	log := slog.New(slog.NewTextHandler(out, nil))
-	test, err := newServer(checkouttest.Config{Addr: *addr, Key: *key, WebhookURL: *webhookURL, WallClock: true})
+	test, err := newServer(checkouttest.Config{Addr: *addr, Key: *key, WebhookURL: *webhookURL, WebhookSecret: *secret, WallClock: true})
 	if err != nil {
 		return err
 	}

@@ -73,6 +73,14 @@ func TestPayAfterADecline(t *testing.T) {
 	require.Contains(t, plain(p.body), "answered 200, attempt 2")
 }
 
+func TestWebhookSecretIsKept(t *testing.T) {
+	t.Parallel()
+	for range 2 {
+		require.Equal(t, "whsec_of_the_app", start(t, "-webhook-secret", "whsec_of_the_app").secret)
+	}
+	require.NotEqual(t, start(t).secret, start(t).secret, "without the flag it is new at each start")
+}
+
 func TestEveryMethodIsOffered(t *testing.T) {
 	t.Parallel()
 	p := start(t)
@@ -209,6 +217,7 @@ func TestRefusesToStart(t *testing.T) {
 		want string
 	}{
 		"live key":             {[]string{"-key", "sk_live_x"}, "must be a test key"},
+		"odd secret":           {[]string{"-webhook-secret", "swordfish"}, "WebhookSecret must be whsec_"},
 		"API for everyone":     {[]string{"-addr", ":0"}, "must be a loopback address"},
 		"control for everyone": {[]string{"-control", ":0"}, "not a loopback address"},
 		"control elsewhere":    {[]string{"-control", "192.0.2.1:0"}, "not a loopback address"},
@@ -223,6 +232,7 @@ func TestRefusesToStart(t *testing.T) {
 			err := run(ctx, append([]string{"-addr", "127.0.0.1:0", "-control", "127.0.0.1:0"}, test.args...), io.Discard)
 			require.ErrorContains(t, err, test.want)
 			require.NotContains(t, err.Error(), "sk_live_x")
+			require.NotContains(t, err.Error(), "swordfish")
 		})
 	}
 }
