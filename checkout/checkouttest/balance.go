@@ -1,12 +1,16 @@
 package checkouttest
 
-import (
-	"time"
-)
+// settleCharge books the money of a charge that has been taken. This server keeps no fee of a payment.
+func (s *Server) settleCharge(sess *session, ch object) {
+	txn := s.newBalanceTransaction("charge", "charge", ch, ch["amount_captured"].(int64), 0)
+	s.keep(sess, txn)
+	ch["balance_transaction"] = txn["id"]
+}
 
 // newBalanceTransaction is a movement of the account's balance. Amount and fee are signed: what comes in is positive, and
 // the fee is taken off. https://docs.stripe.com/api/balance_transactions/object
-func (s *Server) newBalanceTransaction(category, typ string, of object, amount, fee int64, now time.Time) object {
+func (s *Server) newBalanceTransaction(category, typ string, of object, amount, fee int64) object {
+	now := s.Now()
 	details := []object{}
 	if fee != 0 {
 		details = append(details, object{"amount": fee, "application": nil, "currency": of["currency"], "description": "Dispute fee", "type": "stripe_fee"})

@@ -101,6 +101,7 @@ func (s *Server) captureIntent(c *call) (object, *apiError) {
 	owner := s.ownerOf(pi)
 	ch := s.objects[pi.str("latest_charge")]
 	ch["captured"], ch["amount_captured"] = true, amount
+	s.settleCharge(owner, ch)
 	s.report("charge.captured", ch, nil, c)
 	s.intent(owner, "payment_intent.succeeded", object{"status": "succeeded", "amount_capturable": int64(0), "amount_received": amount})
 	if owner.str("status") == "complete" {

@@ -96,7 +96,7 @@ func (s *Server) dispute(ch object) (object, error) {
 // moveDisputed books the disputed money out of the balance or back into it, and says so.
 func (s *Server) moveDisputed(d object, event, category string, amount, fee int64) {
 	was := maps.Clone(d)
-	txn := s.newBalanceTransaction(category, "adjustment", d, amount, fee, s.Now())
+	txn := s.newBalanceTransaction(category, "adjustment", d, amount, fee)
 	s.keep(s.ownerOf(d), txn)
 	d["balance_transactions"] = append(slices.Clone(d["balance_transactions"].([]object)), txn)
 	s.report(event, d, was, nil)

@@ -263,6 +263,7 @@ func (s *Server) debitEnds(sess *session, settled bool) error {
 	}
 	if ch := s.latestCharge(sess); ch != nil {
 		ch["status"], ch["paid"], ch["captured"], ch["amount_captured"] = "succeeded", true, true, ch["amount"]
+		s.settleCharge(sess, ch)
 		s.emit(sess, "charge.succeeded", ch, nil)
 		s.intentSucceeds(sess)
 	}

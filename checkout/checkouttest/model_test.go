@@ -42,6 +42,7 @@ type modelRefund struct {
 
 type modelDispute struct {
 	id, status string
+	amount     int64
 }
 
 const price = 1999
@@ -67,7 +68,7 @@ func (m *modelSession) expire() {
 
 func (m *modelSession) endRefund(re *modelRefund, status string) {
 	re.status, re.ends = status, ""
-	if status == "failed" {
+	if status != "succeeded" {
 		m.refunded -= re.amount
 	}
 }
@@ -140,6 +141,18 @@ func (m *modelSession) refund(amount int64, now time.Time) (*modelRefund, error)
 	return re, nil
 }
 
+// balance is what the session has brought the shop.
+func (m *modelSession) balance() int64 {
+	switch {
+	case m.payment != "paid":
+		return 0
+	case m.dispute != nil && m.dispute.status != "won":
+		return price - m.refunded - m.dispute.amount - 1500
+	default:
+		return price - m.refunded
+	}
+}
+
 // run plays one seed.
 func run(t *testing.T, seed uint64, steps int) {
 	rng := rand.New(rand.NewPCG(seed, 4))
@@ -210,16 +223,24 @@ func run(t *testing.T, seed uint64, steps int) {
 			}
 			re, do := m.refunds[rng.IntN(len(m.refunds))], srv.FailRefund
 			var want error
-			if rng.IntN(2) == 0 {
+			switch rng.IntN(3) {
+			case 0:
 				do = srv.SettleRefund
 				log("settle refund %s", re.id)
 				if want = checkouttest.ErrNotPending; re.status == "pending" {
 					want = nil
 					m.endRefund(re, "succeeded")
 				}
-			} else {
+			case 1:
+				do = func(id string) error { return cancelRefund(srv, id) }
+				log("cancel refund %s", re.id)
+				if want = checkouttest.ErrNotPending; re.status == "pending" {
+					want = nil
+					m.endRefund(re, "canceled")
+				}
+			default:
 				log("fail refund %s", re.id)
-				if want = checkouttest.ErrNotPending; re.status != "failed" {
+				if want = checkouttest.ErrNotPending; re.status == "pending" || re.status == "succeeded" {
 					want = nil
 					m.endRefund(re, "failed")
 				}
@@ -228,11 +249,11 @@ func run(t *testing.T, seed uint64, steps int) {
 		case 8:
 			log("dispute, or decide it")
 			if m.dispute == nil {
-				_, want := m.left()
+				left, want := m.left()
 				id, got := srv.Dispute(m.id)
 				same(want, got)
 				if want == nil {
-					m.dispute = &modelDispute{id, "needs_response"}
+					m.dispute = &modelDispute{id, "needs_response", left}
 				}
 				continue
 			}
@@ -258,6 +279,11 @@ func run(t *testing.T, seed uint64, steps int) {
 	for _, m := range sessions {
 		agree(t, srv, m, history)
 	}
+	var has int64
+	for _, m := range sessions {
+		has += m.balance()
+	}
+	require.Equal(t, has, balance(t, srv, ""), history)
 	toldLast(t, srv)
 }
 

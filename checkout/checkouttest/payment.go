@@ -124,10 +124,11 @@ func (s *Server) charge(sess *session, status string) object {
 		"shipping": pi["shipping"], "source": nil, "source_transfer": nil, "statement_descriptor": pi["statement_descriptor"],
 		"statement_descriptor_suffix": pi["statement_descriptor_suffix"], "transfer_data": pi["transfer_data"], "transfer_group": pi["transfer_group"],
 	}
+	s.keep(sess, o)
 	if captured {
 		o["amount_captured"] = pi["amount"]
+		s.settleCharge(sess, o)
 	}
-	s.keep(sess, o)
 	pi["latest_charge"], pi["payment_method"] = id, o["payment_method"]
 	if status != "failed" {
 		s.emit(sess, "charge."+status, o, nil)

@@ -36,7 +36,7 @@ func (s *Server) SettleRefund(refundID string) error {
 // https://docs.stripe.com/refunds#failed-refunds. Errors: ErrNoRefund, ErrNotPending.
 func (s *Server) FailRefund(refundID string) error {
 	return s.changeObject("refund", refundID, ErrNoRefund, func(re object) error {
-		if re["status"] == "failed" {
+		if re["status"] == "failed" || re["status"] == "canceled" {
 			return ErrNotPending
 		}
 		s.failRefund(re)
@@ -75,7 +75,7 @@ func (s *Server) refund(ch object, terms refundTerms, c *call) (object, error) {
 		re["metadata"] = object{}
 	}
 	owner := s.ownerOf(ch)
-	txn := s.newBalanceTransaction("refund", "refund", re, -terms.amount, 0, s.Now())
+	txn := s.newBalanceTransaction("refund", "refund", re, -terms.amount, 0)
 	re["balance_transaction"] = txn["id"]
 	s.keep(owner, txn)
 	s.keep(owner, re)
@@ -123,18 +123,23 @@ func (s *Server) settleRefund(re object) {
 	s.reportRefund(re, was, nil)
 }
 
-func (s *Server) failRefund(re object) {
+func (s *Server) failRefund(re object) { s.undoRefund(re, "failed", "unknown", nil) }
+
+// undoRefund ends a refund with the money back at the shop.
+func (s *Server) undoRefund(re object, status, reason string, c *call) {
 	was := maps.Clone(re)
-	txn := s.newBalanceTransaction("refund_failure", "refund_failure", re, re["amount"].(int64), 0, s.Now())
+	txn := s.newBalanceTransaction("refund_failure", "refund_failure", re, re["amount"].(int64), 0)
 	s.keep(s.ownerOf(re), txn)
-	re["status"], re["failure_reason"], re["failure_balance_transaction"] = "failed", "unknown", txn["id"]
+	re["status"], re["failure_reason"], re["failure_balance_transaction"] = status, reason, txn["id"]
 	delete(re, "pending_reason")
 	ch := s.objects[re.str("charge")]
 	chargeWas := maps.Clone(ch)
 	ch["amount_refunded"], ch["refunded"] = ch["amount_refunded"].(int64)-re["amount"].(int64), false
-	s.reportRefund(re, was, nil)
-	s.report("refund.failed", re, was, nil)
-	s.report("charge.updated", ch, chargeWas, nil)
+	s.reportRefund(re, was, c)
+	if status == "failed" {
+		s.report("refund.failed", re, was, c)
+	}
+	s.report("charge.updated", ch, chargeWas, c)
 }
 
 // reportRefund says that a refund has changed, under its new name and under its old one.

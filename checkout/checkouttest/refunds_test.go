@@ -2,6 +2,7 @@ package checkouttest_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"reflect"
@@ -37,6 +38,7 @@ func TestLifeOfARefund(t *testing.T) {
 	day := func(srv *checkouttest.Server, _ string) error { srv.Advance(24 * time.Hour); return nil }
 	settle := func(srv *checkouttest.Server, id string) error { return srv.SettleRefund(id) }
 	fail := func(srv *checkouttest.Server, id string) error { return srv.FailRefund(id) }
+	canceled := append(append([]string{}, updated...), "charge.updated")
 	type step struct {
 		do     func(srv *checkouttest.Server, id string) error
 		err    error
@@ -51,10 +53,12 @@ func TestLifeOfARefund(t *testing.T) {
 	}{
 		"card": {checkouttest.CardOK, "succeeded", []step{
 			{do: settle, err: checkouttest.ErrNotPending, status: "succeeded", left: 1999},
+			{do: cancelRefund, err: checkouttest.ErrNotPending, status: "succeeded", left: 1999},
 			{do: day, status: "succeeded", left: 1999},
 			{do: fail, status: "failed", events: failed},
 			{do: fail, err: checkouttest.ErrNotPending, status: "failed"},
 			{do: settle, err: checkouttest.ErrNotPending, status: "failed"},
+			{do: cancelRefund, err: checkouttest.ErrNotPending, status: "failed"},
 		}},
 		"pending card": {checkouttest.CardRefundPending, "pending", []step{
 			{do: day, status: "succeeded", left: 1999, events: updated},
@@ -67,6 +71,13 @@ func TestLifeOfARefund(t *testing.T) {
 		"pending card, failed early": {checkouttest.CardRefundPending, "pending", []step{
 			{do: fail, status: "failed", events: failed},
 			{do: day, status: "failed"},
+		}},
+		"pending card, canceled": {checkouttest.CardRefundPending, "pending", []step{
+			{do: cancelRefund, status: "canceled", events: canceled},
+			{do: cancelRefund, err: checkouttest.ErrNotPending, status: "canceled"},
+			{do: fail, err: checkouttest.ErrNotPending, status: "canceled"},
+			{do: settle, err: checkouttest.ErrNotPending, status: "canceled"},
+			{do: day, status: "canceled"},
 		}},
 		"failing card": {checkouttest.CardRefundFails, "succeeded", []step{{do: day, status: "failed", events: failed}}},
 		"debit":        {checkouttest.BankDebit, "pending", []step{{do: day, status: "succeeded", left: 1999, events: updated}}},
@@ -87,7 +98,8 @@ func TestLifeOfARefund(t *testing.T) {
 				require.EqualValues(t, 1999, re.Amount)
 				require.Equal(t, refunded, re.Charge.AmountRefunded)
 				require.Equal(t, refunded == 1999, re.Charge.Refunded)
-				require.Equal(t, status == "failed", re.FailureReason != "")
+				require.Equal(t, map[string]string{"failed": "unknown", "canceled": "merchant_request"}[status], string(re.FailureReason))
+				require.Equal(t, re.FailureReason != "", re.FailureBalanceTransaction != nil)
 				require.Equal(t, status == "pending", re.PendingReason != "")
 			}
 			check(c.status, 1999)
@@ -99,6 +111,16 @@ func TestLifeOfARefund(t *testing.T) {
 			require.EqualValues(t, "paid", retrieve(t, srv, sess.ID).PaymentStatus, "a refund doesn't change the session")
 		})
 	}
+}
+
+// cancelRefund cancels a refund over the API. Its error is ErrNotPending if the API says that it can't be.
+func cancelRefund(srv *checkouttest.Server, id string) error {
+	_, err := srv.Client().V1Refunds.Cancel(context.Background(), id, nil)
+	srv.Flush()
+	if e := (*stripe.Error)(nil); errors.As(err, &e) && strings.HasPrefix(e.Msg, "You cannot cancel this refund because it has a status of ") {
+		return checkouttest.ErrNotPending
+	}
+	return err
 }
 
 func TestPartialRefunds(t *testing.T) {
