@@ -114,6 +114,9 @@ func (s *Server) answer(r *http.Request, c *call, known *schema, do endpoint) (_
 			return answerWith(nil, err), false
 		}
 		c.params = params
+		if err := c.checkExpand(known.result); err != nil {
+			return answerWith(nil, err), false
+		}
 		o, err := do(c)
 		if err != nil {
 			return answerWith(nil, err), !err.unsaved
@@ -122,7 +125,10 @@ func (s *Server) answer(r *http.Request, c *call, known *schema, do endpoint) (_
 			return answerWith(nil, broken()), true
 		}
 		o, err = s.expandAll(o, params.get("expand").strings())
-		return answerWith(o, err), true
+		if err != nil && c.method == http.MethodGet {
+			return answerWith(nil, err), true
+		}
+		return answerWith(o, nil), true // what has been done is not refused any more
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -172,12 +178,14 @@ func (s *Server) authenticate(r *http.Request) *apiError {
 	return &apiError{status: http.StatusUnauthorized, typ: "invalid_request_error", message: message}
 }
 
-// expandAll expands what a request asks for, in the order in which it asks.
-func (s *Server) expandAll(o object, paths []string) (_ object, err *apiError) {
+// expandAll expands what a request asks for, in the order in which it asks, as far as it can.
+func (s *Server) expandAll(o object, paths []string) (_ object, failed *apiError) {
 	for _, path := range paths {
-		if o, err = expand(o, path, s.lookUp); err != nil {
-			return nil, err
+		if expanded, err := expand(o, path, s.lookUp); err != nil {
+			failed = err
+		} else {
+			o = expanded
 		}
 	}
-	return o, nil
+	return o, failed
 }

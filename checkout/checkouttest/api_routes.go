@@ -25,7 +25,7 @@ func (s *Server) endpoints() map[string]endpoint {
 		"POST /v1/payment_intents/{id}/capture":     s.captureIntent,
 		"POST /v1/payment_intents/{id}/confirm":     s.confirmIntent,
 		"POST /v1/payment_methods":                  s.createMethod,
-		"GET /v1/payment_methods/{id}":              s.retrieve("payment_method"),
+		"GET /v1/payment_methods/{id}":              s.retrieveMethod,
 		"GET /v1/payment_intents":                   s.list("payment_intent", "customer"),
 		"GET /v1/charges":                           s.list("charge", "customer", "payment_intent", "transfer_group"),
 		"GET /v1/charges/{id}":                      s.retrieve("charge"),

@@ -37,6 +37,7 @@ func (s *Server) cliRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /v1/stripecli/sessions", func(w http.ResponseWriter, r *http.Request) { s.serveAPI(w, r, session, s.createCLISession) })
 	mux.HandleFunc("GET "+cliSubscribe, s.serveListener)
 	page := schemaOf("expected_amount", "payment_method", "expand[]")
+	page.result = "checkout.session"
 	mux.HandleFunc("GET /v1/payment_pages/{id}", func(w http.ResponseWriter, r *http.Request) { s.serveAPI(w, r, page, s.retrieveSession) })
 	mux.HandleFunc("POST /v1/payment_pages/{id}/confirm", func(w http.ResponseWriter, r *http.Request) { s.serveAPI(w, r, page, s.confirmPage) })
 }

@@ -97,6 +97,39 @@ func newMethod(id, typ string, details, billing object, created int64) object {
 	}
 }
 
+// chargeBy is the charge that was made with a payment method, or nil.
+func (s *Server) chargeBy(method string) object {
+	for _, ch := range slices.Backward(s.kinds["charge"]) {
+		if ch["payment_method"] == method {
+			return ch
+		}
+	}
+	return nil
+}
+
+// methodOfCharge is what a charge was made with. It is made when it is asked for: few ask.
+func methodOfCharge(ch object) object {
+	typ, details := ch["payment_method_details"].(object).str("type"), debitDetails()
+	if typ == "card" {
+		details = cardDetails(cardOf(ch))
+	}
+	o := newMethod(ch.str("payment_method"), typ, details, ch["billing_details"].(object), ch["created"].(int64))
+	o["customer"] = ch["customer"]
+	return o
+}
+
+// retrieveMethod finds a payment method that was made by itself, or with a charge.
+func (s *Server) retrieveMethod(c *call) (object, *apiError) {
+	o, err := s.named(c, "payment_method")
+	if err == nil {
+		return o, nil
+	}
+	if ch := s.chargeBy(c.path("id")); ch != nil && s.accountOf(ch) == c.account {
+		return methodOfCharge(ch), nil
+	}
+	return nil, err
+}
+
 func (m PaymentMethod) isCard() bool { return m != BankDebit && slices.Contains(methods, m) }
 
 // debitDetails is the account that the page debits.

@@ -65,7 +65,15 @@ func (s *Server) lookUp(id string) object {
 	if sess := s.sessions[id]; sess != nil {
 		return sess.object
 	}
-	return s.objects[id]
+	if o := s.objects[id]; o != nil {
+		return o
+	}
+	if strings.HasPrefix(id, "pm_") {
+		if ch := s.chargeBy(id); ch != nil {
+			return methodOfCharge(ch)
+		}
+	}
+	return nil
 }
 
 func (s *Server) include(id, list string) object {

@@ -26,9 +26,6 @@ func orNull(s string) any {
 // https://docs.stripe.com/expand
 func expand(o object, path string, find func(id string) object) (object, *apiError) {
 	segs := strings.Split(path, ".")
-	if len(segs) > 4 && segs[0] != "data" || len(segs) > 5 {
-		return nil, invalid("", "expand", "You cannot expand more than 4 levels of a property (%s).", path)
-	}
 	out, ok := expandAt(o, segs, find)
 	if !ok {
 		return nil, invalid("", "expand", "This property cannot be expanded (%s).", path)

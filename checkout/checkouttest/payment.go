@@ -181,11 +181,7 @@ func paymentErrorObject(e *PaymentError, method PaymentMethod, ch object) object
 	}
 	if ch != nil {
 		o["charge"] = ch["id"]
-		typ, details := ch["payment_method_details"].(object).str("type"), debitDetails()
-		if typ == "card" {
-			details = cardDetails(method)
-		}
-		o["payment_method"] = newMethod(ch.str("payment_method"), typ, details, ch["billing_details"].(object), ch["created"].(int64))
+		o["payment_method"] = methodOfCharge(ch)
 	}
 	return o
 }

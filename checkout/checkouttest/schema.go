@@ -13,6 +13,7 @@ var paramsText string
 
 // schema is one place in the tree of parameters that a call knows.
 type schema struct {
+	result string // of a root: what the call answers with, see resultOf
 	kind   string // of a scalar: string, int, bool, decimal; empty: none allowed here
 	free   bool   // a value of a map with free keys
 	fields map[string]*schema
@@ -30,7 +31,7 @@ var schemas = sync.OnceValue(func() map[string]*schema {
 		switch {
 		case line == "" || strings.HasPrefix(line, "#"):
 		case strings.HasPrefix(second, "/"):
-			root = &schema{}
+			root = &schema{result: resultOf(line)}
 			all[line] = root
 		default:
 			path, _ := splitKey(first)
