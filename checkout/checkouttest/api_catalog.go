@@ -37,6 +37,10 @@ func (s *Server) createProduct(c *call) (object, *apiError) {
 			return nil, badCurrency(data.nameOf("currency"), currency)
 		}
 		price = newPrice(s.newID("price_", 24), id, currency, unit, recurring, true, now)
+		price.set(data, "tax_behavior")
+		if err := price.setMetadata(data); err != nil {
+			return nil, err
+		}
 		o["default_price"] = price["id"]
 		s.keep(owner, price)
 	}

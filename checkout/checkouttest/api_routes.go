@@ -41,6 +41,13 @@ func (s *Server) endpoints() map[string]endpoint {
 		"POST /v1/disputes/{id}":                    s.updateDispute,
 		"POST /v1/disputes/{id}/close":              s.giveUpDispute,
 
+		"POST /v1/shipping_rates":      s.createRate,
+		"GET /v1/shipping_rates":       s.list("shipping_rate", "active"),
+		"GET /v1/shipping_rates/{id}":  s.retrieve("shipping_rate"),
+		"POST /v1/shipping_rates/{id}": s.updateRate,
+		"GET /v1/setup_intents":        s.list("setup_intent", "customer", "payment_method"),
+		"GET /v1/setup_intents/{id}":   s.retrieve("setup_intent"),
+
 		"POST /v1/customers":      s.createCustomer,
 		"GET /v1/customers":       s.list("customer", "email"),
 		"GET /v1/customers/{id}":  s.retrieve("customer"),

@@ -72,7 +72,12 @@ func (s *Server) newPriceOf(owner *session, data *param, active bool, now int64)
 		id = s.newID("prod_", 14)
 		made = newProduct(id, productData.get("name").str(), productData, now)
 	}
-	return newPrice(s.newID("price_", 24), id, currency, unit, recurring, active, now), made, nil
+	if err := oneOf(data.get("tax_behavior"), "exclusive", "inclusive", "unspecified"); err != nil {
+		return nil, nil, err
+	}
+	price = newPrice(s.newID("price_", 24), id, currency, unit, recurring, active, now)
+	price.set(data, "tax_behavior")
+	return price, made, nil
 }
 
 // unitAmount is the price of one, in minor units.

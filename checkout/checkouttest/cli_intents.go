@@ -27,6 +27,11 @@ func (s *Server) createIntent(c *call) (object, *apiError) {
 	if _, err := p.get("metadata").metadata(); err != nil {
 		return nil, err
 	}
+	if cus := p.get("customer"); cus != nil {
+		if _, err := s.given(c, "customer", cus); err != nil {
+			return nil, err
+		}
+	}
 	owner := &session{
 		account: c.account, sent: &param{fields: map[string]*param{"payment_intent_data": p}},
 		object: object{
@@ -38,9 +43,11 @@ func (s *Server) createIntent(c *call) (object, *apiError) {
 	if err != nil {
 		return nil, err
 	}
+	if p.get("confirm").bool() && with.method == "" {
+		return nil, missing("payment_method")
+	}
 	s.ensureIntent(owner)
 	pi := s.objects[owner.pi]
-	pi["confirmation_method"] = p.get("confirmation_method").or("automatic")
 	switch {
 	case p.get("confirm").bool():
 		return s.payIntent(pi, with)

@@ -45,6 +45,9 @@ type means struct {
 // createMethod makes a payment method of a test card's number or token, or of a bank account.
 func (s *Server) createMethod(c *call) (object, *apiError) {
 	p, typ := c.params, c.params.get("type").str()
+	if err := p.only("allow_redisplay", "billing_details", "card", "expand", "metadata", "sepa_debit", "type"); err != nil {
+		return nil, err
+	}
 	meta, err := p.get("metadata").metadata()
 	if err != nil {
 		return nil, err
@@ -56,7 +59,7 @@ func (s *Server) createMethod(c *call) (object, *apiError) {
 			"city": addr.get("city").value(), "country": addr.get("country").value(), "line1": addr.get("line1").value(),
 			"line2": addr.get("line2").value(), "postal_code": addr.get("postal_code").value(), "state": addr.get("state").value(),
 		},
-		"email": b.get("email").value(), "name": b.get("name").value(), "phone": b.get("phone").value(), "tax_id": nil,
+		"email": b.get("email").value(), "name": b.get("name").value(), "phone": b.get("phone").value(), "tax_id": b.get("tax_id").value(),
 	}
 	var details object
 	switch typ {
@@ -71,6 +74,7 @@ func (s *Server) createMethod(c *call) (object, *apiError) {
 			return nil, invalid("", "card", "This test server takes the test cards and tokens of https://docs.stripe.com/testing only.")
 		}
 		details = cardDetails(method)
+		details.set(p.get("card"), "exp_month", "exp_year")
 	case "sepa_debit":
 		iban := p.get("sepa_debit", "iban").str()
 		if len(iban) < 15 {

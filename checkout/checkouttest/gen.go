@@ -62,6 +62,12 @@ var calls = []struct {
 	{"GET /v1/disputes/{id}", stripe.DisputeRetrieveParams{}},
 	{"POST /v1/disputes/{id}", stripe.DisputeUpdateParams{}},
 	{"POST /v1/disputes/{id}/close", stripe.DisputeCloseParams{}},
+	{"POST /v1/shipping_rates", stripe.ShippingRateCreateParams{}},
+	{"GET /v1/shipping_rates", stripe.ShippingRateListParams{}},
+	{"GET /v1/shipping_rates/{id}", stripe.ShippingRateRetrieveParams{}},
+	{"POST /v1/shipping_rates/{id}", stripe.ShippingRateUpdateParams{}},
+	{"GET /v1/setup_intents", stripe.SetupIntentListParams{}},
+	{"GET /v1/setup_intents/{id}", stripe.SetupIntentRetrieveParams{}},
 
 	{"POST /v1/customers", stripe.CustomerCreateParams{}},
 	{"GET /v1/customers", stripe.CustomerListParams{}},
@@ -90,7 +96,7 @@ var objects = map[string]any{
 	"customer": stripe.Customer{}, "dispute": stripe.Dispute{}, "event": stripe.Event{}, "invoice": stripe.Invoice{},
 	"invoice_payment": stripe.InvoicePayment{}, "item": stripe.LineItem{}, "line_item": stripe.InvoiceLineItem{},
 	"payment_intent": stripe.PaymentIntent{}, "payment_method": stripe.PaymentMethod{}, "price": stripe.Price{},
-	"product": stripe.Product{}, "refund": stripe.Refund{}, "shipping_rate": stripe.ShippingRate{},
+	"product": stripe.Product{}, "refund": stripe.Refund{}, "setup_intent": stripe.SetupIntent{}, "shipping_rate": stripe.ShippingRate{},
 	"subscription": stripe.Subscription{}, "subscription_item": stripe.SubscriptionItem{}, "webhook_endpoint": stripe.WebhookEndpoint{},
 }
 

@@ -219,25 +219,18 @@ func (s *Server) refuse(sess *session, e *PaymentError, ch object) {
 
 // complete ends the session: its customer is done.
 func (s *Server) complete(sess *session, paymentStatus string) {
-	o, p := sess.object, sess.sent
+	o := sess.object
 	o["status"], o["payment_status"], o["url"] = "complete", paymentStatus, nil
 	s.ensureCustomer(sess)
 	switch o.str("mode") {
 	case "setup":
-		o["setup_intent"] = s.newID("seti_1", 23)
+		s.setUpMethod(sess)
 	case "subscription":
 		s.subscribe(sess, paymentStatus != "unpaid")
 	}
-	buyer := sess.buyer
-	if !p.get("phone_number_collection", "enabled").bool() {
-		buyer.Phone = ""
+	if sess.id() != "" {
+		s.answerAll(sess)
 	}
-	o["customer_details"] = buyer.details(buyer.Address.shown())
-	collected := object{"shipping_details": nil}
-	if p.get("shipping_address_collection") != nil {
-		collected["shipping_details"] = object{"address": buyer.Address.shown(), "name": buyer.Name}
-	}
-	o["collected_information"] = collected
 	if sess.method != BankDebit || paymentStatus != "unpaid" {
 		sess.method = "" // nothing is in progress any more
 	}

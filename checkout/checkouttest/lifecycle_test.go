@@ -204,7 +204,7 @@ func TestSetupAndSubscription(t *testing.T) {
 	require.EqualValues(t, "complete", sess.Status)
 	require.EqualValues(t, "no_payment_required", sess.PaymentStatus)
 	require.NotEmpty(t, sess.SetupIntent.ID)
-	require.Equal(t, []string{"checkout.session.completed"}, in.types(t))
+	require.Equal(t, []string{"setup_intent.created", "setup_intent.succeeded", "checkout.session.completed"}, in.types(t))
 
 	sub := tee()
 	sub.Mode = stripe.String("subscription")

@@ -51,6 +51,9 @@ func decode(known *schema, values url.Values) (*param, *apiError) {
 // set files the values of one key. It returns the name of the parameter that the call does not know, if any.
 func (p *param) set(known *schema, path []string, values []string) (unknown string, _ *apiError) {
 	for i, seg := range path {
+		if known.refused && known.harmless == "" {
+			return "", notDone(p)
+		}
 		name := seg
 		if p.name != "" {
 			name = p.name + "[" + seg + "]"
@@ -105,6 +108,8 @@ func (p *param) field(seg, name string) *param {
 func (p *param) put(known *schema, v string) *apiError {
 	var err error
 	switch {
+	case known.refused && v != known.harmless:
+		return notDone(p)
 	case v == "" && known.value != nil: // metadata, to be emptied
 	case v == "" && !known.free:
 		return invalid("parameter_invalid_empty", p.name, "You passed an empty string for '%[1]s'. We assume empty values are an attempt to unset a parameter; however '%[1]s' cannot be unset. You should remove '%[1]s' from your request or supply a non-empty value.", p.name)

@@ -44,9 +44,9 @@ func (s *Server) newIntent(sess *session, amount int64) {
 		"amount": amount, "currency": sess.object["currency"], "status": "requires_payment_method", "metadata": meta,
 
 		"amount_capturable": int64(0), "amount_details": object{"tip": object{}}, "amount_received": int64(0), "application": nil,
-		"application_fee_amount": data.get("application_fee_amount").value(), "automatic_payment_methods": nil, "canceled_at": nil,
+		"application_fee_amount": data.get("application_fee_amount").value(), "automatic_payment_methods": automaticMethods(data), "canceled_at": nil,
 		"cancellation_reason": nil, "capture_method": data.get("capture_method").or("automatic_async"),
-		"client_secret": s.newID(id+"_secret_", 25), "confirmation_method": "automatic", "customer": sess.object["customer"],
+		"client_secret": s.newID(id+"_secret_", 25), "confirmation_method": data.get("confirmation_method").or("automatic"), "customer": sess.object["customer"],
 		"description": data.get("description").value(), "excluded_payment_method_types": nil, "last_payment_error": nil, "latest_charge": nil,
 		"next_action": nil, "on_behalf_of": data.get("on_behalf_of").value(), "payment_method": nil,
 		"payment_method_configuration_details": nil, "payment_method_options": sess.object["payment_method_options"],
@@ -58,6 +58,15 @@ func (s *Server) newIntent(sess *session, amount int64) {
 	s.keep(sess, o)
 	sess.pi = id
 	s.emit(sess, "payment_intent.created", o, nil)
+}
+
+// automaticMethods is what a payment intent says of methods that were not listed. A session's says nothing.
+func automaticMethods(data *param) any {
+	auto := data.get("automatic_payment_methods")
+	if auto == nil {
+		return nil
+	}
+	return object{"allow_redirects": auto.get("allow_redirects").or("always"), "enabled": auto.get("enabled").bool()}
 }
 
 // ensureCustomer makes the customer that a session asks for, unless it has one. Its buyer is known.

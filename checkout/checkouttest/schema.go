@@ -19,6 +19,9 @@ type schema struct {
 	fields map[string]*schema
 	elem   *schema // of a list
 	value  *schema // of a map with free keys, such as metadata
+
+	refused  bool   // see refused
+	harmless string // the value that is not, if there is one
 }
 
 // schemas holds the parameters of each call, by method and path pattern.
@@ -38,6 +41,7 @@ var schemas = sync.OnceValue(func() map[string]*schema {
 			root.at(path).kind = second
 		}
 	}
+	markRefused(all)
 	return all
 })
 

@@ -27,6 +27,14 @@ func (s *Server) newSession(c *call) (*session, *apiError) {
 			return nil, err
 		}
 	}
+	fields, err := customFields(p.get("custom_fields"))
+	if err != nil {
+		return nil, err
+	}
+	asked, err := consentCollection(p.get("consent_collection"))
+	if err != nil {
+		return nil, err
+	}
 	var customer object
 	if sent := p.get("customer"); sent != nil {
 		if customer, err = s.given(c, "customer", sent); err != nil {
@@ -54,9 +62,9 @@ func (s *Server) newSession(c *call) (*session, *apiError) {
 		"client_secret":                        nil,
 		"collected_information":                nil,
 		"consent":                              nil,
-		"consent_collection":                   p.get("consent_collection").value(),
+		"consent_collection":                   asked,
 		"currency_conversion":                  nil,
-		"custom_fields":                        p.get("custom_fields").or([]any{}),
+		"custom_fields":                        fields,
 		"custom_text":                          object{"after_submit": nil, "shipping_address": nil, "submit": nil, "terms_of_service_acceptance": nil},
 		"customer":                             p.get("customer").value(),
 		"customer_creation":                    nil,
@@ -66,17 +74,17 @@ func (s *Server) newSession(c *call) (*session, *apiError) {
 		"invoice":                              nil,
 		"invoice_creation":                     nil,
 		"locale":                               p.get("locale").value(),
-		"optional_items":                       p.get("optional_items").value(),
+		"optional_items":                       nil,
 		"origin_context":                       p.get("origin_context").value(),
 		"payment_intent":                       nil, // until a payment is tried
 		"payment_link":                         nil,
 		"payment_method_collection":            p.get("payment_method_collection").or("if_required"),
 		"payment_method_configuration_details": nil,
-		"payment_method_options":               p.get("payment_method_options").or(object{}),
-		"permissions":                          p.get("permissions").value(),
+		"payment_method_options":               methodOptions(p),
+		"permissions":                          nil,
 		"phone_number_collection":              p.get("phone_number_collection").or(object{"enabled": false}),
 		"recovered_from":                       nil,
-		"saved_payment_method_options":         nil,
+		"saved_payment_method_options":         savedMethodOptions(p),
 		"setup_intent":                         nil,
 		"shipping_address_collection":          p.get("shipping_address_collection").value(),
 		"submit_type":                          p.get("submit_type").value(),
@@ -114,13 +122,6 @@ func (s *Server) newSession(c *call) (*session, *apiError) {
 		}
 		o["custom_text"] = shown
 	}
-	if discounts := p.get("discounts"); discounts != nil {
-		shown := []any{}
-		for _, d := range discounts.list() {
-			shown = append(shown, object{"coupon": d.get("coupon").value(), "promotion_code": d.get("promotion_code").value()})
-		}
-		o["discounts"] = shown
-	}
 	switch o["ui_mode"] {
 	case "hosted":
 		o["url"] = s.base + "/c/pay/" + id
@@ -131,12 +132,14 @@ func (s *Server) newSession(c *call) (*session, *apiError) {
 			o["return_url"] = back.str()
 		}
 	}
-	s.fillByMode(sess)
+	if err := s.fillByMode(sess); err != nil {
+		return nil, err
+	}
 	return sess, checkTotal(o)
 }
 
 // fillByMode sets what depends on the mode and on the amounts.
-func (s *Server) fillByMode(sess *session) {
+func (s *Server) fillByMode(sess *session) *apiError {
 	o, p := sess.object, sess.sent
 	mode := o.str("mode")
 	o["currency"], o["amount_subtotal"], o["amount_total"] = nil, nil, nil
@@ -147,14 +150,20 @@ func (s *Server) fillByMode(sess *session) {
 		o["payment_method_types"] = methodTypes(p, "usd")
 		o["payment_method_collection"] = "always"
 		o["customer_creation"] = p.get("customer_creation").value()
-		return
+		return nil
 	}
 	currency := sess.lines[0].str("currency")
+	if named := p.get("currency"); named != nil && strings.ToLower(named.str()) != currency {
+		return invalid("", "currency", "The price specified only supports `%s`. This doesn't match the expected currency: `%s`.", currency, named.str())
+	}
 	var subtotal int64
 	for _, line := range sess.lines {
 		subtotal += line["amount_total"].(int64)
 	}
-	shipping := s.shipping(sess, currency)
+	shipping, err := s.shipping(sess, currency)
+	if err != nil {
+		return err
+	}
 	o["currency"], o["amount_subtotal"], o["amount_total"] = currency, subtotal, subtotal+shipping
 	o["total_details"] = object{"amount_discount": int64(0), "amount_shipping": shipping, "amount_tax": int64(0)}
 	o["payment_method_types"] = methodTypes(p, currency)
@@ -163,8 +172,10 @@ func (s *Server) fillByMode(sess *session) {
 	}
 	if mode == "subscription" {
 		o["payment_method_collection"] = p.get("payment_method_collection").or("always")
-		o["saved_payment_method_options"] = object{"allow_redisplay_filters": []string{"always"}, "payment_method_remove": nil, "payment_method_save": nil}
-		return
+		if o["saved_payment_method_options"] == nil {
+			o["saved_payment_method_options"] = object{"allow_redisplay_filters": []string{"always"}, "payment_method_remove": nil, "payment_method_save": nil}
+		}
+		return nil
 	}
 	o["customer_creation"] = p.get("customer_creation").or("if_required")
 	if p.get("customer") != nil {
@@ -176,30 +187,31 @@ func (s *Server) fillByMode(sess *session) {
 			"account_tax_ids": nil, "custom_fields": nil, "description": nil, "footer": nil, "issuer": nil, "metadata": object{}, "rendering_options": nil,
 		},
 	}
+	return nil
 }
 
-// shipping shows the shipping options, with the first one chosen, and returns its cost.
-func (s *Server) shipping(sess *session, currency string) int64 {
-	options := []any{}
-	var cost int64
-	for i, option := range sess.sent.get("shipping_options").list() {
-		amount := option.get("shipping_rate_data", "fixed_amount", "amount").int()
-		rate := option.get("shipping_rate").str()
-		if rate == "" {
-			rate = s.newID("shr_", 24)
-			sess.made = append(sess.made, object{
-				"id": rate, "object": "shipping_rate", "active": true, "display_name": option.get("shipping_rate_data", "display_name").value(),
-				"fixed_amount": object{"amount": amount, "currency": currency}, "livemode": false, "metadata": object{}, "type": "fixed_amount",
-			})
-		}
-		options = append(options, object{"shipping_amount": amount, "shipping_rate": rate})
-		if i == 0 {
-			cost = amount
-			sess.object["shipping_cost"] = object{"amount_subtotal": amount, "amount_tax": int64(0), "amount_total": amount, "shipping_rate": rate}
-		}
+// savedMethodOptions is how a returning customer's payment methods are shown and saved.
+func savedMethodOptions(p *param) any {
+	sent := p.get("saved_payment_method_options")
+	if sent == nil {
+		return nil
 	}
-	sess.object["shipping_options"] = options
-	return cost
+	return object{
+		"allow_redisplay_filters": sent.get("allow_redisplay_filters").value(), "payment_method_remove": sent.get("payment_method_remove").value(),
+		"payment_method_save": sent.get("payment_method_save").value(),
+	}
+}
+
+// methodOptions are the settings of single payment methods, as they were sent.
+func methodOptions(p *param) object {
+	shown, ok := p.get("payment_method_options").value().(object)
+	if !ok {
+		return object{}
+	}
+	if card, ok := shown["card"].(object); ok {
+		shown["card"] = object{"request_three_d_secure": "automatic"}.with(card)
+	}
+	return shown
 }
 
 // methodTypes is what the session lets its customer pay with: what was asked for, or what the server offers.

@@ -10,6 +10,7 @@ func (s *Server) newSubscription(sess *session) object {
 	id := s.newID("sub_1", 23)
 	data := sess.sent.get("subscription_data")
 	meta, _ := data.get("metadata").metadata() // checked when the session was created
+	taxed := sess.object["automatic_tax"].(object)
 	items := []object{}
 	for _, line := range sess.lines {
 		price := line["price"].(object)
@@ -24,13 +25,13 @@ func (s *Server) newSubscription(sess *session) object {
 	}
 	return object{
 		"id": id, "object": "subscription", "application": nil, "application_fee_percent": data.get("application_fee_percent").value(),
-		"automatic_tax": object{"disabled_reason": nil, "enabled": false, "liability": nil}, "billing_cycle_anchor": now,
-		"billing_cycle_anchor_config": nil, "billing_mode": object{"type": "classic"}, "billing_thresholds": nil, "cancel_at": nil,
+		"automatic_tax": object{"disabled_reason": nil, "enabled": taxed["enabled"], "liability": taxed["liability"]}, "billing_cycle_anchor": now,
+		"billing_cycle_anchor_config": nil, "billing_mode": object{"type": data.get("billing_mode", "type").or("classic")}, "billing_thresholds": nil, "cancel_at": nil,
 		"cancel_at_period_end": false, "canceled_at": nil, "cancellation_details": object{"comment": nil, "feedback": nil, "reason": nil},
 		"collection_method": "charge_automatically", "created": now, "currency": sess.object["currency"], "customer": sess.object["customer"],
 		"days_until_due": nil, "default_payment_method": nil, "default_source": nil, "default_tax_rates": []any{},
 		"description": data.get("description").value(), "discounts": []any{}, "ended_at": nil,
-		"invoice_settings": object{"account_tax_ids": nil, "issuer": object{"type": "self"}},
+		"invoice_settings": object{"account_tax_ids": nil, "issuer": data.get("invoice_settings", "issuer").or(object{"type": "self"})},
 		"items":            object{"object": "list", "data": items, "has_more": false, "total_count": len(items), "url": "/v1/subscription_items?subscription=" + id},
 		"latest_invoice":   nil, "livemode": false, "metadata": meta, "next_pending_invoice_item_invoice": nil, "on_behalf_of": data.get("on_behalf_of").value(),
 		"pause_collection":              nil,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -221,7 +222,11 @@ func TestRequests(t *testing.T) {
 		session.OrderID = "order-42"
 		params, err := session.CreateParams(s.srv.Now())
 		require.NoError(t, err, name)
-		_, _ = client.V1CheckoutSessions.Create(t.Context(), params) // the server may not know the customer; the request is judged
+		_, err = client.V1CheckoutSessions.Create(t.Context(), params)
+		if refused := (*stripe.Error)(nil); errors.As(err, &refused) { // the server takes all that the library sends
+			require.Equal(t, stripe.ErrorCodeResourceMissing, refused.Code, "%s: %s", name, refused.Msg)
+			require.Contains(t, []string{"No such customer: 'cus_1'", "No such shipping_rate: 'shr_1'"}, refused.Msg)
+		}
 	}
 	s.live(t)
 

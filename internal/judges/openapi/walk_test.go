@@ -109,6 +109,11 @@ func (w *walk) catalogue() (customer, price string) {
 	w.post("/v1/prices", "product", product, "currency", "usd", "unit_amount_decimal", "0.5", "recurring[interval]", "month")
 	w.get("/v1/prices/"+price, "expand[]", "product")
 	w.get("/v1/prices", "product", product)
+	rate := w.post("/v1/shipping_rates", "display_name", "Post", "fixed_amount[amount]", "500", "fixed_amount[currency]", "usd", "type", "fixed_amount",
+		"delivery_estimate[maximum][unit]", "day", "delivery_estimate[maximum][value]", "3", "metadata[k]", "v").id()
+	w.post("/v1/shipping_rates/"+rate, "active", "false")
+	w.get("/v1/shipping_rates/" + rate)
+	w.get("/v1/shipping_rates")
 	return customer, price
 }
 
@@ -116,15 +121,20 @@ func (w *walk) catalogue() (customer, price string) {
 func (w *walk) payments(customer, price string) {
 	t := w.t
 	for name, pairs := range map[string][]string{
-		"plain":    nil,
-		"priced":   {"line_items[0][price]", price, "line_items[0][quantity]", "2", "customer", customer},
+		"plain": nil,
+		"priced": {"line_items[0][price]", price, "line_items[0][quantity]", "2", "customer", customer,
+			"customer_update[address]", "auto", "customer_update[name]", "auto", "saved_payment_method_options[payment_method_save]", "enabled"},
 		"customer": {"customer_creation", "always", "metadata[k]", "v", "client_reference_id", "order-42", "locale", "de", "payment_intent_data[metadata][k]", "v"},
 		"asks": {
 			"phone_number_collection[enabled]", "true", "shipping_address_collection[allowed_countries][0]", "US", "billing_address_collection", "required",
 			"shipping_options[0][shipping_rate_data][display_name]", "Post", "shipping_options[0][shipping_rate_data][type]", "fixed_amount",
 			"shipping_options[0][shipping_rate_data][fixed_amount][amount]", "500", "shipping_options[0][shipping_rate_data][fixed_amount][currency]", "usd",
 			"custom_text[submit][message]", "Thanks", "automatic_tax[enabled]", "true", "allow_promotion_codes", "true", "tax_id_collection[enabled]", "true",
-			"after_expiration[recovery][enabled]", "true", "invoice_creation[enabled]", "true", "submit_type", "pay", "customer_email", "a@shop.example",
+			"consent_collection[terms_of_service]", "required", "consent_collection[promotions]", "auto",
+			"custom_fields[0][key]", "size", "custom_fields[0][label][type]", "custom", "custom_fields[0][label][custom]", "Size",
+			"custom_fields[0][type]", "dropdown", "custom_fields[0][dropdown][options][0][label]", "M", "custom_fields[0][dropdown][options][0][value]", "m",
+			"custom_fields[1][key]", "text", "custom_fields[1][label][type]", "custom", "custom_fields[1][label][custom]", "Text", "custom_fields[1][type]", "text",
+			"payment_method_options[card][setup_future_usage]", "on_session", "submit_type", "pay", "customer_email", "a@shop.example",
 		},
 		"embedded": {"ui_mode", "embedded", "success_url", "", "return_url", "https://shop.example/back"},
 		"manual":   {"payment_intent_data[capture_method]", "manual"},
@@ -150,7 +160,10 @@ func (w *walk) payments(customer, price string) {
 		}
 		w.look(id)
 		require.NoError(t, w.srv.Pay(id, checkouttest.CardOK), name)
-		w.look(id)
+		if seti, ok := w.look(id)["setup_intent"].(string); ok {
+			w.get("/v1/setup_intents/"+seti, "expand[]", "payment_method")
+			w.get("/v1/setup_intents")
+		}
 	}
 	for _, card := range []checkouttest.PaymentMethod{checkouttest.CardDeclined, checkouttest.CardInsufficientFunds, checkouttest.CardExpired} {
 		id := w.session()
