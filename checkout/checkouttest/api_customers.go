@@ -2,6 +2,7 @@ package checkouttest
 
 import (
 	"maps"
+	"slices"
 )
 
 // newCustomer is a customer without any details.
@@ -17,13 +18,57 @@ func (s *Server) newCustomer(now int64) object {
 
 // createCustomer: https://docs.stripe.com/api/customers/create
 func (s *Server) createCustomer(c *call) (object, *apiError) {
-	o := s.newCustomer(s.Now().Unix())
-	if err := setCustomer(o, c.params); err != nil {
+	p, o := c.params, s.newCustomer(s.Now().Unix())
+	method, preferred := p.get("payment_method"), p.get("invoice_settings", "default_payment_method")
+	if preferred != nil && preferred.str() != method.str() {
+		return nil, invalid("", preferred.name, "The default payment method must be the one in `payment_method`.")
+	}
+	if err := setCustomer(o, p); err != nil {
 		return nil, err
+	}
+	var pm object
+	if method != nil {
+		var err *apiError
+		if pm, err = s.ownMethod(c, method); err != nil {
+			return nil, err
+		}
+		pm["customer"] = o["id"]
+	}
+	if preferred != nil {
+		o["invoice_settings"] = o["invoice_settings"].(object).with(object{"default_payment_method": pm["id"]})
 	}
 	s.keep(&session{account: c.account}, o)
 	s.report("customer.created", o, nil, c)
+	if pm != nil {
+		s.report("payment_method.attached", pm, nil, c)
+	}
 	return o, nil
+}
+
+// retrieveCustomer shows of a customer who was deleted only that.
+func (s *Server) retrieveCustomer(c *call) (object, *apiError) {
+	if o := s.objects[c.path("id")]; o["deleted"] == true && s.accountOf(o) == c.account {
+		return o, nil
+	}
+	return s.named(c, "customer")
+}
+
+// deleteCustomer ends the customer's subscriptions, too: https://docs.stripe.com/api/customers/delete
+func (s *Server) deleteCustomer(c *call) (object, *apiError) {
+	o, err := s.named(c, "customer")
+	if err != nil {
+		return nil, err
+	}
+	for _, sub := range s.kinds["subscription"] {
+		if sub["customer"] == o["id"] && !subscriptionOver(sub) {
+			s.cancelSubscription(sub, c)
+		}
+	}
+	s.report("customer.deleted", o, nil, c)
+	s.kinds["customer"] = slices.DeleteFunc(s.kinds["customer"], func(k object) bool { return k["id"] == o["id"] })
+	gone := object{"id": o["id"], "object": "customer", "deleted": true}
+	s.objects[o.str("id")] = gone
+	return gone, nil
 }
 
 func (s *Server) updateCustomer(c *call) (object, *apiError) {
@@ -31,12 +76,15 @@ func (s *Server) updateCustomer(c *call) (object, *apiError) {
 	if err != nil {
 		return nil, err
 	}
+	if sent := c.params.get("invoice_settings"); sent != nil {
+		return nil, notDone(sent)
+	}
 	return o, s.update(c, o, "customer.updated", setCustomer)
 }
 
 // setCustomer puts what was sent into a customer.
 func setCustomer(o object, p *param) *apiError {
-	if err := p.only("address", "description", "email", "expand", "metadata", "name", "phone", "preferred_locales", "shipping", "tax_exempt"); err != nil {
+	if err := p.only("address", "description", "email", "expand", "invoice_settings", "metadata", "name", "payment_method", "phone", "preferred_locales", "shipping", "tax_exempt"); err != nil {
 		return err
 	}
 	if email := p.get("email"); email != nil && !validEmail(email.str()) {

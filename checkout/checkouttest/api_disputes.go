@@ -36,7 +36,9 @@ func (s *Server) updateDispute(c *call) (object, *apiError) {
 		details["has_evidence"] = true
 		if submit {
 			details["submission_count"] = details["submission_count"].(int64) + 1
-			d["status"] = "under_review"
+			if d["status"] = "under_review"; isInquiry(was) {
+				d["status"] = "warning_under_review"
+			}
 		}
 		d["evidence"], d["evidence_details"] = evidence, details
 	}
@@ -54,13 +56,17 @@ func (s *Server) updateDispute(c *call) (object, *apiError) {
 	return d, nil
 }
 
-// giveUpDispute accepts that a dispute is lost: https://docs.stripe.com/api/disputes/close
+// giveUpDispute accepts that a dispute is lost: https://docs.stripe.com/api/disputes/close. An inquiry is closed.
 func (s *Server) giveUpDispute(c *call) (object, *apiError) {
 	d, err := s.openDispute(c)
 	if err != nil {
 		return nil, err
 	}
-	s.closeDispute(d, "lost", c)
+	outcome := "lost"
+	if isInquiry(d) {
+		outcome = "warning_closed"
+	}
+	s.closeDispute(d, outcome, c)
 	return d, nil
 }
 

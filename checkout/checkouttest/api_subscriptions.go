@@ -82,5 +82,6 @@ func subscribesTo(o object, p *param) bool {
 }
 
 func ofSubscription(o object, p *param) bool {
-	return o["parent"].(object)["subscription_details"].(object)["subscription"] == p.str()
+	parent, ok := o["parent"].(object)
+	return ok && parent["subscription_details"].(object)["subscription"] == p.str()
 }

@@ -15,7 +15,8 @@ var testMethods = map[string]PaymentMethod{
 	"chargeDeclinedInsufficientFunds": CardInsufficientFunds, "visa_chargeDeclinedInsufficientFunds": CardInsufficientFunds,
 	"chargeDeclinedExpiredCard": CardExpired, "visa_chargeDeclinedExpiredCard": CardExpired,
 	"authenticationRequired": Card3DS, "threeDSecure2Required": Card3DS,
-	"pendingRefund": CardRefundPending, "refundFail": CardRefundFails,
+	"chargeCustomerFail": CardDeclined, // once it is attached
+	"pendingRefund":      CardRefundPending, "refundFail": CardRefundFails,
 	"createDispute": CardOK, "createDisputeInquiry": CardOK, "createDisputeProductNotReceived": CardOK,
 }
 
@@ -38,8 +39,8 @@ type means struct {
 	method PaymentMethod // empty: none was given
 	buyer  Buyer
 	ending *ending // of a bank debit; nil: none by itself
-	// disputed is one that its owner disputes at once.
-	disputed bool
+	// disputed is one that its owner disputes at once, or asks about.
+	disputed, inquiry bool
 }
 
 // createMethod makes a payment method of a test card's number or token, or of a bank account.
@@ -156,7 +157,7 @@ func (s *Server) means(c *call, id string) (means, *apiError) {
 		return means{}, nil
 	}
 	if name, ok := strings.CutPrefix(id, "pm_card_"); ok && testMethods[name] != "" {
-		return means{method: testMethods[name], disputed: strings.HasPrefix(name, "createDispute")}, nil
+		return means{method: testMethods[name], disputed: strings.HasPrefix(name, "createDispute"), inquiry: name == "createDisputeInquiry"}, nil
 	}
 	pm := s.find(c.account, "payment_method", id)
 	if pm == nil {
@@ -181,7 +182,7 @@ func (s *Server) means(c *call, id string) (means, *apiError) {
 // followUp has happen what comes of a payment by itself: a dispute, or how a bank debit ends.
 func (s *Server) followUp(sess *session, with means) {
 	if with.disputed {
-		_, _ = s.dispute(s.latestCharge(sess)) // a payment that was just made can be
+		_, _ = s.dispute(s.latestCharge(sess), with.inquiry) // a payment that was just made can be
 	}
 	if with.ending == nil {
 		return

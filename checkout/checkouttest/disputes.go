@@ -3,6 +3,7 @@ package checkouttest
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -30,14 +31,14 @@ var evidenceFields = []string{
 // Errors: ErrNoSession, ErrNotPaid, ErrOverRefund (nothing is left to dispute), ErrDisputed.
 func (s *Server) Dispute(sessionID string) (disputeID string, _ error) {
 	err := s.change(sessionID, func(sess *session) error {
-		d, err := s.dispute(s.latestCharge(sess))
+		d, err := s.dispute(s.latestCharge(sess), false)
 		disputeID = d.str("id")
 		return err
 	})
 	return disputeID, err
 }
 
-// WinDispute decides a dispute for the shop, with or without evidence, and gives the money back. Errors: ErrNoDispute,
+// WinDispute decides a dispute for the shop, with or without evidence, and gives the money back; an inquiry is closed. Errors: ErrNoDispute,
 // ErrNotPending.
 func (s *Server) WinDispute(disputeID string) error { return s.decideDispute(disputeID, "won") }
 
@@ -54,9 +55,15 @@ func (s *Server) decideDispute(id, outcome string) error {
 	})
 }
 
-func disputeOver(d object) bool { return d["status"] == "won" || d["status"] == "lost" }
+func disputeOver(d object) bool {
+	return d["status"] == "won" || d["status"] == "lost" || d["status"] == "warning_closed"
+}
 
-func (s *Server) dispute(ch object) (object, error) {
+// isInquiry says whether the bank only asks, and has not taken the money.
+func isInquiry(d object) bool { return strings.HasPrefix(d.str("status"), "warning_") }
+
+// dispute has the bank take the money back or, for an inquiry, ask first: https://docs.stripe.com/disputes/how-disputes-work#inquiries
+func (s *Server) dispute(ch object, inquiry bool) (object, error) {
 	if ch.str("dispute") != "" {
 		return nil, ErrDisputed
 	}
@@ -84,11 +91,19 @@ func (s *Server) dispute(ch object) (object, error) {
 		"is_charge_refundable": false, "livemode": false, "metadata": object{}, "payment_intent": ch["payment_intent"],
 		"payment_method_details": method, "reason": "fraudulent", "status": "needs_response",
 	}
+	if inquiry {
+		d["status"], d["is_charge_refundable"] = "warning_needs_response", true
+		if card, ok := method["card"].(object); ok {
+			d["payment_method_details"] = method.with(object{"card": card.with(object{"case_type": "inquiry"})})
+		}
+	}
 	s.keep(s.ownerOf(ch), d)
 	was := maps.Clone(ch)
 	ch["dispute"], ch["disputed"] = d["id"], true
 	s.report("charge.dispute.created", d, nil, nil)
-	s.moveDisputed(d, "charge.dispute.funds_withdrawn", "dispute", -left, disputeFee)
+	if !inquiry {
+		s.moveDisputed(d, "charge.dispute.funds_withdrawn", "dispute", -left, disputeFee)
+	}
 	s.report("charge.updated", ch, was, nil)
 	return d, nil
 }
@@ -104,7 +119,13 @@ func (s *Server) moveDisputed(d object, event, category string, amount, fee int6
 
 // closeDispute ends a dispute. The money comes back before it is closed: https://docs.stripe.com/disputes/how-disputes-work
 func (s *Server) closeDispute(d object, outcome string, c *call) {
-	if outcome == "won" {
+	switch {
+	case isInquiry(d) && outcome == "won":
+		outcome = "warning_closed"
+	case isInquiry(d) && outcome == "lost": // it becomes a dispute first
+		d["is_charge_refundable"] = false
+		s.moveDisputed(d, "charge.dispute.funds_withdrawn", "dispute", -d["amount"].(int64), disputeFee)
+	case outcome == "won":
 		s.moveDisputed(d, "charge.dispute.funds_reinstated", "dispute_reversal", d["amount"].(int64), -disputeFee)
 	}
 	was := maps.Clone(d)

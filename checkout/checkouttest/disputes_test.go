@@ -12,6 +12,50 @@ import (
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
 )
 
+// A bank that only asks takes no money: the payment can be refunded, which settles it; a lost inquiry becomes a dispute.
+func TestInquiries(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		end    func(srv *checkouttest.Server, dispute, charge string) error
+		status string
+		has    int64
+	}{
+		"won":      {func(srv *checkouttest.Server, d, _ string) error { return srv.WinDispute(d) }, "warning_closed", 2000},
+		"lost":     {func(srv *checkouttest.Server, d, _ string) error { return srv.LoseDispute(d) }, "lost", -1500},
+		"given up": {func(srv *checkouttest.Server, d, _ string) error { return closeDispute(srv, d) }, "warning_closed", 2000},
+		"refunded": {func(srv *checkouttest.Server, _, ch string) error {
+			_, err := srv.Client().V1Refunds.Create(context.Background(), &stripe.RefundCreateParams{Charge: &ch})
+			return err
+		}, "warning_closed", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv := newServer(t, checkouttest.Config{})
+			_, pi := request(t, srv, "POST", "/v1/payment_intents", form("amount", "2000", "currency", "usd", "confirm", "true", "payment_method", "pm_card_createDisputeInquiry"))
+			charge := pi["latest_charge"].(string)
+			_, ch := request(t, srv, "GET", "/v1/charges/"+charge, nil)
+			id := ch["dispute"].(string)
+			d, err := srv.Client().V1Disputes.Retrieve(context.Background(), id, nil)
+			require.NoError(t, err)
+			require.EqualValues(t, "warning_needs_response", d.Status)
+			require.EqualValues(t, "inquiry", d.PaymentMethodDetails.Card.CaseType)
+			require.True(t, d.IsChargeRefundable)
+			require.EqualValues(t, 2000, balance(t, srv, ""), "no money has moved")
+			require.NoError(t, c.end(srv, id, charge))
+			d, err = srv.Client().V1Disputes.Retrieve(context.Background(), id, nil)
+			require.NoError(t, err)
+			require.EqualValues(t, c.status, d.Status)
+			require.Equal(t, c.has, balance(t, srv, ""))
+			require.ErrorIs(t, srv.WinDispute(id), checkouttest.ErrNotPending)
+		})
+	}
+}
+
+func closeDispute(srv *checkouttest.Server, id string) error {
+	_, err := srv.Client().V1Disputes.Close(context.Background(), id, nil)
+	return err
+}
+
 func TestLifeOfADispute(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()

@@ -88,8 +88,9 @@ var creations = []creation{
 	{
 		route: "POST /v1/customers",
 		values: map[string]string{
-			"email": "b@example.org", "tax_exempt": "exempt",
+			"email": "b@example.org", "tax_exempt": "exempt", "payment_method": "PM", "default_payment_method": "PM",
 		},
+		context: map[string][]string{"invoice_settings": {"payment_method", "PM"}},
 	},
 	{route: "POST /v1/products", base: []string{"name", "Mug"}, context: map[string][]string{
 		"default_price_data": {"default_price_data[currency]", "usd", "default_price_data[unit_amount]", "5"}, "default_price_data[unit_amount_decimal]": {"default_price_data[currency]", "usd"},
@@ -105,6 +106,21 @@ var creations = []creation{
 			"currency": "usd", "product": "PROD", "interval": "week", "tax_behavior": "exclusive", "active": "false", "usage_type": "metered", "billing_scheme": "tiered",
 		},
 		inert: map[string]string{"transfer_lookup_key": "nobody has the key: see TestProductsAndPrices"},
+	},
+	{
+		route:  "POST /v1/subscriptions",
+		base:   []string{"customer", "PAYER", "items[0][price]", "price_2"},
+		values: map[string]string{"customer": "PAYER", "items[][price]": "price_2", "items[][quantity]": "3"},
+	},
+	{
+		route:  "POST /v1/invoiceitems",
+		base:   []string{"customer", "CUS", "amount", "5", "currency", "usd"},
+		values: map[string]string{"customer": "CUS", "currency": "eur"},
+	},
+	{
+		route:  "POST /v1/invoices",
+		base:   []string{"customer", "CUS"},
+		values: map[string]string{"customer": "CUS", "pending_invoice_items_behavior": "include"},
 	},
 	{
 		route: "POST /v1/webhook_endpoints",

@@ -18,8 +18,9 @@ import (
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
 )
 
-// A creation is a call that makes something, and what its parameters are tried with. Values may be CUS, PROD, RATE, PM and
-// PI: a customer, a product, a shipping rate, a payment method and a paid payment intent that there are.
+// A creation is a call that makes something, and what its parameters are tried with. Values may be CUS, PAYER, PROD,
+// RATE, PM, PI and CH: a customer, one with a card, a product, a shipping rate, a payment method, a paid payment intent and
+// its charge that there are.
 type creation struct {
 	route   string
 	base    []string            // what every request has
@@ -36,6 +37,7 @@ func (c creation) try(t *testing.T, values url.Values) outcome {
 	t.Helper()
 	srv := newServer(t, checkouttest.Config{Seed: 5, Sequential: true, Start: time.Unix(1_800_000_000, 0)})
 	srv.AddPrice(checkouttest.Price{ID: "price_1", Product: "prod_1", Name: "Cap", Currency: "usd", UnitAmount: 700})
+	srv.AddPrice(checkouttest.Price{ID: "price_2", Name: "Box", Currency: "usd", UnitAmount: 900, Interval: "month"})
 	made := func(path string, pairs ...string) string {
 		resp, body := request(t, srv, "POST", "/v1/"+path, form(pairs...))
 		require.Equal(t, http.StatusOK, resp.StatusCode, body)
@@ -44,10 +46,12 @@ func (c creation) try(t *testing.T, values url.Values) outcome {
 	card := []string{"amount", "2000", "currency", "usd", "payment_method_types[0]", "card", "payment_method", "pm_card_visa", "confirm", "true"}
 	there := map[string]string{
 		"CUS": made("customers", "email", "ada@example.org"), "PROD": made("products", "name", "Mug"), "PI": made("payment_intents", card...),
-		"RATE": made("shipping_rates", "display_name", "Post", "fixed_amount[amount]", "300", "fixed_amount[currency]", "usd"),
-		"PM":   made("payment_methods", "type", "card", "card[token]", "tok_visa"),
-		"HELD": made("payment_intents", append(card, "capture_method", "manual")...), "OPEN": made("payment_intents", card[:6]...),
+		"RATE":  made("shipping_rates", "display_name", "Post", "fixed_amount[amount]", "300", "fixed_amount[currency]", "usd"),
+		"PM":    made("payment_methods", "type", "card", "card[token]", "tok_visa"),
+		"PAYER": made("customers", "payment_method", "pm_card_visa", "invoice_settings[default_payment_method]", "pm_card_visa"),
+		"HELD":  made("payment_intents", append(card, "capture_method", "manual")...), "OPEN": made("payment_intents", card[:6]...),
 	}
+	made("invoiceitems", "customer", there["CUS"], "amount", "9", "currency", "usd")
 	_, paid := request(t, srv, "GET", "/v1/payment_intents/"+there["PI"], nil)
 	there["CH"] = paid["latest_charge"].(string)
 	values = maps.Clone(values)

@@ -82,6 +82,12 @@ var calls = []struct {
 	{"GET /v1/prices/{id}", stripe.PriceRetrieveParams{}},
 	{"POST /v1/prices/{id}", stripe.PriceUpdateParams{}},
 
+	{"DELETE /v1/customers/{id}", stripe.CustomerDeleteParams{}},
+	{"POST /v1/payment_methods/{id}/attach", stripe.PaymentMethodAttachParams{}},
+	{"POST /v1/invoiceitems", stripe.InvoiceItemCreateParams{}},
+	{"POST /v1/invoices", stripe.InvoiceCreateParams{}},
+	{"POST /v1/invoices/{id}/pay", stripe.InvoicePayParams{}},
+	{"POST /v1/subscriptions", stripe.SubscriptionCreateParams{}},
 	{"GET /v1/subscriptions", stripe.SubscriptionListParams{}},
 	{"GET /v1/subscriptions/{id}", stripe.SubscriptionRetrieveParams{}},
 	{"POST /v1/subscriptions/{id}", stripe.SubscriptionUpdateParams{}},

@@ -24,7 +24,7 @@ func (s *Server) accountOf(o object) string { return s.ownerOf(o).account }
 // find is an object of an account, or nil.
 func (s *Server) find(account, kind, id string) object {
 	o := s.objects[id]
-	if o == nil || o.str("object") != kind || s.accountOf(o) != account {
+	if o == nil || o.str("object") != kind || s.accountOf(o) != account || o["deleted"] == true {
 		return nil
 	}
 	return o

@@ -98,6 +98,9 @@ func (s *Server) refund(ch object, terms refundTerms, c *call) (object, error) {
 	refunded := ch["amount_refunded"].(int64) + terms.amount
 	ch["amount_refunded"], ch["refunded"] = refunded, refunded == ch["amount_captured"]
 	s.report("charge.refunded", ch, was, c)
+	if d := s.disputeOf(ch); d != nil && isInquiry(d) && !disputeOver(d) && ch["refunded"] == true {
+		s.closeDispute(d, "warning_closed", c) // what the bank asked about is settled
+	}
 	return re, nil
 }
 
@@ -106,7 +109,7 @@ func (s *Server) refundable(ch object) (int64, error) {
 	if ch["status"] != "succeeded" || ch["captured"] != true {
 		return 0, ErrNotPaid
 	}
-	if d := s.disputeOf(ch); d != nil && d["status"] != "won" {
+	if d := s.disputeOf(ch); d != nil && d["status"] != "won" && d["status"] != "warning_closed" && d["is_charge_refundable"] != true {
 		return 0, ErrDisputed
 	}
 	left := ch["amount_captured"].(int64) - ch["amount_refunded"].(int64)

@@ -23,6 +23,12 @@ var refused = map[string][]string{
 		"subscription_data[trial_end]", "subscription_data[trial_period_days]", "subscription_data[trial_settings]",
 		"tax_id_collection[required]=never",
 	},
+	"POST /v1/customers": {
+		"invoice_settings[custom_fields]", "invoice_settings[footer]", "invoice_settings[rendering_options]",
+	},
+	"POST /v1/subscriptions": {
+		"items[][billing_thresholds]", "items[][discounts]", "items[][metadata]", "items[][plan]", "items[][price_data]", "items[][tax_rates]", "items[][trial]",
+	},
 	"POST /v1/payment_intents": {
 		"confirmation_token", "error_on_requires_action", "excluded_payment_method_types", "mandate", "off_session",
 		"payment_method_configuration", "payment_method_data", "radar_options", "use_stripe_sdk",

@@ -19,6 +19,7 @@ func TestResponses(t *testing.T) {
 	w.payments(customer, price)
 	w.moneyBack()
 	w.intents()
+	w.billing()
 	w.endpointsAndEvents()
 	w.subscriptions() // last: events are listed for thirty days
 	w.get("/v1/events", "limit", "100")

@@ -283,6 +283,23 @@ func (w *walk) intents() {
 	w.post("/v1/payment_intents/"+w.post("/v1/payment_intents", card...).id()+"/cancel", "cancellation_reason", "duplicate")
 }
 
+// billing makes what has no session: a subscription, an invoice and an inquiry, and deletes their customer.
+func (w *walk) billing() {
+	recurring := w.srv.AddPrice(checkouttest.Price{Name: "Box", Currency: "usd", UnitAmount: 900, Interval: "month"})
+	customer := w.post("/v1/customers", "payment_method", "pm_card_visa", "invoice_settings[default_payment_method]", "pm_card_visa").id()
+	sub := w.post("/v1/subscriptions", "customer", customer, "items[0][price]", recurring)
+	w.get("/v1/invoices/"+sub["latest_invoice"].(string), "expand[]", "payments")
+	w.post("/v1/payment_methods/pm_card_visa/attach", "customer", customer)
+	w.post("/v1/invoiceitems", "customer", customer, "amount", "2000", "currency", "usd", "description", "Work")
+	inv := w.post("/v1/invoices", "customer", customer, "pending_invoice_items_behavior", "include").id()
+	w.call(402, "POST", "/v1/invoices/"+inv+"/pay", "payment_method", "pm_card_chargeCustomerFail")
+	w.post("/v1/invoices/"+inv+"/pay", "payment_method", "pm_card_visa")
+	w.call(200, "DELETE", "/v1/customers/"+customer)
+	w.get("/v1/customers/" + customer)
+	pi := w.post("/v1/payment_intents", "amount", "2000", "currency", "usd", "confirm", "true", "payment_method", "pm_card_createDisputeInquiry").id()
+	w.post("/v1/disputes/" + w.get("/v1/disputes", "payment_intent", pi)["data"].([]any)[0].(map[string]any)["id"].(string) + "/close")
+}
+
 func (w *walk) endpointsAndEvents() {
 	hook := w.post("/v1/webhook_endpoints", "url", "http://127.0.0.1:9/hook", "enabled_events[0]", "invoice.paid", "description", "d", "metadata[k]", "v").id()
 	w.get("/v1/webhook_endpoints/" + hook)

@@ -165,7 +165,8 @@ func TestTrigger(t *testing.T) {
 	intent := []string{"payment_intent.created"}
 	after := func(base []string, more ...string) []string { return slices.Concat(base, more) }
 	paid := after(intent, "charge.succeeded", "payment_intent.succeeded")
-	disputed := after(paid, "charge.dispute.created", "charge.dispute.funds_withdrawn", "charge.updated")
+	disputed := after(paid, "charge.dispute.created", "charge.updated") // an inquiry: no money moves
+	invoiced := []string{"customer.created", "payment_method.attached", "invoiceitem.created", "invoice.created", "invoice.finalized"}
 	debited := after(after(catalogue, intent...), "charge.pending", "payment_intent.processing", "checkout.session.completed")
 	for _, trigger := range []struct {
 		event  string
@@ -194,12 +195,24 @@ func TestTrigger(t *testing.T) {
 		{"charge.captured", after(intent, "charge.succeeded", "payment_intent.amount_capturable_updated", "charge.captured", "payment_intent.succeeded"), map[string]any{"captured": true}},
 		{"charge.refunded", after(paid, "refund.created", "charge.refunded"), map[string]any{"refunded": true, "amount_refunded": 100.0}},
 		{"charge.refund.updated", after(paid, "refund.created", "charge.refunded", "refund.updated", "charge.refund.updated"), map[string]any{"object": "refund", "metadata": map[string]any{"order_id": "6735"}}},
-		{"charge.dispute.created", disputed, map[string]any{"status": "needs_response", "amount": 100.0}},
+		{"charge.dispute.created", disputed, map[string]any{"status": "warning_needs_response", "amount": 100.0}},
 		{"charge.dispute.updated", after(disputed, "charge.dispute.updated"), map[string]any{"metadata": map[string]any{"foo": "bar"}}},
-		{"charge.dispute.closed", after(disputed, "charge.dispute.closed"), map[string]any{"status": "lost"}},
+		{"charge.dispute.closed", after(disputed, "charge.dispute.closed"), map[string]any{"status": "warning_closed"}},
 		{"product.created", catalogue[:1], map[string]any{"object": "product"}},
 		{"price.created", catalogue, map[string]any{"object": "price"}},
 		{"customer.created", []string{"customer.created"}, map[string]any{"object": "customer"}},
+		{"customer.deleted", []string{"customer.created", "customer.deleted"}, map[string]any{"object": "customer", "description": "(created by Stripe CLI)"}},
+		{
+			"customer.subscription.created", after(slices.Concat([]string{"customer.created", "payment_method.attached"}, catalogue, paid),
+				"invoice.created", "invoice.finalized", "customer.subscription.created", "invoice.paid", "invoice.payment_succeeded"),
+			map[string]any{"status": "active", "currency": "usd"},
+		},
+		{"invoice.paid", after(slices.Concat(invoiced, paid), "invoice.paid", "invoice.payment_succeeded"), map[string]any{"status": "paid", "amount_paid": 2000.0}},
+		{"invoice.payment_succeeded", after(slices.Concat(invoiced, paid), "invoice.paid", "invoice.payment_succeeded"), map[string]any{"status": "paid"}},
+		{
+			"invoice.payment_failed", after(slices.Concat(invoiced, intent), "charge.failed", "payment_intent.payment_failed", "invoice.payment_failed"),
+			map[string]any{"status": "open", "amount_paid": 0.0, "attempted": true},
+		},
 	} {
 		before := len(c.srv.Events())
 		require.Contains(t, c.run("trigger", trigger.event), "Trigger succeeded", trigger.event)
