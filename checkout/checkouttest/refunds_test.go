@@ -175,6 +175,52 @@ func TestPartialRefunds(t *testing.T) {
 	}
 }
 
+// Whatever has happened to a payment, no more is given back than is left of it.
+func TestOverRefunds(t *testing.T) {
+	t.Parallel()
+	refund := func(t *testing.T, srv *checkouttest.Server, id string) string {
+		re, err := srv.Refund(id, 500)
+		require.NoError(t, err)
+		return re
+	}
+	for name, c := range map[string]struct {
+		method checkouttest.PaymentMethod
+		before func(t *testing.T, srv *checkouttest.Server, id string)
+		left   int64
+	}{
+		"card":            {checkouttest.CardOK, func(*testing.T, *checkouttest.Server, string) {}, 1999},
+		"debit":           {checkouttest.BankDebit, func(*testing.T, *checkouttest.Server, string) {}, 1999},
+		"pending card":    {checkouttest.CardRefundPending, func(t *testing.T, srv *checkouttest.Server, id string) { refund(t, srv, id) }, 1499},
+		"refunded before": {checkouttest.CardOK, func(t *testing.T, srv *checkouttest.Server, id string) { refund(t, srv, id) }, 1499},
+		"failed before": {checkouttest.CardOK, func(t *testing.T, srv *checkouttest.Server, id string) {
+			require.NoError(t, srv.FailRefund(refund(t, srv, id)))
+			refund(t, srv, id)
+		}, 1499},
+		"canceled before": {checkouttest.CardRefundPending, func(t *testing.T, srv *checkouttest.Server, id string) {
+			require.NoError(t, cancelRefund(srv, refund(t, srv, id)))
+			refund(t, srv, id)
+		}, 1499},
+		"dispute won": {checkouttest.CardOK, func(t *testing.T, srv *checkouttest.Server, id string) {
+			refund(t, srv, id)
+			d, err := srv.Dispute(id)
+			require.NoError(t, err)
+			require.NoError(t, srv.WinDispute(d))
+		}, 1499},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv, _, sess := paid(t, c.method)
+			c.before(t, srv, sess.ID)
+			_, err := srv.Refund(sess.ID, c.left+1)
+			require.ErrorIs(t, err, checkouttest.ErrOverRefund)
+			_, err = srv.Refund(sess.ID, c.left)
+			require.NoError(t, err)
+			_, err = srv.Refund(sess.ID, 1)
+			require.ErrorIs(t, err, checkouttest.ErrOverRefund)
+		})
+	}
+}
+
 func TestRefusedRefunds(t *testing.T) {
 	t.Parallel()
 	srv, _, sess := paid(t, checkouttest.CardOK)
