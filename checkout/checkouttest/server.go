@@ -49,6 +49,11 @@ type Config struct {
 
 // A Server is a Stripe for tests: the API, the hosted payment page and the webhook deliveries of one account and of
 // accounts connected to it. It is safe for use by many goroutines at once.
+//
+// It keeps everything until it is closed: each object, each event with its snapshot of one, and an entry of the log for
+// each request and each attempt to deliver; idempotency keys alone end after a day. Nothing of it is bounded. A test with
+// its own server does not notice; a program that serves for days grows by some tens of kilobytes with each session that is
+// paid, and starts anew to forget.
 type Server struct {
 	key        string
 	base       string // of its own URLs, without a slash at the end
