@@ -6,6 +6,9 @@ type Buyer struct {
 	Name    string // default: Test Buyer
 	Phone   string // kept where the session collects phone numbers; default: +15555550100
 	Address Address
+	// Quantities are what the customer wants of each line, in the order of the lines, where the session makes them adjustable;
+	// 0 and what is missing: as many as it was created with. The hosted page does not ask for them.
+	Quantities []int64
 }
 
 // An Address is a postal address, of billing and of shipping. Wholly empty, it takes a default.

@@ -52,6 +52,7 @@ var creations = []creation{
 			"automatic_tax[liability][type]": "account",
 		},
 		inert: map[string]string{
+			"line_items[][adjustable_quantity]":            "only who chooses sees it: see TestAdjustableQuantities",
 			"shipping_options[][shipping_rate_data][type]": "it has one value", "custom_fields[][label][type]": "it has one value",
 		},
 	},

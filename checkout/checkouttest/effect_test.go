@@ -44,25 +44,44 @@ func (c creation) try(t *testing.T, values url.Values) outcome {
 		return body["id"].(string)
 	}
 	card := []string{"amount", "2000", "currency", "usd", "payment_method_types[0]", "card", "payment_method", "pm_card_visa", "confirm", "true"}
-	there := map[string]string{
-		"CUS": made("customers", "email", "ada@example.org"), "PROD": made("products", "name", "Mug"), "PI": made("payment_intents", card...),
-		"RATE":  made("shipping_rates", "display_name", "Post", "fixed_amount[amount]", "300", "fixed_amount[currency]", "usd"),
-		"PM":    made("payment_methods", "type", "card", "card[token]", "tok_visa"),
-		"PAYER": made("customers", "payment_method", "pm_card_visa", "invoice_settings[default_payment_method]", "pm_card_visa"),
-		"HELD":  made("payment_intents", append(card, "capture_method", "manual")...), "OPEN": made("payment_intents", card[:6]...),
+	there := map[string]func() string{ // made when a request names it
+		"CUS": func() string {
+			id := made("customers", "email", "ada@example.org")
+			made("invoiceitems", "customer", id, "amount", "9", "currency", "usd")
+			return id
+		},
+		"PAYER": func() string {
+			return made("customers", "payment_method", "pm_card_visa", "invoice_settings[default_payment_method]", "pm_card_visa")
+		},
+		"PROD": func() string { return made("products", "name", "Mug") },
+		"RATE": func() string {
+			return made("shipping_rates", "display_name", "Post", "fixed_amount[amount]", "300", "fixed_amount[currency]", "usd")
+		},
+		"PM": func() string { return made("payment_methods", "type", "card", "card[token]", "tok_visa") },
+		"PI": func() string { return made("payment_intents", card...) },
+		"CH": func() string {
+			_, pi := request(t, srv, "GET", "/v1/payment_intents/"+made("payment_intents", card...), nil)
+			return pi["latest_charge"].(string)
+		},
 	}
-	made("invoiceitems", "customer", there["CUS"], "amount", "9", "currency", "usd")
-	_, paid := request(t, srv, "GET", "/v1/payment_intents/"+there["PI"], nil)
-	there["CH"] = paid["latest_charge"].(string)
-	values = maps.Clone(values)
-	for name, v := range values {
-		if id := there[v[0]]; id != "" {
-			values.Set(name, id)
+	values, ids := maps.Clone(values), map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		v := values.Get(name)
+		if there[v] != nil && ids[v] == "" {
+			ids[v] = there[v]()
+		}
+		if ids[v] != "" {
+			values.Set(name, ids[v])
 		}
 	}
-	before := newest(t, srv)
 	method, path, _ := strings.Cut(c.route, " ")
-	path = strings.NewReplacer("{id}/capture", there["HELD"]+"/capture", "{id}/confirm", there["OPEN"]+"/confirm").Replace(path)
+	switch {
+	case strings.HasSuffix(path, "/capture"):
+		path = strings.Replace(path, "{id}", made("payment_intents", append(card, "capture_method", "manual")...), 1)
+	case strings.HasSuffix(path, "/confirm"):
+		path = strings.Replace(path, "{id}", made("payment_intents", card[:6]...), 1)
+	}
+	before := newest(t, srv)
 	resp, body := request(t, srv, method, path, values)
 	if resp.StatusCode != http.StatusOK {
 		require.Equal(t, http.StatusBadRequest, resp.StatusCode, body)

@@ -21,6 +21,8 @@ var (
 	ErrNotPending = errors.New("checkouttest: nothing is in progress")
 	// ErrMethodNotOffered says that the session does not take this payment method.
 	ErrMethodNotOffered = errors.New("checkouttest: session does not offer this payment method")
+	// ErrQuantity says that the session does not let its customer buy that many: see Buyer.Quantities.
+	ErrQuantity = errors.New("checkouttest: session does not let its customer choose this quantity")
 	// ErrNotPaid says that the session has no payment that could be refunded or disputed: none succeeded, or none was captured.
 	ErrNotPaid = errors.New("checkouttest: session has no successful payment")
 	// ErrOverRefund says that a refund is of more than what is left of the payment.

@@ -48,7 +48,7 @@ func (s *Server) Pay(sessionID string, method PaymentMethod) error {
 	return s.PayAs(sessionID, method, Buyer{})
 }
 
-// PayAs is Pay by a customer who gives details of their own.
+// PayAs is Pay by a customer who gives details of their own. Errors, besides: ErrQuantity.
 func (s *Server) PayAs(sessionID string, method PaymentMethod, buyer Buyer) error {
 	return s.change(sessionID, func(sess *session) error {
 		challenge, err := s.pay(sess, method, buyer)
@@ -128,6 +128,9 @@ func (s *Server) pay(sess *session, method PaymentMethod, buyer Buyer) (challeng
 		return false, ErrComplete
 	case !slices.Contains(methods, method), method == BankDebit && !sess.offersDebit(), method != BankDebit && !sess.offers("card"):
 		return false, ErrMethodNotOffered
+	}
+	if err := s.adjust(sess, buyer.Quantities); err != nil {
+		return false, err
 	}
 	sess.method, sess.buyer = method, buyer.orDefaults(sess)
 	if sess.str("mode") == "payment" && sess.object["amount_total"] == int64(0) {

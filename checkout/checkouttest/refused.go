@@ -8,8 +8,7 @@ var refused = map[string][]string{
 	"POST /v1/checkout/sessions": {
 		"after_expiration[recovery][allow_promotion_codes]=false", "after_expiration[recovery][enabled]=false",
 		"discounts", "invoice_creation[enabled]=false", "invoice_creation[invoice_data]",
-		"line_items[][adjustable_quantity][enabled]=false", "line_items[][adjustable_quantity][maximum]",
-		"line_items[][adjustable_quantity][minimum]", "line_items[][dynamic_tax_rates]", "line_items[][tax_rates]",
+		"line_items[][dynamic_tax_rates]", "line_items[][tax_rates]",
 		"optional_items", "payment_method_configuration", "payment_method_data",
 		"payment_method_options[card][installments][enabled]=false",
 		"payment_method_options[card][request_extended_authorization]=never",
