@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/stripe/stripe-go/v82"
 
 	"github.com/gofulfil/fulfil/checkout"
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
@@ -179,4 +180,30 @@ func TestSubscriptionDebitBouncesUnheard(t *testing.T) {
 	}
 	s.requireStatus("order-1", "failed")
 	s.requireStock("last", 1, 0, 0)
+}
+
+// What a customer buys by the recovery link of an expired session is a copy that this package did not begin, and is paid: it is
+// recorded and waits for a person, who may fulfil it.
+func TestRecoveredCopy(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	session := cartOf("order-1", "")
+	session.Params = func(p *stripe.CheckoutSessionCreateParams) {
+		p.AfterExpiration = &stripe.CheckoutSessionCreateAfterExpirationParams{
+			Recovery: &stripe.CheckoutSessionCreateAfterExpirationRecoveryParams{Enabled: stripe.Bool(true)},
+		}
+	}
+	id := s.begin(session).SessionID
+	s.srv.Advance(25 * time.Hour)
+	s.requireStatus("order-1", "expired")
+	recovered, err := s.srv.Recover(id)
+	require.NoError(t, err)
+	s.pay(recovered)
+	o := s.order("order-1")
+	require.True(t, o.Paid())
+	require.Contains(t, o.Parked, "not the one that attempt 1 was begun with")
+	require.Zero(t, s.shipments("order-1"))
+	require.Contains(t, s.kinds(), checkout.Mismatch)
+	require.NoError(t, s.flow.Resolve(t.Context(), "order-1", checkout.FulfilAnyway))
+	s.requireStatus("order-1", checkout.Fulfilled)
 }

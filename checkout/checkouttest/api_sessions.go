@@ -33,14 +33,18 @@ func (s *Server) createSession(c *call) (object, *apiError) {
 	if err != nil {
 		return nil, err
 	}
-	id := sess.id()
+	s.open(sess)
+	return sess.object, nil
+}
+
+// open begins the life of a new session.
+func (s *Server) open(sess *session) {
 	for _, o := range sess.made {
 		s.keep(sess, o)
 	}
-	s.sessions[id] = sess
+	s.sessions[sess.id()] = sess
 	s.ordered = append(s.ordered, sess)
 	s.schedule(time.Unix(sess.object["expires_at"].(int64), 0), func() { s.expireIfOpen(sess, nil) })
-	return sess.object, nil
 }
 
 // session finds the session that a path names.

@@ -52,7 +52,7 @@
 //
 // It knows the version of the API that stripe-go is made for. What Stripe refuses, it refuses: unknown parameters at any
 // depth, a session's limits, requests without the key. Other known versions are answered in the server's own, as the
-// Stripe-Version header says. Discounts, tax rates, trials, prorations, optional items, recovery and invoices
-// of single payments are not done, and automatic tax is always none. Parameters that would have to be ignored where
-// they matter are refused, and the error says so. It takes no live key, and listens and delivers on loopback only.
+// Stripe-Version header says. Discounts, tax rates, trials, prorations, optional items and invoices of single payments are
+// not done, and automatic tax is always none. Parameters that would have to be ignored where they matter are refused, and
+// the error says so. It takes no live key, and listens and delivers on loopback only.
 package checkouttest

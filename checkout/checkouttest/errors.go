@@ -16,6 +16,9 @@ var (
 	ErrExpired = fmt.Errorf("%w: it has expired", ErrNotOpen)
 	// ErrComplete says that the session was completed earlier.
 	ErrComplete = fmt.Errorf("%w: it is complete", ErrNotOpen)
+	// ErrNotRecoverable says that the session has no link to recover it by: it has not expired, or did so more than 30 days
+	// ago, or was created without.
+	ErrNotRecoverable = errors.New("checkouttest: session can't be recovered")
 	// ErrNotPending says that there is nothing in progress that could end: no delayed payment of the session that could settle
 	// or bounce, no pending refund, no open dispute.
 	ErrNotPending = errors.New("checkouttest: nothing is in progress")

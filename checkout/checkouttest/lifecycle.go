@@ -115,6 +115,7 @@ func (s *Server) expireIfOpen(sess *session, c *call) bool {
 	if pi := s.objects[sess.pi]; pi != nil {
 		s.cancelPayment(sess, pi, "automatic", c)
 	}
+	s.offerRecovery(sess)
 	s.emit(sess, "checkout.session.expired", sess.object, c)
 	return true
 }

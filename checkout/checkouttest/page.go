@@ -19,6 +19,7 @@ func (s *Server) pageRoutes(mux *http.ServeMux) {
 		"POST /c/pay/{id}":              s.submitPay,
 		"GET /c/pay/{id}/authenticate":  s.showChallenge,
 		"POST /c/pay/{id}/authenticate": s.submitChallenge,
+		"GET /c/recover/{id}":           s.followRecovery,
 	} {
 		mux.Handle(route, crossOrigin.Handler(serve))
 	}

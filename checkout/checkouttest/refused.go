@@ -6,7 +6,7 @@ import "strings"
 // with "=", every value but those that ask for nothing. Calls that check their parameters themselves are not among them.
 var refused = map[string][]string{
 	"POST /v1/checkout/sessions": {
-		"after_expiration[recovery][allow_promotion_codes]=false", "after_expiration[recovery][enabled]=false",
+		"after_expiration[recovery][allow_promotion_codes]=false",
 		"discounts", "invoice_creation[enabled]=false", "invoice_creation[invoice_data]",
 		"line_items[][dynamic_tax_rates]", "line_items[][tax_rates]",
 		"optional_items", "payment_method_configuration", "payment_method_data",

@@ -1,0 +1,66 @@
+package checkouttest
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"time"
+)
+
+// recoverable is how long the link of an expired session works: https://docs.stripe.com/payments/checkout/abandoned-carts.
+const recoverable = 30 * 24 * time.Hour
+
+// offerRecovery gives a session that expires the link under which its customer gets another, if it was created so.
+func (s *Server) offerRecovery(sess *session) {
+	recovery, _ := sess.object["after_expiration"].(object)
+	if offer, ok := recovery["recovery"].(object); ok && offer["enabled"] == true {
+		sess.object["after_expiration"] = object{"recovery": offer.with(object{
+			"expires_at": s.Now().Add(recoverable).Unix(), "url": s.base + "/c/recover/" + sess.id(),
+		})}
+	}
+}
+
+// Recover opens the link of an expired session, after_expiration.recovery.url, as its customer would. It returns the ID of the
+// session that this creates: a copy, with the same metadata, that says what it was recovered_from. Errors: ErrNoSession,
+// ErrNotRecoverable.
+func (s *Server) Recover(sessionID string) (recovered string, err error) {
+	err = s.change(sessionID, func(sess *session) error {
+		copied, err := s.recover(sess)
+		if err == nil {
+			recovered = copied.id()
+		}
+		return err
+	})
+	return recovered, err
+}
+
+func (s *Server) recover(sess *session) (*session, error) {
+	recovery, _ := sess.object["after_expiration"].(object)
+	offer, _ := recovery["recovery"].(object)
+	if until, _ := offer["expires_at"].(int64); until <= s.Now().Unix() {
+		return nil, ErrNotRecoverable
+	}
+	params := *sess.sent
+	params.fields = maps.Clone(params.fields)
+	delete(params.fields, "expires_at")
+	copied, refused := s.newSession(&call{account: sess.account, params: &params})
+	if refused != nil {
+		return nil, fmt.Errorf("%w: %s", ErrNotRecoverable, refused.message)
+	}
+	copied.object["recovered_from"], copied.object["metadata"] = sess.id(), sess.object["metadata"]
+	s.open(copied)
+	return copied, nil
+}
+
+func (s *Server) followRecovery(w http.ResponseWriter, r *http.Request) {
+	recovered, err := s.Recover(r.PathValue("id"))
+	switch {
+	case errors.Is(err, ErrNotRecoverable):
+		render(w, http.StatusGone, "expired", view{})
+	case err != nil:
+		render(w, http.StatusNotFound, "unknown", view{})
+	default:
+		http.Redirect(w, r, "/c/pay/"+recovered, http.StatusSeeOther)
+	}
+}
