@@ -11,9 +11,9 @@ import (
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
 )
 
-func recoverableParams() *stripe.CheckoutSessionCreateParams {
+func recoverableParams(srv *checkouttest.Server) *stripe.CheckoutSessionCreateParams {
 	p := tee()
-	p.Metadata = map[string]string{"cart": "7"}
+	p.Metadata, p.ExpiresAt = map[string]string{"cart": "7"}, stripe.Int64(srv.Now().Add(time.Hour).Unix())
 	p.AfterExpiration = &stripe.CheckoutSessionCreateAfterExpirationParams{
 		Recovery: &stripe.CheckoutSessionCreateAfterExpirationRecoveryParams{Enabled: stripe.Bool(true)},
 	}
@@ -23,10 +23,10 @@ func recoverableParams() *stripe.CheckoutSessionCreateParams {
 func TestRecover(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t, checkouttest.Config{})
-	first := create(t, srv, recoverableParams())
+	first := create(t, srv, recoverableParams(srv))
 	_, err := srv.Recover(first.ID)
 	require.ErrorIs(t, err, checkouttest.ErrNotRecoverable, "it is open")
-	srv.Advance(25 * time.Hour)
+	srv.Advance(time.Hour)
 	expired := retrieve(t, srv, first.ID)
 	offer := expired.AfterExpiration.Recovery
 	require.True(t, offer.Enabled)
@@ -37,6 +37,7 @@ func TestRecover(t *testing.T) {
 	copied := retrieve(t, srv, id)
 	require.Equal(t, first.ID, copied.RecoveredFrom)
 	require.Equal(t, stripe.CheckoutSessionStatusOpen, copied.Status)
+	require.Equal(t, srv.Now().Add(24*time.Hour).Unix(), copied.ExpiresAt)
 	require.Equal(t, first.Metadata, copied.Metadata)
 	require.Equal(t, first.AmountTotal, copied.AmountTotal)
 	require.NoError(t, srv.Pay(id, checkouttest.CardOK))
