@@ -2,10 +2,12 @@ package checkout_test
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -16,8 +18,7 @@ import (
 )
 
 // These tests are named for reports of what went wrong in other systems, and show what happens here in the same situation.
-// Those about stock are in
-// regression_stock_test.go, those about receiving webhooks in package webhook.
+// Those about stock are in regression_stock_test.go, those about receiving webhooks in package webhook.
 
 // atOnce runs all of them at the same time.
 func atOnce(fns ...func()) {
@@ -224,4 +225,24 @@ func TestHiEvents1067OnlyChargeRefunded(t *testing.T) {
 	require.Equal(t, 2, heardOf)
 	s.requireStatus("order-1", "refunded")
 	require.Equal(t, int64(1999), s.order("order-1").Refunded())
+}
+
+// woocommerce/woocommerce-gateway-stripe#5691: the webhooks of a shop went to its staging site, which answered that all was
+// well, and paid orders were canceled as pending.
+func TestWooCommerce5691AnsweredBySomebodyElse(t *testing.T) {
+	t.Parallel()
+	s, staging := newShop(t), newShop(t)
+	hook, err := webhook.New(webhook.Config{Secrets: []string{s.srv.WebhookSecret()}, Clock: s.srv.Now, Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	staging.flow.Handle(hook)
+	s.srv.Deliver(hook)
+	session := cartOf("order-1", "last")
+	session.HoldFor = 15 * time.Minute
+	id := s.begin(session).SessionID
+	s.pay(id)
+	require.Equal(t, http.StatusOK, s.answered(id))
+	require.Equal(t, int64(1), staging.flow.ForeignSessions())
+	s.srv.Advance(16 * time.Minute)
+	s.sweep()
+	s.requireFulfilledOnce()
 }
