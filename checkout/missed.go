@@ -79,7 +79,7 @@ func (f *Flow[Tx]) sweepEvents(ctx context.Context, b *budget, heard func(id str
 		if !until.Before(now) {
 			next = now.Add(-eventsOverlap)
 		}
-		if err := f.store.SetCursor(ctx, eventsCursor, strconv.FormatInt(next.Unix(), 10)); err != nil {
+		if err := f.setCursorTime(ctx, eventsCursor, next); err != nil {
 			return err
 		}
 		if since = until; len(events) < pageSize {
@@ -95,7 +95,7 @@ func (f *Flow[Tx]) startEvents(ctx context.Context) error {
 	if err != nil || value != "" {
 		return err
 	}
-	return f.store.SetCursor(ctx, eventsCursor, strconv.FormatInt(f.now().Unix(), 10))
+	return f.setCursorTime(ctx, eventsCursor, f.now())
 }
 
 // undelivered lists the events of a window of time that were not delivered to every endpoint, the newest first.
@@ -174,4 +174,9 @@ func (f *Flow[Tx]) cursorTime(ctx context.Context, name string, otherwise time.T
 		return otherwise, nil // written by no version that is known
 	}
 	return time.Unix(seconds, 0).UTC(), nil
+}
+
+// setCursorTime sets a cursor that cursorTime reads, to the second.
+func (f *Flow[Tx]) setCursorTime(ctx context.Context, name string, t time.Time) error {
+	return f.store.SetCursor(ctx, name, strconv.FormatInt(t.Unix(), 10))
 }

@@ -3,7 +3,6 @@ package checkout
 import (
 	"context"
 	"errors"
-	"strconv"
 	"time"
 
 	"github.com/stripe/stripe-go/v82"
@@ -64,7 +63,7 @@ func (f *Flow[Tx]) sweepAccount(ctx context.Context, b *budget, account string, 
 	if asked != nil && !refused(asked) || b.left < 0 {
 		return asked
 	}
-	return errors.Join(asked, f.store.SetCursor(ctx, cursor, strconv.FormatInt(now.Unix(), 10)))
+	return errors.Join(asked, f.setCursorTime(ctx, cursor, now))
 }
 
 // listRefundsSince settles the refunds of payments that were recorded.

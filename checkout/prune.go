@@ -2,7 +2,6 @@ package checkout
 
 import (
 	"context"
-	"strconv"
 	"time"
 )
 
@@ -33,7 +32,7 @@ func (f *Flow[Tx]) pruneClaims(ctx context.Context) error {
 			return err
 		}
 		if pruned < pruneBatch {
-			return f.store.SetCursor(ctx, prunedCursor, strconv.FormatInt(now.Unix(), 10))
+			return f.setCursorTime(ctx, prunedCursor, now)
 		}
 	}
 	return nil // the next sweep goes on
