@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/gofulfil/fulfil/reservation"
 	"github.com/gofulfil/fulfil/store"
 )
 
@@ -192,4 +193,170 @@ func started(orderID string, a *store.Attempt, reused bool) *Started {
 		OrderID: orderID, SessionID: a.SessionID, URL: a.URL, ClientSecret: a.ClientSecret,
 		Attempt: a.N, ExpiresAt: a.PayBy, Reused: reused,
 	}
+}
+
+// create is steps (b) and (c) of Begin: it posts the stored parameters of an attempt, and records the session if the
+// attempt is still open. Only then may the URL be handed out.
+func (f *Flow[Tx]) create(ctx context.Context, o *store.Order, a *store.Attempt) (*Started, error) {
+	params, err := wireParams(a.Params)
+	if err != nil {
+		return nil, err
+	}
+	shop, err := f.shopID(ctx)
+	if err != nil {
+		return nil, err
+	}
+	params.SetIdempotencyKey(fmt.Sprintf("%s/%s/%d", shop, o.ID, a.N))
+	onAccount(params, o.Account)
+	session, err := f.stripe.V1CheckoutSessions.Create(ctx, params)
+	if err != nil {
+		return nil, &stripeError{doing: "creating a session", err: err}
+	}
+	answer, err := heardAnswer("begin", o.Account, session.LastResponse)
+	if err != nil {
+		return nil, err
+	}
+	if answer.facts.ID == "" || answer.facts.URL == "" && answer.facts.ClientSecret == "" {
+		return nil, errors.New("checkout: stripe answered a session without an ID or a URL")
+	}
+
+	var recorded *Started
+	err = f.change(ctx, o.ID, func(_ Tx, locked *store.Order, now time.Time) (bool, error) {
+		recorded = nil
+		open := locked.Attempt(a.N)
+		if open == nil || !open.Open() || open.SessionID != "" && open.SessionID != answer.facts.ID {
+			return false, nil
+		}
+		recordSession(open, &answer.facts)
+		open.CheckAt = nextCheck(locked, open, now)
+		locked.Livemode = answer.facts.Livemode
+		recorded = started(locked.ID, open, false)
+		return true, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if recorded == nil {
+		_, err := f.expire(ctx, o, answer.facts.ID, "begin")
+		if badRequest(err) {
+			err = nil // it has ended already
+		}
+		return nil, errors.Join(fmt.Errorf("%w: %s", ErrSuperseded, o.ID), err)
+	}
+	return recorded, nil
+}
+
+func recordSession(a *store.Attempt, f *sessionFacts) {
+	a.SessionID, a.URL, a.ClientSecret = f.ID, f.URL, f.ClientSecret
+	a.PaymentIntent, a.Subscription = f.PaymentIntent.ID, f.Subscription.ID
+	a.Quote = &store.Quote{Answered: true, Currency: f.Currency, Livemode: f.Livemode, Variable: variable(a.Params)}
+	if f.AmountSubtotal != nil {
+		a.Quote.Subtotal = *f.AmountSubtotal
+	}
+	if f.ExpiresAt != 0 {
+		a.ExpiresAt = time.Unix(f.ExpiresAt, 0).UTC()
+	}
+	if a.ExpiresAt.Before(a.PayBy) {
+		a.PayBy = a.ExpiresAt
+	}
+}
+
+// newAttempt appends the next attempt and holds its stock: all of it, or what is more than an open attempt holds that it
+// is to replace.
+func (f *Flow[Tx]) newAttempt(ctx context.Context, tx Tx, o *store.Order, c *cart, old *store.Attempt, now time.Time) (*store.Attempt, error) {
+	n := len(o.Attempts) + 1
+	body, expiresAt := c.body(n, now)
+	a := store.Attempt{
+		N: n, CreatedAt: now, Lines: c.lines, Metadata: c.Metadata, Fingerprint: c.fingerprint,
+		Params: body, ExpiresAt: expiresAt, PayBy: expiresAt,
+	}
+	if c.quote != nil {
+		a.Quote = &store.Quote{Currency: c.quote.Currency, Subtotal: c.quote.Subtotal, Variable: variable(body)}
+	}
+	if c.HoldFor > 0 && now.Add(c.HoldFor).Before(a.ExpiresAt) {
+		a.PayBy = now.Add(c.HoldFor)
+	}
+	if old != nil {
+		a.Replaces = old.N
+	}
+	if wanted := stockLines(c.lines); f.reserver != nil && len(wanted) > 0 {
+		a.Hold.ID = fmt.Sprintf("%s/%d", o.ID, n)
+		if err := f.holdAttempt(ctx, tx, &a, old, wanted); err != nil {
+			return nil, err
+		}
+	}
+	c.describe(o)
+	o.Attempts = append(o.Attempts, a)
+	return o.Attempt(n), nil
+}
+
+func (f *Flow[Tx]) holdAttempt(ctx context.Context, tx Tx, a, old *store.Attempt, wanted []reservation.Line) error {
+	if old == nil {
+		answer, err := f.holdStock(ctx, tx, &a.Hold, wanted)
+		if err == nil {
+			err = answer
+		}
+		return err
+	}
+	var held []reservation.Line
+	if old.Hold.State == store.Held {
+		held = stockLines(old.Lines)
+	}
+	more := increase(wanted, held)
+	if len(more) == 0 {
+		return nil
+	}
+	a.Increase.ID = a.Hold.ID + "+"
+	answer, err := f.holdStock(ctx, tx, &a.Increase, more)
+	if err != nil {
+		return err
+	}
+	var short *reservation.ShortageError
+	if errors.As(answer, &short) {
+		addHeld(short, held)
+	}
+	return answer
+}
+
+// addHeld turns a shortage of the increase into one of the whole cart: what its owner holds already counts as available.
+func addHeld(short *reservation.ShortageError, held []reservation.Line) {
+	for i := range short.Lines {
+		for _, l := range held {
+			if l.SKU == short.Lines[i].SKU {
+				short.Lines[i].Wanted += l.Quantity
+				short.Lines[i].Available += l.Quantity
+			}
+		}
+	}
+}
+
+// Draft makes an order without a session, for [Flow.Begin] to begin later. No stock is held. The session must be as valid
+// as one that is begun. If there is an order of this ID, the error matches [ErrOrderExists].
+func (f *Flow[Tx]) Draft(ctx context.Context, s Session) (*store.Order, error) {
+	var o *store.Order
+	err := f.store.InTx(ctx, func(tx Tx) (err error) {
+		o, err = f.DraftTx(ctx, tx, s)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return o, nil
+}
+
+// DraftTx is Draft in the merchant's own transaction: the order is there if that commits.
+func (f *Flow[Tx]) DraftTx(ctx context.Context, tx Tx, s Session) (*store.Order, error) {
+	c, err := s.cart("-") // a draft has no session to mark
+	if err != nil {
+		return nil, err
+	}
+	o := c.order(f.now())
+	inserted, err := f.store.Insert(ctx, tx, o)
+	if err != nil {
+		return nil, err
+	}
+	if !inserted[0] {
+		return nil, fmt.Errorf("%w: %s", ErrOrderExists, o.ID)
+	}
+	return o, nil
 }

@@ -1,7 +1,9 @@
 package checkout
 
 import (
+	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/stripe/stripe-go/v82"
@@ -79,4 +81,21 @@ func (c *cart) order(now time.Time) *store.Order {
 func (c *cart) describe(o *store.Order) {
 	o.Mode, o.Currency, o.Account = string(c.mode()), c.currency(), c.Connect.Account
 	o.Lines, o.Metadata = c.lines, c.Metadata
+}
+
+// variable reports whether the customer can change what the session comes to, so that its subtotal is not known
+// beforehand. Sessions with a SKU can't.
+func variable(params string) bool {
+	values, err := url.ParseQuery(params)
+	if err != nil {
+		return true
+	}
+	for key, value := range values {
+		switch {
+		case strings.HasSuffix(key, "[adjustable_quantity][enabled]") && value[0] == "true",
+			strings.HasPrefix(key, "optional_items["), strings.Contains(key, "[custom_unit_amount]"):
+			return true
+		}
+	}
+	return false
 }

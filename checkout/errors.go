@@ -1,13 +1,8 @@
 package checkout
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"net"
-	"strconv"
-
-	"github.com/stripe/stripe-go/v82"
 )
 
 // Errors that say where an order stands. They are matched with errors.Is.
@@ -50,64 +45,3 @@ func Permanent(err error) error {
 	}
 	return fmt.Errorf("%w: %w", ErrPermanent, err)
 }
-
-// refused reports whether Stripe answered that it did not do what it was asked for. A conflict of idempotency keys (409)
-// is not such an answer: the first request may still succeed. Neither are server errors and lost answers.
-func refused(err error) bool {
-	var se *stripe.Error
-	return errors.As(err, &se) && se.HTTPStatusCode >= 400 && se.HTTPStatusCode < 500 && se.HTTPStatusCode != 409
-}
-
-// badRequest reports whether Stripe found the request at odds with the object, as when a session is to be expired that
-// is no longer open.
-func badRequest(err error) bool {
-	var se *stripe.Error
-	return errors.As(err, &se) && se.HTTPStatusCode == 400
-}
-
-// tooLate reports whether so much time passed before Stripe got the request that the session's end is too near.
-func tooLate(err error) bool {
-	var se *stripe.Error
-	return errors.As(err, &se) && se.HTTPStatusCode == 400 && se.Param == "expires_at"
-}
-
-// missing reports whether Stripe does not know the object.
-func missing(err error) bool {
-	var se *stripe.Error
-	return errors.As(err, &se) && se.HTTPStatusCode == 404
-}
-
-// unrefundable reports whether the money of a charge is gone already: refunded, or taken back by the customer's bank
-// (https://docs.stripe.com/error-codes).
-func unrefundable(err error) bool {
-	var se *stripe.Error
-	return errors.As(err, &se) && (se.Code == stripe.ErrorCodeChargeAlreadyRefunded || se.Code == stripe.ErrorCodeChargeDisputed)
-}
-
-// stripeError keeps an error of a Stripe call matchable by errors.As, and its text free of what Stripe or stripe-go quote:
-// an e-mail address from the request, the beginning of an answer that could not be read.
-type stripeError struct {
-	doing string
-	err   error
-}
-
-func (e *stripeError) Error() string {
-	text := "checkout: " + e.doing + ": "
-	var se *stripe.Error
-	var ne net.Error
-	switch {
-	case errors.As(e.err, &se):
-		text += "stripe answered " + strconv.Itoa(se.HTTPStatusCode)
-		for _, part := range []string{string(se.Type), string(se.Code), se.Param, se.RequestID} {
-			if part != "" {
-				text += " " + part
-			}
-		}
-		return text
-	case errors.Is(e.err, context.Canceled), errors.Is(e.err, context.DeadlineExceeded), errors.As(e.err, &ne):
-		return text + e.err.Error()
-	}
-	return text + fmt.Sprintf("stripe's answer could not be read (%T)", e.err)
-}
-
-func (e *stripeError) Unwrap() error { return e.err }

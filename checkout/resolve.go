@@ -6,8 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/stripe/stripe-go/v82"
-
 	"github.com/gofulfil/fulfil/store"
 )
 
@@ -64,28 +62,4 @@ func (f *Flow[Tx]) Resolve(ctx context.Context, id string, r Resolution) error {
 		return err
 	}
 	return f.deliver(ctx, id)
-}
-
-// refundAttempt gives the payment of an attempt back, as Config.Refund says. Repeating it refunds nothing more.
-func (f *Flow[Tx]) refundAttempt(ctx context.Context, o *store.Order, a *store.Attempt) error {
-	shop, err := f.shopID(ctx)
-	if err != nil {
-		return err
-	}
-	params := &stripe.RefundCreateParams{PaymentIntent: stripe.String(a.PaymentIntent)}
-	params.SetIdempotencyKey(fmt.Sprintf("%s/%s/%d/refund", shop, o.ID, a.N))
-	onAccount(params, o.Account)
-	refund, err := f.stripe.V1Refunds.Create(ctx, params)
-	if err != nil && !unrefundable(err) {
-		return &stripeError{doing: "refunding a payment", err: err}
-	}
-	if err == nil {
-		if err := f.settleRefund(ctx, o.ID, factsOfRefund(refund), "refund of attempt"); err != nil {
-			return err
-		}
-	}
-	return f.change(ctx, o.ID, func(_ Tx, o *store.Order, _ time.Time) (bool, error) {
-		o.Attempt(a.N).RefundWanted = false
-		return true, nil
-	})
 }

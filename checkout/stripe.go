@@ -4,97 +4,74 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
-	"strings"
-	"time"
+	"net"
+	"strconv"
 
 	"github.com/stripe/stripe-go/v82"
 
 	"github.com/gofulfil/fulfil/store"
 )
 
-// create is steps (b) and (c) of Begin: it posts the stored parameters of an attempt, and records the session if the
-// attempt is still open. Only then may the URL be handed out.
-func (f *Flow[Tx]) create(ctx context.Context, o *store.Order, a *store.Attempt) (*Started, error) {
-	params, err := wireParams(a.Params)
-	if err != nil {
-		return nil, err
-	}
-	shop, err := f.shopID(ctx)
-	if err != nil {
-		return nil, err
-	}
-	params.SetIdempotencyKey(fmt.Sprintf("%s/%s/%d", shop, o.ID, a.N))
-	onAccount(params, o.Account)
-	session, err := f.stripe.V1CheckoutSessions.Create(ctx, params)
-	if err != nil {
-		return nil, &stripeError{doing: "creating a session", err: err}
-	}
-	answer, err := heardAnswer("begin", o.Account, session.LastResponse)
-	if err != nil {
-		return nil, err
-	}
-	if answer.facts.ID == "" || answer.facts.URL == "" && answer.facts.ClientSecret == "" {
-		return nil, errors.New("checkout: stripe answered a session without an ID or a URL")
-	}
-
-	var recorded *Started
-	err = f.change(ctx, o.ID, func(_ Tx, locked *store.Order, now time.Time) (bool, error) {
-		recorded = nil
-		open := locked.Attempt(a.N)
-		if open == nil || !open.Open() || open.SessionID != "" && open.SessionID != answer.facts.ID {
-			return false, nil
-		}
-		recordSession(open, &answer.facts)
-		open.CheckAt = nextCheck(locked, open, now)
-		locked.Livemode = answer.facts.Livemode
-		recorded = started(locked.ID, open, false)
-		return true, nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	if recorded == nil {
-		_, err := f.expire(ctx, o, answer.facts.ID, "begin")
-		if badRequest(err) {
-			err = nil // it has ended already
-		}
-		return nil, errors.Join(fmt.Errorf("%w: %s", ErrSuperseded, o.ID), err)
-	}
-	return recorded, nil
+// refused reports whether Stripe answered that it did not do what it was asked for. A conflict of idempotency keys (409)
+// is not such an answer: the first request may still succeed. Neither are server errors and lost answers.
+func refused(err error) bool {
+	var se *stripe.Error
+	return errors.As(err, &se) && se.HTTPStatusCode >= 400 && se.HTTPStatusCode < 500 && se.HTTPStatusCode != 409
 }
 
-func recordSession(a *store.Attempt, f *sessionFacts) {
-	a.SessionID, a.URL, a.ClientSecret = f.ID, f.URL, f.ClientSecret
-	a.PaymentIntent, a.Subscription = f.PaymentIntent.ID, f.Subscription.ID
-	a.Quote = &store.Quote{Answered: true, Currency: f.Currency, Livemode: f.Livemode, Variable: variable(a.Params)}
-	if f.AmountSubtotal != nil {
-		a.Quote.Subtotal = *f.AmountSubtotal
-	}
-	if f.ExpiresAt != 0 {
-		a.ExpiresAt = time.Unix(f.ExpiresAt, 0).UTC()
-	}
-	if a.ExpiresAt.Before(a.PayBy) {
-		a.PayBy = a.ExpiresAt
-	}
+// badRequest reports whether Stripe found the request at odds with the object, as when a session is to be expired that
+// is no longer open.
+func badRequest(err error) bool {
+	var se *stripe.Error
+	return errors.As(err, &se) && se.HTTPStatusCode == 400
 }
 
-// variable reports whether the customer can change what the session comes to, so that its subtotal is not known
-// beforehand. Sessions with a SKU can't.
-func variable(params string) bool {
-	values, err := url.ParseQuery(params)
-	if err != nil {
-		return true
-	}
-	for key, value := range values {
-		switch {
-		case strings.HasSuffix(key, "[adjustable_quantity][enabled]") && value[0] == "true",
-			strings.HasPrefix(key, "optional_items["), strings.Contains(key, "[custom_unit_amount]"):
-			return true
-		}
-	}
-	return false
+// tooLate reports whether so much time passed before Stripe got the request that the session's end is too near.
+func tooLate(err error) bool {
+	var se *stripe.Error
+	return errors.As(err, &se) && se.HTTPStatusCode == 400 && se.Param == "expires_at"
 }
+
+// missing reports whether Stripe does not know the object.
+func missing(err error) bool {
+	var se *stripe.Error
+	return errors.As(err, &se) && se.HTTPStatusCode == 404
+}
+
+// unrefundable reports whether the money of a charge is gone already: refunded, or taken back by the customer's bank
+// (https://docs.stripe.com/error-codes).
+func unrefundable(err error) bool {
+	var se *stripe.Error
+	return errors.As(err, &se) && (se.Code == stripe.ErrorCodeChargeAlreadyRefunded || se.Code == stripe.ErrorCodeChargeDisputed)
+}
+
+// stripeError keeps an error of a Stripe call matchable by errors.As, and its text free of what Stripe or stripe-go quote:
+// an e-mail address from the request, the beginning of an answer that could not be read.
+type stripeError struct {
+	doing string
+	err   error
+}
+
+func (e *stripeError) Error() string {
+	text := "checkout: " + e.doing + ": "
+	var se *stripe.Error
+	var ne net.Error
+	switch {
+	case errors.As(e.err, &se):
+		text += "stripe answered " + strconv.Itoa(se.HTTPStatusCode)
+		for _, part := range []string{string(se.Type), string(se.Code), se.Param, se.RequestID} {
+			if part != "" {
+				text += " " + part
+			}
+		}
+		return text
+	case errors.Is(e.err, context.Canceled), errors.Is(e.err, context.DeadlineExceeded), errors.As(e.err, &ne):
+		return text + e.err.Error()
+	}
+	return text + fmt.Sprintf("stripe's answer could not be read (%T)", e.err)
+}
+
+func (e *stripeError) Unwrap() error { return e.err }
 
 // expansions are what an answer must say beside the session: what became of the payment.
 func expansions(o *store.Order) []*string {

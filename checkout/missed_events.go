@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"iter"
 	"slices"
 	"strconv"
 	"time"
@@ -179,4 +180,92 @@ func (f *Flow[Tx]) cursorTime(ctx context.Context, name string, otherwise time.T
 // setCursorTime sets a cursor that cursorTime reads, to the second.
 func (f *Flow[Tx]) setCursorTime(ctx context.Context, name string, t time.Time) error {
 	return f.store.SetCursor(ctx, name, strconv.FormatInt(t.Unix(), 10))
+}
+
+// budget is the number of requests to Stripe that are left to a sweep. It is negative once a request was not made for it.
+type budget struct{ left int }
+
+// take reports whether one more request may be made.
+func (b *budget) take() bool {
+	b.left--
+	return b.left >= 0
+}
+
+// pageSize is how many objects are asked for at a time, the most that Stripe answers (https://docs.stripe.com/api/pagination).
+const pageSize = 100
+
+// within lists objects, pageSize with each request, for as long as there are requests left.
+func within[P, T any](ctx context.Context, b *budget, list func(context.Context, P) stripe.Seq2[T, error], params P) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		if !b.take() {
+			return
+		}
+		n := 0
+		for object, err := range list(ctx, params) {
+			if !yield(object, err) {
+				return
+			}
+			if n++; n%pageSize == 0 && !b.take() {
+				return
+			}
+		}
+	}
+}
+
+const (
+	// moneyBackCursor is when refunds and disputes were listed last, in Unix seconds; that of a connected account ends in its ID.
+	moneyBackCursor = "money_back"
+	// moneyBackEvery is how often they are listed, as far back as one can still change: a refund can fail a month after it
+	// was made, a dispute takes up to three (https://docs.stripe.com/disputes/how-disputes-work).
+	moneyBackEvery = time.Hour
+	refundsBack    = 35 * 24 * time.Hour
+	disputesBack   = 120 * 24 * time.Hour
+)
+
+// sweepMoneyBack lists refunds and disputes, once an hour: those of the merchant's own account, and, with half of the requests
+// that are left, those of connected accounts. Whoever is not listed now is listed by the next sweep.
+func (f *Flow[Tx]) sweepMoneyBack(ctx context.Context, b *budget, heard func(id string)) error {
+	if err := f.sweepAccount(ctx, b, "", heard); err != nil || f.accounts == nil {
+		return err
+	}
+	accounts, err := f.accounts(ctx)
+	if err != nil {
+		f.log.Warn("listing connected accounts", "error", err)
+		return nil
+	}
+	reserved := b.left / 2
+	b.left -= reserved
+	defer func() { b.left = max(b.left, 0) + reserved }()
+	for _, account := range accounts {
+		err := f.sweepAccount(ctx, b, account, heard)
+		var asking *stripeError
+		if err != nil && !errors.As(err, &asking) || b.left < 0 || ctx.Err() != nil {
+			return err
+		}
+		if err != nil {
+			f.log.Warn("looking for missed refunds and disputes", "account", account, "error", err)
+		}
+	}
+	return nil
+}
+
+// sweepAccount lists the refunds and disputes of one account, unless that was done within the hour. An account that refuses is
+// asked again after as long.
+func (f *Flow[Tx]) sweepAccount(ctx context.Context, b *budget, account string, heard func(id string)) error {
+	now, cursor := f.now(), moneyBackCursor
+	if account != "" {
+		cursor += "/" + account
+	}
+	last, err := f.cursorTime(ctx, cursor, time.Time{})
+	if err != nil || now.Sub(last) < moneyBackEvery {
+		return err
+	}
+	asked := f.listRefundsSince(ctx, b, account, now.Add(-refundsBack), heard)
+	if asked == nil {
+		asked = f.listDisputesSince(ctx, b, account, now.Add(-disputesBack), heard)
+	}
+	if asked != nil && !refused(asked) || b.left < 0 {
+		return asked
+	}
+	return errors.Join(asked, f.setCursorTime(ctx, cursor, now))
 }

@@ -99,3 +99,30 @@ func (f *Flow[Tx]) warnUnswept(ctx context.Context) {
 	}
 	f.log.Warn(fmt.Sprintf("nobody has swept for %v: run Flow.Run, or Flow.Sweep from cron", unsweptAfter), "last", value)
 }
+
+// handleMoneyBack registers the events of refunds and disputes.
+func (f *Flow[Tx]) handleMoneyBack(h *webhook.Handler) {
+	for _, t := range refundEvents {
+		webhook.On(h, webhook.Type[refundFacts](t), func(ctx context.Context, e *webhook.Event[refundFacts]) error {
+			return f.deliverTo(ctx)(f.heardRefund(ctx, e.Account, e.Object, e.ID))
+		})
+	}
+	for _, t := range disputeEvents {
+		webhook.On(h, webhook.Type[disputeFacts](t), func(ctx context.Context, e *webhook.Event[disputeFacts]) error {
+			return f.deliverTo(ctx)(f.heardDispute(ctx, e.Account, e.Object, e.ID))
+		})
+	}
+	webhook.On(h, webhook.Type[chargeFacts](chargeRefunded), func(ctx context.Context, e *webhook.Event[chargeFacts]) error {
+		return f.deliverTo(ctx)(f.heardCharge(ctx, e.Account, e.Object, e.ID))
+	})
+}
+
+// deliverTo delivers the order that something was heard of, if it is ours.
+func (f *Flow[Tx]) deliverTo(ctx context.Context) func(id string, err error) error {
+	return func(id string, err error) error {
+		if err != nil || id == "" {
+			return err
+		}
+		return f.deliver(ctx, id)
+	}
+}
