@@ -182,7 +182,7 @@ func TestExpiryByARefusedChangeIsTold(t *testing.T) {
 	s.srv.Advance(25 * time.Hour)
 	s.sweep()
 	s.requireStatus("order-1", "expired")
-	require.Equal(t, []checkout.ChangeKind{checkout.Expired}, s.kinds())
+	require.Equal(t, []checkout.ChangeKind{checkout.ChangeExpired}, s.kinds())
 }
 
 // A cancel that Stripe did not answer is done by a sweep, though the session was asked for meanwhile.

@@ -31,38 +31,38 @@ type ChangeKind string
 
 // The kinds of changes.
 const (
-	// Processing: the customer finished the page with a payment method that takes days. Its stock stays held.
-	Processing ChangeKind = "processing"
-	// Failed: the money of a delayed payment method did not arrive. The stock is back.
-	Failed ChangeKind = "failed"
-	// Expired: nobody paid in time. The stock is back.
-	Expired ChangeKind = "expired"
-	// Canceled: Flow.Cancel ended the order. The stock is back.
-	Canceled ChangeKind = "canceled"
-	// Refunded: money was given back; the order's Refunds say how much in all. Detail is the refund's ID. Stock does not come
+	// ChangeProcessing: the customer finished the page with a payment method that takes days. Its stock stays held.
+	ChangeProcessing ChangeKind = "processing"
+	// ChangeFailed: the money of a delayed payment method did not arrive. The stock is back.
+	ChangeFailed ChangeKind = "failed"
+	// ChangeExpired: nobody paid in time. The stock is back.
+	ChangeExpired ChangeKind = "expired"
+	// ChangeCanceled: Flow.Cancel ended the order. The stock is back.
+	ChangeCanceled ChangeKind = "canceled"
+	// ChangeRefunded: money was given back; the order's Refunds say how much in all. Detail is the refund's ID. Stock does not come
 	// back by itself: the goods may be anywhere.
-	Refunded ChangeKind = "refunded"
-	// RefundFailed: money that was to be given back was not, or came back.
-	RefundFailed ChangeKind = "refund_failed"
-	// Disputed, DisputeWon, DisputeLost: the customer's bank wants money back, and how that ended.
-	Disputed    ChangeKind = "disputed"
-	DisputeWon  ChangeKind = "dispute_won"
-	DisputeLost ChangeKind = "dispute_lost"
-	// DuplicatePayment: an order that was paid was paid again. It is fulfilled once; the second payment is the merchant's
+	ChangeRefunded ChangeKind = "refunded"
+	// ChangeRefundFailed: money that was to be given back was not, or came back.
+	ChangeRefundFailed ChangeKind = "refund_failed"
+	// ChangeDisputed, ChangeDisputeWon, ChangeDisputeLost: the customer's bank wants money back, and how that ended.
+	ChangeDisputed    ChangeKind = "disputed"
+	ChangeDisputeWon  ChangeKind = "dispute_won"
+	ChangeDisputeLost ChangeKind = "dispute_lost"
+	// ChangeDuplicatePayment: an order that was paid was paid again. It is fulfilled once; the second payment is the merchant's
 	// to refund.
-	DuplicatePayment ChangeKind = "duplicate_payment"
-	// Shortfall: money came after its stock was given back, and the stock is gone. The order is not fulfilled.
-	Shortfall ChangeKind = "shortfall"
-	// Mismatch: what was paid is not what was sold; Detail says how. The order is not fulfilled for that payment.
-	Mismatch ChangeKind = "mismatch"
+	ChangeDuplicatePayment ChangeKind = "duplicate_payment"
+	// ChangeShortfall: money came after its stock was given back, and the stock is gone. The order is not fulfilled.
+	ChangeShortfall ChangeKind = "shortfall"
+	// ChangeMismatch: what was paid is not what was sold; Detail says how. The order is not fulfilled for that payment.
+	ChangeMismatch ChangeKind = "mismatch"
 )
 
 // changeTo is the change that an order's coming to a status is.
 var changeTo = map[store.Status]ChangeKind{
-	store.Processing: Processing,
-	store.Failed:     Failed,
-	store.Expired:    Expired,
-	store.Canceled:   Canceled,
+	store.Processing: ChangeProcessing,
+	store.Failed:     ChangeFailed,
+	store.Expired:    ChangeExpired,
+	store.Canceled:   ChangeCanceled,
 }
 
 func changeOf(o *store.Order, n *store.Notice) Change {

@@ -33,8 +33,8 @@ type Config[Tx any] struct {
 	// OnChange, if set, is told of everything else that happened to an order, under the same terms as Fulfil. What
 	// happened while it was not set is not told later.
 	OnChange func(ctx context.Context, tx Tx, c Change) error
-	// Refund names the changes after which a payment is given back at once, of [DuplicatePayment], [Shortfall] and
-	// [Mismatch]. The key needs write permission for Charges and Refunds then. Left out, such an order waits for a person:
+	// Refund names the changes after which a payment is given back at once, of [ChangeDuplicatePayment], [ChangeShortfall] and
+	// [ChangeMismatch]. The key needs write permission for Charges and Refunds then. Left out, such an order waits for a person:
 	// see [Flow.Resolve]. So does, in any case, a subscription, and a payment on another account than the order's.
 	Refund []ChangeKind
 	// Accounts lists the connected accounts that orders may be on (see [Connect]). A sweep looks for the refunds and disputes
@@ -69,7 +69,7 @@ func New[Tx any](c Config[Tx]) (*Flow[Tx], error) {
 		return nil, errors.New("checkout: Config.SweepBudget is negative")
 	}
 	for _, kind := range c.Refund {
-		if kind != DuplicatePayment && kind != Shortfall && kind != Mismatch {
+		if kind != ChangeDuplicatePayment && kind != ChangeShortfall && kind != ChangeMismatch {
 			return nil, fmt.Errorf("checkout: Config.Refund holds %q, after which nothing can be refunded", kind)
 		}
 	}

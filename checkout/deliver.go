@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gofulfil/fulfil/store"
+	"github.com/gofulfil/fulfil/webhook"
 )
 
 const (
@@ -121,7 +122,7 @@ func (f *Flow[Tx]) deliverNext(ctx context.Context, leased *store.Order) error {
 	recording, cancel := context.WithTimeout(ctx, DeliverTimeout)
 	defer cancel()
 	recorded := f.recordFailure(recording, id, token, next.N, err)
-	if errors.Is(err, ErrPermanent) {
+	if errors.Is(err, webhook.ErrPermanent) {
 		return recorded // dealt with
 	}
 	return errors.Join(err, recorded)
@@ -160,7 +161,7 @@ func (f *Flow[Tx]) recordFailure(ctx context.Context, id, token string, n int, f
 		switch {
 		case errors.Is(failure, errChanged):
 			return true, nil
-		case errors.Is(failure, ErrPermanent):
+		case errors.Is(failure, webhook.ErrPermanent):
 			*d = store.Delivery{LastError: failure.Error()}
 			f.giveIn(o, n, now, failure)
 			return true, nil
@@ -169,7 +170,7 @@ func (f *Flow[Tx]) recordFailure(ctx context.Context, id, token string, n int, f
 		d.NextAt = now.Add(pause(id, d.Tries))
 		d.LastError = failure.Error()
 		attrs := []any{"order", id, "notice", o.Notices[n-1].Kind, "tries", d.Tries, "next", d.NextAt, "error", failure}
-		var panicked *PanicError
+		var panicked *webhook.PanicError
 		if errors.As(failure, &panicked) {
 			attrs = append(attrs, "stack", string(panicked.Stack))
 		}
@@ -204,7 +205,7 @@ func pause(id string, n int) time.Duration {
 func (f *Flow[Tx]) call(ctx context.Context, tx Tx, o *store.Order, n int) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = &PanicError{Value: v, Stack: debug.Stack()}
+			err = &webhook.PanicError{Value: v, Stack: debug.Stack()}
 		}
 	}()
 	o = o.Clone()
@@ -214,11 +215,3 @@ func (f *Flow[Tx]) call(ctx context.Context, tx Tx, o *store.Order, n int) (err 
 	}
 	return f.onChange(ctx, tx, changeOf(o, notice))
 }
-
-// PanicError is the failure of a callback that panicked. Its stack is logged.
-type PanicError struct {
-	Value any
-	Stack []byte
-}
-
-func (e *PanicError) Error() string { return fmt.Sprintf("checkout: callback panicked: %v", e.Value) }

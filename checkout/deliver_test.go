@@ -120,7 +120,7 @@ func TestSlowCallback(t *testing.T) {
 		synctest.Wait() // everybody but the first has an answer, or waits for it
 		s.requireStatus("order-1", "paid")
 		_, status := s.status(other.SessionID)
-		require.Equal(t, checkout.Fulfilled, status)
+		require.Equal(t, string(checkout.Fulfilled), status)
 		require.NoError(t, s.dispatch("checkout.session.completed", map[string]any{
 			"id": other.SessionID, "object": "checkout.session", "payment_status": "paid",
 		}))

@@ -118,7 +118,7 @@ func (f *Flow[Tx]) listDisputesSince(ctx context.Context, b *budget, account str
 
 // disputeChange is what merchants are told when a dispute comes to a state.
 var disputeChange = map[store.DisputeState]ChangeKind{
-	store.DisputeOpen: Disputed, store.DisputeWon: DisputeWon, store.DisputeLost: DisputeLost,
+	store.DisputeOpen: ChangeDisputed, store.DisputeWon: ChangeDisputeWon, store.DisputeLost: ChangeDisputeLost,
 }
 
 var disputeEvents = [...]string{

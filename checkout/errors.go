@@ -2,11 +2,14 @@ package checkout
 
 import (
 	"errors"
-	"fmt"
+
+	"github.com/gofulfil/fulfil/store"
 )
 
 // Errors that say where an order stands. They are matched with errors.Is.
 var (
+	// ErrNotFound: there is no order with this ID, or no order was begun with this session. It is [store.ErrNotFound].
+	ErrNotFound = store.ErrNotFound
 	// ErrOrderExists: an order of this ID is there already.
 	ErrOrderExists = errors.New("checkout: order exists")
 	// ErrAlreadyPaid: the money for the order has arrived.
@@ -27,21 +30,8 @@ var (
 	ErrBusy = errors.New("checkout: order is being delivered elsewhere")
 	// ErrBackoff: delivering failed before and is tried again later.
 	ErrBackoff = errors.New("checkout: delivery is waiting for its next try")
-	// ErrPermanent is matched by what [Permanent] makes.
-	ErrPermanent = errors.New("checkout: permanent failure")
 	// ErrNotPaid: what is asked for is for paid orders.
 	ErrNotPaid = errors.New("checkout: order is not paid")
 	// ErrFulfilled: an order that was handed over can't be given up.
 	ErrFulfilled = errors.New("checkout: order is fulfilled")
-	// ErrUnknownSession: no order was begun with this session.
-	ErrUnknownSession = errors.New("checkout: unknown session")
 )
-
-// Permanent marks an error of Fulfil or OnChange as one that trying again can't cure: an order that can't be fulfilled is
-// parked until [Flow.Resolve], and a change counts as told. What the callback wrote is rolled back. Permanent(nil) is nil.
-func Permanent(err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%w: %w", ErrPermanent, err)
-}

@@ -68,7 +68,7 @@ func Example() {
 	fmt.Println(srv.Pay(started.SessionID, checkouttest.CardDeclined))
 	fmt.Println(srv.Pay(started.SessionID, checkouttest.CardOK))
 	o, _ := flow.Order(ctx, "order-42")
-	fmt.Println(checkout.DisplayStatus(o), o.Amounts.Total)
+	fmt.Println(checkout.Display(o), o.Amounts.Total)
 	// Output:
 	// checkouttest: payment refused: card_declined (generic_decline)
 	// ship order-42

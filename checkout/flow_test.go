@@ -91,13 +91,13 @@ func TestDelayedMethod(t *testing.T) {
 					s.requireStatus("order-1", checkout.Fulfilled)
 					s.requireStock("last", 0, 0, 1)
 					require.Equal(t, 1, s.shipments("order-1"))
-					require.Equal(t, []checkout.ChangeKind{checkout.Processing}, s.kinds())
+					require.Equal(t, []checkout.ChangeKind{checkout.ChangeProcessing}, s.kinds())
 					return
 				}
 				s.requireStatus("order-1", "failed")
 				s.requireStock("last", 1, 0, 0)
 				require.Zero(t, s.shipments("order-1"))
-				require.Equal(t, []checkout.ChangeKind{checkout.Processing, checkout.Failed}, s.kinds())
+				require.Equal(t, []checkout.ChangeKind{checkout.ChangeProcessing, checkout.ChangeFailed}, s.kinds())
 
 				// The customer may try again.
 				again := s.begin(cartOf("order-1", "last"))
@@ -129,7 +129,7 @@ func TestExpired(t *testing.T) {
 			}
 			s.requireStatus("order-1", "expired")
 			s.requireStock("last", 1, 0, 0)
-			require.Equal(t, []checkout.ChangeKind{checkout.Expired}, s.kinds())
+			require.Equal(t, []checkout.ChangeKind{checkout.ChangeExpired}, s.kinds())
 			_, status := s.status(started.SessionID)
 			require.Equal(t, "expired", status)
 			require.True(t, s.order("order-1").DueAt.IsZero())
@@ -165,7 +165,7 @@ func TestCancel(t *testing.T) {
 	s.requireStatus("order-1", "canceled")
 	s.requireStock("last", 1, 0, 0)
 	require.Equal(t, "expired", s.stripeStatus(started.SessionID))
-	require.Equal(t, []checkout.ChangeKind{checkout.Canceled}, s.kinds())
+	require.Equal(t, []checkout.ChangeKind{checkout.ChangeCanceled}, s.kinds())
 	require.NoError(t, s.flow.Cancel(t.Context(), "order-1"), "again")
 	_, err := s.flow.Begin(t.Context(), cartOf("order-1", "last"))
 	require.ErrorIs(t, err, checkout.ErrCanceled)

@@ -32,7 +32,7 @@ func TestGivenBackBeforeItIsFound(t *testing.T) {
 			giveBack(s, started.SessionID)
 			s.srv.Advance(21 * time.Minute)
 			s.sweep()
-			s.requireStatus("order-1", name)
+			s.requireStatus("order-1", checkout.DisplayStatus(name))
 			require.Zero(t, s.shipments("order-1"))
 			require.Equal(t, []checkout.ChangeKind{checkout.ChangeKind(name)}, s.kinds())
 		})

@@ -60,7 +60,7 @@ func TestEveryWebhookLost(t *testing.T) {
 	s.requireStock("tee", 3, 0, 2)
 	s.requireStock("last", 1, 0, 0)
 	require.Subset(t, s.kinds(), []checkout.ChangeKind{
-		checkout.Refunded, checkout.RefundFailed, checkout.Disputed, checkout.DisputeWon, checkout.Failed, checkout.Expired,
+		checkout.ChangeRefunded, checkout.ChangeRefundFailed, checkout.ChangeDisputed, checkout.ChangeDisputeWon, checkout.ChangeFailed, checkout.ChangeExpired,
 	})
 }
 
@@ -68,11 +68,11 @@ func TestDisputes(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]struct {
 		how    func(*checkouttest.Server, string) error
-		status string
+		status checkout.DisplayStatus
 		kind   checkout.ChangeKind
 	}{
-		"won":  {(*checkouttest.Server).WinDispute, checkout.Fulfilled, checkout.DisputeWon},
-		"lost": {(*checkouttest.Server).LoseDispute, "disputed", checkout.DisputeLost},
+		"won":  {(*checkouttest.Server).WinDispute, checkout.Fulfilled, checkout.ChangeDisputeWon},
+		"lost": {(*checkouttest.Server).LoseDispute, "disputed", checkout.ChangeDisputeLost},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -85,7 +85,7 @@ func TestDisputes(t *testing.T) {
 			require.True(t, s.order("order-1").Paid(), "a dispute never erases the payment")
 			require.NoError(t, end.how(s.srv, dispute))
 			s.requireStatus("order-1", end.status)
-			require.Equal(t, []checkout.ChangeKind{checkout.Disputed, end.kind}, s.kinds())
+			require.Equal(t, []checkout.ChangeKind{checkout.ChangeDisputed, end.kind}, s.kinds())
 		})
 	}
 }

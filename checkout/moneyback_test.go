@@ -32,13 +32,13 @@ func TestRefunds(t *testing.T) {
 	s.refund(started.SessionID, 1499)
 	s.requireStatus("order-1", "refunded")
 	require.Equal(t, int64(1999), s.order("order-1").Refunded())
-	require.Equal(t, []checkout.ChangeKind{checkout.Refunded, checkout.Refunded}, s.kinds())
+	require.Equal(t, []checkout.ChangeKind{checkout.ChangeRefunded, checkout.ChangeRefunded}, s.kinds())
 	require.Equal(t, first, s.changes[0].Detail)
 	s.requireStock("tee", 4, 0, 1) // the goods may be anywhere
 
 	require.NoError(t, s.srv.FailRefund(first))
 	s.requireStatus("order-1", "partially_refunded")
-	require.Equal(t, checkout.RefundFailed, s.kinds()[2])
+	require.Equal(t, checkout.ChangeRefundFailed, s.kinds()[2])
 	require.Equal(t, 1, s.shipments("order-1"))
 	require.Equal(t, 1, s.order("order-1").Refunds[0].Attempt)
 }
@@ -56,7 +56,7 @@ func TestRefundedWhileFulfilling(t *testing.T) {
 	s.sweep()
 	s.requireStatus("order-1", "refunded")
 	require.Zero(t, s.shipments("order-1"))
-	require.Equal(t, []checkout.ChangeKind{checkout.Refunded}, s.kinds())
+	require.Equal(t, []checkout.ChangeKind{checkout.ChangeRefunded}, s.kinds())
 }
 
 // Goods of which a part was given back are.
@@ -85,7 +85,7 @@ func TestRefundBeforeItsPayment(t *testing.T) {
 	s.refund(started.SessionID, 0)
 	s.requireStatus("order-1", "refunded")
 	require.Zero(t, s.shipments("order-1"))
-	require.Equal(t, []checkout.ChangeKind{checkout.Refunded}, s.kinds())
+	require.Equal(t, []checkout.ChangeKind{checkout.ChangeRefunded}, s.kinds())
 	s.requireStock("tee", 4, 0, 1)
 }
 
@@ -140,7 +140,7 @@ func TestEndsThatExcludeEachOther(t *testing.T) {
 	o = s.order("order-1")
 	require.Equal(t, store.RefundFailed, o.Refunds[0].State)
 	require.Equal(t, store.DisputeLost, o.Disputes[0].State)
-	require.Equal(t, []checkout.ChangeKind{checkout.RefundFailed, checkout.DisputeLost}, s.kinds()[before:])
+	require.Equal(t, []checkout.ChangeKind{checkout.ChangeRefundFailed, checkout.ChangeDisputeLost}, s.kinds()[before:])
 }
 
 // A payment is settled together with what was given back of it, or not at all: else another process would ship the goods
@@ -176,7 +176,7 @@ func TestRefundedBeforeItsPaymentWasKnown(t *testing.T) {
 			s.wire.on(nil)
 			s.srv.Advance(7 * time.Hour)
 			s.sweep()
-			s.requireStatus("order-1", map[string]string{"refunds": "refunded", "disputes": "disputed"}[what])
+			s.requireStatus("order-1", map[string]checkout.DisplayStatus{"refunds": "refunded", "disputes": "disputed"}[what])
 			require.Zero(t, s.shipments("order-1"))
 		})
 	}
@@ -191,7 +191,7 @@ func TestDuplicatePaymentIsRefunded(t *testing.T) {
 	s.pay(old)
 	s.refund(old, 0)
 	s.requireStatus("order-1", checkout.Fulfilled)
-	require.Equal(t, []checkout.ChangeKind{checkout.DuplicatePayment, checkout.Refunded}, s.kinds())
+	require.Equal(t, []checkout.ChangeKind{checkout.ChangeDuplicatePayment, checkout.ChangeRefunded}, s.kinds())
 }
 
 func TestForeignRefund(t *testing.T) {

@@ -37,10 +37,10 @@ var mutants = []mutant{
 	}
 `}}},
 	{"trust client_reference_id", []edit{
-		{"facts.go", "\tMode           string            `json:\"mode\"`\n",
+		{"session_facts.go", "\tMode           string            `json:\"mode\"`\n",
 			"\tMode           string            `json:\"mode\"`\n\tReference      string            `json:\"client_reference_id\"`\n"},
-		{"facts.go", "if err != nil || n < 1 {\n\t\treturn 0\n", "if err != nil || n < 1 {\n\t\treturn 1\n"},
-		{"hook.go", `return "", nil
+		{"session_facts.go", "if err != nil || n < 1 {\n\t\treturn 0\n", "if err != nil || n < 1 {\n\t\treturn 1\n"},
+		{"webhooks.go", `return "", nil
 	}
 	return s.Metadata[metadataOrder], nil`, `return s.Reference, nil
 	}
@@ -60,7 +60,7 @@ var mutants = []mutant{
 	{"a second session beside an open one", []edit{{"begin.go", "if a.Replaces != 0 {\n", "if a.Replaces < 0 {\n"}}},
 	{"sell late money without stock", []edit{{"stock.go",
 		"late := store.Hold{ID: a.Hold.ID + \"/late\"}\n", "if a.Hold.State = store.Sold; ctx != nil {\n\t\treturn nil\n\t}\n\tlate := store.Hold{ID: a.Hold.ID + \"/late\"}\n"}}},
-	{"the same idempotency key after a lost answer", []edit{{"stripe.go",
+	{"the same idempotency key after a lost answer", []edit{{"begin.go",
 		`fmt.Sprintf("%s/%s/%d", shop, o.ID, a.N)`, `fmt.Sprintf("%s/%s", shop, o.ID)`}}},
 	{"never give up an unrecorded attempt", []edit{{"sweep.go",
 		"if !now.Before(a.CreatedAt.Add(unrecordedFor)) {\n", "if false {\n"}}},
@@ -85,12 +85,12 @@ var mutants = []mutant{
 `}}},
 	{"ship what was refunded meanwhile", []edit{{"deliver.go",
 		"if next == nil || next.N != n {\n", "if next = &o.Notices[n-1]; !next.DeliveredAt.IsZero() {\n"}}},
-	{"hand out a session that is not recorded", []edit{{"stripe.go",
+	{"hand out a session that is not recorded", []edit{{"begin.go",
 		"\tif recorded == nil {\n", "\tif recorded == nil && o.ID != \"\" {\n\t\tn := *a\n\t\trecordSession(&n, &answer.facts)\n\t\treturn started(o.ID, &n, false), nil\n\t}\n\tif recorded == nil {\n"}}},
 	{"keep the increase of a changed cart", []edit{{"stock.go",
 		"f.release(ctx, tx, &a.Hold, &next.Increase)", "f.release(ctx, tx, &a.Hold)"}}},
 	{"release before Stripe has ended the session", []edit{{"cancel.go",
 		"a.CheckAt = nextCheck(o, a, now)\n", "a.CheckAt = nextCheck(o, a, now)\n\t\t\t\tif err := f.release(ctx, tx, &a.Hold); err != nil {\n\t\t\t\t\treturn false, err\n\t\t\t\t}\n"}}},
-	{"never look for refunds that webhooks missed", []edit{{"missed.go",
+	{"never look for refunds that webhooks missed", []edit{{"missed_events.go",
 		"{f.sweepEvents, f.sweepMoneyBack}", "{f.sweepEvents}"}}},
 }

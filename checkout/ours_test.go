@@ -27,7 +27,7 @@ type oursCase struct {
 	code  int
 
 	// What is recorded of the order:
-	status  string
+	status  checkout.DisplayStatus
 	parked  string  // a part of it
 	stock   []int64 // available, held, sold
 	foreign int64
@@ -39,7 +39,7 @@ type oursCase struct {
 var (
 	held     = []int64{0, 1, 0}
 	sold     = []int64{0, 0, 1}
-	mismatch = []checkout.ChangeKind{checkout.Mismatch}
+	mismatch = []checkout.ChangeKind{checkout.ChangeMismatch}
 )
 
 // Case → status code → what is recorded → what the merchant is told.
@@ -138,7 +138,7 @@ var oursCases = []oursCase{
 		sends: (*testShop).pays, code: 200, status: checkout.Fulfilled, stock: sold},
 	{name: "a session that was not recorded", lost: true, sends: (*testShop).pays, code: 200, status: checkout.Fulfilled, stock: sold},
 	{name: "manual capture, never captured", cart: func(c *checkout.Session) { c.ManualCapture = true },
-		sends: (*testShop).pays, code: 200, status: "processing", stock: held, told: []checkout.ChangeKind{checkout.Processing},
+		sends: (*testShop).pays, code: 200, status: "processing", stock: held, told: []checkout.ChangeKind{checkout.ChangeProcessing},
 		then: func(s *testShop, ours string) { // Stripe lets go after a week: https://docs.stripe.com/payments/place-a-hold-on-a-payment-method
 			s.srv.Advance(6 * 24 * time.Hour)
 			s.sweep()
@@ -148,7 +148,7 @@ var oursCases = []oursCase{
 			s.requireStatus("order-1", "failed")
 			s.requireStock("last", 1, 0, 0)
 			require.Zero(s.t, s.shipments("order-1"))
-			require.Equal(s.t, []checkout.ChangeKind{checkout.Processing, checkout.Failed}, s.kinds())
+			require.Equal(s.t, []checkout.ChangeKind{checkout.ChangeProcessing, checkout.ChangeFailed}, s.kinds())
 		}},
 }
 

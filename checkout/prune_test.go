@@ -114,7 +114,7 @@ func TestEveryClaimPruned(t *testing.T) {
 	before, told, runs := outcomes(), s.kinds(), s.fulfilRuns()
 	require.Equal(t, 1, s.shipments("paid"))
 	require.Equal(t, int64(500), s.order("paid").Refunded())
-	for _, kind := range []checkout.ChangeKind{checkout.Refunded, checkout.Disputed, checkout.DisputeWon, checkout.Processing, checkout.Failed, checkout.Expired} {
+	for _, kind := range []checkout.ChangeKind{checkout.ChangeRefunded, checkout.ChangeDisputed, checkout.ChangeDisputeWon, checkout.ChangeProcessing, checkout.ChangeFailed, checkout.ChangeExpired} {
 		require.Contains(t, told, kind)
 	}
 	for range 2 {

@@ -52,7 +52,7 @@ func (f *Flow[Tx]) refundsOf(ctx context.Context, account, charge string) (all [
 // What merchants are told when an entry of a ledger comes to a state.
 var (
 	refundChange = map[store.RefundState]ChangeKind{
-		store.RefundSucceeded: Refunded, store.RefundFailed: RefundFailed, store.RefundCanceled: RefundFailed,
+		store.RefundSucceeded: ChangeRefunded, store.RefundFailed: ChangeRefundFailed, store.RefundCanceled: ChangeRefundFailed,
 	}
 )
 

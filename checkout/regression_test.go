@@ -117,7 +117,7 @@ func TestWooCommerce2536CompletedByPageAndWebhook(t *testing.T) {
 			s, id, events := paidUnheard(t, checkouttest.CardOK)
 			page := func() {
 				_, status := s.status(id)
-				require.Equal(t, checkout.Fulfilled, status)
+				require.Equal(t, string(checkout.Fulfilled), status)
 			}
 			hook := func() { require.NoError(t, s.hook.Dispatch(t.Context(), events[completed])) }
 			if pageFirst {
@@ -202,7 +202,7 @@ func TestSyncEngine268SameSecond(t *testing.T) {
 	events := s.srv.Events()
 	require.Equal(t, events[0].Created, events[len(events)-1].Created, "the clock stands still")
 	require.Equal(t, store.RefundFailed, s.order("order-1").Refunds[0].State)
-	require.Equal(t, []checkout.ChangeKind{checkout.Processing, checkout.Refunded, checkout.RefundFailed}, s.kinds())
+	require.Equal(t, []checkout.ChangeKind{checkout.ChangeProcessing, checkout.ChangeRefunded, checkout.ChangeRefundFailed}, s.kinds())
 	s.requireFulfilledOnce()
 }
 

@@ -20,7 +20,7 @@ func TestPermanentParks(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	s.onFulfil(func(context.Context, tx, *store.Order) error {
-		return checkout.Permanent(errors.New("we do not ship there"))
+		return webhook.Permanent(errors.New("we do not ship there"))
 	})
 	s.pay(s.begin(cartOf("order-1", "tee")).SessionID)
 	for _, e := range s.srv.Events() {
@@ -39,7 +39,7 @@ func TestPermanentParks(t *testing.T) {
 	require.NoError(t, s.flow.Resolve(t.Context(), "order-1", checkout.Retry))
 	s.requireStatus("order-1", checkout.Fulfilled)
 	require.Equal(t, 1, s.shipments("order-1"))
-	require.NoError(t, checkout.Permanent(nil))
+	require.NoError(t, webhook.Permanent(nil))
 }
 
 func TestResolveRetryWithoutThePause(t *testing.T) {
@@ -173,7 +173,7 @@ func TestRefundsWhatItCannotFulfil(t *testing.T) {
 	t.Parallel()
 	t.Run("duplicate", func(t *testing.T) {
 		t.Parallel()
-		s := refundingShop(t, checkout.DuplicatePayment)
+		s := refundingShop(t, checkout.ChangeDuplicatePayment)
 		old := s.beginUnrecorded(cartOf("order-1", "tee"))
 		s.pay(s.begin(cartOf("order-1", "tee")).SessionID)
 		s.pay(old)
@@ -186,7 +186,7 @@ func TestRefundsWhatItCannotFulfil(t *testing.T) {
 	})
 	t.Run("shortfall, though the first answer is lost", func(t *testing.T) {
 		t.Parallel()
-		s := refundingShop(t, checkout.Shortfall)
+		s := refundingShop(t, checkout.ChangeShortfall)
 		s.shortOrder()
 		lost := false
 		s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
@@ -208,7 +208,7 @@ func TestRefundsWhatItCannotFulfil(t *testing.T) {
 	})
 	t.Run("not what the bank has taken back", func(t *testing.T) {
 		t.Parallel()
-		s := refundingShop(t, checkout.DuplicatePayment)
+		s := refundingShop(t, checkout.ChangeDuplicatePayment)
 		old := s.beginUnrecorded(cartOf("order-1", "tee"))
 		s.pay(s.begin(cartOf("order-1", "tee")).SessionID)
 		s.pay(old)
@@ -220,7 +220,7 @@ func TestRefundsWhatItCannotFulfil(t *testing.T) {
 	})
 	t.Run("not what is on another account", func(t *testing.T) {
 		t.Parallel()
-		s := refundingShop(t, checkout.Mismatch)
+		s := refundingShop(t, checkout.ChangeMismatch)
 		ours := s.begin(cartOf("order-1", "tee")).SessionID
 		id := s.foreignSession(func(p *stripe.CheckoutSessionCreateParams) {
 			p.Metadata = s.stripeSession(ours).Metadata
@@ -233,7 +233,7 @@ func TestRefundsWhatItCannotFulfil(t *testing.T) {
 	})
 	t.Run("not what has no payment intent", func(t *testing.T) {
 		t.Parallel()
-		s := refundingShop(t, checkout.Mismatch)
+		s := refundingShop(t, checkout.ChangeMismatch)
 		ours := s.begin(cartOf("order-1", "tee")).SessionID
 		require.NoError(t, s.dispatch("checkout.session.completed", map[string]any{
 			"id": ours, "object": "checkout.session", "status": "complete", "payment_status": "no_payment_required", "mode": "payment",
@@ -253,7 +253,7 @@ func TestRefundsWhatItCannotFulfil(t *testing.T) {
 	})
 	_, err := checkout.New(checkout.Config[tx]{
 		Stripe: newShop(t).srv.Client(), Store: newShop(t).st, Fulfil: func(context.Context, tx, *store.Order) error { return nil },
-		Refund: []checkout.ChangeKind{checkout.Expired},
+		Refund: []checkout.ChangeKind{checkout.ChangeExpired},
 	})
 	require.ErrorContains(t, err, "Config.Refund")
 }

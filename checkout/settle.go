@@ -234,11 +234,11 @@ func (f *Flow[Tx]) announce(s *settlement) {
 	var trouble ChangeKind
 	switch {
 	case s.attempt.Mismatch != "":
-		trouble = Mismatch
+		trouble = ChangeMismatch
 	case s.attempt.Duplicate:
-		trouble = DuplicatePayment
+		trouble = ChangeDuplicatePayment
 	case s.short:
-		trouble = Shortfall
+		trouble = ChangeShortfall
 	}
 	if trouble != "" {
 		f.log.Error("payment needs a decision", "order", s.o.ID, "attempt", s.attempt.N, "what", trouble, "detail", s.attempt.Mismatch)

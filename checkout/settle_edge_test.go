@@ -203,7 +203,7 @@ func TestRecoveredCopy(t *testing.T) {
 	require.True(t, o.Paid())
 	require.Contains(t, o.Parked, "not the one that attempt 1 was begun with")
 	require.Zero(t, s.shipments("order-1"))
-	require.Contains(t, s.kinds(), checkout.Mismatch)
+	require.Contains(t, s.kinds(), checkout.ChangeMismatch)
 	require.NoError(t, s.flow.Resolve(t.Context(), "order-1", checkout.FulfilAnyway))
 	s.requireStatus("order-1", checkout.Fulfilled)
 }

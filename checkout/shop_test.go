@@ -147,9 +147,9 @@ func (s *testShop) order(id string) *store.Order {
 }
 
 // requireStatus checks the status in one word.
-func (s *testShop) requireStatus(id, status string) {
+func (s *testShop) requireStatus(id string, status checkout.DisplayStatus) {
 	s.t.Helper()
-	require.Equal(s.t, status, checkout.DisplayStatus(s.order(id)))
+	require.Equal(s.t, status, checkout.Display(s.order(id)))
 }
 
 // shipments is how often the order was handed over, as the merchant's own rows say.

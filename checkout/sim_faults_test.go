@@ -11,6 +11,7 @@ import (
 
 	"github.com/gofulfil/fulfil/checkout"
 	"github.com/gofulfil/fulfil/store"
+	"github.com/gofulfil/fulfil/webhook"
 )
 
 var (
@@ -74,7 +75,7 @@ func (p *simProcess) callback(ctx context.Context, t tx, order, row string) erro
 		panic("the callback panics")
 	case 1:
 		p.w.met("callback fails for good")
-		return checkout.Permanent(errCallback)
+		return webhook.Permanent(errCallback)
 	case 2:
 		p.w.met("callback slow")
 		p.w.waiting.Add(1)

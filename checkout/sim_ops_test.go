@@ -14,6 +14,7 @@ import (
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
 	"github.com/gofulfil/fulfil/reservation"
 	"github.com/gofulfil/fulfil/store"
+	"github.com/gofulfil/fulfil/webhook"
 )
 
 // start has somebody do o, on a goroutine of their own.
@@ -155,14 +156,14 @@ func (w *world) begin(ctx context.Context, p *simProcess, o op) {
 var expected = []error{
 	errDead, context.Canceled, store.ErrNotFound, checkout.ErrAlreadyPaid, checkout.ErrProcessing, checkout.ErrCanceled,
 	checkout.ErrSuperseded, checkout.ErrStillOpen, checkout.ErrBusy, checkout.ErrBackoff, checkout.ErrNotPaid,
-	checkout.ErrUnknownSession, errCallback, errCommit, context.DeadlineExceeded,
+	checkout.ErrNotFound, errCallback, errCommit, context.DeadlineExceeded,
 }
 
 // answered notes what a call of the Flow came to, and fails if that is nothing a caller should see.
 func (w *world) answered(ctx context.Context, what string, err error) {
 	w.say(ctx, "%s: %v", what, err)
 	var short *reservation.ShortageError
-	var panicked *checkout.PanicError
+	var panicked *webhook.PanicError
 	var refused *stripe.Error
 	known := err == nil || errors.As(err, &short) || errors.As(err, &panicked) || errors.As(err, &refused) ||
 		slices.ContainsFunc(expected, func(e error) bool { return errors.Is(err, e) })

@@ -32,7 +32,7 @@ func (w *world) newProcess(t *testing.T, name string) *simProcess {
 	logger := slog.New(slog.DiscardHandler)
 	var refund []checkout.ChangeKind
 	if w.refund {
-		refund = []checkout.ChangeKind{checkout.DuplicatePayment, checkout.Shortfall, checkout.Mismatch}
+		refund = []checkout.ChangeKind{checkout.ChangeDuplicatePayment, checkout.ChangeShortfall, checkout.ChangeMismatch}
 	}
 	var err error
 	p.flow, err = checkout.New(checkout.Config[tx]{

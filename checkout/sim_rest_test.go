@@ -236,7 +236,7 @@ func (c *checker) statusAtRest(o *store.Order, all truth) error {
 	if !slices.Contains(want, o.Status()) {
 		return fmt.Errorf("%s is %s, and by what Stripe knows it is %v", o.ID, o.Status(), want)
 	}
-	if shown := checkout.DisplayStatus(o); shown == checkout.Fulfilled && o.Status() != store.Paid {
+	if shown := checkout.Display(o); shown == checkout.Fulfilled && o.Status() != store.Paid {
 		return fmt.Errorf("%s is shown as fulfilled and is %s", o.ID, o.Status())
 	}
 	return nil

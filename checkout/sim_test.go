@@ -56,7 +56,7 @@ func simulate(t *testing.T, p plan, record bool) (out outcomeOf) {
 
 // reached says where an order got: its status, and what else became of it.
 func reached(o *store.Order) []string {
-	all := []string{checkout.DisplayStatus(o)}
+	all := []string{string(checkout.Display(o))}
 	if len(o.Attempts) > 1 {
 		all = append(all, "(more than one attempt)")
 	}

@@ -13,24 +13,27 @@ import (
 // askAtMost is how often Stripe is asked for one session by those who wait for it.
 const askAtMost = 2 * time.Second
 
-// Fulfilled is what [DisplayStatus] says of an order that was handed over.
-const Fulfilled = "fulfilled"
+// DisplayStatus is the status of an order in one word for a page: [Fulfilled], or a [store.Status].
+type DisplayStatus string
 
-// DisplayStatus is the order's status in one word for a page: [Fulfilled] once what was paid for was handed over, and
-// while that is so; else its [store.Status].
-func DisplayStatus(o *store.Order) string {
+// Fulfilled is the [DisplayStatus] of an order that is paid and was handed over.
+const Fulfilled DisplayStatus = "fulfilled"
+
+// Display returns the order's status for a page: [Fulfilled] once the order was handed over, as long as nothing was
+// refunded or disputed since, and otherwise the order's [store.Status].
+func Display(o *store.Order) DisplayStatus {
 	status := o.Status()
 	if !o.FulfilledAt.IsZero() && status == store.Paid {
 		return Fulfilled
 	}
-	return string(status)
+	return DisplayStatus(status)
 }
 
 // Settle brings the order of a session up to date: it asks Stripe, unless the order is settled or Stripe was asked within
 // the last two seconds, delivers what is to be delivered, and returns the order. It is for a page that the customer comes
 // back to, when the webhook is late.
 //
-// A session that no order was begun with is an error that matches [ErrUnknownSession], without a question to Stripe. If
+// A session that no order was begun with is an error that matches [ErrNotFound], without a question to Stripe. If
 // Stripe can't be asked, the order is returned as it is known, beside the error.
 func (f *Flow[Tx]) Settle(ctx context.Context, sessionID string) (*store.Order, error) {
 	o, err := f.orderOfSession(ctx, sessionID)
@@ -51,7 +54,7 @@ func (f *Flow[Tx]) Settle(ctx context.Context, sessionID string) (*store.Order, 
 func (f *Flow[Tx]) orderOfSession(ctx context.Context, sessionID string) (*store.Order, error) {
 	o, err := f.store.FindRef(ctx, sessionID)
 	if errors.Is(err, store.ErrNotFound) || err == nil && o.AttemptBySession(sessionID) == nil {
-		return nil, ErrUnknownSession
+		return nil, ErrNotFound
 	}
 	return o, err
 }
@@ -92,7 +95,7 @@ func unsettled(o *store.Order, sessionID string, now time.Time) bool {
 const MaxWait = 30 * time.Second
 
 // StatusHandler answers GET and HEAD with the status of the order of a session, named by the query parameter session_id,
-// as a JSON object with the members order_id and status, where status is what [DisplayStatus] says. It holds no personal
+// as a JSON object with the members order_id and status, where status is what [Display] returns. It holds no personal
 // data and is never cached. GET settles the order first, see [Flow.Settle]; HEAD only looks it up. A session that is not
 // known is 404. If Stripe can't be asked, the answer is what is known.
 //
@@ -108,7 +111,7 @@ func (f *Flow[Tx]) StatusHandler() http.Handler {
 		}
 		o, err := f.statusOrder(r)
 		switch {
-		case errors.Is(err, ErrUnknownSession):
+		case errors.Is(err, ErrNotFound):
 			http.Error(w, "unknown session", http.StatusNotFound)
 			return
 		case errors.Is(err, errBadWait):
@@ -121,9 +124,9 @@ func (f *Flow[Tx]) StatusHandler() http.Handler {
 		}
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(struct { // the client may be gone
-			OrderID string `json:"order_id"`
-			Status  string `json:"status"`
-		}{o.ID, DisplayStatus(o)})
+			OrderID string        `json:"order_id"`
+			Status  DisplayStatus `json:"status"`
+		}{o.ID, Display(o)})
 	})
 }
 
@@ -133,7 +136,7 @@ func (f *Flow[Tx]) statusOrder(r *http.Request) (*store.Order, error) {
 	query := r.URL.Query()
 	sessionID := query.Get("session_id")
 	if len(sessionID) == 0 || len(sessionID) > 255 {
-		return nil, ErrUnknownSession
+		return nil, ErrNotFound
 	}
 	if r.Method == http.MethodHead {
 		return f.orderOfSession(r.Context(), sessionID)

@@ -65,10 +65,10 @@ func (s *shop) showThanks(w http.ResponseWriter, r *http.Request) {
 		orderView
 		SessionID string
 	}{orderView{Order: o}, sessionID}}
-	switch checkout.DisplayStatus(o) {
-	case string(store.Open), string(store.Paid):
+	switch checkout.Display(o) {
+	case checkout.DisplayStatus(store.Open), checkout.DisplayStatus(store.Paid):
 		p.Refresh = 3
-	case string(store.Processing):
+	case checkout.DisplayStatus(store.Processing):
 		p.Refresh = 15 // a bank debit takes days
 	}
 	s.render(w, http.StatusOK, "thanks", p)
@@ -90,7 +90,7 @@ func (s *shop) cancel(w http.ResponseWriter, r *http.Request) {
 // failed answers with what an error means to a customer.
 func (s *shop) failed(w http.ResponseWriter, err error) {
 	switch {
-	case errors.Is(err, store.ErrNotFound), errors.Is(err, checkout.ErrUnknownSession):
+	case errors.Is(err, checkout.ErrNotFound):
 		s.message(w, http.StatusNotFound, "There is no such order", "The shop forgets its orders when it stops.")
 	case errors.Is(err, checkout.ErrAlreadyPaid):
 		s.message(w, http.StatusConflict, "This order is paid", "Nothing is charged a second time.")

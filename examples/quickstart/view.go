@@ -9,13 +9,13 @@ import (
 
 // displayed is an order's status as pages show it.
 type displayed struct {
-	Status string // checkout.DisplayStatus, in data-status
-	Tone   string // colors the badge
+	Status checkout.DisplayStatus // shown in data-status
+	Tone   string                 // colors the badge
 	Title  string
 	Text   string
 }
 
-var displays = map[string]displayed{
+var displays = map[checkout.DisplayStatus]displayed{
 	"fulfilled":  {Tone: "good", Title: "Thank you, it’s on its way", Text: "Your payment arrived, and your order is being sent."},
 	"paid":       {Tone: "wait", Title: "Your payment arrived", Text: "Your order is being prepared."},
 	"processing": {Tone: "wait", Title: "Thank you, your bank is working on it", Text: "A bank debit takes a few days. Your things are set aside, and will be sent when the money has arrived."},
@@ -27,12 +27,12 @@ var displays = map[string]displayed{
 }
 
 func display(o *store.Order) displayed {
-	status := checkout.DisplayStatus(o)
+	status := checkout.Display(o)
 	d, known := displays[status]
 	if !known { // refunds and disputes, which this shop leaves to the Dashboard
 		d = displayed{Tone: "off", Title: "Your order", Text: "Please ask the shop about it."}
 	}
-	if status == string(store.Paid) && o.Stuck() {
+	if status == checkout.DisplayStatus(store.Paid) && o.Stuck() {
 		d.Tone, d.Text = "bad", "Your order needs a look by a person. You will hear from the shop."
 	}
 	d.Status = status

@@ -187,7 +187,7 @@ func (s *shop) withPassword(next http.HandlerFunc) http.HandlerFunc {
 func (s *shop) failed(w http.ResponseWriter, err error) {
 	var invalid *checkout.InvalidSessionError
 	switch {
-	case errors.Is(err, store.ErrNotFound), errors.Is(err, checkout.ErrUnknownSession):
+	case errors.Is(err, checkout.ErrNotFound):
 		s.message(w, http.StatusNotFound, "There is no such order", "The address may be mistyped.")
 	case errors.As(err, &invalid): // a cart without lines
 		s.message(w, http.StatusBadRequest, "That can’t be ordered", "Put something into the cart first.")

@@ -14,7 +14,7 @@ import (
 
 // Outcome is what must not depend on the order in which things are heard.
 type Outcome struct {
-	Status    string
+	Status    checkout.DisplayStatus
 	Facts     []Facts
 	Refunds   []store.Refund  // by ID
 	Disputes  []store.Dispute // by ID
@@ -45,7 +45,7 @@ func OutcomeOf[Tx any](ctx context.Context, st store.Store[Tx], stock Reserver[T
 		return out, err
 	}
 	out = Outcome{
-		Status: checkout.DisplayStatus(o), Parked: o.Parked, Email: o.Customer.Email, Total: o.Amounts.Total,
+		Status: checkout.Display(o), Parked: o.Parked, Email: o.Customer.Email, Total: o.Amounts.Total,
 		Refunds:  slices.SortedFunc(slices.Values(o.Refunds), func(a, b store.Refund) int { return strings.Compare(a.ID, b.ID) }),
 		Disputes: slices.SortedFunc(slices.Values(o.Disputes), func(a, b store.Dispute) int { return strings.Compare(a.ID, b.ID) }),
 	}

@@ -15,7 +15,7 @@ type Story struct {
 	acts    func(s *stage) []Step // what else comes meanwhile
 	steps   int                   // how many of both there are
 	// Ends is the order's status in the end, in one word.
-	Ends string
+	Ends checkout.DisplayStatus
 	// Told are the changes that the merchant is told of, whatever the order.
 	Told []checkout.ChangeKind
 	// HandedOverOrNot: whether goods leave depends on what is heard first, as those of a payment that was given back do not.
@@ -53,18 +53,18 @@ var Stories = []Story{
 			s.debit(id)
 			s.must(s.srv.Settle(id))
 		}},
-	{Name: "delayed failure", events: []string{completed, failed}, steps: 2, Ends: "failed", Told: []checkout.ChangeKind{checkout.Failed},
+	{Name: "delayed failure", events: []string{completed, failed}, steps: 2, Ends: "failed", Told: []checkout.ChangeKind{checkout.ChangeFailed},
 		happens: func(s *stage) {
 			id := s.begin("last")
 			s.debit(id)
 			s.must(s.srv.Bounce(id))
 		}},
-	{Name: "expired", events: []string{expired}, steps: 1, Ends: "expired", Told: []checkout.ChangeKind{checkout.Expired},
+	{Name: "expired", events: []string{expired}, steps: 1, Ends: "expired", Told: []checkout.ChangeKind{checkout.ChangeExpired},
 		happens: func(s *stage) {
 			s.begin("last")
 			s.srv.Advance(25 * time.Hour)
 		}},
-	{Name: "canceled", events: []string{expired}, steps: 2, Ends: "canceled", Told: []checkout.ChangeKind{checkout.Canceled},
+	{Name: "canceled", events: []string{expired}, steps: 2, Ends: "canceled", Told: []checkout.ChangeKind{checkout.ChangeCanceled},
 		acts: func(*stage) []Step {
 			return []Step{{"cancel", func(ctx context.Context, p Process) error { return p.Flow.Cancel(ctx, OrderID) }}}
 		},
@@ -73,9 +73,9 @@ var Stories = []Story{
 			s.expire(id)
 		}},
 	{Name: "partial refunds adding up", events: []string{completed, refunded}, steps: 3, Ends: "refunded",
-		Told: []checkout.ChangeKind{checkout.Refunded}, HandedOverOrNot: true, happens: refundedInParts},
+		Told: []checkout.ChangeKind{checkout.ChangeRefunded}, HandedOverOrNot: true, happens: refundedInParts},
 	{Name: "partial refunds adding up, as old API versions tell of them", events: []string{completed, chargeBack}, steps: 3, Ends: "refunded",
-		Told: []checkout.ChangeKind{checkout.Refunded}, HandedOverOrNot: true, happens: refundedInParts},
+		Told: []checkout.ChangeKind{checkout.ChangeRefunded}, HandedOverOrNot: true, happens: refundedInParts},
 	{Name: "a refund that fails later", events: []string{completed, refunded, refundMoved, refundFails}, steps: 4, Ends: checkout.Fulfilled,
 		happens: func(s *stage) {
 			id := s.begin("tee")
@@ -83,7 +83,7 @@ var Stories = []Story{
 			s.must(s.srv.FailRefund(s.refund(id, 0)))
 		}},
 	{Name: "one refund fails, another stands", events: []string{completed, refunded, refundFails}, steps: 4, Ends: "partially_refunded",
-		Told: []checkout.ChangeKind{checkout.Refunded},
+		Told: []checkout.ChangeKind{checkout.ChangeRefunded},
 		happens: func(s *stage) {
 			id := s.begin("tee")
 			s.pay(id)
@@ -92,7 +92,7 @@ var Stories = []Story{
 			s.must(s.srv.FailRefund(failing))
 		}},
 	{Name: "a debit given back", events: []string{completed, succeeded, refunded, refundMoved}, steps: 4, Ends: "refunded",
-		Told: []checkout.ChangeKind{checkout.Refunded}, HandedOverOrNot: true,
+		Told: []checkout.ChangeKind{checkout.ChangeRefunded}, HandedOverOrNot: true,
 		happens: func(s *stage) {
 			id := s.begin("tee")
 			s.debit(id)
@@ -100,28 +100,28 @@ var Stories = []Story{
 			s.must(s.srv.SettleRefund(s.refund(id, 0)))
 		}},
 	{Name: "dispute opened", events: []string{completed, disputed, withdrawn}, steps: 3, Ends: "disputed",
-		Told: []checkout.ChangeKind{checkout.Disputed}, HandedOverOrNot: true,
+		Told: []checkout.ChangeKind{checkout.ChangeDisputed}, HandedOverOrNot: true,
 		happens: func(s *stage) {
 			id := s.begin("tee")
 			s.pay(id)
 			s.dispute(id)
 		}},
 	{Name: "dispute won", events: []string{completed, disputed, withdrawn, reinstated, disputeEnds}, steps: 5, Ends: checkout.Fulfilled,
-		Told: []checkout.ChangeKind{checkout.DisputeWon},
+		Told: []checkout.ChangeKind{checkout.ChangeDisputeWon},
 		happens: func(s *stage) {
 			id := s.begin("tee")
 			s.pay(id)
 			s.must(s.srv.WinDispute(s.dispute(id)))
 		}},
 	{Name: "dispute lost", events: []string{completed, disputed, withdrawn, disputeEnds}, steps: 4, Ends: "disputed",
-		Told: []checkout.ChangeKind{checkout.DisputeLost}, HandedOverOrNot: true,
+		Told: []checkout.ChangeKind{checkout.ChangeDisputeLost}, HandedOverOrNot: true,
 		happens: func(s *stage) {
 			id := s.begin("tee")
 			s.pay(id)
 			s.must(s.srv.LoseDispute(s.dispute(id)))
 		}},
 	{Name: "refund during dispute", events: []string{completed, refunded}, steps: 4, Ends: "refunded", unpolled: true,
-		Told: []checkout.ChangeKind{checkout.Refunded, checkout.DisputeWon}, HandedOverOrNot: true,
+		Told: []checkout.ChangeKind{checkout.ChangeRefunded, checkout.ChangeDisputeWon}, HandedOverOrNot: true,
 		// The bank only inquires, and closes the inquiry as the money is back: https://docs.stripe.com/disputes/how-disputes-work.
 		acts: func(s *stage) []Step {
 			return []Step{s.inquiry(disputed, "warning_needs_response"), s.inquiry(disputeEnds, "warning_closed")}
@@ -149,7 +149,7 @@ var Stories = []Story{
 			s.pay(id)
 		}},
 	{Name: "both sessions are paid", events: []string{completed}, steps: 2, Ends: checkout.Fulfilled, unpolled: true,
-		Told: []checkout.ChangeKind{checkout.DuplicatePayment},
+		Told: []checkout.ChangeKind{checkout.ChangeDuplicatePayment},
 		happens: func(s *stage) {
 			old := s.beginUnrecorded("tee")
 			id := s.begin("tee")

@@ -158,8 +158,8 @@ func (s *failingShop) requireFulfilledOnce(id string) {
 	if err := row.Scan(&shipments); err != nil {
 		s.t.Fatal(err)
 	}
-	if checkout.DisplayStatus(o) != checkout.Fulfilled || shipments != 1 {
-		s.t.Errorf("order is %s, with %d shipments", checkout.DisplayStatus(o), shipments)
+	if checkout.Display(o) != checkout.Fulfilled || shipments != 1 {
+		s.t.Errorf("order is %s, with %d shipments", checkout.Display(o), shipments)
 	}
 }
 

@@ -226,9 +226,9 @@ func (p *pair) order(id string) *store.Order {
 }
 
 // requireEnds checks an order that has come to rest: its status in one word, and how often it was handed over.
-func (p *pair) requireEnds(id, status string, shipments int) {
+func (p *pair) requireEnds(id string, status checkout.DisplayStatus, shipments int) {
 	p.t.Helper()
-	require.Equal(p.t, fmt.Sprint(status, " ", shipments), fmt.Sprint(checkout.DisplayStatus(p.order(id)), " ", p.shipments(id)),
+	require.Equal(p.t, fmt.Sprint(status, " ", shipments), fmt.Sprint(checkout.Display(p.order(id)), " ", p.shipments(id)),
 		"status and shipments of %s\n%s", id, p.log)
 }
 

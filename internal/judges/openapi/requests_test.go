@@ -127,7 +127,7 @@ func newShop(t *testing.T) *shop {
 	s.flow, err = checkout.New(checkout.Config[*memstore.Tx]{
 		Stripe: s.srv.ClientOver(s.tap), Store: st, Reserver: stock, Clock: s.srv.Now, Logger: slog.New(slog.DiscardHandler),
 		Fulfil: func(context.Context, *memstore.Tx, *store.Order) error { return nil },
-		Refund: []checkout.ChangeKind{checkout.Mismatch},
+		Refund: []checkout.ChangeKind{checkout.ChangeMismatch},
 	})
 	require.NoError(t, err)
 	s.hook, err = webhook.New(webhook.Config{Secrets: []string{s.srv.WebhookSecret()}, Clock: s.srv.Now, Logger: slog.New(slog.DiscardHandler)})
