@@ -41,11 +41,12 @@ func (s Session) cart(shop string) (*cart, error) {
 	return c, err
 }
 
-// body returns the parameters of one attempt as they are stored and sent, and when its session expires.
-func (c *cart) body(attempt int, now time.Time) (body string, expiresAt time.Time) {
+// body returns the parameters of one attempt as they are stored and sent, and when its session expires. now is Stripe's
+// time, which the end of the session is checked against.
+func (c *cart) body(attempt int, mark string, now time.Time) (body string, expiresAt time.Time) {
 	expiresAt = time.Unix(now.Add(c.sessionLife()).Unix(), 0).UTC()
 	c.params.ExpiresAt = stripe.Int64(expiresAt.Unix())
-	c.params.AddMetadata(metadataAttempt, strconv.Itoa(attempt))
+	c.params.AddMetadata(metadataAttempt, strconv.Itoa(attempt)+"-"+mark)
 	c.addMirrored(c.params)(metadataAttempt, strconv.Itoa(attempt))
 	return encodeParams(c.params), expiresAt
 }
@@ -81,6 +82,16 @@ func (c *cart) order(now time.Time) *store.Order {
 func (c *cart) describe(o *store.Order) {
 	o.Mode, o.Currency, o.Account = string(c.mode()), c.currency(), c.Connect.Account
 	o.Lines, o.Metadata = c.lines, c.Metadata
+}
+
+// transfers reports whether the parameters of a session transfer the money to a connected account, and whether they keep an
+// application fee.
+func transfers(body string) (destination, fee bool) {
+	values, err := url.ParseQuery(body)
+	if err != nil {
+		return false, false
+	}
+	return values.Has("payment_intent_data[transfer_data][destination]"), values.Has("payment_intent_data[application_fee_amount]")
 }
 
 // variable reports whether the customer can change what the session comes to, so that its subtotal is not known

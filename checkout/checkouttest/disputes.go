@@ -29,9 +29,15 @@ var evidenceFields = []string{
 // Dispute has the customer dispute a session's payment as fraudulent, as far as it is not refunded, and takes the money
 // back. It returns the dispute's ID. Like Pay, it waits for the deliveries. A payment is disputed once at most.
 // Errors: ErrNoSession, ErrNotPaid, ErrOverRefund (nothing is left to dispute), ErrDisputed.
-func (s *Server) Dispute(sessionID string) (disputeID string, _ error) {
+func (s *Server) Dispute(sessionID string) (disputeID string, _ error) { return s.disputeSession(sessionID, false) }
+
+// Inquire has the customer's bank ask about a session's payment, which takes no money: a dispute whose status begins with
+// "warning_". It returns the dispute's ID. Errors: those of Dispute.
+func (s *Server) Inquire(sessionID string) (disputeID string, _ error) { return s.disputeSession(sessionID, true) }
+
+func (s *Server) disputeSession(sessionID string, inquiry bool) (disputeID string, _ error) {
 	err := s.change(sessionID, func(sess *session) error {
-		d, err := s.dispute(s.latestCharge(sess), false)
+		d, err := s.dispute(s.latestCharge(sess), inquiry)
 		disputeID = d.str("id")
 		return err
 	})
