@@ -5,7 +5,9 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/stripe/stripe-go/v82"
 )
@@ -22,6 +24,37 @@ type call struct {
 
 	original string  // ID of the request that an idempotency key remembers
 	trouble  trouble // on purpose
+}
+
+// recordCall adds a call to the history.
+func (s *Server) recordCall(r *http.Request, c *call, a answer, replayed bool) {
+	e := Entry{
+		At: s.Now(), Status: a.status, Faults: c.trouble.names, Method: r.Method, Path: r.URL.Path,
+		RequestID: c.id, IdempotencyKey: c.idemKey, Replayed: replayed,
+	}
+	if a.status == 0 {
+		e.Err = "connection cut"
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.record(e)
+}
+
+// versions are those of the API before they had names: https://docs.stripe.com/changelog
+var versions = strings.Fields(`2017-01-27 2017-02-14 2017-04-06 2017-05-25 2017-06-05 2017-08-15 2017-12-14 2018-01-23 2018-02-05 2018-02-06
+2018-02-28 2018-05-21 2018-07-27 2018-08-23 2018-09-06 2018-09-24 2018-10-31 2018-11-08 2019-02-11 2019-02-19 2019-03-14 2019-05-16
+2019-08-14 2019-09-09 2019-10-08 2019-10-17 2019-11-05 2019-12-03 2020-03-02 2020-08-27 2022-08-01 2022-11-15 2023-08-16 2023-10-16
+2024-04-10 2024-06-20`)
+
+// knownVersion says whether Stripe has such a version of the API. Of those with a name any date will do: new ones come
+// each month. Whatever was asked for, this server answers in its own version, and says so in the Stripe-Version header.
+func knownVersion(v string) bool {
+	date, name, named := strings.Cut(v, ".")
+	if !named {
+		return slices.Contains(versions, v)
+	}
+	at, err := time.Parse(time.DateOnly, date)
+	return err == nil && at.Year() >= 2024 && slices.Contains([]string{"acacia", "basil", "clover", "dahlia"}, name)
 }
 
 // An endpoint answers a call. It runs with the server locked, and must not wait for anything.
@@ -178,14 +211,10 @@ func (s *Server) authenticate(r *http.Request) *apiError {
 	return &apiError{status: http.StatusUnauthorized, typ: "invalid_request_error", message: message}
 }
 
-// expandAll expands what a request asks for, in the order in which it asks, as far as it can.
-func (s *Server) expandAll(o object, paths []string) (_ object, failed *apiError) {
-	for _, path := range paths {
-		if expanded, err := expand(o, path, s.lookUp); err != nil {
-			failed = err
-		} else {
-			o = expanded
-		}
+// broken is an error of the server's own.
+func broken() *apiError {
+	return &apiError{
+		status: http.StatusInternalServerError, typ: "api_error",
+		message: "An unknown error occurred. You can retry the request with the same idempotency key.",
 	}
-	return o, failed
 }

@@ -110,3 +110,8 @@ func page(found []object, url, kind string, p *param) (object, *apiError) {
 	}
 	return object{"object": "list", "data": append([]object{}, found...), "has_more": more, "url": url}, nil
 }
+
+// among is a condition: a field's value is one of those that the parameter lists.
+func among(field string) condition {
+	return func(o object, p *param) bool { return slices.Contains(p.strings(), o.str(field)) }
+}

@@ -1,6 +1,8 @@
 package checkouttest
 
-import "net/http"
+import (
+	"net/http"
+)
 
 // endpoints are the calls that the API answers, by method and path pattern. Each has its parameters in params.txt.
 func (s *Server) endpoints() map[string]endpoint {

@@ -44,8 +44,10 @@ type task struct {
 // agenda holds what is due later, as a heap.
 type agenda []task
 
-func (a agenda) Len() int      { return len(a) }
+func (a agenda) Len() int { return len(a) }
+
 func (a agenda) Swap(i, j int) { a[i], a[j] = a[j], a[i] }
+
 func (a agenda) Less(i, j int) bool {
 	if !a[i].at.Equal(a[j].at) {
 		return a[i].at.Before(a[j].at)

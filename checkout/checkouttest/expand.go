@@ -2,7 +2,9 @@ package checkouttest
 
 import (
 	_ "embed" // for expand.txt
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -64,20 +66,108 @@ func expandedKind(kind, path string) string {
 	return ""
 }
 
-// resultOf is what a call answers with: a kind of object, or "list:" and the kind of its items.
-func resultOf(route string) string {
-	method, path, _ := strings.Cut(route, " ")
-	path = strings.TrimPrefix(strings.TrimPrefix(path, "/v1/"), "checkout/")
-	if strings.HasSuffix(path, "/line_items") {
-		return "list:item"
+// expandAll expands what a request asks for, in the order in which it asks, as far as it can.
+func (s *Server) expandAll(o object, paths []string) (_ object, failed *apiError) {
+	for _, path := range paths {
+		if expanded, err := expand(o, path, s.lookUp); err != nil {
+			failed = err
+		} else {
+			o = expanded
+		}
 	}
-	name, _, one := strings.Cut(path, "/")
-	kind := strings.TrimSuffix(name, "s")
-	if kind == "session" {
-		kind = "checkout.session"
+	return o, failed
+}
+
+// included are the lists that an object shows on request only: https://docs.stripe.com/expand#includable-properties
+var included = map[string]bool{"checkout.session/line_items": true, "charge/refunds": true, "invoice/payments": true}
+
+// lookUp finds what an ID stands for, or what an object includes only on request.
+func (s *Server) lookUp(id string) object {
+	if id, list, ok := strings.Cut(id, "/"); ok {
+		return s.include(id, list)
 	}
-	if method == http.MethodGet && !one {
-		return "list:" + kind
+	if sess := s.sessions[id]; sess != nil {
+		return sess.object
 	}
-	return kind
+	if o := s.objects[id]; o != nil {
+		return o
+	}
+	if strings.HasPrefix(id, "pm_") {
+		if ch := s.chargeBy(id); ch != nil {
+			return methodOfCharge(ch)
+		}
+	}
+	return nil
+}
+
+func (s *Server) include(id, list string) object {
+	if list == "line_items" {
+		return s.sessions[id].lineItems()
+	}
+	kind, of, url := "refund", "charge", "/v1/charges/"+id+"/refunds"
+	if list == "payments" {
+		kind, of, url = "invoice_payment", "invoice", "/v1/invoice_payments?invoice="+id
+	}
+	var found []object
+	for _, o := range slices.Backward(s.kinds[kind]) {
+		if o.str(of) == id {
+			found = append(found, o)
+		}
+	}
+	o, _ := page(found, url, kind, nil)
+	return o
+}
+
+// expand replaces the object that path names by a fuller one. Objects are found by their IDs with find.
+// https://docs.stripe.com/expand
+func expand(o object, path string, find func(id string) object) (object, *apiError) {
+	segs := strings.Split(path, ".")
+	out, ok := expandAt(o, segs, find)
+	if !ok {
+		return nil, invalid("", "expand", "This property cannot be expanded (%s).", path)
+	}
+	return out.(object), nil
+}
+
+func expandAt(v any, segs []string, find func(id string) object) (any, bool) {
+	switch v := v.(type) {
+	case string:
+		o := find(v)
+		if o == nil {
+			return nil, false
+		}
+		return expandAt(o, segs, find)
+	case nil:
+		return nil, true // nothing there to expand
+	case []object:
+		out := make([]object, len(v))
+		for i, item := range v {
+			next, ok := expandAt(item, segs, find)
+			if !ok {
+				return nil, false
+			}
+			out[i] = next.(object)
+		}
+		return out, true
+	case object:
+		if len(segs) == 0 {
+			return v, true
+		}
+		inner, there := v[segs[0]]
+		if !there && included[v.str("object")+"/"+segs[0]] {
+			inner, there = v.str("id")+"/"+segs[0], true
+		}
+		if !there {
+			return nil, false
+		}
+		next, ok := expandAt(inner, segs[1:], find)
+		if !ok {
+			return nil, false
+		}
+		out := maps.Clone(v)
+		out[segs[0]] = next
+		return out, true
+	default:
+		return nil, false
+	}
 }

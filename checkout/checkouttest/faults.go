@@ -194,3 +194,18 @@ func (f Fault) check() error {
 	}
 	return nil
 }
+
+// Faults sets what goes wrong from now on, in place of what was set before; with no argument, nothing does. Several faults
+// may befall one attempt or request. A Fault that makes no sense is a mistake in the program, and panics.
+func (s *Server) Faults(faults ...Fault) {
+	set := make([]*armed, len(faults))
+	for i, f := range faults {
+		if err := f.check(); err != nil {
+			panic("checkouttest: " + err.Error())
+		}
+		set[i] = &armed{Fault: f, place: i}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults, s.requests = set, 0
+}

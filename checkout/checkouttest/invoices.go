@@ -3,6 +3,9 @@ package checkouttest
 import (
 	"fmt"
 	"maps"
+	"net/http"
+	"slices"
+	"time"
 )
 
 // newInvoice bills a subscription for its current period, as a draft: all of the session's lines first, and what recurs of
@@ -121,9 +124,148 @@ func (s *Server) payInvoice(inv object, by string) {
 	s.report("invoice.payment_succeeded", inv, was, nil)
 }
 
-// with is a copy of an object with other values.
-func (o object) with(set object) object {
-	out := maps.Clone(o)
-	maps.Copy(out, set)
-	return out
+// invoiceFails records that an attempt to pay an invoice has failed. again is when the next one comes; 0: there is none.
+func (s *Server) invoiceFails(inv object, again time.Duration) {
+	was := maps.Clone(inv)
+	inv["attempted"], inv["attempt_count"], inv["next_payment_attempt"] = true, inv["attempt_count"].(int64)+1, nil
+	if again > 0 {
+		inv["next_payment_attempt"] = s.Now().Add(again).Unix()
+	}
+	s.report("invoice.payment_failed", inv, was, nil)
+}
+
+func (s *Server) voidInvoice(inv object) {
+	was := maps.Clone(inv)
+	inv["status"], inv["auto_advance"], inv["next_payment_attempt"] = "void", false, nil
+	inv["status_transitions"] = inv["status_transitions"].(object).with(object{"voided_at": s.Now().Unix()})
+	s.report("invoice.voided", inv, was, nil)
+}
+
+func ofSubscription(o object, p *param) bool {
+	parent, ok := o["parent"].(object)
+	return ok && parent["subscription_details"].(object)["subscription"] == p.str()
+}
+
+// createInvoiceItem notes what a customer's next invoice is to bill: https://docs.stripe.com/api/invoiceitems/create
+func (s *Server) createInvoiceItem(c *call) (object, *apiError) {
+	p := c.params
+	if err := p.only("amount", "currency", "customer", "description", "expand", "metadata"); err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"customer", "amount", "currency"} {
+		if p.get(name) == nil {
+			return nil, missing(name)
+		}
+	}
+	if _, err := s.given(c, "customer", p.get("customer")); err != nil {
+		return nil, err
+	}
+	currency, now := p.get("currency").str(), s.Now().Unix()
+	if !slices.Contains(currencies, currency) {
+		return nil, badCurrency("currency", currency)
+	}
+	o := object{
+		"id": s.newID("ii_1", 23), "object": "invoiceitem", "amount": p.get("amount").int(), "currency": currency, "customer": p.get("customer").str(),
+		"date": now, "description": p.get("description").value(), "discountable": true, "discounts": []any{}, "invoice": nil, "livemode": false,
+		"metadata": object{}, "parent": nil, "period": object{"start": now, "end": now}, "pricing": nil, "proration": false, "quantity": int64(1),
+		"tax_rates": []any{}, "test_clock": nil,
+	}
+	if err := o.setMetadata(p); err != nil {
+		return nil, err
+	}
+	s.keep(&session{account: c.account}, o)
+	s.report("invoiceitem.created", o, nil, c)
+	return o, nil
+}
+
+// createInvoice bills a customer for the items that wait: https://docs.stripe.com/api/invoices/create
+func (s *Server) createInvoice(c *call) (object, *apiError) {
+	p := c.params
+	if err := p.only("customer", "description", "expand", "metadata", "pending_invoice_items_behavior"); err != nil {
+		return nil, err
+	}
+	if err := oneOf(p.get("pending_invoice_items_behavior"), "exclude", "include"); err != nil {
+		return nil, err
+	}
+	if p.get("customer") == nil {
+		return nil, missing("customer")
+	}
+	cus, err := s.given(c, "customer", p.get("customer"))
+	if err != nil {
+		return nil, err
+	}
+	sess := s.payer(c, cus, &param{})
+	var waiting []object
+	if p.get("pending_invoice_items_behavior").str() == "include" {
+		for _, item := range s.kinds["invoiceitem"] {
+			if item["customer"] == cus["id"] && item["invoice"] == nil {
+				waiting = append(waiting, item)
+			}
+		}
+	}
+	sess.object["currency"] = "usd"
+	if len(waiting) > 0 {
+		sess.object["currency"] = waiting[0]["currency"]
+	}
+	inv := s.invoiceOf(sess, nil, "manual")
+	inv["auto_advance"], inv["description"] = false, p.get("description").value()
+	if err := inv.setMetadata(p); err != nil {
+		return nil, err
+	}
+	lines, total := []object{}, int64(0)
+	for _, item := range waiting {
+		if item["currency"] != inv["currency"] {
+			return nil, invalid("", "pending_invoice_items_behavior", "This test server bills items of one currency only.")
+		}
+		parent := object{"invoice_item_details": object{
+			"invoice_item": item["id"], "proration": false, "proration_details": object{"credited_items": nil}, "subscription": nil,
+		}, "subscription_item_details": nil, "type": "invoice_item_details"}
+		amount := item["amount"].(int64)
+		lines, total = append(lines, s.invoiceLine(inv.str("id"), item, amount, item["description"], parent, item["period"].(object), nil)), total+amount
+	}
+	inv.bill(lines, total)
+	for _, item := range waiting {
+		item["invoice"] = inv["id"]
+	}
+	s.keep(sess, inv)
+	s.report("invoice.created", inv, nil, c)
+	return inv, nil
+}
+
+// payInvoiceNow pays an invoice, finalized or not: https://docs.stripe.com/api/invoices/pay
+func (s *Server) payInvoiceNow(c *call) (object, *apiError) {
+	inv, err := s.named(c, "invoice")
+	if err != nil {
+		return nil, err
+	}
+	if err := c.params.only("expand", "payment_method"); err != nil {
+		return nil, err
+	}
+	if inv["status"] == "paid" || inv["status"] == "void" {
+		return nil, &apiError{status: http.StatusBadRequest, typ: "invalid_request_error", code: "invoice_not_editable", message: "Invoice is already " + inv.str("status") + "."}
+	}
+	sess := s.ownerOf(inv)
+	if sess.plan != nil {
+		return nil, invalid("", "", "This test server pays a subscription's invoices by themselves.")
+	}
+	id := c.params.get("payment_method").str()
+	if id == "" {
+		id = s.objects[inv.str("customer")]["invoice_settings"].(object).str("default_payment_method")
+	}
+	with, err := s.means(c, id)
+	switch {
+	case err != nil:
+		return nil, err
+	case with.method == "":
+		return nil, missing("payment_method")
+	}
+	if inv["status"] == "draft" {
+		s.finalize(inv)
+	}
+	if refused := s.charged(sess, inv["total"].(int64), with); refused != nil {
+		s.invoiceFails(inv, 0)
+		return nil, s.payError(sess, refused)
+	}
+	s.payInvoice(inv, sess.pi)
+	return inv, nil
 }

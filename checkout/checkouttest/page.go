@@ -2,8 +2,13 @@ package checkouttest
 
 import (
 	"bytes"
+	"embed"
 	"errors"
+	"fmt"
+	"html/template"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -163,4 +168,223 @@ func spaced(number string) string {
 		b.WriteRune(c)
 	}
 	return b.String()
+}
+
+// formData is the payment form as it was filled in.
+type formData struct {
+	Email, Name, Phone                             string
+	Line1, Line2, City, State, PostalCode, Country string
+	Method                                         string // card or debit
+	Number, Expiry, CVC                            string
+	Refused                                        bool // the payment was declined: the method is what to change
+}
+
+func readForm(r *http.Request, v view) formData {
+	get := func(name string) string { return strings.TrimSpace(r.PostFormValue(name)) }
+	f := formData{
+		Email: get("email"), Name: get("name"), Phone: get("phone"),
+		Line1: get("line1"), Line2: get("line2"), City: get("city"), State: get("state"), PostalCode: get("postal_code"), Country: strings.ToUpper(get("country")),
+		Method: get("method"), Number: get("number"), Expiry: get("expiry"), CVC: get("cvc"),
+	}
+	if v.EmailFixed {
+		f.Email = v.Email
+	}
+	if f.Method != "card" && f.Method != "debit" {
+		f.Method = v.firstMethod()
+	}
+	return f
+}
+
+// check returns what is wrong with the form, by field.
+func (f formData) check(v view, now time.Time) map[string]string {
+	wrong := map[string]string{}
+	if !validEmail(f.Email) {
+		wrong["email"] = "Enter an e-mail address, such as you@example.com."
+	}
+	if v.AskPhone && f.Phone == "" {
+		wrong["phone"] = "Enter a phone number."
+	}
+	if v.AskShipping {
+		for field, value := range map[string]string{"name": f.Name, "line1": f.Line1, "city": f.City} {
+			if value == "" {
+				wrong[field] = "This field is needed for the delivery."
+			}
+		}
+		if !slices.Contains(v.Countries, f.Country) {
+			wrong["country"] = "Choose a country."
+		}
+	}
+	if v.AskMethod && f.Method == "card" {
+		f.checkCard(wrong, now)
+	}
+	return wrong
+}
+
+func (f formData) checkCard(wrong map[string]string, now time.Time) {
+	if number := PaymentMethod(digits(f.Number)); number == "" {
+		wrong["number"] = "Enter a card number."
+	} else if !slices.ContainsFunc(testCards, func(c testCard) bool { return c.Method == number }) {
+		wrong["number"] = "This is not one of the test cards. Real cards are refused here."
+	}
+	expiry := digits(f.Expiry)
+	if end, err := time.Parse("0106", expiry); err != nil {
+		wrong["expiry"] = "Enter month and year, such as 12 / 34."
+	} else if !now.Before(end.AddDate(0, 1, 0)) {
+		wrong["expiry"] = "This date is in the past."
+	}
+	if cvc := digits(f.CVC); len(cvc) != 3 || cvc != f.CVC {
+		wrong["cvc"] = "Enter three digits."
+	}
+}
+
+func (f formData) paymentMethod() PaymentMethod {
+	if f.Method == "debit" {
+		return BankDebit
+	}
+	number := PaymentMethod(digits(f.Number))
+	if number == "" {
+		return CardOK // nothing to pay: no card was asked for
+	}
+	return number
+}
+
+func (f formData) buyer() Buyer {
+	return Buyer{Email: f.Email, Name: f.Name, Phone: f.Phone, Address: Address{
+		Line1: f.Line1, Line2: f.Line2, City: f.City, State: f.State, PostalCode: f.PostalCode, Country: f.Country,
+	}}
+}
+
+func digits(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return r
+		}
+		return -1
+	}, s)
+}
+
+//go:embed templates/*.html
+var templateFiles embed.FS
+
+//go:embed templates/style.css
+var styleSheet []byte
+
+var templates = template.Must(template.New("").Funcs(template.FuncMap{"spaced": spaced, "field": field}).ParseFS(templateFiles, "templates/*.html"))
+
+// view is what the page shows of a session.
+type view struct {
+	ID, Status, PaymentStatus string
+	Lines                     []viewLine
+	Shipping, Total           string // Shipping is empty without one
+	Verb                      string // what the button says
+	Email                     string
+	EmailFixed                bool
+	AskMethod                 bool // there is something to pay, or a card to save
+	OffersCard, OffersDebit   bool
+	AskPhone, AskShipping     bool
+	Late                      bool // the form is shown although the session has expired
+	Countries                 []string
+	CancelURL, ReturnURL      string
+	Challenge                 bool // waiting for 3-D Secure
+	Cards                     []testCard
+
+	Form   formData
+	Alert  string
+	Errors map[string]string
+}
+
+type viewLine struct {
+	Name, Detail, Amount string
+}
+
+// view reads the session that a page's path names.
+func (s *Server) view(r *http.Request) (view, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sess := s.sessions[r.PathValue("id")]
+	if sess == nil {
+		return view{}, false
+	}
+	s.refresh(sess)
+	o, p := sess.object, sess.sent
+	total, _ := o["amount_total"].(int64)
+	v := view{
+		ID: sess.id(), Status: o.str("status"), PaymentStatus: o.str("payment_status"), Verb: "Complete order",
+		Email: o.str("customer_email"), EmailFixed: o["customer_email"] != nil,
+		AskMethod: total > 0 || o.str("mode") != "payment", OffersCard: sess.offers("card"), OffersDebit: sess.offersDebit(),
+		AskPhone: p.get("phone_number_collection", "enabled").bool(), AskShipping: p.get("shipping_address_collection") != nil,
+		Countries: p.get("shipping_address_collection", "allowed_countries").strings(),
+		Late:      s.lateForm && o["status"] == "expired",
+		CancelURL: webURL(o.str("cancel_url")), ReturnURL: webURL(sess.returnURL()),
+		Challenge: sess.method == Card3DS, Cards: testCards,
+	}
+	if v.Email == "" {
+		v.Email = sess.buyer.Email // given before, with a card that was refused
+	}
+	for _, line := range sess.lines {
+		quantity, price := line["quantity"].(int64), line["price"].(object)
+		shown := viewLine{Name: line.str("description"), Amount: money(line["amount_total"].(int64), line.str("currency"))}
+		if unit, ok := price["unit_amount"].(int64); ok && quantity > 1 {
+			shown.Detail = fmt.Sprintf("%d × %s", quantity, money(unit, line.str("currency")))
+		} else if quantity > 1 {
+			shown.Detail = fmt.Sprintf("Quantity %d", quantity)
+		}
+		if every, ok := price["recurring"].(object); ok {
+			shown.Detail = strings.TrimPrefix(shown.Detail+", every "+every.str("interval"), ", ")
+		}
+		v.Lines = append(v.Lines, shown)
+	}
+	if cost, ok := o["shipping_cost"].(object); ok {
+		v.Shipping = money(cost["amount_total"].(int64), o.str("currency"))
+	}
+	switch mode := o.str("mode"); {
+	case mode == "setup":
+		v.Verb = "Save payment method"
+	case total > 0:
+		v.Total = money(total, o.str("currency"))
+		v.Verb = map[string]string{"payment": "Pay ", "subscription": "Subscribe for "}[mode] + v.Total
+	default:
+		v.Total = money(0, o.str("currency"))
+	}
+	return v, true
+}
+
+func (v view) firstMethod() string {
+	if !v.OffersCard && v.OffersDebit {
+		return "debit"
+	}
+	return "card"
+}
+
+// webURL is u if a page may link to it: checked when the session was created, and once more before it is shown.
+func webURL(u string) string {
+	if parsed, err := url.Parse(u); err != nil || parsed.Scheme != "https" && parsed.Scheme != "http" {
+		return ""
+	}
+	return u
+}
+
+// fieldView is one input of the form.
+type fieldView struct {
+	Name, Label, Value, Error, Type, Autocomplete, Hint string
+	Fixed, Numeric                                      bool
+}
+
+// field makes an input for the template: attributes come as pairs of name and value.
+func field(v view, name, label, value string, attrs ...string) fieldView {
+	f := fieldView{Name: name, Label: label, Value: value, Error: v.Errors[name], Type: "text", Autocomplete: "off"}
+	for i := 0; i+1 < len(attrs); i += 2 {
+		switch attrs[i] {
+		case "type":
+			f.Type = attrs[i+1]
+		case "autocomplete":
+			f.Autocomplete = attrs[i+1]
+		case "hint":
+			f.Hint = attrs[i+1]
+		case "inputmode":
+			f.Numeric = attrs[i+1] == "numeric"
+		}
+	}
+	f.Fixed = name == "email" && v.EmailFixed
+	return f
 }

@@ -1,7 +1,6 @@
 package checkouttest
 
 import (
-	"maps"
 	"strings"
 )
 
@@ -111,26 +110,4 @@ func (s *Server) answerAll(sess *session) {
 		o["automatic_tax"] = tax.with(object{"status": "complete"}) // the shop is registered nowhere: there is no tax to collect
 	}
 	s.saveToCustomer(sess)
-}
-
-// saveToCustomer saves what the customer gave where `customer_update` asks for it.
-// https://docs.stripe.com/api/checkout/sessions/create#create_checkout_session-customer_update
-func (s *Server) saveToCustomer(sess *session) {
-	cus, ask := s.objects[sess.str("customer")], sess.sent.get("customer_update")
-	if cus == nil || ask == nil {
-		return
-	}
-	was := maps.Clone(cus)
-	if ask.get("address").str() == "auto" {
-		cus["address"] = sess.buyer.Address.shown()
-	}
-	if ask.get("name").str() == "auto" {
-		cus["name"] = sess.buyer.Name
-	}
-	if ask.get("shipping").str() == "auto" && sess.sent.get("shipping_address_collection") != nil {
-		cus["shipping"] = object{"address": sess.buyer.Address.shown(), "name": sess.buyer.Name, "phone": nil}
-	}
-	if len(previous(was, cus)) > 0 {
-		s.report("customer.updated", cus, was, nil)
-	}
 }

@@ -1,18 +1,11 @@
 package checkouttest
 
 import (
+	"fmt"
 	"math/big"
 	"net/http"
 	"reflect"
-	"strings"
 )
-
-// currencies are those that a session can be in: https://docs.stripe.com/currencies
-var currencies = strings.Fields(`aed afn all amd ang aoa ars aud awg azn bam bbd bdt bgn bhd bif bmd bnd bob brl bsd bwp byn bzd
-cad cdf chf clp cny cop crc cve czk djf dkk dop dzd egp etb eur fjd fkp gbp gel gip gmd gnf gtq gyd hkd hnl htg huf idr ils inr
-isk jmd jod jpy kes kgs khr kmf krw kwd kyd kzt lak lbp lkr lrd lsl mad mdl mga mkd mmk mnt mop mur mvr mwk mxn myr mzn nad ngn
-nio nok npr nzd omr pab pen pgk php pkr pln pyg qar ron rsd rub rwf sar sbd scr sek sgd shp sle sos srd std szl thb tjs tnd top
-try ttd twd tzs uah ugx usd uyu uzs vnd vuv wst xaf xcd xcg xof xpf yer zar zmw`)
 
 // maxTotal keeps sums far from overflow; Stripe's own limits are lower and differ by currency.
 const maxTotal = 999_999_999_999
@@ -105,9 +98,39 @@ func (s *Server) linePrice(sess *session, item *param, now int64) (price object,
 	return price, product.str("name"), nil
 }
 
-// round is the nearest whole amount, halves up.
-func round(r *big.Rat) int64 {
-	n := new(big.Int).Mul(r.Num(), big.NewInt(2))
-	n.Add(n, r.Denom())
-	return n.Div(n, new(big.Int).Mul(r.Denom(), big.NewInt(2))).Int64()
+// adjust gives the lines the quantities that the buyer chose, where the session lets them. Nothing has changed if it returns
+// an error. https://docs.stripe.com/payments/checkout/adjustable-quantity
+func (s *Server) adjust(sess *session, quantities []int64) error {
+	items := sess.sent.get("line_items").list()
+	if len(quantities) > len(items) {
+		return fmt.Errorf("%w: it has %d lines", ErrQuantity, len(items))
+	}
+	for i, n := range quantities {
+		adjustable := items[i].get("adjustable_quantity")
+		least, most := max(1, adjustable.get("minimum").int()), int64(99)
+		if m := adjustable.get("maximum"); m != nil {
+			most = m.int()
+		}
+		if n != 0 && n != sess.lines[i]["quantity"] && (!adjustable.get("enabled").bool() || n < least || n > most) {
+			return fmt.Errorf("%w: %d of line %d", ErrQuantity, n, i)
+		}
+	}
+	var more int64
+	for i, n := range quantities {
+		if n == 0 {
+			continue
+		}
+		line := sess.lines[i]
+		unit, _ := new(big.Rat).SetString(line["price"].(object).str("unit_amount_decimal"))
+		amount := round(unit.Mul(unit, big.NewRat(n, 1)))
+		more += amount - line["amount_total"].(int64)
+		sess.lines[i] = line.with(object{"quantity": n, "amount_subtotal": amount, "amount_total": amount})
+	}
+	if o := sess.object; more != 0 {
+		o["amount_subtotal"], o["amount_total"] = o["amount_subtotal"].(int64)+more, o["amount_total"].(int64)+more
+		if pi := s.objects[sess.pi]; pi != nil {
+			pi["amount"] = o["amount_total"]
+		}
+	}
+	return nil
 }

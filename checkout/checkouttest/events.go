@@ -2,6 +2,8 @@ package checkouttest
 
 import (
 	"encoding/json"
+	"net/http"
+	"reflect"
 	"slices"
 	"time"
 
@@ -146,4 +148,91 @@ func (e *event) shownAt(version string) object {
 		o["account"] = e.account
 	}
 	return o
+}
+
+// report records an event of an object that was kept. was is a copy of it from before the change that the event is about; nil:
+// the event tells of no change.
+func (s *Server) report(typ string, o, was object, c *call) {
+	var prev object
+	if was != nil {
+		prev = previous(was, o)
+	}
+	owner := s.ownerOf(o)
+	s.emitFor(owner.account, owner.id(), typ, o, prev, c)
+}
+
+// previous is what of an object was different before: the previous_attributes of an event.
+// https://docs.stripe.com/api/events/object#event_object-data-previous_attributes
+func previous(was, o object) object {
+	diff := object{}
+	for k, v := range o {
+		if !reflect.DeepEqual(was[k], v) {
+			diff[k] = was[k]
+		}
+	}
+	return diff
+}
+
+func (s *Server) retrieveEvent(c *call) (object, *apiError) {
+	e := s.event(c.path("id"))
+	if e == nil || e.account != c.account {
+		return nil, noSuch(http.StatusNotFound, "event", c.path("id"), "id")
+	}
+	return e.shown(), nil
+}
+
+// keptEvents is how long the API lists an event, in seconds: https://docs.stripe.com/api/events
+const keptEvents = 30 * 24 * 60 * 60
+
+func (s *Server) listEvents(c *call) (object, *apiError) {
+	within, err := createdFilter(c.params)
+	if err != nil {
+		return nil, err
+	}
+	types := c.params.get("types").strings()
+	if t := c.params.get("type"); t != nil {
+		if types != nil {
+			return nil, invalid("", "types", "You may only specify one of these parameters: type, types.")
+		}
+		types = []string{t.str()}
+	}
+	delivered := c.params.get("delivery_success")
+	now := s.Now().Unix()
+	var found []object
+	for _, e := range slices.Backward(s.events) {
+		switch created := e.created.Unix(); {
+		case e.account != c.account, !within(created), created < now-keptEvents:
+		case types != nil && !slices.Contains(types, e.typ):
+		case delivered != nil && delivered.bool() == (e.pending() > 0):
+		default:
+			found = append(found, e.shown())
+		}
+	}
+	return page(found, "/v1/events", "event", c.params)
+}
+
+// retryEvent is what `stripe events resend` asks for: to a webhook endpoint, to the CLIs that listen or, of this server
+// only, to every endpoint that got the event. Undocumented; https://github.com/stripe/stripe-cli has the parameters.
+func (s *Server) retryEvent(c *call) (object, *apiError) {
+	e, p := s.event(c.path("id")), c.params
+	account := c.account
+	if a := p.get("account"); a != nil {
+		account = a.str()
+	}
+	if e == nil || e.account != account {
+		return nil, noSuch(http.StatusNotFound, "event", c.path("id"), "id")
+	}
+	switch to := p.get("webhook_endpoint"); {
+	case to != nil:
+		h := s.hook(to.str())
+		if h == nil || h.account != c.account {
+			return nil, noSuch(http.StatusBadRequest, "webhook_endpoint", to.str(), "webhook_endpoint")
+		}
+		s.enqueue(delivery{event: e, to: e.target(h, false), again: true})
+	case p.get("for_stripecli").bool():
+		s.tellListeners(e)
+	default:
+		s.resend(e)
+	}
+	return e.shown(), nil
 }

@@ -1,6 +1,7 @@
 package checkouttest
 
 import (
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -246,12 +247,131 @@ func (sess *session) offers(methodType string) bool {
 	return slices.Contains(types, methodType)
 }
 
-// returnURL is where the customer is sent after paying, with the session's ID filled in.
-// https://docs.stripe.com/payments/checkout/custom-success-page
-func (sess *session) returnURL() string {
-	u := sess.str("success_url")
-	if u == "" {
-		u = sess.str("return_url")
+func (sess *session) offersDebit() bool {
+	types, _ := sess.object["payment_method_types"].([]string)
+	return slices.ContainsFunc(types, func(t string) bool { return slices.Contains(debits, t) })
+}
+
+// checkSession refuses what Stripe refuses of a session's parameters, besides what newLines looks at.
+// https://docs.stripe.com/api/checkout/sessions/create
+func checkSession(p *param, now int64) *apiError {
+	for _, check := range []func(p *param) *apiError{checkEnums, checkURLs, checkReferences, checkModeFits} {
+		if err := check(p); err != nil {
+			return err
+		}
 	}
-	return strings.ReplaceAll(u, "{CHECKOUT_SESSION_ID}", sess.id())
+	if at := p.get("expires_at"); at != nil {
+		switch life := at.int() - now; {
+		case life < minLife:
+			return invalid("", "expires_at", "The `expires_at` timestamp must be at least 30 minutes from Checkout Session creation.")
+		case life > maxLife:
+			return invalid("", "expires_at", "The `expires_at` timestamp must be less than 24 hours from Checkout Session creation.")
+		}
+	}
+	return nil
+}
+
+func checkEnums(p *param) *apiError {
+	if p.get("mode") == nil {
+		return missing("mode")
+	}
+	for _, e := range []struct {
+		path    []string
+		allowed []string
+	}{
+		{[]string{"mode"}, []string{"payment", "setup", "subscription"}},
+		{[]string{"ui_mode"}, []string{"custom", "embedded", "hosted"}},
+		{[]string{"billing_address_collection"}, []string{"auto", "required"}},
+		{[]string{"customer_creation"}, []string{"always", "if_required"}},
+		{[]string{"payment_method_collection"}, []string{"always", "if_required"}},
+		{[]string{"redirect_on_completion"}, []string{"always", "if_required", "never"}},
+		{[]string{"submit_type"}, []string{"auto", "book", "donate", "pay", "subscribe"}},
+		{[]string{"payment_intent_data", "capture_method"}, []string{"automatic", "automatic_async", "manual"}},
+		{[]string{"payment_intent_data", "setup_future_usage"}, []string{"off_session", "on_session"}},
+	} {
+		if err := oneOf(p.get(e.path...), e.allowed...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkURLs(p *param) *apiError {
+	switch ui := p.get("ui_mode").str(); {
+	case ui == "" || ui == "hosted":
+		if p.get("success_url") == nil {
+			return missing("success_url")
+		}
+		if p.get("return_url") != nil {
+			return invalid("", "return_url", "`return_url` can only be used with `ui_mode: embedded` or `ui_mode: custom`.")
+		}
+	case p.get("success_url") != nil || p.get("cancel_url") != nil:
+		return invalid("", "success_url", "`success_url` and `cancel_url` can not be used with `ui_mode: %s`. Use `return_url` instead.", ui)
+	case p.get("return_url") == nil && p.get("redirect_on_completion").str() != "never":
+		return missing("return_url")
+	}
+	for _, name := range []string{"success_url", "cancel_url", "return_url"} {
+		if got := p.get(name); got != nil {
+			u, err := url.Parse(strings.ReplaceAll(got.str(), "{CHECKOUT_SESSION_ID}", "id"))
+			if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+				return invalid("url_invalid", name, "Not a valid URL")
+			}
+		}
+	}
+	return nil
+}
+
+func checkReferences(p *param) *apiError {
+	if ref := p.get("client_reference_id").str(); len(ref) > 200 {
+		return invalid("parameter_invalid_string", "client_reference_id", "Invalid string: %s…; must be at most 200 characters", ref[:20])
+	}
+	if p.get("customer") != nil && p.get("customer_email") != nil {
+		return invalid("", "customer_email", "You may only specify one of these parameters: customer, customer_email.")
+	}
+	if email := p.get("customer_email"); email != nil && !validEmail(email.str()) {
+		return invalid("email_invalid", "customer_email", "Invalid email address.")
+	}
+	return nil
+}
+
+// checkTotal refuses a session that is not free and of less than can be charged.
+func checkTotal(o object) *apiError {
+	total, _ := o["amount_total"].(int64)
+	least := minimums[o.str("currency")]
+	if total == 0 || total >= least {
+		return nil
+	}
+	return invalid("amount_too_small", "", "The Checkout Session's total amount due must add up to at least %s", money(least, o.str("currency")))
+}
+
+// checkModeFits refuses parameters that the mode does not allow.
+func checkModeFits(p *param) *apiError {
+	mode := p.get("mode").str()
+	only := map[string][]string{
+		"payment_intent_data": {"payment"}, "setup_intent_data": {"setup"}, "subscription_data": {"subscription"},
+		"invoice_creation": {"payment"}, "submit_type": {"payment", "subscription"}, "customer_creation": {"payment", "setup"},
+		"shipping_options": {"payment"}, "line_items": {"payment", "subscription"}, "payment_method_collection": {"subscription"},
+	}
+	for _, name := range []string{
+		"payment_intent_data", "setup_intent_data", "subscription_data", "invoice_creation", "submit_type", "customer_creation",
+		"shipping_options", "line_items", "payment_method_collection",
+	} {
+		if p.get(name) != nil && !slices.Contains(only[name], mode) {
+			return invalid("", name, "You can not pass `%s` in `%s` mode.", name, mode)
+		}
+	}
+	for _, name := range []string{"billing_cycle_anchor", "trial_end", "trial_period_days", "trial_settings"} {
+		if sent := p.get("subscription_data", name); sent != nil {
+			return notDone(sent)
+		}
+	}
+	switch {
+	case mode == "setup":
+		if p.get("currency") == nil && p.get("payment_method_types") == nil {
+			return missing("currency")
+		}
+	case p.get("line_items") == nil:
+		return missing("line_items")
+	}
+	return nil
 }

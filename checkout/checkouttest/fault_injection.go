@@ -1,25 +1,12 @@
 package checkouttest
 
 import (
+	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
-
-// Faults sets what goes wrong from now on, in place of what was set before; with no argument, nothing does. Several faults
-// may befall one attempt or request. A Fault that makes no sense is a mistake in the program, and panics.
-func (s *Server) Faults(faults ...Fault) {
-	set := make([]*armed, len(faults))
-	for i, f := range faults {
-		if err := f.check(); err != nil {
-			panic("checkouttest: " + err.Error())
-		}
-		set[i] = &armed{Fault: f, place: i}
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.faults, s.requests = set, 0
-}
 
 // armed is a fault that is set.
 type armed struct {
@@ -167,4 +154,84 @@ func (s *Server) rank(d delivery) (_ uint64, reordered bool) {
 		}
 	}
 	return 0, false
+}
+
+// trouble is what befalls one request. Each has a value for before the write and for after it.
+type trouble struct {
+	names         []string
+	limited       *time.Duration
+	failed, reset [2]bool
+	latency       [2]time.Duration
+}
+
+const (
+	beforeWrite = iota
+	afterWrite
+)
+
+// troubleOf asks the faults about a request.
+func (s *Server) troubleOf(r *http.Request) trouble {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.requests++
+	var t trouble
+	for _, f := range s.faults {
+		if !f.kind.ofRequests() || !f.picks(r.Method+" "+r.URL.Path, 0, s.requests) {
+			continue
+		}
+		t.names = append(t.names, f.String())
+		when := beforeWrite
+		if f.after {
+			when = afterWrite
+		}
+		switch f.kind {
+		case rateLimit:
+			t.limited = &f.d
+		case serverError:
+			t.failed[when] = true
+		case reset:
+			t.reset[when] = true
+		case latency:
+			t.latency[when] += f.d
+		}
+	}
+	return t
+}
+
+// answerOrFail answers a call, or what befalls it does. Status zero is no answer.
+func (s *Server) answerOrFail(h http.Header, r *http.Request, c *call, known *schema, do endpoint) (_ answer, replayed bool) {
+	t := c.trouble
+	s.pass(t.latency[beforeWrite])
+	switch {
+	case t.reset[beforeWrite]:
+		return answer{}, false
+	case t.limited != nil:
+		h.Set("Stripe-Should-Retry", "true")
+		h.Set("Retry-After", strconv.Itoa(int((*t.limited+time.Second-1)/time.Second)))
+		return answerWith(nil, &apiError{
+			status: http.StatusTooManyRequests, typ: "invalid_request_error", code: "rate_limit",
+			message: "Request rate limit exceeded. Learn more about rate limits here https://stripe.com/docs/rate-limits.",
+		}), false
+	case t.failed[beforeWrite]:
+		h.Set("Stripe-Should-Retry", "true")
+		return answerWith(nil, broken()), false
+	}
+	a, replayed := s.answer(r, c, known, do)
+	s.pass(t.latency[afterWrite])
+	if t.reset[afterWrite] {
+		return answer{}, false
+	}
+	return a, replayed
+}
+
+// hangUp cuts the connection of a request instead of answering. The first line of one keeps net/http's client from
+// sending the request again by itself, as it may when a connection ends before the first byte.
+func hangUp(w http.ResponseWriter) {
+	conn, rw, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler) // not a connection: serveUncut
+	}
+	_, _ = rw.WriteString("HTTP/1.1 200 OK\r\n")
+	_ = rw.Flush()
+	_ = conn.Close()
 }

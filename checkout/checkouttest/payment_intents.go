@@ -8,6 +8,76 @@ import (
 	"time"
 )
 
+// ensureIntent makes the session's payment intent, unless it has one or its mode has none.
+// Since 2022-08-01 a session has none until a payment is tried: https://docs.stripe.com/changelog
+func (s *Server) ensureIntent(sess *session) {
+	total, _ := sess.object["amount_total"].(int64)
+	if sess.pi != "" || total == 0 || sess.str("mode") == "setup" {
+		return
+	}
+	s.newIntent(sess, total)
+	if sess.str("mode") == "payment" { // a subscription's belongs to its invoice
+		sess.object["payment_intent"] = sess.pi
+	}
+}
+
+// newIntent makes the payment intent that a session's or an invoice's payment is made with, from now on.
+func (s *Server) newIntent(sess *session, amount int64) {
+	data := sess.sent.get("payment_intent_data")
+	usage := data.get("setup_future_usage").value()
+	if sess.str("mode") == "subscription" {
+		usage = "off_session"
+	}
+	meta, _ := data.get("metadata").metadata() // checked when the session was created
+	id := s.newID("pi_3", 23)
+	o := object{
+		"id": id, "object": "payment_intent", "created": s.Now().Unix(), "livemode": false,
+		"amount": amount, "currency": sess.object["currency"], "status": "requires_payment_method", "metadata": meta,
+
+		"amount_capturable": int64(0), "amount_details": object{"tip": object{}}, "amount_received": int64(0), "application": nil,
+		"application_fee_amount": data.get("application_fee_amount").value(), "automatic_payment_methods": automaticMethods(data), "canceled_at": nil,
+		"cancellation_reason": nil, "capture_method": data.get("capture_method").or("automatic_async"),
+		"client_secret": s.newID(id+"_secret_", 25), "confirmation_method": data.get("confirmation_method").or("automatic"), "customer": sess.object["customer"],
+		"description": data.get("description").value(), "excluded_payment_method_types": nil, "last_payment_error": nil, "latest_charge": nil,
+		"next_action": nil, "on_behalf_of": data.get("on_behalf_of").value(), "payment_method": nil,
+		"payment_method_configuration_details": nil, "payment_method_options": sess.object["payment_method_options"],
+		"payment_method_types": sess.object["payment_method_types"], "processing": nil, "receipt_email": data.get("receipt_email").value(),
+		"review": nil, "setup_future_usage": usage, "shipping": data.get("shipping").value(), "source": nil,
+		"statement_descriptor": data.get("statement_descriptor").value(), "statement_descriptor_suffix": data.get("statement_descriptor_suffix").value(),
+		"transfer_data": data.get("transfer_data").value(), "transfer_group": data.get("transfer_group").value(),
+	}
+	s.keep(sess, o)
+	sess.pi = id
+	s.emit(sess, "payment_intent.created", o, nil)
+}
+
+// automaticMethods is what a payment intent says of methods that were not listed. A session's says nothing.
+func automaticMethods(data *param) any {
+	auto := data.get("automatic_payment_methods")
+	if auto == nil {
+		return nil
+	}
+	return object{"allow_redirects": auto.get("allow_redirects").or("always"), "enabled": auto.get("enabled").bool()}
+}
+
+// intent changes the session's payment intent, if its mode has one, and says so in an event.
+func (s *Server) intent(sess *session, event string, set object) {
+	pi := s.objects[sess.pi]
+	if pi == nil {
+		return
+	}
+	for k, v := range set {
+		pi[k] = v
+	}
+	s.emit(sess, event, pi, nil)
+}
+
+func (s *Server) intentSucceeds(sess *session) {
+	s.intent(sess, "payment_intent.succeeded", object{
+		"status": "succeeded", "next_action": nil, "last_payment_error": nil, "amount_received": s.objects[sess.pi]["amount"],
+	})
+}
+
 // Payment intents without a session, as far as `stripe trigger` makes them. Each is paid through a session that has no ID,
 // is never shown and has no events.
 

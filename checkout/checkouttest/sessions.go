@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -126,4 +127,51 @@ func (s *Server) listSessions(c *call) (object, *apiError) {
 		}
 	}
 	return page(found, "/v1/checkout/sessions", "checkout.session", c.params)
+}
+
+// refresh expires a session whose time is up, should the clock have gone past it on its own.
+func (s *Server) refresh(sess *session) {
+	if sess.object["expires_at"].(int64) <= s.Now().Unix() {
+		s.expireIfOpen(sess, nil)
+	}
+}
+
+func (s *Server) expireIfOpen(sess *session, c *call) bool {
+	if sess.str("status") != "open" {
+		return false
+	}
+	sess.object["status"], sess.object["url"], sess.method = "expired", nil, ""
+	if pi := s.objects[sess.pi]; pi != nil {
+		s.cancelPayment(sess, pi, "automatic", c)
+	}
+	s.offerRecovery(sess)
+	s.emit(sess, "checkout.session.expired", sess.object, c)
+	return true
+}
+
+// returnURL is where the customer is sent after paying, with the session's ID filled in.
+// https://docs.stripe.com/payments/checkout/custom-success-page
+func (sess *session) returnURL() string {
+	u := sess.str("success_url")
+	if u == "" {
+		u = sess.str("return_url")
+	}
+	return strings.ReplaceAll(u, "{CHECKOUT_SESSION_ID}", sess.id())
+}
+
+func (s *Server) change(sessionID string, do func(sess *session) error) error {
+	err := s.locked(sessionID, do)
+	s.Flush()
+	return err
+}
+
+func (s *Server) locked(sessionID string, do func(sess *session) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sess := s.sessions[sessionID]
+	if sess == nil {
+		return ErrNoSession
+	}
+	s.refresh(sess)
+	return do(sess)
 }

@@ -3,6 +3,7 @@ package checkouttest
 import (
 	"maps"
 	"slices"
+	"strings"
 )
 
 // newCustomer is a customer without any details.
@@ -115,33 +116,49 @@ func addressOf(p *param) object {
 	return out
 }
 
-// set puts the values of parameters into the fields of the same names, as far as they were sent.
-func (o object) set(p *param, names ...string) {
-	for _, name := range names {
-		if v := p.get(name); v != nil {
-			o[name] = v.value()
-		}
+// ensureCustomer makes the customer that a session asks for, unless it has one. Its buyer is known.
+func (s *Server) ensureCustomer(sess *session) {
+	o := sess.object
+	if o["customer"] != nil || o.str("mode") != "subscription" && o.str("customer_creation") != "always" {
+		return
+	}
+	cus := s.newCustomer(s.Now().Unix())
+	cus["email"], cus["name"], cus["address"] = sess.buyer.Email, sess.buyer.Name, sess.buyer.Address.shown()
+	if sess.sent.get("phone_number_collection", "enabled").bool() {
+		cus["phone"] = sess.buyer.Phone
+	}
+	s.keep(sess, cus)
+	o["customer"] = cus["id"]
+	if pi := s.objects[sess.pi]; pi != nil {
+		pi["customer"] = cus["id"]
+	}
+	s.emit(sess, "customer.created", cus, nil)
+}
+
+// saveToCustomer saves what the customer gave where `customer_update` asks for it.
+// https://docs.stripe.com/api/checkout/sessions/create#create_checkout_session-customer_update
+func (s *Server) saveToCustomer(sess *session) {
+	cus, ask := s.objects[sess.str("customer")], sess.sent.get("customer_update")
+	if cus == nil || ask == nil {
+		return
+	}
+	was := maps.Clone(cus)
+	if ask.get("address").str() == "auto" {
+		cus["address"] = sess.buyer.Address.shown()
+	}
+	if ask.get("name").str() == "auto" {
+		cus["name"] = sess.buyer.Name
+	}
+	if ask.get("shipping").str() == "auto" && sess.sent.get("shipping_address_collection") != nil {
+		cus["shipping"] = object{"address": sess.buyer.Address.shown(), "name": sess.buyer.Name, "phone": nil}
+	}
+	if len(previous(was, cus)) > 0 {
+		s.report("customer.updated", cus, was, nil)
 	}
 }
 
-func (o object) setMetadata(p *param) *apiError {
-	meta, err := p.get("metadata").mergedInto(o["metadata"])
-	if err == nil {
-		o["metadata"] = meta
-	}
-	return err
-}
-
-// update changes an object all at once or, if set finds an error, not at all. It says so in an event if anything is new.
-func (s *Server) update(c *call, o object, event string, set func(o object, p *param) *apiError) *apiError {
-	changed := maps.Clone(o)
-	if err := set(changed, c.params); err != nil {
-		return err
-	}
-	was := maps.Clone(o)
-	maps.Copy(o, changed)
-	if len(previous(was, o)) > 0 {
-		s.report(event, o, was, c)
-	}
-	return nil
+// validEmail accepts what has one @ between two parts without spaces; more is for the receiving server to say.
+func validEmail(s string) bool {
+	user, host, ok := strings.Cut(s, "@")
+	return ok && user != "" && host != "" && !strings.ContainsAny(s, " \t\r\n") && !strings.Contains(host, "@") && len(s) <= 512
 }

@@ -1,44 +1,9 @@
 package checkouttest
 
 import (
+	"errors"
+	"net/http"
 	"slices"
-)
-
-// A PaymentMethod is what a customer pays with. Cards are Stripe's test cards, by their numbers.
-// https://docs.stripe.com/testing
-type PaymentMethod string
-
-// The payment methods that the server knows.
-const (
-	CardOK                PaymentMethod = "4242424242424242"
-	CardDeclined          PaymentMethod = "4000000000000002"
-	CardInsufficientFunds PaymentMethod = "4000000000009995"
-	CardExpired           PaymentMethod = "4000000000000069"
-	// Card3DS asks the customer to authenticate. With Pay they do; the hosted page lets them fail, too.
-	Card3DS PaymentMethod = "4000000000003220"
-	// CardRefundPending is paid; its refunds are pending first, and succeed later: https://docs.stripe.com/testing#refunds
-	CardRefundPending PaymentMethod = "4000000000007726"
-	// CardRefundFails is paid; its refunds succeed first, and fail later.
-	CardRefundFails PaymentMethod = "4000000000005126"
-	// BankDebit is a delayed method: the session is complete and unpaid until Settle or Bounce.
-	BankDebit PaymentMethod = "bank_debit"
-)
-
-var methods = []PaymentMethod{CardOK, CardDeclined, CardInsufficientFunds, CardExpired, Card3DS, CardRefundPending, CardRefundFails, BankDebit}
-
-// refusals are the errors of the cards that are declined.
-var refusals = map[PaymentMethod]*PaymentError{
-	CardDeclined:          {Code: "card_declined", DeclineCode: "generic_decline", Message: "Your card was declined."},
-	CardInsufficientFunds: {Code: "card_declined", DeclineCode: "insufficient_funds", Message: "Your card has insufficient funds."},
-	CardExpired:           {Code: "expired_card", Message: "Your card has expired."},
-}
-
-var (
-	authenticationFailed = &PaymentError{
-		Code:    "payment_intent_authentication_failure",
-		Message: "We are unable to authenticate your payment method. Please choose a different payment method and try again.",
-	}
-	debitFailed = &PaymentError{Code: "insufficient_funds", Message: "The customer's account has insufficient funds to cover this payment."}
 )
 
 // Pay pays a session as its customer would: with the e-mail address of the session, or else buyer@example.com. It returns
@@ -69,55 +34,6 @@ func (s *Server) Settle(sessionID string) error {
 // ErrNotPending.
 func (s *Server) Bounce(sessionID string) error {
 	return s.change(sessionID, func(sess *session) error { return s.debitEnds(sess, false) })
-}
-
-func (s *Server) change(sessionID string, do func(sess *session) error) error {
-	err := s.locked(sessionID, do)
-	s.Flush()
-	return err
-}
-
-// changeObject is change for an object of a kind. unknown is the error if there is none with this ID.
-func (s *Server) changeObject(kind, id string, unknown error, do func(o object) error) error {
-	s.mu.Lock()
-	o, err := s.objects[id], unknown
-	if o.str("object") == kind {
-		err = do(o)
-	}
-	s.mu.Unlock()
-	s.Flush()
-	return err
-}
-
-func (s *Server) locked(sessionID string, do func(sess *session) error) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	sess := s.sessions[sessionID]
-	if sess == nil {
-		return ErrNoSession
-	}
-	s.refresh(sess)
-	return do(sess)
-}
-
-// refresh expires a session whose time is up, should the clock have gone past it on its own.
-func (s *Server) refresh(sess *session) {
-	if sess.object["expires_at"].(int64) <= s.Now().Unix() {
-		s.expireIfOpen(sess, nil)
-	}
-}
-
-func (s *Server) expireIfOpen(sess *session, c *call) bool {
-	if sess.str("status") != "open" {
-		return false
-	}
-	sess.object["status"], sess.object["url"], sess.method = "expired", nil, ""
-	if pi := s.objects[sess.pi]; pi != nil {
-		s.cancelPayment(sess, pi, "automatic", c)
-	}
-	s.offerRecovery(sess)
-	s.emit(sess, "checkout.session.expired", sess.object, c)
-	return true
 }
 
 // pay tries one payment. It reports whether the customer has to authenticate first.
@@ -199,28 +115,6 @@ func (s *Server) cardSucceeds(sess *session) {
 	}
 }
 
-func (s *Server) intentSucceeds(sess *session) {
-	s.intent(sess, "payment_intent.succeeded", object{
-		"status": "succeeded", "next_action": nil, "last_payment_error": nil, "amount_received": s.objects[sess.pi]["amount"],
-	})
-}
-
-// chargeFails records an attempt that was declined. The session stays open.
-func (s *Server) chargeFails(sess *session, e *PaymentError) {
-	ch := s.charge(sess, "failed")
-	s.failCharge(sess, ch, e)
-	s.refuse(sess, e, ch)
-}
-
-// refuse takes the payment intent back to where another method can be tried.
-func (s *Server) refuse(sess *session, e *PaymentError, ch object) {
-	method := sess.method
-	sess.method = ""
-	s.intent(sess, "payment_intent.payment_failed", object{
-		"status": "requires_payment_method", "next_action": nil, "payment_method": nil, "last_payment_error": paymentErrorObject(e, method, ch),
-	})
-}
-
 // complete ends the session: its customer is done.
 func (s *Server) complete(sess *session, paymentStatus string) {
 	o := sess.object
@@ -273,7 +167,60 @@ func (s *Server) debitEnds(sess *session, settled bool) error {
 	return nil
 }
 
-func (sess *session) offersDebit() bool {
-	types, _ := sess.object["payment_method_types"].([]string)
-	return slices.ContainsFunc(types, func(t string) bool { return slices.Contains(debits, t) })
+// means is what a payment is made with.
+type means struct {
+	method PaymentMethod // empty: none was given
+	buyer  Buyer
+	ending *ending // of a bank debit; nil: none by itself
+	// disputed is one that its owner disputes at once, or asks about.
+	disputed, inquiry bool
+}
+
+// charged pays an amount, and returns why that was refused.
+func (s *Server) charged(sess *session, total int64, with means) *PaymentError {
+	sess.method, sess.buyer = with.method, with.buyer.orDefaults(sess)
+	if total == 0 {
+		return nil
+	}
+	s.newIntent(sess, total)
+	if refused := refusals[with.method]; refused != nil {
+		s.chargeFails(sess, refused)
+		return refused
+	}
+	s.charge(sess, "succeeded")
+	s.intentSucceeds(sess)
+	return nil
+}
+
+// followUp has happen what comes of a payment by itself: a dispute, or how a bank debit ends.
+func (s *Server) followUp(sess *session, with means) {
+	if with.disputed {
+		_, _ = s.dispute(s.latestCharge(sess), with.inquiry) // a payment that was just made can be
+	}
+	if with.ending == nil {
+		return
+	}
+	end := func() { _ = s.debitEnds(sess, !with.ending.bounces) } // it may have ended otherwise meanwhile
+	if with.ending.after == 0 {
+		end()
+	} else {
+		s.schedule(s.Now().Add(with.ending.after), end)
+	}
+}
+
+// payError is what the API answers to a payment that was not made.
+func (s *Server) payError(sess *session, err error) *apiError {
+	if refused := (*PaymentError)(nil); errors.As(err, &refused) {
+		return &apiError{
+			status: http.StatusPaymentRequired, typ: "card_error", code: refused.Code, declineCode: refused.DeclineCode,
+			message: refused.Message, intent: s.objects[sess.pi],
+		}
+	}
+	if errors.Is(err, ErrMethodNotOffered) {
+		return invalid("", "payment_method", "The payment method is not one of those that can be used here.")
+	}
+	if sess.id() != "" {
+		return &apiError{status: http.StatusBadRequest, typ: "invalid_request_error", message: "This Checkout Session is no longer open."}
+	}
+	return unexpectedState("You cannot confirm this PaymentIntent because it has already succeeded or is processing.")
 }

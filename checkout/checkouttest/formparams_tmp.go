@@ -1,7 +1,7 @@
 package checkouttest
 
 import (
-	"fmt"
+	_ "embed" // for params.txt
 	"maps"
 	"math/big"
 	"net/url"
@@ -9,6 +9,65 @@ import (
 	"strconv"
 	"strings"
 )
+
+// schema is one place in the tree of parameters that a call knows.
+type schema struct {
+	result string // of a root: what the call answers with, see resultOf
+	kind   string // of a scalar: string, int, bool, decimal; empty: none allowed here
+	free   bool   // a value of a map with free keys
+	fields map[string]*schema
+	elem   *schema // of a list
+	value  *schema // of a map with free keys, such as metadata
+
+	refused  bool   // see refused
+	harmless string // the value that is not, if there is one
+}
+
+func (s *schema) at(path []string) *schema {
+	for _, seg := range path {
+		var next **schema
+		switch seg {
+		case "":
+			next = &s.elem
+		case "*":
+			next = &s.value
+		default:
+			if s.fields == nil {
+				s.fields = map[string]*schema{}
+			}
+			if s.fields[seg] == nil {
+				s.fields[seg] = &schema{}
+			}
+			s = s.fields[seg]
+			continue
+		}
+		if *next == nil {
+			*next = &schema{free: seg == "*"}
+		}
+		s = *next
+	}
+	return s
+}
+
+// splitKey takes `a[0][b]` apart. It reports false for unbalanced brackets.
+func splitKey(key string) ([]string, bool) {
+	name, rest, nested := strings.Cut(key, "[")
+	path := []string{name}
+	if !nested {
+		return path, name != "" && !strings.Contains(name, "]")
+	}
+	rest, ok := strings.CutSuffix(rest, "]")
+	if !ok || name == "" {
+		return nil, false
+	}
+	for seg := range strings.SplitSeq(rest, "][") {
+		if strings.ContainsAny(seg, "[]") {
+			return nil, false
+		}
+		path = append(path, seg)
+	}
+	return path, true
+}
 
 // A param is one place in a decoded request. All methods may be called on nil: the parameter was not sent.
 type param struct {
@@ -219,75 +278,4 @@ func (p *param) or(fallback any) any {
 		return fallback
 	}
 	return p.value()
-}
-
-// only refuses parameters that Stripe knows of this call and this server does nothing with.
-func (p *param) only(names ...string) *apiError {
-	for _, name := range slices.Sorted(maps.Keys(p.fields)) {
-		if !slices.Contains(names, name) {
-			return notDone(p.fields[name])
-		}
-	}
-	return nil
-}
-
-// oneOf refuses a parameter that was sent and is none of the values that Stripe knows.
-func oneOf(p *param, allowed ...string) *apiError {
-	if p == nil || slices.Contains(allowed, p.str()) {
-		return nil
-	}
-	return invalid("", p.name, "Invalid %s: must be one of %s", p.name, strings.Join(allowed, ", "))
-}
-
-// mergedInto is an object's metadata after an update: what was sent, over what was there. An empty value takes its key
-// away, and an empty map all of them.
-func (p *param) mergedInto(old any) (object, *apiError) {
-	merged := maps.Clone(old.(object))
-	if p == nil {
-		return merged, nil
-	}
-	if p.isSet && p.fields == nil {
-		return object{}, nil
-	}
-	sent, err := p.metadata()
-	if err != nil {
-		return nil, err
-	}
-	for k := range p.fields {
-		delete(merged, k)
-	}
-	maps.Copy(merged, sent)
-	if len(merged) > 50 {
-		return nil, tooManyKeys(p, len(merged))
-	}
-	return merged, nil
-}
-
-func tooManyKeys(p *param, n int) *apiError {
-	return invalid("", p.name, "You can only have 50 keys in metadata; you sent %d.", n)
-}
-
-// metadata checks and returns a metadata map. Limits: https://docs.stripe.com/metadata.
-func (p *param) metadata() (object, *apiError) {
-	out := object{}
-	if p == nil {
-		return out, nil
-	}
-	if len(p.fields) > 50 {
-		return nil, tooManyKeys(p, len(p.fields))
-	}
-	for _, k := range slices.Sorted(maps.Keys(p.fields)) {
-		v := p.fields[k].scalar
-		switch {
-		case strings.ContainsAny(k, "[]"):
-			return nil, invalid("", p.name, "Metadata keys can't contain square brackets.")
-		case len([]rune(k)) > 40:
-			return nil, invalid("", p.name, "Metadata keys must be at most 40 characters long.")
-		case len([]rune(v)) > 500:
-			return nil, invalid("", fmt.Sprintf("%s[%s]", p.name, k), "Metadata values can have up to 500 characters, but you passed in a value that is %d characters.", len([]rune(v)))
-		case v != "":
-			out[k] = v
-		}
-	}
-	return out, nil
 }

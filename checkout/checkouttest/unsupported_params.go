@@ -1,6 +1,8 @@
 package checkouttest
 
-import "strings"
+import (
+	"strings"
+)
 
 // refused are the parameters whose effect at Stripe this server does not have, by call: a parameter and all below it, or,
 // with "=", every value but those that ask for nothing. Calls that check their parameters themselves are not among them.

@@ -169,3 +169,28 @@ func (s *Server) tellListeners(e *event) {
 		}
 	}
 }
+
+// Checkout's own page talks to /v1/payment_pages, which Stripe does not document; so does `stripe trigger`, which reads
+// nothing of the answers. They are the session.
+
+func (s *Server) confirmPage(c *call) (object, *apiError) {
+	sess, err := s.session(c)
+	if err != nil {
+		return nil, err
+	}
+	if want := c.params.get("expected_amount"); want != nil && want.int() != sess.object["amount_total"] {
+		return nil, &apiError{status: http.StatusBadRequest, typ: "invalid_request_error", code: "checkout_amount_mismatch", param: want.name, message: "The expected amount is not the total of the Checkout Session."}
+	}
+	with, err := s.means(c, c.params.get("payment_method").str())
+	switch {
+	case err != nil:
+		return nil, err
+	case with.method == "":
+		return nil, missing("payment_method")
+	}
+	if _, err := s.pay(sess, with.method, with.buyer); err != nil {
+		return nil, s.payError(sess, err)
+	}
+	s.followUp(sess, with)
+	return sess.object, nil
+}
