@@ -1,18 +1,14 @@
 package checkouttest_test
 
 import (
-	"context"
 	"encoding/json"
-	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/stripe/stripe-go/v82"
@@ -20,45 +16,70 @@ import (
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
 )
 
-// request sends one raw request and returns the answer and its decoded body.
-func request(t testing.TB, srv *checkouttest.Server, method, path string, form url.Values, header ...string) (*http.Response, map[string]any) {
-	t.Helper()
-	var body io.Reader
-	if method == http.MethodPost {
-		body = strings.NewReader(form.Encode())
-	} else if form != nil {
-		path += "?" + form.Encode()
+func TestKeysAccountsAndPaths(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, checkouttest.Config{Key: "sk_test_mine"})
+	for _, header := range []string{"", "Bearer ", "Bearer sk_test_other", "Bearer sk_live_secret", "Basic !"} {
+		resp, body := request(t, srv, "GET", "/v1/events", nil, "Authorization", header)
+		require.Equal(t, http.StatusUnauthorized, resp.StatusCode, header)
+		require.NotContains(t, body["error"].(map[string]any)["message"], "secret", "a key is never repeated")
 	}
-	r, err := http.NewRequestWithContext(context.Background(), method, srv.URL()+path, body)
-	require.NoError(t, err)
-	r.Header.Set("Authorization", "Bearer "+srv.Key())
-	for i := 0; i < len(header); i += 2 {
-		r.Header.Set(header[i], header[i+1])
+	resp, _ := request(t, srv, "GET", "/v1/events", nil, "Authorization", "Basic c2tfdGVzdF9taW5lOg==")
+	require.Equal(t, http.StatusOK, resp.StatusCode, "basic authentication, as curl -u sends it")
+	require.NotEmpty(t, resp.Header.Get("Request-Id"))
+	require.Equal(t, stripe.APIVersion, resp.Header.Get("Stripe-Version"))
+
+	for _, c := range []struct{ method, path string }{{"GET", "/v1/coupons"}, {"DELETE", "/v1/checkout/sessions"}, {"GET", "/v1/"}} {
+		resp, body := request(t, srv, c.method, c.path, nil)
+		require.Equal(t, http.StatusNotFound, resp.StatusCode)
+		require.Contains(t, body["error"].(map[string]any)["message"], "Unrecognized request URL ("+c.method+": "+c.path+")")
 	}
-	resp, err := srv.Transport().RoundTrip(r)
-	require.NoError(t, err)
-	defer resp.Body.Close()
-	var decoded map[string]any
-	require.NoError(t, json.NewDecoder(resp.Body).Decode(&decoded))
-	return resp, decoded
+	for path, message := range map[string]string{
+		"/v1/checkout/sessions/cs_1": "No such checkout.session: 'cs_1'", "/v1/events/evt_1": "No such event: 'evt_1'",
+		"/v1/checkout/sessions/cs_1/line_items": "No such checkout.session: 'cs_1'",
+		"/v1/payment_intents/pi_1":              "No such payment_intent: 'pi_1'", "/v1/charges/ch_1": "No such charge: 'ch_1'",
+	} {
+		resp, body := request(t, srv, "GET", path, nil)
+		require.Equal(t, http.StatusNotFound, resp.StatusCode)
+		e := body["error"].(map[string]any)
+		require.Equal(t, "resource_missing", e["code"])
+		require.Equal(t, message, e["message"])
+	}
+
+	params := tee()
+	params.SetStripeAccount("acct_1")
+	id := create(t, srv, params).ID
+	require.NoError(t, srv.Pay(id, checkouttest.CardOK))
+	resp, _ = request(t, srv, "GET", "/v1/checkout/sessions/"+id, nil)
+	require.Equal(t, http.StatusNotFound, resp.StatusCode, "another account's session")
+	resp, body := request(t, srv, "GET", "/v1/checkout/sessions/"+id, nil, "Stripe-Account", "acct_1")
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+	pi := str(body["payment_intent"])
+	resp, _ = request(t, srv, "GET", "/v1/payment_intents/"+pi, nil)
+	require.Equal(t, http.StatusNotFound, resp.StatusCode)
+	resp, _ = request(t, srv, "GET", "/v1/payment_intents/"+pi, nil, "Stripe-Account", "acct_1")
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+	_, body = request(t, srv, "GET", "/v1/events", nil, "Stripe-Account", "acct_1")
+	require.Equal(t, "acct_1", body["data"].([]any)[0].(map[string]any)["account"])
+	_, body = request(t, srv, "GET", "/v1/events", nil)
+	require.Empty(t, body["data"])
 }
 
-// teeForm is tee as a form, changed by pairs of keys and values; the value "-" removes a key.
-func teeForm(pairs ...string) url.Values {
-	v := url.Values{
-		"mode": {"payment"}, "success_url": {"https://shop.example/thanks"},
-		"line_items[0][price_data][currency]": {"usd"}, "line_items[0][price_data][product_data][name]": {"T-shirt"},
-		"line_items[0][price_data][unit_amount]": {"1999"}, "line_items[0][quantity]": {"1"},
-	}
-	for i := 0; i < len(pairs); i += 2 {
-		if v.Set(pairs[i], pairs[i+1]); pairs[i+1] == "-" {
-			v.Del(pairs[i])
+func TestVersions(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, checkouttest.Config{})
+	for v, status := range map[string]int{
+		stripe.APIVersion: 200, "2024-06-20": 200, "2020-08-27": 200, "2026-03-25.dahlia": 200, "2025-02-24.acacia": 200,
+		"2019-2-19": 400, "2020-08-28": 400, "2025-13-01.basil": 400, "2025-08-27.parsley": 400, "2020-08-27; beta=v1": 400, "x": 400,
+	} {
+		resp, body := request(t, srv, "GET", "/v1/events", nil, "Stripe-Version", v)
+		require.Equal(t, status, resp.StatusCode, v)
+		require.Equal(t, stripe.APIVersion, resp.Header.Get("Stripe-Version"), "what it is answered in")
+		if status == 400 {
+			require.Equal(t, "Invalid Stripe API version: "+v, body["error"].(map[string]any)["message"])
 		}
 	}
-	return v
 }
-
-func str(v any) string { s, _ := v.(string); return s }
 
 // jsonKeys are the keys that stripe-go knows of an object.
 func jsonKeys(t reflect.Type, without ...string) []string {
@@ -119,96 +140,4 @@ func TestKeysOfRecordedSessions(t *testing.T) {
 			require.Contains(t, ours, key, file)
 		}
 	}
-}
-
-func TestCreatedSession(t *testing.T) {
-	t.Parallel()
-	srv := newServer(t, checkouttest.Config{Start: time.Unix(1_800_000_000, 999)})
-	price := srv.AddPrice(checkouttest.Price{Name: "Mug", Currency: "usd", UnitAmount: 850})
-	params := tee()
-	params.LineItems[0].PriceData.UnitAmount = nil
-	params.LineItems[0].PriceData.UnitAmountDecimal = stripe.Float64(0.5)
-	params.LineItems[0].Quantity = stripe.Int64(3)
-	params.LineItems = append(params.LineItems, &stripe.CheckoutSessionCreateLineItemParams{Price: &price, Quantity: stripe.Int64(2)})
-	params.CustomerEmail = stripe.String("ada@example.org")
-	params.ExpiresAt = stripe.Int64(1_800_000_000 + 1800)
-	params.ShippingOptions = []*stripe.CheckoutSessionCreateShippingOptionParams{{ShippingRateData: &stripe.CheckoutSessionCreateShippingOptionShippingRateDataParams{
-		DisplayName: stripe.String("Post"), Type: stripe.String("fixed_amount"),
-		FixedAmount: &stripe.CheckoutSessionCreateShippingOptionShippingRateDataFixedAmountParams{Amount: stripe.Int64(500), Currency: stripe.String("usd")},
-	}}}
-	params.AddExpand("line_items.data.price.product")
-	sess := create(t, srv, params)
-	require.EqualValues(t, 1702, sess.AmountSubtotal, "1.5 is rounded up")
-	require.EqualValues(t, 2202, sess.AmountTotal)
-	require.EqualValues(t, 500, sess.TotalDetails.AmountShipping)
-	require.EqualValues(t, "usd", sess.Currency)
-	require.EqualValues(t, 1_800_001_800, sess.ExpiresAt)
-	require.EqualValues(t, 1_800_000_000, sess.Created)
-	require.Equal(t, "ada@example.org", sess.CustomerDetails.Email)
-	require.Equal(t, "order-42", sess.ClientReferenceID)
-	require.Len(t, sess.LineItems.Data, 2)
-	require.Equal(t, "T-shirt", sess.LineItems.Data[0].Price.Product.Name)
-	require.Equal(t, price, sess.LineItems.Data[1].Price.ID)
-	require.Equal(t, "Mug", sess.LineItems.Data[1].Description)
-
-	srv.Advance(30 * time.Minute)
-	require.EqualValues(t, "expired", retrieve(t, srv, sess.ID).Status)
-
-	yearly := srv.AddPrice(checkouttest.Price{Name: "Club", Currency: "eur", UnitAmount: 900, Interval: "year"})
-	sub := &stripe.CheckoutSessionCreateParams{
-		Mode: stripe.String("subscription"), UIMode: stripe.String("embedded"), ReturnURL: stripe.String("https://shop.example/"),
-		LineItems: []*stripe.CheckoutSessionCreateLineItemParams{{Price: &yearly, Quantity: stripe.Int64(1)}},
-	}
-	embedded := create(t, srv, sub)
-	require.Empty(t, embedded.URL)
-	require.Contains(t, embedded.ClientSecret, embedded.ID+"_secret_")
-}
-
-func TestKeysAccountsAndPaths(t *testing.T) {
-	t.Parallel()
-	srv := newServer(t, checkouttest.Config{Key: "sk_test_mine"})
-	for _, header := range []string{"", "Bearer ", "Bearer sk_test_other", "Bearer sk_live_secret", "Basic !"} {
-		resp, body := request(t, srv, "GET", "/v1/events", nil, "Authorization", header)
-		require.Equal(t, http.StatusUnauthorized, resp.StatusCode, header)
-		require.NotContains(t, body["error"].(map[string]any)["message"], "secret", "a key is never repeated")
-	}
-	resp, _ := request(t, srv, "GET", "/v1/events", nil, "Authorization", "Basic c2tfdGVzdF9taW5lOg==")
-	require.Equal(t, http.StatusOK, resp.StatusCode, "basic authentication, as curl -u sends it")
-	require.NotEmpty(t, resp.Header.Get("Request-Id"))
-	require.Equal(t, stripe.APIVersion, resp.Header.Get("Stripe-Version"))
-
-	for _, c := range []struct{ method, path string }{{"GET", "/v1/coupons"}, {"DELETE", "/v1/checkout/sessions"}, {"GET", "/v1/"}} {
-		resp, body := request(t, srv, c.method, c.path, nil)
-		require.Equal(t, http.StatusNotFound, resp.StatusCode)
-		require.Contains(t, body["error"].(map[string]any)["message"], "Unrecognized request URL ("+c.method+": "+c.path+")")
-	}
-	for path, message := range map[string]string{
-		"/v1/checkout/sessions/cs_1": "No such checkout.session: 'cs_1'", "/v1/events/evt_1": "No such event: 'evt_1'",
-		"/v1/checkout/sessions/cs_1/line_items": "No such checkout.session: 'cs_1'",
-		"/v1/payment_intents/pi_1":              "No such payment_intent: 'pi_1'", "/v1/charges/ch_1": "No such charge: 'ch_1'",
-	} {
-		resp, body := request(t, srv, "GET", path, nil)
-		require.Equal(t, http.StatusNotFound, resp.StatusCode)
-		e := body["error"].(map[string]any)
-		require.Equal(t, "resource_missing", e["code"])
-		require.Equal(t, message, e["message"])
-	}
-
-	params := tee()
-	params.SetStripeAccount("acct_1")
-	id := create(t, srv, params).ID
-	require.NoError(t, srv.Pay(id, checkouttest.CardOK))
-	resp, _ = request(t, srv, "GET", "/v1/checkout/sessions/"+id, nil)
-	require.Equal(t, http.StatusNotFound, resp.StatusCode, "another account's session")
-	resp, body := request(t, srv, "GET", "/v1/checkout/sessions/"+id, nil, "Stripe-Account", "acct_1")
-	require.Equal(t, http.StatusOK, resp.StatusCode)
-	pi := str(body["payment_intent"])
-	resp, _ = request(t, srv, "GET", "/v1/payment_intents/"+pi, nil)
-	require.Equal(t, http.StatusNotFound, resp.StatusCode)
-	resp, _ = request(t, srv, "GET", "/v1/payment_intents/"+pi, nil, "Stripe-Account", "acct_1")
-	require.Equal(t, http.StatusOK, resp.StatusCode)
-	_, body = request(t, srv, "GET", "/v1/events", nil, "Stripe-Account", "acct_1")
-	require.Equal(t, "acct_1", body["data"].([]any)[0].(map[string]any)["account"])
-	_, body = request(t, srv, "GET", "/v1/events", nil)
-	require.Empty(t, body["data"])
 }

@@ -2,10 +2,9 @@ package checkouttest
 
 import (
 	"slices"
-	"strings"
 )
 
-// charge makes the charge of a payment attempt. One that fails says so in an event only when failCharge has filled it in.
+// charge makes the charge of an attempt to pay. It emits no event for a failed charge; failCharge does.
 func (s *Server) charge(sess *session, status string) object {
 	pi := s.objects[sess.pi]
 	if pi == nil {
@@ -37,7 +36,7 @@ func (s *Server) charge(sess *session, status string) object {
 	s.keep(sess, o)
 	if captured {
 		o["amount_captured"] = pi["amount"]
-		s.settleCharge(sess, o)
+		s.bookCharge(sess, o)
 	}
 	pi["latest_charge"], pi["payment_method"] = id, o["payment_method"]
 	if status != "failed" {
@@ -46,7 +45,8 @@ func (s *Server) charge(sess *session, status string) object {
 	return o
 }
 
-// failCharge fills in why a charge failed, and says so in an event. A nil charge is that of a mode without one.
+// failCharge fills in the reason why a charge failed, and emits an event. It does nothing for a nil charge, which is that
+// of a payment without one.
 func (s *Server) failCharge(sess *session, ch object, e *PaymentError) {
 	if ch == nil {
 		return
@@ -67,9 +67,9 @@ func (s *Server) latestCharge(sess *session) object {
 	return s.objects[s.objects[sess.pi].str("latest_charge")]
 }
 
-// chargeBy is the charge that was made with a payment method, or nil.
+// chargeBy returns the charge that was made with a payment method, or nil.
 func (s *Server) chargeBy(method string) object {
-	for _, ch := range slices.Backward(s.kinds["charge"]) {
+	for _, ch := range slices.Backward(s.byKind["charge"]) {
 		if ch["payment_method"] == method {
 			return ch
 		}
@@ -77,23 +77,23 @@ func (s *Server) chargeBy(method string) object {
 	return nil
 }
 
-// chargeFails records an attempt that was declined. The session stays open.
+// chargeFails records an attempt to pay that was declined. The session stays open.
 func (s *Server) chargeFails(sess *session, e *PaymentError) {
 	ch := s.charge(sess, "failed")
 	s.failCharge(sess, ch, e)
 	s.refuse(sess, e, ch)
 }
 
-// refuse takes the payment intent back to where another method can be tried.
+// refuse takes the payment intent back to the state in which the customer can try another method.
 func (s *Server) refuse(sess *session, e *PaymentError, ch object) {
 	method := sess.method
 	sess.method = ""
-	s.intent(sess, "payment_intent.payment_failed", object{
+	s.changeIntent(sess, "payment_intent.payment_failed", object{
 		"status": "requires_payment_method", "next_action": nil, "payment_method": nil, "last_payment_error": paymentErrorObject(e, method, ch),
 	})
 }
 
-// paymentErrorObject is an error as last_payment_error shows it.
+// paymentErrorObject shows an error as last_payment_error does.
 func paymentErrorObject(e *PaymentError, method PaymentMethod, ch object) object {
 	o := object{
 		"code": e.Code, "doc_url": "https://stripe.com/docs/error-codes/" + dashed(e.Code), "message": e.Message, "type": "card_error",
@@ -111,6 +111,7 @@ func paymentErrorObject(e *PaymentError, method PaymentMethod, ch object) object
 	return o
 }
 
+// methodDetails shows the method of the payment in progress as a charge does.
 func (sess *session) methodDetails(amount any) object {
 	t := sess.methodType(sess.method)
 	if t != "card" {
@@ -126,7 +127,7 @@ func (sess *session) methodDetails(amount any) object {
 	}}
 }
 
-// methodType is the API's name for the method of the payment in progress.
+// methodType returns the API's name for the type of a payment method.
 func (sess *session) methodType(m PaymentMethod) string {
 	if m != BankDebit {
 		return "card"
@@ -136,14 +137,11 @@ func (sess *session) methodType(m PaymentMethod) string {
 	return types[i] // checked before the payment began
 }
 
-// cardOf is the test card that a charge was paid with, if it was paid by card. Their last four digits differ.
-func cardOf(ch object) PaymentMethod {
-	details := ch["payment_method_details"].(object)
-	card, _ := details["card"].(object)
-	for _, m := range methods {
-		if strings.HasSuffix(string(m), card.str("last4")) && m != BankDebit {
-			return m
-		}
+// cardOf returns the test card that a charge was paid with, or nil if it was not paid by card.
+func cardOf(ch object) *testCard {
+	card, isCard := ch["payment_method_details"].(object)["card"].(object)
+	if !isCard {
+		return nil
 	}
-	return ""
+	return cardByLast4(card.str("last4"))
 }

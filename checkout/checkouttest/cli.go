@@ -6,79 +6,74 @@ import (
 	"strings"
 
 	"github.com/stripe/stripe-go/v82"
+
+	"github.com/gofulfil/fulfil/checkout/checkouttest/internal/formparams"
+	"github.com/gofulfil/fulfil/checkout/checkouttest/internal/websocket"
 )
 
-// What `stripe listen` speaks: it opens a CLI session over the API, connects to the WebSocket that the answer names, and
-// is sent every event from then on, signed with the session's secret. It forwards them and reports what was answered.
-// Undocumented; this is what https://github.com/stripe/stripe-cli asks for and reads.
+// The server speaks what Stripe's command line speaks. `stripe listen` opens a CLI session over the API, and connects to
+// the WebSocket that the answer names. From then on the server sends it every event, signed with the session's secret. The
+// CLI forwards each event and reports the answer. Stripe does not document any of this; https://github.com/stripe/stripe-cli
+// shows what the CLI sends and reads.
 const (
 	cliProtocol  = "stripecli-devproxy-v1"
 	cliSubscribe = "/v1/stripecli/subscribe"
-	// reconnectEvery is after how many seconds the CLI makes a new connection. What happens while it does is lost.
-	reconnectEvery = 24 * 60 * 60
+	// cliReconnectDelay is the number of seconds after which the CLI makes a new connection. It misses the events of the
+	// meantime.
+	cliReconnectDelay = 24 * 60 * 60
 )
 
-// cli is what the server knows of Stripe CLIs.
+// cli is the state that the server keeps of Stripe CLIs.
 type cli struct {
-	secret    string          // that listeners' deliveries are signed with
+	secret    string          // that signs the events for listeners
 	sessions  map[string]bool // by WebSocket ID
 	listeners map[*cliListener]bool
 }
 
-// A cliListener is one `stripe listen` that is connected.
+// A cliListener is a connected `stripe listen`.
 type cliListener struct {
-	waiting [][]byte      // messages not yet written; guarded by the server's lock
-	more    chan struct{} // there are some
+	waiting [][]byte      // messages to write; guarded by the server's lock
+	more    chan struct{} // signals that messages wait
 }
 
 func (s *Server) cliRoutes(mux *http.ServeMux) {
 	s.cli = cli{secret: s.newSecret(), sessions: map[string]bool{}, listeners: map[*cliListener]bool{}}
-	session := schemaOf("device_name", "websocket_features[]", "filters", "forward_to_url", "forward_connect_to_url", "forward_thin_to_url", "forward_thin_connect_to_url")
-	mux.HandleFunc("POST /v1/stripecli/sessions", func(w http.ResponseWriter, r *http.Request) { s.serveAPI(w, r, session, s.createCLISession) })
+	// stripe-go has no types for these parameters. The server takes all of them as text.
+	session := formparams.Strings("device_name", "websocket_features[]", "filters", "forward_to_url", "forward_connect_to_url", "forward_thin_to_url", "forward_thin_connect_to_url")
+	s.handle(mux, "POST /v1/stripecli/sessions", &operation{schema: session, serve: s.createCLISession})
 	mux.HandleFunc("GET "+cliSubscribe, s.serveListener)
-	page := schemaOf("expected_amount", "payment_method", "expand[]")
-	page.result = "checkout.session"
-	mux.HandleFunc("GET /v1/payment_pages/{id}", func(w http.ResponseWriter, r *http.Request) { s.serveAPI(w, r, page, s.retrieveSession) })
-	mux.HandleFunc("POST /v1/payment_pages/{id}/confirm", func(w http.ResponseWriter, r *http.Request) { s.serveAPI(w, r, page, s.confirmPage) })
+	page := formparams.Strings("expected_amount", "payment_method", "expand[]")
+	s.handle(mux, "GET /v1/payment_pages/{id}", &operation{schema: page, result: "checkout.session", serve: s.retrieveSession})
+	s.handle(mux, "POST /v1/payment_pages/{id}/confirm", &operation{schema: page, result: "checkout.session", serve: s.confirmPage})
 }
 
-// schemaOf is a schema of strings, for what stripe-go has no parameters of.
-func schemaOf(keys ...string) *schema {
-	root := &schema{}
-	for _, key := range keys {
-		path, _ := splitKey(key)
-		root.at(path).kind = "string"
-	}
-	return root
-}
-
-// createCLISession lets a CLI listen. The secret is not that of a webhook endpoint, and stays the same from one
+// createCLISession lets a CLI listen. The secret differs from those of webhook endpoints, and stays the same from one
 // `stripe listen` to the next: https://docs.stripe.com/cli/listen
 func (s *Server) createCLISession(*call) (object, *apiError) {
 	id := s.newID("cliws_", 26)
 	s.cli.sessions[id] = true
 	return object{
 		"websocket_id": id, "websocket_url": "ws" + strings.TrimPrefix(s.base, "http") + cliSubscribe, "websocket_authorized_feature": "webhooks",
-		"secret": s.cli.secret, "reconnect_delay": reconnectEvery, "display_connect_filter_warning": false,
+		"secret": s.cli.secret, "reconnect_delay": cliReconnectDelay, "display_connect_filter_warning": false,
 		"default_version": stripe.APIVersion, "latest_version": stripe.APIVersion,
 	}, nil
 }
 
-// serveListener is the WebSocket of one CLI. The session's ID, which can't be guessed, is its key.
+// serveListener serves the WebSocket of one CLI. The session's ID takes the place of the key: a stranger can't guess it.
 func (s *Server) serveListener(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	known := s.cli.sessions[r.Header.Get("Websocket-Id")]
 	s.mu.Unlock()
 	if !known {
 		w.WriteHeader(http.StatusNotFound)
-		_, _ = w.Write(encode(object{"error": object{"message": "Unknown WebSocket ID."}})) // the words that the CLI looks for
+		_, _ = w.Write(encode(object{"error": object{"message": "Unknown WebSocket ID."}})) // the CLI looks for these words
 		return
 	}
-	ws, err := upgrade(w, r, cliProtocol)
+	conn, err := websocket.Accept(w, r, cliProtocol)
 	if err != nil {
 		return
 	}
-	defer ws.conn.Close()
+	defer conn.Close()
 	l := &cliListener{more: make(chan struct{}, 1)}
 	s.mu.Lock()
 	if s.closed {
@@ -90,13 +85,13 @@ func (s *Server) serveListener(w http.ResponseWriter, r *http.Request) {
 	s.mu.Unlock()
 	defer s.running.Done()
 	gone := make(chan struct{})
-	go s.tell(l, ws, gone)
+	go s.writeToListener(l, conn, gone)
 	for {
-		message, err := ws.read()
+		report, err := conn.Read()
 		if err != nil {
 			break
 		}
-		s.heard(message)
+		s.logReport(report)
 	}
 	close(gone)
 	s.mu.Lock()
@@ -104,16 +99,16 @@ func (s *Server) serveListener(w http.ResponseWriter, r *http.Request) {
 	s.mu.Unlock()
 }
 
-// tell writes what waits for a listener, until it is gone or the server is closed.
-func (s *Server) tell(l *cliListener, ws *webSocket, gone <-chan struct{}) {
+// writeToListener writes the messages that wait for a listener, until the listener is gone or the server is closed.
+func (s *Server) writeToListener(l *cliListener, conn *websocket.Conn, gone <-chan struct{}) {
 	defer s.running.Done()
-	defer ws.conn.Close() // ends the reading, too
+	defer conn.Close() // ends the reading, too
 	for {
 		select {
 		case <-gone:
 			return
 		case <-s.ctx.Done():
-			ws.sayClose(closeGoingAway)
+			conn.GoAway()
 			return
 		case <-l.more:
 		}
@@ -122,33 +117,34 @@ func (s *Server) tell(l *cliListener, ws *webSocket, gone <-chan struct{}) {
 		l.waiting = nil
 		s.mu.Unlock()
 		for _, m := range messages {
-			if ws.write(opText, m) != nil {
+			if conn.WriteText(m) != nil {
 				return
 			}
 		}
 	}
 }
 
-// heard takes note of what a CLI says: that it got an event, or what its own receiver answered.
-func (s *Server) heard(message []byte) {
-	var said struct {
+// logReport logs what a CLI says about an event: the answer of the CLI's own receiver.
+func (s *Server) logReport(message []byte) {
+	var report struct {
 		Type      string `json:"type"`
 		WebhookID string `json:"webhook_id"`
 		Status    int    `json:"status"`
 	}
-	if json.Unmarshal(message, &said) == nil && said.Type == "webhook_response" {
-		s.log.Debug("delivery through the CLI", "event", said.WebhookID, "status", said.Status)
+	err := json.Unmarshal(message, &report)
+	if err == nil && report.Type == "webhook_response" {
+		s.log.Debug("delivery through the CLI", "event", report.WebhookID, "status", report.Status)
 	}
 }
 
-// tellListeners sends an event to every CLI that listens. Nobody waits for it and nothing is tried again, as with Stripe.
+// sendToListeners sends an event to every CLI that listens. Like Stripe, it does not wait for an answer and does not retry.
 // The server is locked.
-func (s *Server) tellListeners(e *event) {
+func (s *Server) sendToListeners(e *event) {
 	if len(s.cli.listeners) == 0 {
 		return
 	}
 	payload := encode(e.shown())
-	// The CLI picks by its --latest flag: those without a version, or those with one.
+	// The CLI's flag --latest chooses between messages without a version and messages with one.
 	for _, version := range []any{nil, stripe.APIVersion} {
 		message := encode(object{
 			"type": "webhook_event", "webhook_id": e.id, "webhook_conversation_id": s.newID("wc_", 26), "endpoint": object{"api_version": version},
@@ -170,22 +166,25 @@ func (s *Server) tellListeners(e *event) {
 	}
 }
 
-// Checkout's own page talks to /v1/payment_pages, which Stripe does not document; so does `stripe trigger`, which reads
-// nothing of the answers. They are the session.
-
+// confirmPage pays a session as Checkout's own page does: over /v1/payment_pages, which Stripe does not document.
+// `stripe trigger` does the same, and reads nothing of the answer. Here the answer is the session.
 func (s *Server) confirmPage(c *call) (object, *apiError) {
 	sess, err := s.session(c)
 	if err != nil {
 		return nil, err
 	}
-	if want := c.params.get("expected_amount"); want != nil && want.int() != sess.object["amount_total"] {
-		return nil, &apiError{status: http.StatusBadRequest, typ: "invalid_request_error", code: "checkout_amount_mismatch", param: want.name, message: "The expected amount is not the total of the Checkout Session."}
+	expected := c.params.Get("expected_amount")
+	if expected != nil && expected.Int() != sess.object["amount_total"] {
+		return nil, &apiError{
+			status: http.StatusBadRequest, typ: "invalid_request_error", code: "checkout_amount_mismatch", param: expected.Name,
+			message: "The expected amount is not the total of the Checkout Session.",
+		}
 	}
-	with, err := s.means(c, c.params.get("payment_method").str())
-	switch {
-	case err != nil:
+	with, err := s.tenderOf(c, c.params.Get("payment_method").String())
+	if err != nil {
 		return nil, err
-	case with.method == "":
+	}
+	if with.method == "" {
 		return nil, missing("payment_method")
 	}
 	if _, err := s.pay(sess, with.method, with.buyer); err != nil {

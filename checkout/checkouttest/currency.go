@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// currencies are those that a session can be in: https://docs.stripe.com/currencies
+// currencies are the currencies that a session can have: https://docs.stripe.com/currencies
 var currencies = strings.Fields(`aed afn all amd ang aoa ars aud awg azn bam bbd bdt bgn bhd bif bmd bnd bob brl bsd bwp byn bzd
 cad cdf chf clp cny cop crc cve czk djf dkk dop dzd egp etb eur fjd fkp gbp gel gip gmd gnf gtq gyd hkd hnl htg huf idr ils inr
 isk jmd jod jpy kes kgs khr kmf krw kwd kyd kzt lak lbp lkr lrd lsl mad mdl mga mkd mmk mnt mop mur mvr mwk mxn myr mzn nad ngn
@@ -47,15 +47,15 @@ func money(amount int64, currency string) string {
 	return whole + " " + strings.ToUpper(currency)
 }
 
-// round is the nearest whole amount, halves up.
+// round returns the nearest whole amount. It rounds halves up.
 func round(r *big.Rat) int64 {
 	n := new(big.Int).Mul(r.Num(), big.NewInt(2))
 	n.Add(n, r.Denom())
 	return n.Div(n, new(big.Int).Mul(r.Denom(), big.NewInt(2))).Int64()
 }
 
-// minimums are the least that can be charged, in minor units; of other currencies Stripe asks for the worth of 0.50 USD.
-// https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts
+// minimums are the smallest amounts that can be charged, in minor units. In other currencies Stripe asks for the worth of
+// 0.50 USD. https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts
 var minimums = map[string]int64{
 	"aed": 200, "aud": 50, "bgn": 100, "brl": 50, "cad": 50, "chf": 50, "czk": 1500, "dkk": 250, "eur": 50, "gbp": 30, "hkd": 400, "huf": 17500,
 	"inr": 50, "jpy": 50, "mxn": 1000, "myr": 200, "nok": 300, "nzd": 50, "pln": 200, "ron": 200, "sek": 300, "sgd": 50, "thb": 1000, "usd": 50,

@@ -4,9 +4,11 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/gofulfil/fulfil/checkout/checkouttest/internal/formparams"
 )
 
-// newCustomer is a customer without any details.
+// newCustomer returns a customer without details.
 func (s *Server) newCustomer(now int64) object {
 	return object{
 		"id": s.newID("cus_", 14), "object": "customer", "address": nil, "balance": int64(0), "created": now, "currency": nil,
@@ -20,9 +22,9 @@ func (s *Server) newCustomer(now int64) object {
 // createCustomer: https://docs.stripe.com/api/customers/create
 func (s *Server) createCustomer(c *call) (object, *apiError) {
 	p, o := c.params, s.newCustomer(s.Now().Unix())
-	method, preferred := p.get("payment_method"), p.get("invoice_settings", "default_payment_method")
-	if preferred != nil && preferred.str() != method.str() {
-		return nil, invalid("", preferred.name, "The default payment method must be the one in `payment_method`.")
+	method, preferred := p.Get("payment_method"), p.Get("invoice_settings", "default_payment_method")
+	if preferred != nil && preferred.String() != method.String() {
+		return nil, invalid("", preferred.Name, "The default payment method must be the one in `payment_method`.")
 	}
 	if err := setCustomer(o, p); err != nil {
 		return nil, err
@@ -30,7 +32,8 @@ func (s *Server) createCustomer(c *call) (object, *apiError) {
 	var pm object
 	if method != nil {
 		var err *apiError
-		if pm, err = s.ownMethod(c, method); err != nil {
+		pm, err = s.ownMethod(c, method)
+		if err != nil {
 			return nil, err
 		}
 		pm["customer"] = o["id"]
@@ -39,84 +42,85 @@ func (s *Server) createCustomer(c *call) (object, *apiError) {
 		o["invoice_settings"] = o["invoice_settings"].(object).with(object{"default_payment_method": pm["id"]})
 	}
 	s.keep(&session{account: c.account}, o)
-	s.report("customer.created", o, nil, c)
+	s.emitChange("customer.created", o, nil, c)
 	if pm != nil {
-		s.report("payment_method.attached", pm, nil, c)
+		s.emitChange("payment_method.attached", pm, nil, c)
 	}
 	return o, nil
 }
 
-// retrieveCustomer shows of a customer who was deleted only that.
+// retrieveCustomer shows a customer. Of a deleted customer it shows only the deletion.
 func (s *Server) retrieveCustomer(c *call) (object, *apiError) {
 	if o := s.objects[c.path("id")]; o["deleted"] == true && s.accountOf(o) == c.account {
 		return o, nil
 	}
-	return s.named(c, "customer")
+	return s.objectInPath(c, "customer")
 }
 
-// deleteCustomer ends the customer's subscriptions, too: https://docs.stripe.com/api/customers/delete
+// deleteCustomer deletes a customer and ends the customer's subscriptions: https://docs.stripe.com/api/customers/delete
 func (s *Server) deleteCustomer(c *call) (object, *apiError) {
-	o, err := s.named(c, "customer")
+	o, err := s.objectInPath(c, "customer")
 	if err != nil {
 		return nil, err
 	}
-	for _, sub := range s.kinds["subscription"] {
+	for _, sub := range s.byKind["subscription"] {
 		if sub["customer"] == o["id"] && !subscriptionOver(sub) {
 			s.cancelSubscription(sub, c)
 		}
 	}
-	s.report("customer.deleted", o, nil, c)
-	s.kinds["customer"] = slices.DeleteFunc(s.kinds["customer"], func(k object) bool { return k["id"] == o["id"] })
+	s.emitChange("customer.deleted", o, nil, c)
+	s.byKind["customer"] = slices.DeleteFunc(s.byKind["customer"], func(k object) bool { return k["id"] == o["id"] })
 	gone := object{"id": o["id"], "object": "customer", "deleted": true}
 	s.objects[o.str("id")] = gone
 	return gone, nil
 }
 
 func (s *Server) updateCustomer(c *call) (object, *apiError) {
-	o, err := s.named(c, "customer")
+	o, err := s.objectInPath(c, "customer")
 	if err != nil {
 		return nil, err
 	}
-	if sent := c.params.get("invoice_settings"); sent != nil {
-		return nil, notDone(sent)
+	if sent := c.params.Get("invoice_settings"); sent != nil {
+		return nil, unsupported(sent)
 	}
 	return o, s.update(c, o, "customer.updated", setCustomer)
 }
 
-// setCustomer puts what was sent into a customer.
-func setCustomer(o object, p *param) *apiError {
-	if err := p.only("address", "description", "email", "expand", "invoice_settings", "metadata", "name", "payment_method", "phone", "preferred_locales", "shipping", "tax_exempt"); err != nil {
+// setCustomer copies the parameters that were sent into a customer.
+func setCustomer(o object, p *formparams.Param) *apiError {
+	if err := only(p, "address", "description", "email", "expand", "invoice_settings", "metadata", "name", "payment_method", "phone", "preferred_locales", "shipping", "tax_exempt"); err != nil {
 		return err
 	}
-	if email := p.get("email"); email != nil && !validEmail(email.str()) {
+	if email := p.Get("email"); email != nil && !validEmail(email.String()) {
 		return invalid("email_invalid", "email", "Invalid email address.")
 	}
-	if err := oneOf(p.get("tax_exempt"), "exempt", "none", "reverse"); err != nil {
+	if err := oneOf(p.Get("tax_exempt"), "exempt", "none", "reverse"); err != nil {
 		return err
 	}
 	if err := o.setMetadata(p); err != nil {
 		return err
 	}
-	if a := p.get("address"); a != nil {
+	if a := p.Get("address"); a != nil {
 		o["address"] = addressOf(a)
 	}
-	if sh := p.get("shipping"); sh != nil {
-		o["shipping"] = object{"address": addressOf(sh.get("address")), "name": sh.get("name").value(), "phone": sh.get("phone").value()}
+	if sh := p.Get("shipping"); sh != nil {
+		o["shipping"] = object{"address": addressOf(sh.Get("address")), "name": value(sh.Get("name")), "phone": value(sh.Get("phone"))}
 	}
 	o.set(p, "description", "email", "name", "phone", "preferred_locales", "tax_exempt")
 	return nil
 }
 
-// addressOf is an address with every key.
-func addressOf(p *param) object {
+// addressOf returns an address with every key.
+func addressOf(p *formparams.Param) object {
 	out := Address{}.shown()
 	for k := range out {
-		out[k] = p.get(k).value()
+		out[k] = value(p.Get(k))
 	}
 	return out
 }
 
-// ensureCustomer makes the customer that a session asks for, unless it has one. Its buyer is known.
+// ensureCustomer makes the customer that a session asks for. It does nothing if the session has a customer, or asks for
+// none.
 func (s *Server) ensureCustomer(sess *session) {
 	o := sess.object
 	if o["customer"] != nil || o.str("mode") != "subscription" && o.str("customer_creation") != "always" {
@@ -124,7 +128,7 @@ func (s *Server) ensureCustomer(sess *session) {
 	}
 	cus := s.newCustomer(s.Now().Unix())
 	cus["email"], cus["name"], cus["address"] = sess.buyer.Email, sess.buyer.Name, sess.buyer.Address.shown()
-	if sess.sent.get("phone_number_collection", "enabled").bool() {
+	if sess.sent.Get("phone_number_collection", "enabled").Bool() {
 		cus["phone"] = sess.buyer.Phone
 	}
 	s.keep(sess, cus)
@@ -135,29 +139,29 @@ func (s *Server) ensureCustomer(sess *session) {
 	s.emit(sess, "customer.created", cus, nil)
 }
 
-// saveToCustomer saves what the customer gave where `customer_update` asks for it.
+// saveToCustomer saves the customer's answers in the customer object, where `customer_update` asks for it.
 // https://docs.stripe.com/api/checkout/sessions/create#create_checkout_session-customer_update
 func (s *Server) saveToCustomer(sess *session) {
-	cus, ask := s.objects[sess.str("customer")], sess.sent.get("customer_update")
+	cus, ask := s.objects[sess.str("customer")], sess.sent.Get("customer_update")
 	if cus == nil || ask == nil {
 		return
 	}
 	was := maps.Clone(cus)
-	if ask.get("address").str() == "auto" {
+	if ask.Get("address").String() == "auto" {
 		cus["address"] = sess.buyer.Address.shown()
 	}
-	if ask.get("name").str() == "auto" {
+	if ask.Get("name").String() == "auto" {
 		cus["name"] = sess.buyer.Name
 	}
-	if ask.get("shipping").str() == "auto" && sess.sent.get("shipping_address_collection") != nil {
+	if ask.Get("shipping").String() == "auto" && sess.sent.Get("shipping_address_collection") != nil {
 		cus["shipping"] = object{"address": sess.buyer.Address.shown(), "name": sess.buyer.Name, "phone": nil}
 	}
 	if len(previous(was, cus)) > 0 {
-		s.report("customer.updated", cus, was, nil)
+		s.emitChange("customer.updated", cus, was, nil)
 	}
 }
 
-// validEmail accepts what has one @ between two parts without spaces; more is for the receiving server to say.
+// validEmail accepts text with one @ between two parts without spaces. Stripe, too, leaves the rest to the mail server.
 func validEmail(s string) bool {
 	user, host, ok := strings.Cut(s, "@")
 	return ok && user != "" && host != "" && !strings.ContainsAny(s, " \t\r\n") && !strings.Contains(host, "@") && len(s) <= 512

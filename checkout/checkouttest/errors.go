@@ -42,8 +42,8 @@ var (
 	ErrNoEvent = errors.New("checkouttest: no such event")
 )
 
-// A PaymentError is a payment that was refused. The session stays open: the customer may try again.
-// Codes are Stripe's: https://docs.stripe.com/error-codes and https://docs.stripe.com/declines/codes.
+// A PaymentError says that a payment was refused. The session stays open, and the customer may try again. The codes are
+// Stripe's: https://docs.stripe.com/error-codes and https://docs.stripe.com/declines/codes.
 type PaymentError struct {
 	Code        string // such as "card_declined"
 	DeclineCode string // such as "insufficient_funds"; empty where Stripe gives none
@@ -57,7 +57,7 @@ func (e *PaymentError) Error() string {
 	return "checkouttest: payment refused: " + e.Code
 }
 
-// apiError is an error as the API answers it.
+// An apiError is an error answer of the API.
 type apiError struct {
 	status  int
 	typ     string
@@ -68,7 +68,7 @@ type apiError struct {
 	declineCode string // of a card_error
 	intent      object // of a card_error: the payment intent as it is now
 
-	// unsaved errors are found before the call starts, so that an idempotency key does not remember them.
+	// unsaved marks errors that Stripe finds before it executes a call. Idempotency keys do not remember them.
 	unsaved bool
 }
 
@@ -100,7 +100,7 @@ func dashed(code string) string {
 	return string(b)
 }
 
-// invalid is a parameter that fails validation.
+// invalid is the error of a parameter that fails validation.
 func invalid(code, param, format string, args ...any) *apiError {
 	return &apiError{
 		status: http.StatusBadRequest, typ: "invalid_request_error", code: code, param: param,
@@ -108,21 +108,17 @@ func invalid(code, param, format string, args ...any) *apiError {
 	}
 }
 
-// onlyOneOf refuses parameters that exclude each other.
+// onlyOneOf is the error of parameters that exclude each other.
 func onlyOneOf(param string, names ...string) *apiError {
 	return invalid("", param, "You may only specify one of these parameters: %s.", strings.Join(names, ", "))
-}
-
-// notDone refuses what Stripe would do and this server can't: better a clear no than a parameter that does nothing.
-func notDone(p *param) *apiError {
-	return invalid("", p.name, "This test server does not implement the parameter %s here.", p.name)
 }
 
 func missing(param string) *apiError {
 	return invalid("parameter_missing", param, "Missing required param: %s.", param)
 }
 
-// noSuch is an object that does not exist: 404 when the path names it, 400 when a parameter does.
+// noSuch is the error of an object that does not exist. Its status is 404 if the path names the object, and 400 if a
+// parameter does.
 func noSuch(status int, kind, id, param string) *apiError {
 	return &apiError{
 		status: status, typ: "invalid_request_error", code: "resource_missing", param: param,

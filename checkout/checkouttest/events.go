@@ -10,8 +10,9 @@ import (
 	"github.com/stripe/stripe-go/v82"
 )
 
-// event is one event of the account's log.
+// An event is one event of the account.
 type event struct {
+	// n counts the events in the order in which they were made, from 0.
 	n                  int // in the order of their making, from 0
 	id, typ, account   string
 	session            string // what it is about, directly or not; may be empty
@@ -24,14 +25,14 @@ type event struct {
 	attempts           []Attempt
 }
 
-// A target is one webhook endpoint that an event is delivered to.
+// A target is a webhook endpoint that an event is delivered to.
 type target struct {
-	hook    *hook
-	pending bool // not yet accepted
-	tries   int  // attempts begun
+	endpoint *webhookEndpoint
+	pending  bool // not yet accepted
+	tries    int  // attempts begun
 }
 
-// An Event is what the server knows of one event and its deliveries.
+// An Event is one event and its deliveries.
 type Event struct {
 	ID        string
 	Type      string
@@ -55,7 +56,7 @@ type Attempt struct {
 
 func (a Attempt) accepted() bool { return a.Status >= 200 && a.Status < 300 }
 
-// Events lists the events so far, oldest first.
+// Events returns the events so far, oldest first.
 func (s *Server) Events() []Event {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -78,8 +79,8 @@ func (s *Server) event(id string) *event {
 	return nil
 }
 
-// emit records an event of a session or of what belongs to it, with a snapshot of o, and has it delivered. c is the call
-// that caused it, or nil. The server is locked.
+// emit records an event of a session, or of an object that belongs to the session, and has it delivered. The event holds a
+// snapshot of o. c is the call that caused the event, or nil. The server is locked.
 func (s *Server) emit(sess *session, typ string, o object, c *call) {
 	if o.str("id") == "" {
 		return // the session that stands for none: see createIntent
@@ -87,8 +88,8 @@ func (s *Server) emit(sess *session, typ string, o object, c *call) {
 	s.emitFor(sess.account, sess.id(), typ, o, nil, c)
 }
 
-// emitFor is emit for what may belong to no session, whose ID is empty then. previous holds what the changed values of an
-// updated object were before (https://docs.stripe.com/api/events/object#event_object-data-previous_attributes), or is nil.
+// emitFor is emit for objects that may belong to no session; sessionID is then empty. previous holds the earlier values of
+// the fields that have changed, or is nil. https://docs.stripe.com/api/events/object#event_object-data-previous_attributes
 func (s *Server) emitFor(account, sessionID, typ string, o, previous object, c *call) {
 	e := &event{
 		n: len(s.events), id: s.newID("evt_1", 23), typ: typ, account: account, session: sessionID, created: s.Now(),
@@ -98,23 +99,23 @@ func (s *Server) emitFor(account, sessionID, typ string, o, previous object, c *
 		e.requestID, e.idemKey = c.id, c.idemKey
 	}
 	s.events = append(s.events, e)
-	for _, h := range s.hooks {
+	for _, h := range s.webhookEndpoints {
 		if h.wants(e) {
 			s.enqueue(delivery{event: e, to: e.target(h, true)})
 		}
 	}
-	s.tellListeners(e)
-	s.notify()
+	s.sendToListeners(e)
+	s.wakeWaiters()
 }
 
-// target is where the event's deliveries to one endpoint are counted.
-func (e *event) target(h *hook, pending bool) *target {
+// target returns the target that counts the event's deliveries to an endpoint.
+func (e *event) target(h *webhookEndpoint, pending bool) *target {
 	for _, t := range e.targets {
-		if t.hook == h {
+		if t.endpoint == h {
 			return t
 		}
 	}
-	t := &target{hook: h, pending: pending}
+	t := &target{endpoint: h, pending: pending}
 	e.targets = append(e.targets, t)
 	return t
 }
@@ -130,10 +131,10 @@ func (e *event) pending() int {
 	return n
 }
 
-// shown is the event as the API shows it.
+// shown returns the event as the API shows it.
 func (e *event) shown() object { return e.shownAt(stripe.APIVersion) }
 
-// shownAt is the event in the envelope of one version of the API. The object in it keeps its shape.
+// shownAt returns the event in the envelope of an API version. The object in the event keeps its shape.
 func (e *event) shownAt(version string) object {
 	data := object{"object": e.object}
 	if e.previous != nil {
@@ -150,9 +151,9 @@ func (e *event) shownAt(version string) object {
 	return o
 }
 
-// report records an event of an object that was kept. was is a copy of it from before the change that the event is about; nil:
-// the event tells of no change.
-func (s *Server) report(typ string, o, was object, c *call) {
+// emitChange emits an event of a stored object. was is a copy of the object from before the change. It is nil if the event
+// reports no change.
+func (s *Server) emitChange(typ string, o, was object, c *call) {
 	var prev object
 	if was != nil {
 		prev = previous(was, o)
@@ -161,7 +162,7 @@ func (s *Server) report(typ string, o, was object, c *call) {
 	s.emitFor(owner.account, owner.id(), typ, o, prev, c)
 }
 
-// previous is what of an object was different before: the previous_attributes of an event.
+// previous returns the earlier values of the fields that have changed: the previous_attributes of an event.
 // https://docs.stripe.com/api/events/object#event_object-data-previous_attributes
 func previous(was, o object) object {
 	diff := object{}
@@ -181,56 +182,62 @@ func (s *Server) retrieveEvent(c *call) (object, *apiError) {
 	return e.shown(), nil
 }
 
-// keptEvents is how long the API lists an event, in seconds: https://docs.stripe.com/api/events
-const keptEvents = 30 * 24 * 60 * 60
+// eventsListedFor is the number of seconds for which the API lists an event: https://docs.stripe.com/api/events
+const eventsListedFor = 30 * 24 * 60 * 60
 
 func (s *Server) listEvents(c *call) (object, *apiError) {
 	within, err := createdFilter(c.params)
 	if err != nil {
 		return nil, err
 	}
-	types := c.params.get("types").strings()
-	if t := c.params.get("type"); t != nil {
+	types := c.params.Get("types").Strings()
+	if t := c.params.Get("type"); t != nil {
 		if types != nil {
 			return nil, invalid("", "types", "You may only specify one of these parameters: type, types.")
 		}
-		types = []string{t.str()}
+		types = []string{t.String()}
 	}
-	delivered := c.params.get("delivery_success")
+	delivered := c.params.Get("delivery_success")
 	now := s.Now().Unix()
 	var found []object
 	for _, e := range slices.Backward(s.events) {
-		switch created := e.created.Unix(); {
-		case e.account != c.account, !within(created), created < now-keptEvents:
-		case types != nil && !slices.Contains(types, e.typ):
-		case delivered != nil && delivered.bool() == (e.pending() > 0):
-		default:
+		created := e.created.Unix()
+		listed := e.account == c.account && within(created) && created >= now-eventsListedFor
+		if types != nil {
+			listed = listed && slices.Contains(types, e.typ)
+		}
+		if delivered != nil {
+			listed = listed && delivered.Bool() == (e.pending() == 0)
+		}
+		if listed {
 			found = append(found, e.shown())
 		}
 	}
-	return page(found, "/v1/events", "event", c.params)
+	return listPage(found, "/v1/events", "event", c.params)
 }
 
-// retryEvent is what `stripe events resend` asks for: to a webhook endpoint, to the CLIs that listen or, of this server
-// only, to every endpoint that got the event. Undocumented; https://github.com/stripe/stripe-cli has the parameters.
+// retryEvent serves `stripe events resend`. It delivers the event again to a webhook endpoint or to the CLIs that listen.
+// Without either it delivers to every endpoint that got the event, which Stripe does not do. Stripe does not document this
+// call; https://github.com/stripe/stripe-cli has its parameters.
 func (s *Server) retryEvent(c *call) (object, *apiError) {
 	e, p := s.event(c.path("id")), c.params
 	account := c.account
-	if a := p.get("account"); a != nil {
-		account = a.str()
+	if a := p.Get("account"); a != nil {
+		account = a.String()
 	}
 	if e == nil || e.account != account {
 		return nil, noSuch(http.StatusNotFound, "event", c.path("id"), "id")
 	}
-	switch to := p.get("webhook_endpoint"); {
+	to := p.Get("webhook_endpoint")
+	switch {
 	case to != nil:
-		h := s.hook(to.str())
+		h := s.webhookEndpoint(to.String())
 		if h == nil || h.account != c.account {
-			return nil, noSuch(http.StatusBadRequest, "webhook_endpoint", to.str(), "webhook_endpoint")
+			return nil, noSuch(http.StatusBadRequest, "webhook_endpoint", to.String(), "webhook_endpoint")
 		}
-		s.enqueue(delivery{event: e, to: e.target(h, false), again: true})
-	case p.get("for_stripecli").bool():
-		s.tellListeners(e)
+		s.enqueue(delivery{event: e, to: e.target(h, false), byHand: true})
+	case p.Get("for_stripecli").Bool():
+		s.sendToListeners(e)
 	default:
 		s.resend(e)
 	}

@@ -12,8 +12,8 @@ import (
 //go:embed expand.txt
 var expandText string
 
-// expandables holds the kinds of what can be expanded, by the kind of an object and the path in it. "-" stands for kinds that
-// the server has no objects of.
+// expandables returns the kinds of what can be expanded, by the kind of an object and the path in it. "-" stands for a kind
+// that the server has no objects of.
 var expandables = sync.OnceValue(func() map[string]map[string]string {
 	all := map[string]map[string]string{}
 	for line := range strings.Lines(expandText) {
@@ -27,14 +27,16 @@ var expandables = sync.OnceValue(func() map[string]map[string]string {
 	return all
 })
 
-// checkExpand refuses what a call could not expand, before it does anything. https://docs.stripe.com/expand
+// checkExpand refuses paths that the call can't expand, before the call does anything. https://docs.stripe.com/expand
 func (c *call) checkExpand(result string) *apiError {
-	for _, p := range c.params.get("expand").list() {
-		path := p.str()
-		if levels := strings.TrimPrefix(path, "data."); strings.Count(levels, ".") > 3 {
+	for _, p := range c.params.Get("expand").List() {
+		path := p.String()
+		levels := strings.TrimPrefix(path, "data.")
+		if strings.Count(levels, ".") > 3 {
 			return invalid("", "expand", "You cannot expand more than 4 levels of a property (%s).", path)
 		}
-		switch kind := expandedKind(result, path); {
+		kind := expandedKind(result, path)
+		switch {
 		case kind == "":
 			return invalid("", "expand", "This property cannot be expanded (%s).", path)
 		case kind == "-" && c.method != http.MethodGet:
@@ -44,8 +46,8 @@ func (c *call) checkExpand(result string) *apiError {
 	return nil
 }
 
-// expandedKind is what a path leads to in an object of a kind; in a list, which is written "list:" and the kind, below data.
-// Empty: to nothing that can be expanded.
+// expandedKind returns the kind of object to which a path leads in an object of a kind. In a list, the path begins with
+// "data.". The result is empty if the path leads to nothing that can be expanded.
 func expandedKind(kind, path string) string {
 	if item, ok := strings.CutPrefix(kind, "list:"); ok {
 		path, ok = strings.CutPrefix(path, "data.")
@@ -55,18 +57,20 @@ func expandedKind(kind, path string) string {
 		kind = item
 	}
 	for end := len(path); end > 0; end = strings.LastIndexByte(path[:end], '.') {
-		switch found := expandables()[kind][path[:end]]; {
-		case found == "":
-		case end == len(path) || found == "-": // what is in an unknown object is unknown
-			return found
-		default:
-			return expandedKind(found, path[end+1:])
+		found := expandables()[kind][path[:end]]
+		if found == "" {
+			continue // try a shorter path
 		}
+		if end == len(path) || found == "-" { // the server knows nothing below a "-"
+			return found
+		}
+		return expandedKind(found, path[end+1:])
 	}
 	return ""
 }
 
-// expandAll expands what a request asks for, in the order in which it asks, as far as it can.
+// expandAll expands the paths that a request asks for, in its order. It returns an error of a path that it can't expand,
+// and the object with all other paths expanded.
 func (s *Server) expandAll(o object, paths []string) (_ object, failed *apiError) {
 	for _, path := range paths {
 		if expanded, err := expand(o, path, s.lookUp); err != nil {
@@ -78,10 +82,10 @@ func (s *Server) expandAll(o object, paths []string) (_ object, failed *apiError
 	return o, failed
 }
 
-// included are the lists that an object shows on request only: https://docs.stripe.com/expand#includable-properties
+// included are the lists that an object shows only on request: https://docs.stripe.com/expand#includable-properties
 var included = map[string]bool{"checkout.session/line_items": true, "charge/refunds": true, "invoice/payments": true}
 
-// lookUp finds what an ID stands for, or what an object includes only on request.
+// lookUp returns the object that an ID stands for. For an ID followed by "/" and the name of a list, it returns the list.
 func (s *Server) lookUp(id string) object {
 	if id, list, ok := strings.Cut(id, "/"); ok {
 		return s.include(id, list)
@@ -100,6 +104,7 @@ func (s *Server) lookUp(id string) object {
 	return nil
 }
 
+// include returns a list that an object shows only on request.
 func (s *Server) include(id, list string) object {
 	if list == "line_items" {
 		return s.sessions[id].lineItems()
@@ -109,16 +114,16 @@ func (s *Server) include(id, list string) object {
 		kind, of, url = "invoice_payment", "invoice", "/v1/invoice_payments?invoice="+id
 	}
 	var found []object
-	for _, o := range slices.Backward(s.kinds[kind]) {
+	for _, o := range slices.Backward(s.byKind[kind]) {
 		if o.str(of) == id {
 			found = append(found, o)
 		}
 	}
-	o, _ := page(found, url, kind, nil)
+	o, _ := listPage(found, url, kind, nil)
 	return o
 }
 
-// expand replaces the object that path names by a fuller one. Objects are found by their IDs with find.
+// expand replaces the object at path by a fuller one. It finds objects by their IDs with find.
 // https://docs.stripe.com/expand
 func expand(o object, path string, find func(id string) object) (object, *apiError) {
 	segs := strings.Split(path, ".")

@@ -8,26 +8,48 @@ import (
 	"time"
 )
 
-// armed is a fault that is set.
-type armed struct {
+// An activeFault is a fault that is set on the server.
+type activeFault struct {
 	Fault
-	place int // among those set
-	met   int // requests that it is for, so far
+	place    int // among the faults that are set
+	requests int // the requests that matched For so far
 }
 
-// picks says whether the selectors agree on what has a name, a number to be picked by, and numbers to draw by.
-func (f *armed) picks(name string, number int, draws ...int) bool {
-	if f.names != nil && !slices.ContainsFunc(f.names, func(pattern string) bool { return matchStar(pattern, name) }) {
-		return false
+// matchesName reports whether For picks an event type or a request.
+func (f *activeFault) matchesName(name string) bool {
+	if f.names == nil {
+		return true
 	}
-	if f.kind.ofRequests() {
-		f.met++
-		number = f.met
-	}
+	return slices.ContainsFunc(f.names, func(pattern string) bool { return matchStar(pattern, name) })
+}
+
+// hits reports whether On and Chance pick an attempt or a request. number is its number for On. The draw for Chance depends
+// on the numbers in by.
+func (f *activeFault) hits(number int, by ...int) bool {
 	if f.on != nil && !slices.Contains(f.on, number) {
 		return false
 	}
-	return f.chance == nil || float64(draw(f.chance.seed, append(draws, f.place)...)>>11)/(1<<53) < f.chance.p
+	if f.chance == nil {
+		return true
+	}
+	const bits = 53 // of the mantissa of a float64
+	drawn := float64(draw(f.chance.seed, append(by, f.place)...)>>(64-bits)) / (1 << bits)
+	return drawn < f.chance.p
+}
+
+// hitsDelivery reports whether a fault hits one attempt to deliver an event.
+func (f *activeFault) hitsDelivery(eventType string, number int, by ...int) bool {
+	return f.matchesName(eventType) && f.hits(number, by...)
+}
+
+// hitsRequest reports whether a fault hits a request, and counts the request. served is the number of requests since the
+// faults were set.
+func (f *activeFault) hitsRequest(r *http.Request, served int) bool {
+	if !f.matchesName(r.Method + " " + r.URL.Path) {
+		return false
+	}
+	f.requests++
+	return f.hits(f.requests, served)
 }
 
 // matchStar matches a pattern in which a star stands for any text.
@@ -48,7 +70,7 @@ func matchStar(pattern, name string) bool {
 	return false
 }
 
-// draw is a number that depends on the seed and on all the others, and looks random. The mixing is that of
+// draw returns a number that looks random and depends on the seed and on all numbers in by. It mixes like
 // https://prng.di.unimi.it/splitmix64.c.
 func draw(seed uint64, by ...int) uint64 {
 	z := mix(seed)
@@ -65,74 +87,64 @@ func mix(z uint64) uint64 {
 	return z ^ z>>31
 }
 
-// A way is what befalls one attempt to deliver an event.
-type way struct {
-	names           []string
-	drop, truncate  bool
-	badSignature    bool
-	delay, stale    time.Duration
-	copies, abreast int
-	versionInstead  string
+// deliveryFaults are the faults of one attempt to deliver an event.
+type deliveryFaults struct {
+	names        []string // of all of them, for the log
+	drop         bool
+	truncate     bool
+	badSignature bool
+	delay        time.Duration
+	stale        time.Duration // how old the timestamp of the signature is
+	copies       int           // one after the other
+	concurrent   int           // at once, for each of the copies
+	apiVersion   string        // empty: the endpoint's
 }
 
-// wayOf asks the faults about an attempt. The server is locked.
-func (s *Server) wayOf(d delivery) way {
-	w := way{copies: 1, abreast: 1}
+// deliveryFaultsOf returns the faults that hit an attempt. The server is locked.
+func (s *Server) deliveryFaultsOf(d delivery) deliveryFaults {
+	found := deliveryFaults{copies: 1, concurrent: 1}
 	for _, f := range s.faults {
-		if f.kind.ofRequests() || !f.picks(d.event.typ, d.number, d.event.n, s.place(d.to.hook), d.number) {
+		if f.kind.ofRequests() || !f.hitsDelivery(d.event.typ, d.number, d.event.n, s.place(d.to.endpoint), d.number) {
 			continue
 		}
-		w.names = append(w.names, f.String())
+		found.names = append(found.names, f.String())
 		switch f.kind {
 		case drop:
-			w.drop = true
+			found.drop = true
 		case delay:
-			w.delay += f.d
+			found.delay += f.d
 		case duplicate:
-			w.copies = max(w.copies, f.n)
+			found.copies = max(found.copies, f.n)
 		case concurrent:
-			w.abreast = max(w.abreast, f.n)
+			found.concurrent = max(found.concurrent, f.n)
 		case truncate:
-			w.truncate = true
+			found.truncate = true
 		case badSignature:
-			w.badSignature = true
+			found.badSignature = true
 		case stale:
-			w.stale += f.d
+			found.stale += f.d
 		case version:
-			w.versionInstead = f.text
+			found.apiVersion = f.text
 		}
 	}
-	if w.drop {
-		w.copies, w.abreast = 1, 1
+	if found.drop {
+		found.copies, found.concurrent = 1, 1
 	}
-	return w
+	return found
 }
 
-func (w way) version(h *hook) string {
-	if w.versionInstead != "" {
-		return w.versionInstead
-	}
-	return h.apiVersion()
-}
+// place returns an endpoint's number, for draws.
+func (s *Server) place(e *webhookEndpoint) int { return slices.Index(s.webhookEndpoints, e) }
 
-func (w way) secrets(h *hook, now time.Time) []string {
-	if w.badSignature {
-		return []string{"whsec_unknown"}
-	}
-	return h.live(now)
-}
-
-// place is an endpoint's number, for draws.
-func (s *Server) place(h *hook) int { return slices.Index(s.hooks, h) }
-
-// next takes the next delivery off the queue: the first, or one drawn from those that are to be reordered. The server is
+// nextDelivery takes a delivery off the queue: the first one, or, with Reorder, the one with the lowest draw. The server is
 // locked, and the queue is not empty.
-func (s *Server) next() delivery {
+func (s *Server) nextDelivery() delivery {
 	best := 0
-	if least, ok := s.rank(s.queue[0]); ok {
+	least, reordered := s.reorderDraw(s.queue[0])
+	if reordered {
 		for i, d := range s.queue {
-			if rank, ok := s.rank(d); ok && rank < least {
-				best, least = i, rank
+			if drawn, ok := s.reorderDraw(d); ok && drawn < least {
+				best, least = i, drawn
 			}
 		}
 	}
@@ -141,27 +153,28 @@ func (s *Server) next() delivery {
 	return d
 }
 
-// rank is the place of a delivery among those that are to be reordered.
-func (s *Server) rank(d delivery) (_ uint64, reordered bool) {
+// reorderDraw returns the number by which Reorder sorts a delivery, and whether a Reorder hits it.
+func (s *Server) reorderDraw(d delivery) (_ uint64, reordered bool) {
 	number := d.number
 	if number == 0 {
 		number = d.to.tries + 1
 	}
 	for _, f := range s.faults {
-		by := []int{d.event.n, s.place(d.to.hook), number}
-		if f.kind == reorder && f.picks(d.event.typ, number, by...) {
+		by := []int{d.event.n, s.place(d.to.endpoint), number}
+		if f.kind == reorder && f.hitsDelivery(d.event.typ, number, by...) {
 			return draw(f.seed, by...), true
 		}
 	}
 	return 0, false
 }
 
-// trouble is what befalls one request. Each has a value for before the write and for after it.
-type trouble struct {
-	names         []string
-	limited       *time.Duration
-	failed, reset [2]bool
-	latency       [2]time.Duration
+// requestFaults are the faults of one request. Some have one value for before the request is executed and one for after.
+type requestFaults struct {
+	names      []string       // of all of them, for the log
+	retryAfter *time.Duration // of a rate limit; nil: there is none
+	fails      [2]bool
+	resets     [2]bool
+	latency    [2]time.Duration
 }
 
 const (
@@ -169,67 +182,67 @@ const (
 	afterWrite
 )
 
-// troubleOf asks the faults about a request.
-func (s *Server) troubleOf(r *http.Request) trouble {
+// requestFaultsOf returns the faults that hit a request.
+func (s *Server) requestFaultsOf(r *http.Request) requestFaults {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.requests++
-	var t trouble
+	var found requestFaults
 	for _, f := range s.faults {
-		if !f.kind.ofRequests() || !f.picks(r.Method+" "+r.URL.Path, 0, s.requests) {
+		if !f.kind.ofRequests() || !f.hitsRequest(r, s.requests) {
 			continue
 		}
-		t.names = append(t.names, f.String())
+		found.names = append(found.names, f.String())
 		when := beforeWrite
 		if f.after {
 			when = afterWrite
 		}
 		switch f.kind {
 		case rateLimit:
-			t.limited = &f.d
+			found.retryAfter = &f.d
 		case serverError:
-			t.failed[when] = true
+			found.fails[when] = true
 		case reset:
-			t.reset[when] = true
+			found.resets[when] = true
 		case latency:
-			t.latency[when] += f.d
+			found.latency[when] += f.d
 		}
 	}
-	return t
+	return found
 }
 
-// answerOrFail answers a call, or what befalls it does. Status zero is no answer.
-func (s *Server) answerOrFail(h http.Header, r *http.Request, c *call, known *schema, do endpoint) (_ answer, replayed bool) {
-	t := c.trouble
-	s.pass(t.latency[beforeWrite])
+// answerUnderFaults answers a call, unless a fault hits it.
+func (s *Server) answerUnderFaults(h http.Header, r *http.Request, c *call, op *operation) (_ answer, replayed bool) {
+	s.passTime(c.faults.latency[beforeWrite])
 	switch {
-	case t.reset[beforeWrite]:
+	case c.faults.resets[beforeWrite]:
 		return answer{}, false
-	case t.limited != nil:
+	case c.faults.retryAfter != nil:
+		seconds := int((*c.faults.retryAfter + time.Second - 1) / time.Second)
 		h.Set("Stripe-Should-Retry", "true")
-		h.Set("Retry-After", strconv.Itoa(int((*t.limited+time.Second-1)/time.Second)))
-		return answerWith(nil, &apiError{
+		h.Set("Retry-After", strconv.Itoa(seconds))
+		return answerError(&apiError{
 			status: http.StatusTooManyRequests, typ: "invalid_request_error", code: "rate_limit",
 			message: "Request rate limit exceeded. Learn more about rate limits here https://stripe.com/docs/rate-limits.",
 		}), false
-	case t.failed[beforeWrite]:
+	case c.faults.fails[beforeWrite]:
 		h.Set("Stripe-Should-Retry", "true")
-		return answerWith(nil, broken()), false
+		return answerError(serverFailure()), false
 	}
-	a, replayed := s.answer(r, c, known, do)
-	s.pass(t.latency[afterWrite])
-	if t.reset[afterWrite] {
+	a, replayed := s.answer(r, c, op)
+	s.passTime(c.faults.latency[afterWrite])
+	if c.faults.resets[afterWrite] {
 		return answer{}, false
 	}
 	return a, replayed
 }
 
-// hangUp cuts the connection of a request instead of answering. The first line of one keeps net/http's client from
-// sending the request again by itself, as it may when a connection ends before the first byte.
+// hangUp cuts the connection of a request instead of answering. It first writes the first line of an answer: when a
+// connection ends before the first byte, net/http's client may send the request again by itself.
 func hangUp(w http.ResponseWriter) {
 	conn, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		panic(http.ErrAbortHandler) // not a connection: serveUncut
+		panic(http.ErrAbortHandler) // there is no connection; memoryTransport recovers
 	}
 	_, _ = rw.WriteString("HTTP/1.1 200 OK\r\n")
 	_ = rw.Flush()

@@ -1,13 +1,18 @@
 package checkouttest_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
+	"net"
 	"net/http"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -207,4 +212,282 @@ func TestCopiesAreApart(t *testing.T) {
 	}))
 	require.NoError(t, srv.Pay(create(t, srv, tee()).ID, checkouttest.CardOK))
 	require.Zero(t, unsigned.Load())
+}
+
+func TestReorder(t *testing.T) {
+	t.Parallel()
+	order := func(faults ...checkouttest.Fault) string {
+		srv := newServer(t, checkouttest.Config{})
+		in := newInbox(srv)
+		srv.Faults(faults...)
+		require.NoError(t, srv.Pay(create(t, srv, tee()).ID, checkouttest.CardOK))
+		return strings.Join(in.types(t), " ")
+	}
+	plain := order()
+	seen := map[string]bool{}
+	for seed := range uint64(100) {
+		got := order(checkouttest.Reorder(seed))
+		require.Equal(t, got, order(checkouttest.Reorder(seed)), "one seed, one order")
+		require.ElementsMatch(t, strings.Fields(plain), strings.Fields(got))
+		seen[got] = true
+	}
+	require.Greater(t, len(seen), 20, "of the 24 orders of four events")
+
+	// Only what it is for is moved, and only in place of each other.
+	for seed := range uint64(20) {
+		got := strings.Fields(order(checkouttest.Reorder(seed).For("payment_intent.*")))
+		require.Contains(t, []string{"payment_intent.created", "payment_intent.succeeded"}, got[0])
+		require.Equal(t, completedType, got[3])
+	}
+
+	// Retries that are due at one time are reordered, too.
+	seen = map[string]bool{}
+	for seed := range uint64(20) {
+		srv := newServer(t, checkouttest.Config{})
+		in := newInbox(srv)
+		srv.Faults(checkouttest.DropFirst(1), checkouttest.Reorder(seed).On(2))
+		require.NoError(t, srv.Pay(create(t, srv, tee()).ID, checkouttest.CardOK))
+		require.Empty(t, in.types(t))
+		srv.Advance(5 * time.Minute)
+		got := in.types(t)
+		require.Len(t, got, 4)
+		seen[strings.Join(got, " ")] = true
+	}
+	require.Greater(t, len(seen), 5)
+}
+
+// A chance is drawn for each attempt and each endpoint by itself: what it hits once, it need not hit for ever.
+func TestChancesOfDeliveries(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, checkouttest.Config{})
+	newInbox(srv)
+	shop := newShop(t)
+	_, err := srv.Client().V1WebhookEndpoints.Create(context.Background(), &stripe.WebhookEndpointCreateParams{
+		URL: &shop.URL, EnabledEvents: stripe.StringSlice([]string{"*"}),
+	})
+	require.NoError(t, err)
+	srv.Faults(checkouttest.Drop().Chance(1, 0.5))
+	for range 5 {
+		require.NoError(t, srv.Pay(create(t, srv, tee()).ID, checkouttest.CardOK))
+	}
+	lost := map[string]map[int]bool{"": {}, "we": {}} // by endpoint and event
+	for i, e := range srv.Events() {
+		for _, a := range e.Attempts {
+			lost[a.Endpoint[:min(2, len(a.Endpoint))]][i] = a.Status == 0
+		}
+	}
+	require.Len(t, lost["we"], 20)
+	require.NotEqual(t, lost[""], lost["we"])
+	srv.Advance(72 * time.Hour)
+	for _, e := range srv.Events() {
+		require.False(t, e.Pending, e.Type)
+	}
+}
+
+// With faults of all kinds at once, in a bubble whose clock goes on by itself, everything is delivered in the end.
+func TestFaultsInABubble(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := checkouttest.NewServer(checkouttest.Config{WallClock: true})
+		defer srv.Close()
+		var accepted atomic.Int32
+		srv.Deliver(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if verify(r, []byte(readAll(r)), srv.WebhookSecret(), srv.Now()) != nil {
+				w.WriteHeader(http.StatusBadRequest)
+				return
+			}
+			accepted.Add(1)
+		}))
+		srv.Faults(append(checkouttest.Random(3, 0.3), checkouttest.Concurrent(3).Chance(3, 0.3))...)
+		for range 20 {
+			if sess, err := srv.Client().V1CheckoutSessions.Create(context.Background(), tee()); err == nil {
+				require.NoError(t, srv.Pay(sess.ID, checkouttest.CardOK))
+			}
+			time.Sleep(time.Minute)
+		}
+		time.Sleep(24 * time.Hour)
+		srv.Faults()
+		time.Sleep(48 * time.Hour)
+		synctest.Wait()
+		require.NotEmpty(t, srv.Events())
+		for _, e := range srv.Events() {
+			require.False(t, e.Pending, e.Type)
+		}
+		require.GreaterOrEqual(t, int(accepted.Load()), len(srv.Events()))
+	})
+}
+
+// Close ends the copies that are out, and nothing starts after it. The bubble does not end while a goroutine is left.
+func TestCloseUnderFaults(t *testing.T) {
+	t.Parallel()
+	for _, sequential := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			srv := checkouttest.NewServer(checkouttest.Config{Sequential: sequential})
+			srv.Faults(checkouttest.Concurrent(3), checkouttest.Delay(time.Hour).For("charge.*"))
+			var out atomic.Int32
+			srv.Deliver(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				out.Add(1)
+				<-r.Context().Done()
+				w.WriteHeader(http.StatusServiceUnavailable)
+			}))
+			id := create(t, srv, tee()).ID
+			go func() { _ = srv.Pay(id, checkouttest.CardOK) }()
+			synctest.Wait()
+			require.EqualValues(t, 3, out.Load())
+			before := time.Now()
+			srv.Close()
+			require.Equal(t, before, time.Now(), "not when the deliveries time out")
+			synctest.Wait()
+			require.NoError(t, srv.Redeliver(srv.Events()[0].ID))
+			srv.Advance(72 * time.Hour)
+			require.EqualValues(t, 3, out.Load())
+			require.Len(t, srv.Log(), 1+3)
+		})
+	}
+}
+
+// What a client meets, and whether the session was made.
+func TestRequestFaults(t *testing.T) {
+	t.Parallel()
+	const route = "POST /v1/checkout/sessions"
+	for name, c := range map[string]struct {
+		fault checkouttest.Fault
+		check func(t *testing.T, err error)
+		made  int
+		retry func(t *testing.T, err error) // with the same idempotency key
+	}{
+		"429": {
+			checkouttest.RateLimit(1500 * time.Millisecond).For(route).On(1),
+			func(t *testing.T, err error) {
+				var e *stripe.Error
+				require.ErrorAs(t, err, &e)
+				require.Equal(t, http.StatusTooManyRequests, e.HTTPStatusCode)
+				require.Equal(t, stripe.ErrorCodeRateLimit, e.Code)
+				require.Equal(t, "2", e.LastResponse.Header.Get("Retry-After"))
+				require.Equal(t, "true", e.LastResponse.Header.Get("Stripe-Should-Retry"))
+			}, 0, noError,
+		},
+		"500 before the write": {checkouttest.ServerError().For(route).On(1), status(500), 0, noError},
+		"500 after the write":  {checkouttest.ServerError().AfterWrite().For(route).On(1), status(500), 1, status(500)},
+		"reset before":         {checkouttest.Reset().For(route).On(1), isReset, 0, noError},
+		"reset after":          {checkouttest.Reset().AfterWrite().For(route).On(1), isReset, 1, noError},
+		"the second":           {checkouttest.Reset().For("POST *").On(2), noError, 1, isReset},
+		"another route":        {checkouttest.Reset().For("* /v1/checkout/sessions/*"), noError, 1, noError},
+		"another method":       {checkouttest.Reset().For("GET *"), noError, 1, noError},
+	} {
+		for _, sockets := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, sockets), func(t *testing.T) {
+				t.Parallel()
+				cfg, api := checkouttest.Config{}, (*stripe.Client)(nil)
+				if sockets {
+					cfg.Addr = "127.0.0.1:0"
+				}
+				srv := newServer(t, cfg)
+				api = srv.Client()
+				if sockets {
+					transport := &http.Transport{}
+					t.Cleanup(transport.CloseIdleConnections)
+					api = srv.ClientOver(transport)
+					_, err := api.V1Events.Retrieve(context.Background(), "evt_none", nil) // so that the connection is used again
+					require.Error(t, err)
+				}
+				srv.Faults(c.fault)
+				params := tee()
+				params.SetIdempotencyKey("k")
+				post := func() error {
+					_, err := api.V1CheckoutSessions.Create(context.Background(), params)
+					return err
+				}
+				made := func() (n int) {
+					srv.Faults()
+					for _, err := range srv.Client().V1CheckoutSessions.List(context.Background(), &stripe.CheckoutSessionListParams{}) {
+						require.NoError(t, err)
+						n++
+					}
+					return n
+				}
+				c.check(t, post())
+				if name != "the second" { // setting faults starts their counts afresh
+					require.Equal(t, c.made, made())
+				}
+				c.retry(t, post())
+				require.Equal(t, 1, made(), "never two for one key")
+				entry := srv.Log()[0]
+				if sockets {
+					entry = srv.Log()[1]
+				}
+				require.Equal(t, "k", entry.IdempotencyKey)
+				require.Equal(t, route, entry.Method+" "+entry.Path)
+			})
+		}
+	}
+}
+
+func noError(t *testing.T, err error) { t.Helper(); require.NoError(t, err) }
+
+// isReset is what Transport says; over a socket the answer ends before it is one, or the request before it is written.
+func isReset(t *testing.T, err error) {
+	t.Helper()
+	if !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, net.ErrClosed) {
+		require.ErrorIs(t, err, syscall.ECONNRESET)
+	}
+}
+
+func status(want int) func(*testing.T, error) {
+	return func(t *testing.T, err error) {
+		t.Helper()
+		var e *stripe.Error
+		require.ErrorAs(t, err, &e)
+		require.Equal(t, want, e.HTTPStatusCode)
+	}
+}
+
+// A request that fails anyway fails as it would: nothing was written.
+func TestServerErrorAfterNothingWasWritten(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, checkouttest.Config{})
+	srv.Faults(checkouttest.ServerError().AfterWrite())
+	_, err := srv.Client().V1CheckoutSessions.Expire(context.Background(), "cs_test_none", nil)
+	status(http.StatusNotFound)(t, err)
+}
+
+// Time goes by while a request is under way, and what falls due meanwhile happens.
+func TestLatency(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, checkouttest.Config{})
+	in := newInbox(srv)
+	start := srv.Now()
+	id := create(t, srv, tee()).ID
+	srv.Faults(checkouttest.Latency(25 * time.Hour).For("GET *").On(1))
+	require.EqualValues(t, "expired", retrieve(t, srv, id).Status)
+	require.Equal(t, 25*time.Hour, srv.Now().Sub(start))
+	srv.Flush()
+	require.Equal(t, []string{"checkout.session.expired"}, in.types(t))
+
+	srv.Faults(checkouttest.Latency(time.Hour).AfterWrite())
+	made := create(t, srv, tee())
+	require.Equal(t, srv.Now().Add(-time.Hour).Unix(), made.Created)
+	srv.Faults(checkouttest.Latency(time.Hour))
+	require.Equal(t, srv.Now().Add(time.Hour).Unix(), create(t, srv, tee()).Created)
+}
+
+// Chances of one seed are drawn for each fault by itself, and again from the start when the faults are set again.
+func TestChancesOfOneSeed(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, checkouttest.Config{})
+	patterns := map[string]int{}
+	history := func() (out []string) {
+		before := len(srv.Log())
+		srv.Faults(checkouttest.RateLimit(0).Chance(7, 0.5), checkouttest.Reset().Chance(7, 0.5))
+		for range 60 {
+			_, _ = srv.Client().V1Events.Retrieve(context.Background(), "evt_none", nil)
+		}
+		for _, e := range srv.Log()[before:] {
+			out = append(out, strings.Join(e.Faults, " "))
+			patterns[strings.Join(e.Faults, " ")]++
+		}
+		return out
+	}
+	require.Equal(t, history(), history())
+	require.Len(t, patterns, 4, "both, either and none: %v", patterns)
 }

@@ -1,12 +1,10 @@
 package checkouttest_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"net/http"
 	"regexp"
-	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -67,54 +65,6 @@ func TestLog(t *testing.T) {
 	}
 }
 
-// With Config.Sequential a delivery is made in the goroutine that waits for it, and not before.
-func TestSequential(t *testing.T) {
-	t.Parallel()
-	srv := newServer(t, checkouttest.Config{Sequential: true})
-	var by []string
-	srv.Deliver(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { by = append(by, goroutine()) }))
-	me := goroutine()
-	first, second := create(t, srv, tee()).ID, create(t, srv, tee()).ID
-	_, err := srv.Client().V1CheckoutSessions.Expire(context.Background(), first, nil)
-	require.NoError(t, err)
-	require.Empty(t, by)
-	srv.Flush()
-	require.Equal(t, []string{me}, by)
-	require.NoError(t, srv.Pay(second, checkouttest.BankDebit))
-	require.Len(t, by, 5)
-	require.NoError(t, srv.Settle(second))
-	srv.Advance(48 * time.Hour)
-	require.NoError(t, srv.Redeliver(srv.Events()[0].ID))
-	for _, g := range by {
-		require.Equal(t, me, g)
-	}
-	// Another goroutine's Flush waits for the one that delivers.
-	entered, leave := make(chan struct{}), make(chan struct{})
-	srv.Deliver(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { close(entered); <-leave }))
-	done := make(chan struct{})
-	go func() { defer close(done); _ = srv.Redeliver(srv.Events()[0].ID) }()
-	<-entered
-	flushed := make(chan struct{})
-	go func() { srv.Flush(); close(flushed) }()
-	for range 100 {
-		runtime.Gosched()
-	}
-	select {
-	case <-flushed:
-		require.Fail(t, "Flush returned while a delivery was out")
-	default:
-	}
-	close(leave)
-	<-flushed
-	<-done
-}
-
-func goroutine() string {
-	b := make([]byte, 64)
-	b = b[:runtime.Stack(b, false)]
-	return string(bytes.Fields(b)[1])
-}
-
 func TestWaitFor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -167,9 +117,12 @@ type fakeT struct {
 	cleanups []func()
 }
 
-func (f *fakeT) Helper()          {}
+func (f *fakeT) Helper() {}
+
 func (f *fakeT) Cleanup(c func()) { f.cleanups = append(f.cleanups, c) }
-func (f *fakeT) Failed() bool     { return f.failed }
+
+func (f *fakeT) Failed() bool { return f.failed }
+
 func (f *fakeT) Logf(format string, args ...any) {
 	fmt.Fprintf(&f.log, format, args...)
 }

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// redirectWait is how long the page waits for the webhook's answer before it sends the customer back to the shop.
+// redirectWait is the time for which the page waits for the webhook's answer before it sends the customer back to the shop.
 // https://docs.stripe.com/checkout/fulfillment
 const redirectWait = 10 * time.Second
 
@@ -53,12 +53,13 @@ func (s *Server) submitPay(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 	v.Form = readForm(r, v)
 	if card := r.PostFormValue("fill"); card != "" { // a button beside a test card
-		v.Form.Method, v.Form.Number, v.Form.Expiry, v.Form.CVC = "card", spaced(card), "12 / 34", "123"
+		v.Form.Method, v.Form.Number, v.Form.Expiry, v.Form.CVC = "card", spaced(PaymentMethod(card)), "12 / 34", "123"
 		v.render(w, http.StatusOK)
 		return
 	}
 	if v.ShowsForm() {
-		if v.Errors = v.Form.check(v, s.Now()); len(v.Errors) > 0 {
+		v.Errors = v.Form.check(v, s.Now())
+		if len(v.Errors) > 0 {
 			v.Alert = "Please look at the fields marked below."
 			if v.Errors["number"] != "" {
 				v.Form.Number = "" // it may be a real card's
@@ -68,7 +69,8 @@ func (s *Server) submitPay(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	var challenge bool
-	err := s.locked(v.ID, func(sess *session) (err error) {
+	err := s.withSession(v.ID, func(sess *session) error {
+		var err error
 		challenge, err = s.pay(sess, v.Form.paymentMethod(), v.Form.buyer())
 		return err
 	})
@@ -79,7 +81,7 @@ func (s *Server) submitPay(w http.ResponseWriter, r *http.Request) {
 	s.afterPaying(w, r, v, err)
 }
 
-// afterPaying answers a form by what became of the payment.
+// afterPaying answers a form with the outcome of the payment.
 func (s *Server) afterPaying(w http.ResponseWriter, r *http.Request, v view, err error) {
 	var refused *PaymentError
 	switch {
@@ -126,11 +128,11 @@ func (s *Server) submitChallenge(w http.ResponseWriter, r *http.Request) {
 	}
 	v.Form = formData{Email: v.Email, Method: "card"}
 	passed := r.PostFormValue("result") == "complete"
-	err := s.locked(v.ID, func(sess *session) error { return s.authenticated(sess, passed) })
+	err := s.withSession(v.ID, func(sess *session) error { return s.authenticate3DS(sess, passed) })
 	s.afterPaying(w, r, v, err)
 }
 
-// render shows the view that fits the session's status.
+// render shows the page that fits the session's status.
 func (v view) render(w http.ResponseWriter, status int) {
 	if v.ShowsForm() {
 		render(w, status, "pay", v)
@@ -139,7 +141,7 @@ func (v view) render(w http.ResponseWriter, status int) {
 	render(w, status, v.Status, v)
 }
 
-// ShowsForm says whether the page is the form, or a notice of what became of the session.
+// ShowsForm reports whether the page is the form. Otherwise it is a notice about the session.
 func (v view) ShowsForm() bool { return v.Status == "open" || v.Late }
 
 func render(w http.ResponseWriter, status int, name string, v view) {
@@ -159,7 +161,7 @@ func render(w http.ResponseWriter, status int, name string, v view) {
 }
 
 // spaced writes a card number in groups of four.
-func spaced(number string) string {
+func spaced(number PaymentMethod) string {
 	var b strings.Builder
 	for i, c := range number {
 		if i > 0 && i%4 == 0 {
@@ -170,7 +172,7 @@ func spaced(number string) string {
 	return b.String()
 }
 
-// formData is the payment form as it was filled in.
+// formData is the payment form as the customer filled it in.
 type formData struct {
 	Email, Name, Phone                             string
 	Line1, Line2, City, State, PostalCode, Country string
@@ -223,7 +225,7 @@ func (f formData) check(v view, now time.Time) map[string]string {
 func (f formData) checkCard(wrong map[string]string, now time.Time) {
 	if number := PaymentMethod(digits(f.Number)); number == "" {
 		wrong["number"] = "Enter a card number."
-	} else if !slices.ContainsFunc(testCards, func(c testCard) bool { return c.Method == number }) {
+	} else if card := cardByNumber(number); card == nil || card.Effect == "" {
 		wrong["number"] = "This is not one of the test cards. Real cards are refused here."
 	}
 	expiry := digits(f.Expiry)
@@ -271,7 +273,7 @@ var styleSheet []byte
 
 var templates = template.Must(template.New("").Funcs(template.FuncMap{"spaced": spaced, "field": field}).ParseFS(templateFiles, "templates/*.html"))
 
-// view is what the page shows of a session.
+// A view is what the page shows of a session.
 type view struct {
 	ID, Status, PaymentStatus string
 	Lines                     []viewLine
@@ -297,7 +299,7 @@ type viewLine struct {
 	Name, Detail, Amount string
 }
 
-// view reads the session that a page's path names.
+// view reads the session that the path of a page names.
 func (s *Server) view(r *http.Request) (view, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -312,11 +314,11 @@ func (s *Server) view(r *http.Request) (view, bool) {
 		ID: sess.id(), Status: o.str("status"), PaymentStatus: o.str("payment_status"), Verb: "Complete order",
 		Email: o.str("customer_email"), EmailFixed: o["customer_email"] != nil,
 		AskMethod: total > 0 || o.str("mode") != "payment", OffersCard: sess.offers("card"), OffersDebit: sess.offersDebit(),
-		AskPhone: p.get("phone_number_collection", "enabled").bool(), AskShipping: p.get("shipping_address_collection") != nil,
-		Countries: p.get("shipping_address_collection", "allowed_countries").strings(),
-		Late:      s.lateForm && o["status"] == "expired",
+		AskPhone: p.Get("phone_number_collection", "enabled").Bool(), AskShipping: p.Get("shipping_address_collection") != nil,
+		Countries: p.Get("shipping_address_collection", "allowed_countries").Strings(),
+		Late:      s.expiredForm && o["status"] == "expired",
 		CancelURL: webURL(o.str("cancel_url")), ReturnURL: webURL(sess.returnURL()),
-		Challenge: sess.method == Card3DS, Cards: testCards,
+		Challenge: sess.method == Card3DS, Cards: cardsOnThePage(),
 	}
 	if v.Email == "" {
 		v.Email = sess.buyer.Email // given before, with a card that was refused
@@ -324,27 +326,31 @@ func (s *Server) view(r *http.Request) (view, bool) {
 	for _, line := range sess.lines {
 		quantity, price := line["quantity"].(int64), line["price"].(object)
 		shown := viewLine{Name: line.str("description"), Amount: money(line["amount_total"].(int64), line.str("currency"))}
+		var details []string
 		if unit, ok := price["unit_amount"].(int64); ok && quantity > 1 {
-			shown.Detail = fmt.Sprintf("%d × %s", quantity, money(unit, line.str("currency")))
+			details = append(details, fmt.Sprintf("%d × %s", quantity, money(unit, line.str("currency"))))
 		} else if quantity > 1 {
-			shown.Detail = fmt.Sprintf("Quantity %d", quantity)
+			details = append(details, fmt.Sprintf("Quantity %d", quantity))
 		}
-		if every, ok := price["recurring"].(object); ok {
-			shown.Detail = strings.TrimPrefix(shown.Detail+", every "+every.str("interval"), ", ")
+		if recurring, ok := price["recurring"].(object); ok {
+			details = append(details, "every "+recurring.str("interval"))
 		}
+		shown.Detail = strings.Join(details, ", ")
 		v.Lines = append(v.Lines, shown)
 	}
 	if cost, ok := o["shipping_cost"].(object); ok {
 		v.Shipping = money(cost["amount_total"].(int64), o.str("currency"))
 	}
-	switch mode := o.str("mode"); {
-	case mode == "setup":
-		v.Verb = "Save payment method"
-	case total > 0:
+	if o.str("mode") != "setup" {
 		v.Total = money(total, o.str("currency"))
-		v.Verb = map[string]string{"payment": "Pay ", "subscription": "Subscribe for "}[mode] + v.Total
-	default:
-		v.Total = money(0, o.str("currency"))
+	}
+	switch {
+	case o.str("mode") == "setup":
+		v.Verb = "Save payment method"
+	case total > 0 && o.str("mode") == "subscription":
+		v.Verb = "Subscribe for " + v.Total
+	case total > 0:
+		v.Verb = "Pay " + v.Total
 	}
 	return v, true
 }
@@ -356,7 +362,8 @@ func (v view) firstMethod() string {
 	return "card"
 }
 
-// webURL is u if a page may link to it: checked when the session was created, and once more before it is shown.
+// webURL returns u if a page may link to it, and "" otherwise. newSession has checked u already; this check is the last
+// before a browser sees it.
 func webURL(u string) string {
 	if parsed, err := url.Parse(u); err != nil || parsed.Scheme != "https" && parsed.Scheme != "http" {
 		return ""
@@ -364,13 +371,13 @@ func webURL(u string) string {
 	return u
 }
 
-// fieldView is one input of the form.
+// A fieldView is one input of the form.
 type fieldView struct {
 	Name, Label, Value, Error, Type, Autocomplete, Hint string
 	Fixed, Numeric                                      bool
 }
 
-// field makes an input for the template: attributes come as pairs of name and value.
+// field makes an input for the template. attrs are pairs of name and value.
 func field(v view, name, label, value string, attrs ...string) fieldView {
 	f := fieldView{Name: name, Label: label, Value: value, Error: v.Errors[name], Type: "text", Autocomplete: "off"}
 	for i := 0; i+1 < len(attrs); i += 2 {

@@ -2,45 +2,49 @@ package checkouttest
 
 import (
 	"net/http"
-	"slices"
 	"strings"
+
+	"github.com/gofulfil/fulfil/checkout/checkouttest/internal/formparams"
 )
 
-// createMethod makes a payment method of a test card's number or token, or of a bank account.
+// createMethod makes a payment method from the number or token of a test card, or from a bank account.
 func (s *Server) createMethod(c *call) (object, *apiError) {
-	p, typ := c.params, c.params.get("type").str()
-	if err := p.only("allow_redisplay", "billing_details", "card", "expand", "metadata", "sepa_debit", "type"); err != nil {
+	p, typ := c.params, c.params.Get("type").String()
+	if err := only(p, "allow_redisplay", "billing_details", "card", "expand", "metadata", "sepa_debit", "type"); err != nil {
 		return nil, err
 	}
-	meta, err := p.get("metadata").metadata()
+	meta, err := metadataOf(p.Get("metadata"))
 	if err != nil {
 		return nil, err
 	}
-	b := p.get("billing_details")
-	addr := b.get("address")
+	b := p.Get("billing_details")
+	addr := b.Get("address")
 	billing := object{
 		"address": object{
-			"city": addr.get("city").value(), "country": addr.get("country").value(), "line1": addr.get("line1").value(),
-			"line2": addr.get("line2").value(), "postal_code": addr.get("postal_code").value(), "state": addr.get("state").value(),
+			"city": value(addr.Get("city")), "country": value(addr.Get("country")), "line1": value(addr.Get("line1")),
+			"line2": value(addr.Get("line2")), "postal_code": value(addr.Get("postal_code")), "state": value(addr.Get("state")),
 		},
-		"email": b.get("email").value(), "name": b.get("name").value(), "phone": b.get("phone").value(), "tax_id": b.get("tax_id").value(),
+		"email": value(b.Get("email")), "name": value(b.Get("name")), "phone": value(b.Get("phone")), "tax_id": value(b.Get("tax_id")),
 	}
 	var details object
 	switch typ {
 	case "":
 		return nil, missing("type")
 	case "card":
-		method := PaymentMethod(p.get("card", "number").str())
-		if token := p.get("card", "token"); token != nil {
-			method = testMethods[strings.TrimPrefix(token.str(), "tok_")]
+		method := PaymentMethod(p.Get("card", "number").String())
+		if token := p.Get("card", "token"); token != nil {
+			method = ""
+			if card := cardByToken(strings.TrimPrefix(token.String(), "tok_")); card != nil {
+				method = card.Number
+			}
 		}
 		if !method.isCard() {
 			return nil, invalid("", "card", "This test server takes the test cards and tokens of https://docs.stripe.com/testing only.")
 		}
 		details = cardDetails(method)
-		details.set(p.get("card"), "exp_month", "exp_year")
+		details.set(p.Get("card"), "exp_month", "exp_year")
 	case "sepa_debit":
-		iban := p.get("sepa_debit", "iban").str()
+		iban := p.Get("sepa_debit", "iban").String()
 		if len(iban) < 15 {
 			return nil, invalid("invalid_bank_account_iban", "sepa_debit[iban]", "The IBAN you provided is invalid.")
 		}
@@ -52,12 +56,12 @@ func (s *Server) createMethod(c *call) (object, *apiError) {
 		return nil, invalid("", "type", "This test server makes payment methods of the types card and sepa_debit only.")
 	}
 	o := newMethod(s.newID("pm_1", 23), typ, details, billing, s.Now().Unix())
-	o["allow_redisplay"], o["metadata"] = p.get("allow_redisplay").or("unspecified"), meta
+	o["allow_redisplay"], o["metadata"] = valueOr(p.Get("allow_redisplay"), "unspecified"), meta
 	s.keep(&session{account: c.account}, o)
 	return o, nil
 }
 
-// newMethod is a payment method: https://docs.stripe.com/api/payment_methods/object
+// newMethod returns a payment method: https://docs.stripe.com/api/payment_methods/object
 func newMethod(id, typ string, details, billing object, created int64) object {
 	return object{
 		"id": id, "object": "payment_method", "allow_redisplay": "unspecified", "billing_details": billing, "created": created,
@@ -65,9 +69,9 @@ func newMethod(id, typ string, details, billing object, created int64) object {
 	}
 }
 
-// retrieveMethod finds a payment method that was made by itself, or with a charge.
+// retrieveMethod shows a payment method that the API made, or that a charge was paid with.
 func (s *Server) retrieveMethod(c *call) (object, *apiError) {
-	o, err := s.named(c, "payment_method")
+	o, err := s.objectInPath(c, "payment_method")
 	if err == nil {
 		return o, nil
 	}
@@ -77,11 +81,11 @@ func (s *Server) retrieveMethod(c *call) (object, *apiError) {
 	return nil, err
 }
 
-// methodOfCharge is what a charge was made with. It is made when it is asked for: few ask.
+// methodOfCharge returns the payment method of a charge. The server makes the object only when a client asks for it.
 func methodOfCharge(ch object) object {
 	typ, details := ch["payment_method_details"].(object).str("type"), debitDetails()
 	if typ == "card" {
-		details = cardDetails(cardOf(ch))
+		details = cardDetails(cardOf(ch).Number)
 	}
 	o := newMethod(ch.str("payment_method"), typ, details, ch["billing_details"].(object), ch["created"].(int64))
 	o["customer"] = ch["customer"]
@@ -90,14 +94,14 @@ func methodOfCharge(ch object) object {
 
 // attachMethod gives a payment method to a customer: https://docs.stripe.com/api/payment_methods/attach
 func (s *Server) attachMethod(c *call) (object, *apiError) {
-	if c.params.get("customer") == nil {
+	if c.params.Get("customer") == nil {
 		return nil, missing("customer")
 	}
-	cus, err := s.given(c, "customer", c.params.get("customer"))
+	cus, err := s.objectInParam(c, "customer", c.params.Get("customer"))
 	if err != nil {
 		return nil, err
 	}
-	pm, err := s.ownMethod(c, &param{name: "payment_method", scalar: c.path("id")})
+	pm, err := s.ownMethod(c, &formparams.Param{Name: "payment_method", Text: c.path("id")})
 	if err != nil {
 		return nil, err
 	}
@@ -105,16 +109,16 @@ func (s *Server) attachMethod(c *call) (object, *apiError) {
 		return nil, invalid("", "", "The payment method you provided has already been attached to a customer.")
 	}
 	pm["customer"] = cus["id"]
-	s.report("payment_method.attached", pm, nil, c)
+	s.emitChange("payment_method.attached", pm, nil, c)
 	return pm, nil
 }
 
-// ownMethod is a payment method of the account's own: of those that every sandbox has, a copy.
-func (s *Server) ownMethod(c *call, p *param) (object, *apiError) {
-	if pm := s.find(c.account, "payment_method", p.str()); pm != nil {
+// ownMethod returns a payment method of the account. For a test card that every sandbox has, it makes a copy.
+func (s *Server) ownMethod(c *call, p *formparams.Param) (object, *apiError) {
+	if pm := s.find(c.account, "payment_method", p.String()); pm != nil {
 		return pm, nil
 	}
-	with, err := s.means(c, p.str())
+	with, err := s.tenderOf(c, p.String())
 	if err != nil {
 		return nil, err
 	}
@@ -125,30 +129,33 @@ func (s *Server) ownMethod(c *call, p *param) (object, *apiError) {
 	return pm, nil
 }
 
-// means is what a payment_method names: one that was made, or one of every sandbox. Empty: none.
-func (s *Server) means(c *call, id string) (means, *apiError) {
+// tenderOf returns the tender that a payment_method names: one that the API made, or a test card of every sandbox. An empty
+// ID names none.
+func (s *Server) tenderOf(c *call, id string) (tender, *apiError) {
 	if id == "" {
-		return means{}, nil
+		return tender{}, nil
 	}
-	if name, ok := strings.CutPrefix(id, "pm_card_"); ok && testMethods[name] != "" {
-		return means{method: testMethods[name], disputed: strings.HasPrefix(name, "createDispute"), inquiry: name == "createDisputeInquiry"}, nil
+	if token, ok := strings.CutPrefix(id, "pm_card_"); ok {
+		if card := cardByToken(token); card != nil {
+			return tender{method: card.Number, disputed: card.disputed, inquiry: card.inquiry}, nil
+		}
 	}
 	pm := s.find(c.account, "payment_method", id)
 	if pm == nil {
-		return means{}, noSuch(http.StatusBadRequest, "PaymentMethod", id, "payment_method")
+		return tender{}, noSuch(http.StatusBadRequest, "PaymentMethod", id, "payment_method")
 	}
 	details := pm["billing_details"].(object)
 	address := details["address"].(object)
-	with := means{method: BankDebit, buyer: Buyer{
+	with := tender{method: BankDebit, buyer: Buyer{
 		Email: details.str("email"), Name: details.str("name"), Phone: details.str("phone"), Address: Address{
 			Line1: address.str("line1"), Line2: address.str("line2"), City: address.str("city"), State: address.str("state"),
 			PostalCode: address.str("postal_code"), Country: address.str("country"),
 		},
 	}}
 	if card, ok := pm["card"].(object); ok {
-		with.method = methods[slices.IndexFunc(methods, func(m PaymentMethod) bool { return strings.HasSuffix(string(m), card.str("last4")) })]
-	} else if e, ok := endings[pm["sepa_debit"].(object).str("last4")]; ok {
-		with.ending = &e
+		with.method = cardByLast4(card.str("last4")).Number
+	} else if outcome, ok := debitOutcomes[pm["sepa_debit"].(object).str("last4")]; ok {
+		with.outcome = &outcome
 	}
 	return with, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/url"
 	"reflect"
 	"strings"
 	"testing"
@@ -15,20 +14,6 @@ import (
 
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
 )
-
-// paid is a session that was paid with a method, and its inbox, emptied.
-func paid(t *testing.T, method checkouttest.PaymentMethod) (*checkouttest.Server, *inbox, *stripe.CheckoutSession) {
-	t.Helper()
-	srv := newServer(t, checkouttest.Config{})
-	in := newInbox(srv)
-	id := create(t, srv, tee()).ID
-	require.NoError(t, srv.Pay(id, method))
-	if method == checkouttest.BankDebit {
-		require.NoError(t, srv.Settle(id))
-	}
-	in.types(t)
-	return srv, in, retrieve(t, srv, id, "payment_intent")
-}
 
 func TestLifeOfARefund(t *testing.T) {
 	t.Parallel()
@@ -270,14 +255,3 @@ func TestRefusedRefunds(t *testing.T) {
 	resp, _ := request(t, srv, "GET", "/v1/refunds/re_1", nil)
 	require.Equal(t, http.StatusNotFound, resp.StatusCode)
 }
-
-// form is a form of pairs of keys and values.
-func form(pairs ...string) url.Values {
-	v := url.Values{}
-	for i := 0; i < len(pairs); i += 2 {
-		v.Add(pairs[i], pairs[i+1])
-	}
-	return v
-}
-
-func long(n int) string { return strings.Repeat("x", n) }

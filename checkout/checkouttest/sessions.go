@@ -6,26 +6,28 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/gofulfil/fulfil/checkout/checkouttest/internal/formparams"
 )
 
-// A session is a Checkout Session: what the API shows of it, and what the server knows besides.
+// A session is a Checkout Session: the object that the API shows, and what else the server knows of it.
 type session struct {
 	object
-	account string
-	sent    *param // the parameters it was created with
-	lines   []object
-	method  PaymentMethod // of a payment in progress, else empty
-	buyer   Buyer         // of a payment in progress
-	pi      string        // ID of the payment intent that pays for it, or for its latest invoice
-	plan    *plan         // its subscription
-	made    []object      // with it, to be kept once it is found to be good
+	account      string
+	sent         *formparams.Param // the parameters it was created with
+	lines        []object
+	method       PaymentMethod // of a payment in progress, else empty
+	buyer        Buyer         // of a payment in progress
+	pi           string        // ID of the payment intent that pays for it, or for its latest invoice
+	subscription *subscription // its subscription
+	made         []object      // with it, to be kept once it is found to be good
 }
 
 func (sess *session) id() string { return sess.str("id") }
 
-// lineItems is the first page of the lines, as `line_items` includes it.
+// lineItems returns the first page of the lines, as `line_items` includes it.
 func (sess *session) lineItems() object {
-	o, _ := page(sess.lines, "/v1/checkout/sessions/"+sess.id()+"/line_items", "item", nil)
+	o, _ := listPage(sess.lines, "/v1/checkout/sessions/"+sess.id()+"/line_items", "item", nil)
 	return o
 }
 
@@ -38,17 +40,17 @@ func (s *Server) createSession(c *call) (object, *apiError) {
 	return sess.object, nil
 }
 
-// open begins the life of a new session.
+// open stores a new session and everything that was made with it.
 func (s *Server) open(sess *session) {
 	for _, o := range sess.made {
 		s.keep(sess, o)
 	}
 	s.sessions[sess.id()] = sess
-	s.ordered = append(s.ordered, sess)
+	s.sessionsByAge = append(s.sessionsByAge, sess)
 	s.schedule(time.Unix(sess.object["expires_at"].(int64), 0), func() { s.expireIfOpen(sess, nil) })
 }
 
-// session finds the session that a path names.
+// session returns the session that the path of a request names.
 func (s *Server) session(c *call) (*session, *apiError) {
 	id := c.path("id")
 	sess := s.sessions[id]
@@ -73,10 +75,10 @@ func (s *Server) updateSession(c *call) (object, *apiError) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.params.only("metadata", "expand"); err != nil {
+	if err := only(c.params, "metadata", "expand"); err != nil {
 		return nil, err
 	}
-	meta, err := c.params.get("metadata").mergedInto(sess.object["metadata"])
+	meta, err := mergeMetadata(sess.object["metadata"], c.params.Get("metadata"))
 	if err == nil {
 		sess.object["metadata"] = meta
 	}
@@ -102,7 +104,7 @@ func (s *Server) listLineItems(c *call) (object, *apiError) {
 	if err != nil {
 		return nil, err
 	}
-	return page(sess.lines, "/v1/checkout/sessions/"+sess.id()+"/line_items", "item", c.params)
+	return listPage(sess.lines, "/v1/checkout/sessions/"+sess.id()+"/line_items", "item", c.params)
 }
 
 func (s *Server) listSessions(c *call) (object, *apiError) {
@@ -111,14 +113,14 @@ func (s *Server) listSessions(c *call) (object, *apiError) {
 		return nil, err
 	}
 	var found []object
-	for _, sess := range slices.Backward(s.ordered) {
+	for _, sess := range slices.Backward(s.sessionsByAge) {
 		s.refresh(sess)
 		if sess.account != c.account || !within(sess.object["created"].(int64)) {
 			continue
 		}
-		if email := c.params.get("customer_details", "email"); email != nil {
+		if email := c.params.Get("customer_details", "email"); email != nil {
 			details, _ := sess.object["customer_details"].(object)
-			if details.str("email") != email.str() {
+			if details.str("email") != email.String() {
 				continue
 			}
 		}
@@ -126,16 +128,17 @@ func (s *Server) listSessions(c *call) (object, *apiError) {
 			found = append(found, sess.object)
 		}
 	}
-	return page(found, "/v1/checkout/sessions", "checkout.session", c.params)
+	return listPage(found, "/v1/checkout/sessions", "checkout.session", c.params)
 }
 
-// refresh expires a session whose time is up, should the clock have gone past it on its own.
+// refresh expires a session whose time is up. A wall clock may reach that time before the scheduled task runs.
 func (s *Server) refresh(sess *session) {
 	if sess.object["expires_at"].(int64) <= s.Now().Unix() {
 		s.expireIfOpen(sess, nil)
 	}
 }
 
+// expireIfOpen expires a session. It reports false if the session is not open.
 func (s *Server) expireIfOpen(sess *session, c *call) bool {
 	if sess.str("status") != "open" {
 		return false
@@ -149,7 +152,7 @@ func (s *Server) expireIfOpen(sess *session, c *call) bool {
 	return true
 }
 
-// returnURL is where the customer is sent after paying, with the session's ID filled in.
+// returnURL returns the address to which the customer returns after paying, with the session's ID filled in.
 // https://docs.stripe.com/payments/checkout/custom-success-page
 func (sess *session) returnURL() string {
 	u := sess.str("success_url")
@@ -159,13 +162,15 @@ func (sess *session) returnURL() string {
 	return strings.ReplaceAll(u, "{CHECKOUT_SESSION_ID}", sess.id())
 }
 
-func (s *Server) change(sessionID string, do func(sess *session) error) error {
-	err := s.locked(sessionID, do)
+// changeSession changes a session and waits for the deliveries.
+func (s *Server) changeSession(sessionID string, do func(sess *session) error) error {
+	err := s.withSession(sessionID, do)
 	s.Flush()
 	return err
 }
 
-func (s *Server) locked(sessionID string, do func(sess *session) error) error {
+// withSession runs do with a session, with the server locked.
+func (s *Server) withSession(sessionID string, do func(sess *session) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sess := s.sessions[sessionID]

@@ -4,11 +4,13 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/gofulfil/fulfil/checkout/checkouttest/internal/formparams"
 )
 
-// createRate makes a shipping rate that sessions can name: https://docs.stripe.com/api/shipping_rates/create
-func (s *Server) createRate(c *call) (object, *apiError) {
-	rate, err := s.newRate(c.params)
+// createShippingRate makes a shipping rate that sessions can name: https://docs.stripe.com/api/shipping_rates/create
+func (s *Server) createShippingRate(c *call) (object, *apiError) {
+	rate, err := s.newShippingRate(c.params)
 	if err != nil {
 		return nil, err
 	}
@@ -16,13 +18,13 @@ func (s *Server) createRate(c *call) (object, *apiError) {
 	return rate, nil
 }
 
-// updateRate archives a shipping rate, or brings it back.
-func (s *Server) updateRate(c *call) (object, *apiError) {
-	o, err := s.named(c, "shipping_rate")
+// updateShippingRate archives a shipping rate, or brings it back.
+func (s *Server) updateShippingRate(c *call) (object, *apiError) {
+	o, err := s.objectInPath(c, "shipping_rate")
 	if err != nil {
 		return nil, err
 	}
-	if err := c.params.only("active", "expand", "metadata", "tax_behavior"); err != nil {
+	if err := only(c.params, "active", "expand", "metadata", "tax_behavior"); err != nil {
 		return nil, err
 	}
 	if err := o.setMetadata(c.params); err != nil {
@@ -32,51 +34,51 @@ func (s *Server) updateRate(c *call) (object, *apiError) {
 	return o, nil
 }
 
-// newRate is the shipping rate that parameters describe, not yet kept.
-func (s *Server) newRate(p *param) (object, *apiError) {
-	amount, currency := p.get("fixed_amount", "amount"), strings.ToLower(p.get("fixed_amount", "currency").str())
+// newShippingRate returns the shipping rate that parameters describe. It does not store the rate.
+func (s *Server) newShippingRate(p *formparams.Param) (object, *apiError) {
+	amount, currency := p.Get("fixed_amount", "amount"), strings.ToLower(p.Get("fixed_amount", "currency").String())
 	switch {
-	case p.get("display_name") == nil:
-		return nil, missing(p.nameOf("display_name"))
+	case p.Get("display_name") == nil:
+		return nil, missing(p.NameOf("display_name"))
 	case amount == nil:
-		return nil, missing(p.nameOf("fixed_amount") + "[amount]")
-	case amount.int() < 0:
-		return nil, invalid("parameter_invalid_integer", amount.name, "This value must be greater than or equal to 0.")
+		return nil, missing(p.NameOf("fixed_amount") + "[amount]")
+	case amount.Int() < 0:
+		return nil, invalid("parameter_invalid_integer", amount.Name, "This value must be greater than or equal to 0.")
 	case !slices.Contains(currencies, currency):
-		return nil, badCurrency(p.nameOf("fixed_amount")+"[currency]", currency)
+		return nil, badCurrency(p.NameOf("fixed_amount")+"[currency]", currency)
 	}
-	if err := oneOf(p.get("type"), "fixed_amount"); err != nil {
+	if err := oneOf(p.Get("type"), "fixed_amount"); err != nil {
 		return nil, err
 	}
-	if err := oneOf(p.get("tax_behavior"), "exclusive", "inclusive", "unspecified"); err != nil {
+	if err := oneOf(p.Get("tax_behavior"), "exclusive", "inclusive", "unspecified"); err != nil {
 		return nil, err
 	}
-	meta, err := p.get("metadata").metadata()
+	meta, err := metadataOf(p.Get("metadata"))
 	if err != nil {
 		return nil, err
 	}
 	o := object{
 		"id": s.newID("shr_", 24), "object": "shipping_rate", "active": true, "created": s.Now().Unix(), "delivery_estimate": nil,
-		"display_name": p.get("display_name").value(), "fixed_amount": object{"amount": amount.int(), "currency": currency}, "livemode": false,
-		"metadata": meta, "tax_behavior": p.get("tax_behavior").or("unspecified"), "tax_code": p.get("tax_code").value(), "type": "fixed_amount",
+		"display_name": value(p.Get("display_name")), "fixed_amount": object{"amount": amount.Int(), "currency": currency}, "livemode": false,
+		"metadata": meta, "tax_behavior": valueOr(p.Get("tax_behavior"), "unspecified"), "tax_code": value(p.Get("tax_code")), "type": "fixed_amount",
 	}
-	if e := p.get("delivery_estimate"); e != nil {
-		o["delivery_estimate"] = object{"maximum": e.get("maximum").value(), "minimum": e.get("minimum").value()}
+	if e := p.Get("delivery_estimate"); e != nil {
+		o["delivery_estimate"] = object{"maximum": value(e.Get("maximum")), "minimum": value(e.Get("minimum"))}
 	}
 	return o, nil
 }
 
-// shipping shows the shipping options, with the first one chosen, and returns its cost.
-func (s *Server) shipping(sess *session, currency string) (cost int64, _ *apiError) {
+// setShipping shows a session's shipping options, chooses the first one, and returns its cost.
+func (s *Server) setShipping(sess *session, currency string) (cost int64, _ *apiError) {
 	options := []any{}
-	for i, option := range sess.sent.get("shipping_options").list() {
-		rate, err := s.rateOf(sess, option)
+	for i, option := range sess.sent.Get("shipping_options").List() {
+		rate, err := s.shippingRateOf(sess, option)
 		if err != nil {
 			return 0, err
 		}
 		fixed := rate["fixed_amount"].(object)
 		if fixed["currency"] != currency {
-			return 0, invalid("", option.name, "The shipping rate is in %s, which does not match the line items' currency: %s.", fixed.str("currency"), currency)
+			return 0, invalid("", option.Name, "The shipping rate is in %s, which does not match the line items' currency: %s.", fixed.str("currency"), currency)
 		}
 		amount := fixed["amount"].(int64)
 		options = append(options, object{"shipping_amount": amount, "shipping_rate": rate["id"]})
@@ -92,27 +94,27 @@ func (s *Server) shipping(sess *session, currency string) (cost int64, _ *apiErr
 	return cost, nil
 }
 
-// rateOf is the rate of a shipping option: one that exists, or one that is made for it.
-func (s *Server) rateOf(sess *session, option *param) (object, *apiError) {
-	data, ref := option.get("shipping_rate_data"), option.get("shipping_rate")
+// shippingRateOf returns the rate of a shipping option. The rate exists, or shippingRateOf makes it for the option.
+func (s *Server) shippingRateOf(sess *session, option *formparams.Param) (object, *apiError) {
+	data, ref := option.Get("shipping_rate_data"), option.Get("shipping_rate")
 	switch {
 	case data != nil && ref != nil:
-		return nil, onlyOneOf(option.name, "shipping_rate", "shipping_rate_data")
+		return nil, onlyOneOf(option.Name, "shipping_rate", "shipping_rate_data")
 	case data == nil && ref == nil:
-		return nil, missing(option.nameOf("shipping_rate"))
+		return nil, missing(option.NameOf("shipping_rate"))
 	case ref == nil:
-		rate, err := s.newRate(data)
+		rate, err := s.newShippingRate(data)
 		if err == nil {
 			sess.made = append(sess.made, rate)
 		}
 		return rate, err
 	}
-	rate := s.find(sess.account, "shipping_rate", ref.str())
+	rate := s.find(sess.account, "shipping_rate", ref.String())
 	switch {
 	case rate == nil:
-		return nil, noSuch(http.StatusBadRequest, "shipping_rate", ref.str(), ref.name)
+		return nil, noSuch(http.StatusBadRequest, "shipping_rate", ref.String(), ref.Name)
 	case rate["active"] != true:
-		return nil, invalid("", ref.name, "The shipping rate `%s` is archived.", ref.str())
+		return nil, invalid("", ref.Name, "The shipping rate `%s` is archived.", ref.String())
 	}
 	return rate, nil
 }

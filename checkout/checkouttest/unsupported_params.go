@@ -2,11 +2,14 @@ package checkouttest
 
 import (
 	"strings"
+
+	"github.com/gofulfil/fulfil/checkout/checkouttest/internal/formparams"
 )
 
-// refused are the parameters whose effect at Stripe this server does not have, by call: a parameter and all below it, or,
-// with "=", every value but those that ask for nothing. Calls that check their parameters themselves are not among them.
-var refused = map[string][]string{
+// unsupportedParams lists, by route, the parameters whose effect at Stripe this server lacks. An entry stands for a parameter
+// and all parameters below it. An entry with "=" allows one value, which asks for nothing. The table leaves out calls that
+// check their parameters with only.
+var unsupportedParams = map[string][]string{
 	"POST /v1/checkout/sessions": {
 		"after_expiration[recovery][allow_promotion_codes]=false",
 		"discounts", "invoice_creation[enabled]=false", "invoice_creation[invoice_data]",
@@ -53,14 +56,13 @@ var refused = map[string][]string{
 	"POST /v1/shipping_rates": {"fixed_amount[currency_options]"},
 }
 
-// markRefused marks them in the parameters that are known.
-func markRefused(all map[string]*schema) {
-	for route, names := range refused {
-		for _, name := range names {
-			name, harmless, _ := strings.Cut(name, "=")
-			path, _ := splitKey(name)
-			at := all[route].at(path)
-			at.refused, at.harmless = true, harmless
+// markUnsupported enters unsupportedParams into the schemas.
+func markUnsupported(schemas map[string]*formparams.Schema) {
+	for route, entries := range unsupportedParams {
+		for _, entry := range entries {
+			key, harmless, _ := strings.Cut(entry, "=")
+			node := schemas[route].At(key)
+			node.Unsupported, node.Harmless = true, harmless
 		}
 	}
 }

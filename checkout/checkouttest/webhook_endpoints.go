@@ -11,18 +11,20 @@ import (
 	"time"
 
 	"github.com/stripe/stripe-go/v82"
+
+	"github.com/gofulfil/fulfil/checkout/checkouttest/internal/formparams"
 )
 
 // ErrNoEndpoint says that the server has no such webhook endpoint.
 var ErrNoEndpoint = errors.New("checkouttest: no such webhook endpoint")
 
-// maxOverlap is how long an earlier secret can stay in use: https://docs.stripe.com/webhooks#roll-endpoint-secrets
+// maxOverlap is the longest time for which an earlier secret stays in use: https://docs.stripe.com/webhooks#roll-endpoint-secrets
 const maxOverlap = 24 * time.Hour
 
-// A hook is a webhook endpoint.
-type hook struct {
+// A webhookEndpoint is a place that events are delivered to.
+type webhookEndpoint struct {
 	id       string // empty: the default endpoint
-	account  string // that it was made for; empty: the platform's own
+	account  string // that has the endpoint; empty: the platform
 	to       receiver
 	types    []string // of events; "*" for all
 	version  string   // of the API; empty: the server's
@@ -37,83 +39,83 @@ type signingSecret struct {
 	until time.Time // zero: for good
 }
 
-// wants says whether an event that is made now goes to this endpoint. The default endpoint gets those of all accounts.
-func (h *hook) wants(e *event) bool {
+// wants reports whether a new event goes to this endpoint. The default endpoint gets the events of all accounts.
+func (e *webhookEndpoint) wants(ev *event) bool {
 	switch {
-	case h.to == nil, h.off(), !slices.Contains(h.types, "*") && !slices.Contains(h.types, e.typ):
+	case e.to == nil, e.off(), !slices.Contains(e.types, "*") && !slices.Contains(e.types, ev.typ):
 		return false
-	case h.id == "":
+	case e.id == "":
 		return true
-	case h.connect:
-		return e.account != ""
+	case e.connect:
+		return ev.account != ""
 	default:
-		return e.account == h.account
+		return ev.account == e.account
 	}
 }
 
-func (h *hook) off() bool { return h.deleted || h.disabled }
+func (e *webhookEndpoint) off() bool { return e.deleted || e.disabled }
 
-// secret is the newest one.
-func (h *hook) secret() string { return h.secrets[len(h.secrets)-1].value }
+// newestSecret returns the secret that was made last.
+func (e *webhookEndpoint) newestSecret() string { return e.secrets[len(e.secrets)-1].value }
 
-// live are the secrets that a delivery is signed with, the newest first.
-func (h *hook) live(now time.Time) []string {
-	var out []string
-	for _, s := range slices.Backward(h.secrets) {
-		if s.until.IsZero() || now.Before(s.until) {
-			out = append(out, s.value)
+// liveSecrets returns the secrets that sign a delivery, the newest first.
+func (e *webhookEndpoint) liveSecrets(now time.Time) []string {
+	var live []string
+	for _, secret := range slices.Backward(e.secrets) {
+		if secret.until.IsZero() || now.Before(secret.until) {
+			live = append(live, secret.value)
 		}
 	}
-	return out
+	return live
 }
 
-// apiVersion is that of the envelopes it gets.
-func (h *hook) apiVersion() string {
-	if h.version != "" {
-		return h.version
+// apiVersion returns the version of the API in which the endpoint gets events.
+func (e *webhookEndpoint) apiVersion() string {
+	if e.version != "" {
+		return e.version
 	}
 	return stripe.APIVersion
 }
 
-// hook finds an endpoint that was not deleted.
-func (s *Server) hook(id string) *hook {
-	for _, h := range s.hooks {
-		if h.id == id && !h.deleted {
-			return h
+// webhookEndpoint returns an endpoint that was not deleted, or nil.
+func (s *Server) webhookEndpoint(id string) *webhookEndpoint {
+	for _, e := range s.webhookEndpoints {
+		if e.id == id && !e.deleted {
+			return e
 		}
 	}
 	return nil
 }
 
-// WebhookSecret is the secret that deliveries to the default endpoint are signed with: the newest, after RollSecret.
+// WebhookSecret returns the secret that signs deliveries to the default endpoint. After RollSecret it returns the new one.
 func (s *Server) WebhookSecret() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.hooks[0].secret()
+	return s.webhookEndpoints[0].newestSecret()
 }
 
-// RollSecret gives an endpoint a new secret and returns it. Those before it stay in use for overlap longer, at most 24 hours
-// on the server's clock: until then a delivery carries one v1 signature for each. An empty ID is the default endpoint.
-// https://docs.stripe.com/webhooks#roll-endpoint-secrets
-// Errors: ErrNoEndpoint, an overlap out of range.
+// RollSecret gives an endpoint a new secret and returns it. An empty ID stands for the default endpoint. The earlier
+// secrets stay in use for overlap, on the server's clock: until then each delivery carries one v1 signature for each
+// secret. Overlap is at most 24 hours. https://docs.stripe.com/webhooks#roll-endpoint-secrets
+// Errors: ErrNoEndpoint; overlap is out of range.
 func (s *Server) RollSecret(endpointID string, overlap time.Duration) (secret string, _ error) {
 	if overlap < 0 || overlap > maxOverlap {
 		return "", fmt.Errorf("checkouttest: overlap of %v is not within 0 and %v", overlap, maxOverlap)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	h := s.hook(endpointID)
-	if h == nil {
+	e := s.webhookEndpoint(endpointID)
+	if e == nil {
 		return "", ErrNoEndpoint
 	}
 	until := s.Now().Add(overlap)
-	for i := range h.secrets {
-		if u := h.secrets[i].until; u.IsZero() || until.Before(u) {
-			h.secrets[i].until = until
+	for i := range e.secrets {
+		if u := e.secrets[i].until; u.IsZero() || until.Before(u) {
+			e.secrets[i].until = until
 		}
 	}
-	h.secrets = append(h.secrets, signingSecret{value: s.newSecret()})
-	return h.secret(), nil
+	e.secrets = append(e.secrets, signingSecret{value: s.newSecret()})
+	return e.newestSecret(), nil
 }
 
 var (
@@ -121,35 +123,35 @@ var (
 	apiVersionPattern = regexp.MustCompile(`^\d{4}-\d\d-\d\d(\.[a-z]+)?$`)
 )
 
-// maxEndpoints is how many an account can have: https://docs.stripe.com/webhooks#register-webhook
+// maxEndpoints is the number of endpoints that an account can have: https://docs.stripe.com/webhooks#register-webhook
 const maxEndpoints = 16
 
-// createEndpoint makes a webhook endpoint. Its secret is shown in this answer and never again.
+// createEndpoint makes a webhook endpoint. Only this answer shows the endpoint's secret.
 // https://docs.stripe.com/api/webhook_endpoints/create
 func (s *Server) createEndpoint(c *call) (object, *apiError) {
 	p := c.params
 	switch {
-	case p.get("enabled_events") == nil:
+	case p.Get("enabled_events") == nil:
 		return nil, missing("enabled_events")
-	case p.get("url") == nil:
+	case p.Get("url") == nil:
 		return nil, missing("url")
 	}
-	if v := p.get("api_version"); v != nil && !apiVersionPattern.MatchString(v.str()) {
-		return nil, invalid("", "api_version", "Invalid Stripe API version: %s", v.str())
+	if v := p.Get("api_version"); v != nil && !apiVersionPattern.MatchString(v.String()) {
+		return nil, invalid("", "api_version", "Invalid Stripe API version: %s", v)
 	}
-	meta, err := p.get("metadata").metadata()
+	metadata, err := metadataOf(p.Get("metadata"))
 	if err != nil {
 		return nil, err
 	}
-	h := &hook{
-		id: s.newID("we_1", 23), account: c.account, version: p.get("api_version").str(), connect: p.get("connect").bool(),
+	e := &webhookEndpoint{
+		id: s.newID("we_1", 23), account: c.account, version: p.Get("api_version").String(), connect: p.Get("connect").Bool(),
 		secrets: []signingSecret{{value: s.newSecret()}},
 	}
 	o := object{
-		"id": h.id, "object": "webhook_endpoint", "api_version": p.get("api_version").value(), "application": nil, "created": s.Now().Unix(),
-		"description": p.get("description").value(), "enabled_events": nil, "livemode": false, "metadata": meta, "status": "enabled", "url": nil,
+		"id": e.id, "object": "webhook_endpoint", "api_version": value(p.Get("api_version")), "application": nil, "created": s.Now().Unix(),
+		"description": value(p.Get("description")), "enabled_events": nil, "livemode": false, "metadata": metadata, "status": "enabled", "url": nil,
 	}
-	if err := s.setUp(h, o, p); err != nil {
+	if err := s.setEndpoint(e, o, p); err != nil {
 		return nil, err
 	}
 	if s.countEndpoints(c.account) >= maxEndpoints {
@@ -158,80 +160,83 @@ func (s *Server) createEndpoint(c *call) (object, *apiError) {
 		}
 	}
 	s.keep(&session{account: c.account}, o)
-	s.hooks = append(s.hooks, h)
+	s.webhookEndpoints = append(s.webhookEndpoints, e)
 	shown := maps.Clone(o)
-	shown["secret"] = h.secret()
+	shown["secret"] = e.newestSecret()
 	return shown, nil
 }
 
-// setUp sets what can be set at any time, or nothing.
-func (s *Server) setUp(h *hook, o object, p *param) *apiError {
-	types := p.get("enabled_events")
-	if types != nil {
-		for _, t := range types.list() {
-			if t.scalar != "*" && !eventTypePattern.MatchString(t.scalar) {
-				return invalid("", t.name, "Invalid %s: must be an event type or *", t.name)
-			}
+// setEndpoint sets the URL and the event types of an endpoint. If it returns an error, it has changed nothing.
+func (s *Server) setEndpoint(e *webhookEndpoint, o object, p *formparams.Param) *apiError {
+	types := p.Get("enabled_events")
+	for _, t := range types.List() {
+		if t.Text != "*" && !eventTypePattern.MatchString(t.Text) {
+			return invalid("", t.Name, "Invalid %s: must be an event type or *", t.Name)
 		}
 	}
-	if to := p.get("url"); to != nil {
-		u, err := url.Parse(to.str())
+	if to := p.Get("url"); to != nil {
+		u, err := url.Parse(to.String())
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || !loopback(u.Hostname()) {
 			return invalid("url_invalid", "url", "Invalid URL: this test server delivers to loopback hosts only, over http or https.")
 		}
-		o["url"], h.to = to.str(), overHTTP{client: s.http, url: to.str()}
+		o["url"] = to.String()
+		e.to = overHTTP{client: s.http, url: to.String()}
 	}
 	if types != nil {
-		h.types = types.strings()
-		o["enabled_events"] = h.types
+		e.types = types.Strings()
+		o["enabled_events"] = e.types
 	}
 	return nil
 }
 
-func (s *Server) countEndpoints(account string) (n int) {
-	for _, h := range s.hooks {
-		if h.id != "" && !h.deleted && h.account == account {
+func (s *Server) countEndpoints(account string) int {
+	n := 0
+	for _, e := range s.webhookEndpoints {
+		if e.id != "" && !e.deleted && e.account == account {
 			n++
 		}
 	}
 	return n
 }
 
-// https://docs.stripe.com/api/webhook_endpoints/update
+// updateEndpoint: https://docs.stripe.com/api/webhook_endpoints/update
 func (s *Server) updateEndpoint(c *call) (object, *apiError) {
-	o, err := s.named(c, "webhook_endpoint")
+	o, err := s.objectInPath(c, "webhook_endpoint")
 	if err != nil {
 		return nil, err
 	}
 	p := c.params
-	meta, err := p.get("metadata").mergedInto(o["metadata"])
+	metadata, err := mergeMetadata(o["metadata"], p.Get("metadata"))
 	if err != nil {
 		return nil, err
 	}
-	h := s.hook(o.str("id"))
-	if err := s.setUp(h, o, p); err != nil {
+	e := s.webhookEndpoint(o.str("id"))
+	if err := s.setEndpoint(e, o, p); err != nil {
 		return nil, err
 	}
-	o["metadata"] = meta
-	if d := p.get("description"); d != nil {
-		o["description"] = d.value()
+	o["metadata"] = metadata
+	if d := p.Get("description"); d != nil {
+		o["description"] = value(d)
 	}
-	if d := p.get("disabled"); d != nil {
-		h.disabled = d.bool()
-		o["status"] = map[bool]string{true: "disabled", false: "enabled"}[h.disabled]
+	if d := p.Get("disabled"); d != nil {
+		e.disabled = d.Bool()
+		o["status"] = "enabled"
+		if e.disabled {
+			o["status"] = "disabled"
+		}
 	}
 	return o, nil
 }
 
-// https://docs.stripe.com/api/webhook_endpoints/delete
+// deleteEndpoint: https://docs.stripe.com/api/webhook_endpoints/delete
 func (s *Server) deleteEndpoint(c *call) (object, *apiError) {
-	o, err := s.named(c, "webhook_endpoint")
+	o, err := s.objectInPath(c, "webhook_endpoint")
 	if err != nil {
 		return nil, err
 	}
 	id := o.str("id")
-	s.hook(id).deleted = true
+	s.webhookEndpoint(id).deleted = true
 	delete(s.objects, id)
-	s.kinds["webhook_endpoint"] = slices.DeleteFunc(s.kinds["webhook_endpoint"], func(k object) bool { return k.str("id") == id })
+	s.byKind["webhook_endpoint"] = slices.DeleteFunc(s.byKind["webhook_endpoint"], func(k object) bool { return k.str("id") == id })
 	return object{"id": id, "object": "webhook_endpoint", "deleted": true}, nil
 }

@@ -1,4 +1,4 @@
-package checkouttest
+package websocket
 
 import (
 	"bytes"
@@ -13,7 +13,8 @@ import (
 // masked is a frame as a client sends it.
 func masked(head byte, payload []byte) []byte {
 	out := []byte{head}
-	switch n := len(payload); {
+	n := len(payload)
+	switch {
 	case n < 126:
 		out = append(out, 0x80|byte(n))
 	case n <= 0xFFFF:

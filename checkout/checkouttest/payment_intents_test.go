@@ -2,10 +2,7 @@ package checkouttest_test
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
-	"net/url"
-	"strings"
 	"testing"
 	"time"
 
@@ -14,15 +11,6 @@ import (
 
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
 )
-
-// eventTypes are the types of all events so far.
-func eventTypes(srv *checkouttest.Server) []string {
-	var types []string
-	for _, e := range srv.Events() {
-		types = append(types, e.Type)
-	}
-	return types
-}
 
 func intent(method string) *stripe.PaymentIntentCreateParams {
 	return &stripe.PaymentIntentCreateParams{
@@ -123,80 +111,62 @@ func TestIntentOfASession(t *testing.T) {
 	require.NoError(t, srv.Pay(sess.ID, checkouttest.CardOK))
 }
 
-// call sends a form to a path that stripe-go does not know.
-func call(t *testing.T, srv *checkouttest.Server, method, path string, form url.Values) (int, map[string]any) {
-	t.Helper()
-	r, err := http.NewRequest(method, srv.URL()+path, strings.NewReader(form.Encode()))
-	require.NoError(t, err)
-	r.Header.Set("Authorization", "Bearer "+srv.Key())
-	resp, err := srv.Transport().RoundTrip(r)
-	require.NoError(t, err)
-	var answer map[string]any
-	require.NoError(t, json.NewDecoder(resp.Body).Decode(&answer))
-	return resp.StatusCode, answer
-}
-
-func TestPaymentPage(t *testing.T) {
+func TestManualCapture(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct {
-		method        url.Values
-		wait          time.Duration
-		paymentStatus stripe.CheckoutSessionPaymentStatus
-		last          string
-	}{
-		"card":               {method: url.Values{"type": {"card"}, "card[token]": {"tok_visa"}, "billing_details[email]": {"a@shop.example"}}, paymentStatus: "paid", last: "checkout.session.completed"},
-		"debit":              {method: debit("AT611904300234573201"), paymentStatus: "paid", last: "checkout.session.async_payment_succeeded"},
-		"debit, later":       {method: debit("AT321904300235473204"), wait: 3 * time.Minute, paymentStatus: "paid", last: "checkout.session.async_payment_succeeded"},
-		"debit, not yet":     {method: debit("AT321904300235473204"), wait: 179 * time.Second, paymentStatus: "unpaid", last: "checkout.session.completed"},
-		"debit that fails":   {method: debit("IT60X0542811101000000123456"), paymentStatus: "unpaid", last: "checkout.session.async_payment_failed"},
-		"debit of no ending": {method: debit("DE89370400440532013000"), wait: time.Hour, paymentStatus: "unpaid", last: "checkout.session.completed"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			srv := newServer(t, checkouttest.Config{})
-			params := tee()
-			params.LineItems[0].PriceData.Currency = stripe.String("eur")
-			sess := create(t, srv, params)
-			status, _ := call(t, srv, http.MethodGet, "/v1/payment_pages/"+sess.ID, nil)
-			require.Equal(t, http.StatusOK, status)
-			status, pm := call(t, srv, http.MethodPost, "/v1/payment_methods", c.method)
-			require.Equal(t, http.StatusOK, status, pm)
-			confirm := url.Values{"payment_method": {pm["id"].(string)}, "expected_amount": {"1998"}}
-			status, _ = call(t, srv, http.MethodPost, "/v1/payment_pages/"+sess.ID+"/confirm", confirm)
-			require.Equal(t, http.StatusBadRequest, status, "another amount")
-			confirm.Set("expected_amount", "1999")
-			status, body := call(t, srv, http.MethodPost, "/v1/payment_pages/"+sess.ID+"/confirm", confirm)
-			require.Equal(t, http.StatusOK, status, body)
-			srv.Advance(c.wait)
-			types := eventTypes(srv)
-			require.Equal(t, c.last, types[len(types)-1])
-			got := retrieve(t, srv, sess.ID)
-			require.Equal(t, c.paymentStatus, got.PaymentStatus)
-			require.Equal(t, "a@shop.example", got.CustomerDetails.Email)
-			status, body = call(t, srv, http.MethodPost, "/v1/payment_pages/"+sess.ID+"/confirm", confirm)
-			require.Equal(t, http.StatusBadRequest, status, body)
-		})
+	ctx := context.Background()
+	held := func(t *testing.T) (*checkouttest.Server, *inbox, string, string) {
+		srv := newServer(t, checkouttest.Config{})
+		in := newInbox(srv)
+		params := tee()
+		params.PaymentIntentData = &stripe.CheckoutSessionCreatePaymentIntentDataParams{CaptureMethod: stripe.String("manual")}
+		id := create(t, srv, params).ID
+		require.NoError(t, srv.Pay(id, checkouttest.CardOK))
+		in.types(t)
+		_, err := srv.Refund(id, 0)
+		require.ErrorIs(t, err, checkouttest.ErrNotPaid, "nothing was captured")
+		return srv, in, id, retrieve(t, srv, id).PaymentIntent.ID
 	}
-}
-
-func debit(iban string) url.Values {
-	return url.Values{"type": {"sepa_debit"}, "sepa_debit[iban]": {iban}, "billing_details[email]": {"a@shop.example"}}
-}
-
-func TestPaymentMethodsRefused(t *testing.T) {
-	t.Parallel()
-	srv := newServer(t, checkouttest.Config{})
-	for name, form := range map[string]url.Values{
-		"no type":         {},
-		"other type":      {"type": {"alipay"}},
-		"a real card":     {"type": {"card"}, "card[number]": {"4111111111111111"}},
-		"a debit as card": {"type": {"card"}, "card[number]": {"bank_debit"}},
-		"short IBAN":      {"type": {"sepa_debit"}, "sepa_debit[iban]": {"AT61"}},
-	} {
-		status, body := call(t, srv, http.MethodPost, "/v1/payment_methods", form)
-		require.Equal(t, http.StatusBadRequest, status, name)
-		require.NotContains(t, body["error"].(map[string]any)["message"], "4111")
-	}
-	_, err := srv.Client().V1PaymentIntents.Create(context.Background(), intent("pm_unknown"))
-	require.ErrorContains(t, err, "No such PaymentMethod: 'pm_unknown'")
+	t.Run("captured in part", func(t *testing.T) {
+		t.Parallel()
+		srv, in, id, pi := held(t)
+		for _, amount := range []int64{0, 2000} {
+			_, err := srv.Client().V1PaymentIntents.Capture(ctx, pi, &stripe.PaymentIntentCaptureParams{AmountToCapture: &amount})
+			require.ErrorContains(t, err, "amount_to_capture")
+		}
+		_, err := srv.Client().V1PaymentIntents.Capture(ctx, pi, &stripe.PaymentIntentCaptureParams{AmountToCapture: stripe.Int64(1500)})
+		require.NoError(t, err)
+		srv.Flush()
+		require.Equal(t, []string{"charge.captured", "payment_intent.succeeded"}, in.types(t))
+		require.Equal(t, state{"complete", "paid", "succeeded", "succeeded"}, stateOf(t, srv, id))
+		_, err = srv.Client().V1PaymentIntents.Cancel(ctx, pi, nil)
+		require.ErrorContains(t, err, "payment_intent_unexpected_state")
+		srv.Advance(8 * 24 * time.Hour)
+		require.Empty(t, in.types(t))
+		_, err = srv.Refund(id, 1501)
+		require.ErrorIs(t, err, checkouttest.ErrOverRefund)
+		_, err = srv.Refund(id, 1500)
+		require.NoError(t, err)
+		require.True(t, retrieve(t, srv, id, "payment_intent.latest_charge").PaymentIntent.LatestCharge.Refunded)
+	})
+	t.Run("canceled", func(t *testing.T) {
+		t.Parallel()
+		srv, in, id, pi := held(t)
+		got, err := srv.Client().V1PaymentIntents.Cancel(ctx, pi, &stripe.PaymentIntentCancelParams{CancellationReason: stripe.String("duplicate")})
+		require.NoError(t, err)
+		require.EqualValues(t, "duplicate", got.CancellationReason)
+		srv.Flush()
+		require.Equal(t, []string{"charge.refunded", "payment_intent.canceled"}, in.types(t))
+		require.Equal(t, state{"complete", "unpaid", "canceled", "succeeded"}, stateOf(t, srv, id))
+		_, err = srv.Client().V1PaymentIntents.Capture(ctx, pi, nil)
+		require.ErrorContains(t, err, "has a status of canceled")
+		srv.Advance(8 * 24 * time.Hour)
+		require.Empty(t, in.types(t))
+	})
+	t.Run("forgotten", func(t *testing.T) {
+		t.Parallel()
+		srv, in, id, _ := held(t)
+		srv.Advance(7 * 24 * time.Hour)
+		require.Equal(t, []string{"charge.expired", "payment_intent.canceled"}, in.types(t))
+		require.Equal(t, state{"complete", "unpaid", "canceled", "succeeded"}, stateOf(t, srv, id))
+	})
 }

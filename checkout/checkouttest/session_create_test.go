@@ -10,9 +10,53 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/stripe/stripe-go/v82"
 
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
 )
+
+func TestCreatedSession(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, checkouttest.Config{Start: time.Unix(1_800_000_000, 999)})
+	price := srv.AddPrice(checkouttest.Price{Name: "Mug", Currency: "usd", UnitAmount: 850})
+	params := tee()
+	params.LineItems[0].PriceData.UnitAmount = nil
+	params.LineItems[0].PriceData.UnitAmountDecimal = stripe.Float64(0.5)
+	params.LineItems[0].Quantity = stripe.Int64(3)
+	params.LineItems = append(params.LineItems, &stripe.CheckoutSessionCreateLineItemParams{Price: &price, Quantity: stripe.Int64(2)})
+	params.CustomerEmail = stripe.String("ada@example.org")
+	params.ExpiresAt = stripe.Int64(1_800_000_000 + 1800)
+	params.ShippingOptions = []*stripe.CheckoutSessionCreateShippingOptionParams{{ShippingRateData: &stripe.CheckoutSessionCreateShippingOptionShippingRateDataParams{
+		DisplayName: stripe.String("Post"), Type: stripe.String("fixed_amount"),
+		FixedAmount: &stripe.CheckoutSessionCreateShippingOptionShippingRateDataFixedAmountParams{Amount: stripe.Int64(500), Currency: stripe.String("usd")},
+	}}}
+	params.AddExpand("line_items.data.price.product")
+	sess := create(t, srv, params)
+	require.EqualValues(t, 1702, sess.AmountSubtotal, "1.5 is rounded up")
+	require.EqualValues(t, 2202, sess.AmountTotal)
+	require.EqualValues(t, 500, sess.TotalDetails.AmountShipping)
+	require.EqualValues(t, "usd", sess.Currency)
+	require.EqualValues(t, 1_800_001_800, sess.ExpiresAt)
+	require.EqualValues(t, 1_800_000_000, sess.Created)
+	require.Equal(t, "ada@example.org", sess.CustomerDetails.Email)
+	require.Equal(t, "order-42", sess.ClientReferenceID)
+	require.Len(t, sess.LineItems.Data, 2)
+	require.Equal(t, "T-shirt", sess.LineItems.Data[0].Price.Product.Name)
+	require.Equal(t, price, sess.LineItems.Data[1].Price.ID)
+	require.Equal(t, "Mug", sess.LineItems.Data[1].Description)
+
+	srv.Advance(30 * time.Minute)
+	require.EqualValues(t, "expired", retrieve(t, srv, sess.ID).Status)
+
+	yearly := srv.AddPrice(checkouttest.Price{Name: "Club", Currency: "eur", UnitAmount: 900, Interval: "year"})
+	sub := &stripe.CheckoutSessionCreateParams{
+		Mode: stripe.String("subscription"), UIMode: stripe.String("embedded"), ReturnURL: stripe.String("https://shop.example/"),
+		LineItems: []*stripe.CheckoutSessionCreateLineItemParams{{Price: &yearly, Quantity: stripe.Int64(1)}},
+	}
+	embedded := create(t, srv, sub)
+	require.Empty(t, embedded.URL)
+	require.Contains(t, embedded.ClientSecret, embedded.ID+"_secret_")
+}
 
 func TestRefusedParameters(t *testing.T) {
 	t.Parallel()

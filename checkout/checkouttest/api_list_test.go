@@ -3,6 +3,7 @@ package checkouttest_test
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"slices"
 	"testing"
 	"time"
@@ -65,6 +66,31 @@ func TestListsAndPages(t *testing.T) {
 	_, body := request(t, srv, "GET", "/v1/checkout/sessions?limit=2&expand[]=data.payment_intent.latest_charge&status=complete", nil)
 	first := body["data"].([]any)[0].(map[string]any)
 	require.Equal(t, "succeeded", first["payment_intent"].(map[string]any)["latest_charge"].(map[string]any)["status"])
+}
+
+func TestListPaymentsAndCharges(t *testing.T) {
+	t.Parallel()
+	srv, _, sess := paid(t, checkouttest.CardOK)
+	srv.Advance(time.Minute)
+	second := create(t, srv, tee()).ID
+	var refused *checkouttest.PaymentError
+	require.ErrorAs(t, srv.Pay(second, checkouttest.CardDeclined), &refused)
+	srv.Advance(time.Minute)
+	require.NoError(t, srv.Pay(second, checkouttest.CardOK))
+	one, two := sess.PaymentIntent.ID, retrieve(t, srv, second).PaymentIntent.ID
+	require.Equal(t, []string{two, one}, ids(t, srv, "/v1/payment_intents"))
+	require.Equal(t, []string{two}, ids(t, srv, "/v1/payment_intents?limit=1"))
+	require.Equal(t, []string{one}, ids(t, srv, "/v1/payment_intents?starting_after="+two))
+	require.Empty(t, ids(t, srv, "/v1/payment_intents?customer=cus_1"))
+	require.Len(t, ids(t, srv, "/v1/charges"), 3)
+	charges := ids(t, srv, "/v1/charges?payment_intent="+two)
+	require.Len(t, charges, 2)
+	require.Equal(t, charges[1:], ids(t, srv, "/v1/charges?"+url.Values{"created[lt]": {"9999999999"}, "starting_after": {charges[0]}, "limit": {"1"}}.Encode()))
+	_, body := request(t, srv, "GET", "/v1/charges?payment_intent="+two+"&expand[0]=data.payment_intent.latest_charge.payment_intent", nil)
+	deep := body["data"].([]any)[1].(map[string]any)["payment_intent"].(map[string]any)["latest_charge"].(map[string]any)["payment_intent"].(map[string]any)
+	require.Equal(t, "succeeded", deep["status"])
+	resp, _ := request(t, srv, "GET", "/v1/charges?starting_after="+charges[0]+"&ending_before="+charges[1], nil)
+	require.Equal(t, http.StatusBadRequest, resp.StatusCode)
 }
 
 func TestLineItemsAreListed(t *testing.T) {
