@@ -2,9 +2,9 @@ package checkouttest
 
 // A Buyer is the customer at the payment page. An empty field takes its default.
 type Buyer struct {
-	Email   string // default: the session's customer_email, else buyer@example.com
-	Name    string // default: Test Buyer
-	Phone   string // kept where the session collects phone numbers; default: +15555550100
+	Email   string // Default: the session's customer_email, or else buyer@example.com.
+	Name    string // Default: "Test Buyer".
+	Phone   string // Default: "+15555550100". Sessions that collect no phone number ignore it.
 	Address Address
 	// Quantities are the quantities that the customer chooses, in the order of the lines. The session must make the lines
 	// adjustable. Default, for 0 and for missing entries: the quantity that the session was created with. The hosted page
@@ -24,7 +24,7 @@ func (b Buyer) orDefaults(sess *session) Buyer {
 		b.Email = sess.str("customer_email")
 	}
 	if known, ok := sess.object["customer_details"].(object); ok && b.Email == "" {
-		b.Email = known.str("email") // of the customer that the session is for
+		b.Email = known.str("email") // the session names its customer
 	}
 	if b.Email == "" {
 		b.Email = "buyer@example.com"

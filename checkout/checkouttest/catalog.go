@@ -11,12 +11,12 @@ import (
 
 // A Price is a price that sessions can name by its ID.
 type Price struct {
-	ID         string // default: made up
-	Product    string // ID of its product; default: made up
+	ID         string // Default: a random one.
+	Product    string // the ID of its product. Default: a random one.
 	Name       string // of the product
 	Currency   string // three lower-case letters
 	UnitAmount int64  // minor units
-	Interval   string // day, week, month or year: a recurring price; empty: a one-time price
+	Interval   string // of a recurring price: day, week, month or year; empty: a one-time price
 }
 
 // AddPrice adds a price and its product to the account, and returns the price's ID.

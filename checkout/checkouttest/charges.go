@@ -134,7 +134,7 @@ func (sess *session) methodType(m PaymentMethod) string {
 	}
 	types, _ := sess.object["payment_method_types"].([]string)
 	i := slices.IndexFunc(types, func(t string) bool { return slices.Contains(debits, t) })
-	return types[i] // checked before the payment began
+	return types[i] // pay has checked that there is one
 }
 
 // cardOf returns the test card that a charge was paid with, or nil if it was not paid by card.

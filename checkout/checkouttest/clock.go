@@ -10,8 +10,8 @@ import (
 type clock struct {
 	mu   sync.Mutex
 	wall bool
-	at   time.Time     // when it stands still
-	lead time.Duration // ahead of the wall clock
+	at   time.Time     // the time, while the clock stands still
+	lead time.Duration // how far the clock is ahead of the wall clock
 }
 
 func (c *clock) now() time.Time {
@@ -37,7 +37,7 @@ func (c *clock) set(t time.Time) {
 // A task falls due at a time. The server calls run with the lock held.
 type task struct {
 	at  time.Time
-	seq int // tasks of one moment run in the order in which they were made
+	seq int // orders the tasks of one time
 	run func()
 }
 

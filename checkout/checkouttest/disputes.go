@@ -129,7 +129,7 @@ func (s *Server) closeDispute(d object, outcome string, c *call) {
 	switch {
 	case isInquiry(d) && outcome == "won":
 		outcome = "warning_closed"
-	case isInquiry(d) && outcome == "lost": // it becomes a dispute first
+	case isInquiry(d) && outcome == "lost": // the inquiry becomes a dispute first
 		d["is_charge_refundable"] = false
 		s.moveDisputedMoney(d, "charge.dispute.funds_withdrawn", "dispute", -d["amount"].(int64), disputeFee)
 	case outcome == "won":
@@ -181,7 +181,7 @@ func (s *Server) updateDispute(c *call) (object, *apiError) {
 		s.emitChange("charge.dispute.updated", d, was, c)
 	}
 	if sent != nil && submit {
-		switch evidence["uncategorized_text"] { // as https://docs.stripe.com/testing#evidence has it
+		switch evidence["uncategorized_text"] { // https://docs.stripe.com/testing#evidence
 		case "winning_evidence":
 			s.closeDispute(d, "won", nil)
 		case "losing_evidence":

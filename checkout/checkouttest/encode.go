@@ -13,7 +13,7 @@ import (
 func encode(v any) []byte {
 	var b bytes.Buffer
 	if err := writeJSON(&b, v, ""); err != nil {
-		panic("checkouttest: " + err.Error()) // objects are made of marshalable values only
+		panic("checkouttest: " + err.Error()) // cannot happen: JSON can hold every value of an object
 	}
 	b.WriteByte('\n')
 	return b.Bytes()

@@ -10,27 +10,27 @@ import (
 var (
 	// ErrNoSession says that the server has no such session.
 	ErrNoSession = errors.New("checkouttest: no such session")
-	// ErrNotOpen says that the session can no longer be paid. ErrExpired and ErrComplete match it too.
+	// ErrNotOpen says that the session can no longer be paid. ErrExpired and ErrComplete wrap it.
 	ErrNotOpen = errors.New("checkouttest: session is not open")
 	// ErrExpired says that the session has expired.
 	ErrExpired = fmt.Errorf("%w: it has expired", ErrNotOpen)
 	// ErrComplete says that the session was completed earlier.
 	ErrComplete = fmt.Errorf("%w: it is complete", ErrNotOpen)
-	// ErrNotRecoverable says that the session has no link to recover it by: it has not expired, or did so more than 30 days
-	// ago, or was created without.
-	ErrNotRecoverable = errors.New("checkouttest: session can't be recovered")
-	// ErrNotPending says that there is nothing in progress that could end: no delayed payment of the session that could settle
-	// or bounce, no pending refund, no open dispute.
-	ErrNotPending = errors.New("checkouttest: nothing is in progress")
+	// ErrNotRecoverable says that the session has no recovery link. It has not expired, or it expired more than 30 days ago,
+	// or it was created without after_expiration.
+	ErrNotRecoverable = errors.New("checkouttest: session has no recovery link")
+	// ErrNotPending says that nothing is in progress that could end: the session has no bank debit on its way, the refund is
+	// not pending, or the dispute is closed.
+	ErrNotPending = errors.New("checkouttest: nothing is in progress that could end")
 	// ErrMethodNotOffered says that the session does not take this payment method.
 	ErrMethodNotOffered = errors.New("checkouttest: session does not offer this payment method")
-	// ErrQuantity says that the session does not let its customer buy that many: see Buyer.Quantities.
+	// ErrQuantity says that the session does not allow a quantity in Buyer.Quantities.
 	ErrQuantity = errors.New("checkouttest: session does not let its customer choose this quantity")
-	// ErrNotPaid says that the session has no payment that could be refunded or disputed: none succeeded, or none was captured.
+	// ErrNotPaid says that the session has no payment to refund or dispute: none has succeeded, or none was captured.
 	ErrNotPaid = errors.New("checkouttest: session has no successful payment")
-	// ErrOverRefund says that a refund is of more than what is left of the payment.
-	ErrOverRefund = errors.New("checkouttest: refund is of more than what is left")
-	// ErrDisputed says that the payment is or was disputed, so that it can't be refunded or disputed again.
+	// ErrOverRefund says that a refund exceeds what is left of the payment.
+	ErrOverRefund = errors.New("checkouttest: refund exceeds what is left of the payment")
+	// ErrDisputed says that the payment is or was disputed. It can't be refunded, or disputed again.
 	ErrDisputed = errors.New("checkouttest: payment is disputed")
 	// ErrNoSubscription says that the server has no such subscription.
 	ErrNoSubscription = errors.New("checkouttest: no such subscription")
@@ -47,7 +47,7 @@ var (
 type PaymentError struct {
 	Code        string // such as "card_declined"
 	DeclineCode string // such as "insufficient_funds"; empty where Stripe gives none
-	Message     string // what the customer is shown
+	Message     string // for the customer
 }
 
 func (e *PaymentError) Error() string {

@@ -12,13 +12,12 @@ import (
 
 // An event is one event of the account.
 type event struct {
-	// n counts the events in the order in which they were made, from 0.
-	n                  int // in the order of their making, from 0
+	n                  int // counts the events, from 0
 	id, typ, account   string
-	session            string // what it is about, directly or not; may be empty
+	session            string // the ID of the session that the event belongs to; empty: none
 	created            time.Time
 	object             json.RawMessage // the snapshot, with every key
-	previous           object          // what the changed values were; nil: the event changed none
+	previous           object          // the earlier values of changed fields; nil: the event reports no change
 	objectID           string
 	requestID, idemKey string
 	targets            []*target
@@ -28,19 +27,19 @@ type event struct {
 // A target is a webhook endpoint that an event is delivered to.
 type target struct {
 	endpoint *webhookEndpoint
-	pending  bool // not yet accepted
-	tries    int  // attempts begun
+	pending  bool // the endpoint has not accepted the event yet
+	tries    int  // the number of attempts so far
 }
 
 // An Event is one event and its deliveries.
 type Event struct {
 	ID        string
 	Type      string
-	Account   string // connected account; empty: the platform's own
+	Account   string // the connected account; empty: the platform
 	ObjectID  string // of the object in the event
-	SessionID string // of the session that it belongs to; empty: none
+	SessionID string // of the session that the event belongs to; empty: none
 	Created   time.Time
-	Pending   bool // there is a receiver that has not accepted the event yet
+	Pending   bool // an endpoint has not accepted the event yet
 	Attempts  []Attempt
 }
 
@@ -48,10 +47,10 @@ type Event struct {
 type Attempt struct {
 	At       time.Time
 	Endpoint string   // we_…; empty: the default endpoint, of Config.WebhookURL and Deliver
-	Number   int      // 1 for the first to this endpoint; copies that a fault makes share it
-	Status   int      // HTTP status; zero if there was no answer
+	Number   int      // 1 for the first attempt to this endpoint; the copies of a fault share a number
+	Status   int      // HTTP status; 0: there was no answer
 	Err      string   // why there was none
-	Faults   []string // what went wrong with it on purpose
+	Faults   []string // that hit the attempt, such as "drop"
 }
 
 func (a Attempt) accepted() bool { return a.Status >= 200 && a.Status < 300 }
@@ -83,7 +82,7 @@ func (s *Server) event(id string) *event {
 // snapshot of o. c is the call that caused the event, or nil. The server is locked.
 func (s *Server) emit(sess *session, typ string, o object, c *call) {
 	if o.str("id") == "" {
-		return // the session that stands for none: see createIntent
+		return // createIntent made this session, which has no ID and no events
 	}
 	s.emitFor(sess.account, sess.id(), typ, o, nil, c)
 }

@@ -9,7 +9,7 @@ import (
 
 // An idSource makes the IDs and secrets of one server.
 type idSource struct {
-	mu  sync.Mutex // requests get their IDs before the server is locked
+	mu  sync.Mutex // a lock of its own, as requests get their IDs before they lock the server
 	rng *rand.ChaCha8
 }
 

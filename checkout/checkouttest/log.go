@@ -11,16 +11,16 @@ import (
 // An Entry is one line of the server's history: a request to the API and its answer, or an attempt to deliver an event and
 // the answer. Requests have a Method, attempts an EventID. An Entry holds no parameters, no bodies and no keys.
 type Entry struct {
-	At     time.Time // on the server's clock, when the attempt was made or the request answered
-	Status int       // HTTP status; zero: there was no answer
+	At     time.Time // on the server's clock: the start of an attempt, the end of a request
+	Status int       // HTTP status; 0: there was no answer
 	Err    string    // why there was none
-	Faults []string  // what went wrong on purpose, such as "drop"
+	Faults []string  // that hit it, such as "drop"
 
 	Method         string
 	Path           string // without the query
 	RequestID      string // req_…
 	IdempotencyKey string
-	Replayed       bool // the answer is an earlier one to the same idempotency key
+	Replayed       bool // the idempotency key remembered the answer
 
 	EventID   string
 	EventType string
@@ -99,9 +99,9 @@ func (s *Server) WaitFor(ctx context.Context, condition func() bool) error {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return fmt.Errorf("checkouttest: what was waited for did not happen: %w", ctx.Err())
+			return fmt.Errorf("checkouttest: the condition of WaitFor did not come true: %w", ctx.Err())
 		case <-s.ctx.Done():
-			return fmt.Errorf("checkouttest: what was waited for did not happen before Close: %w", s.ctx.Err())
+			return fmt.Errorf("checkouttest: the condition of WaitFor did not come true before Close: %w", s.ctx.Err())
 		}
 	}
 }

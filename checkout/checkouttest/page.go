@@ -52,7 +52,7 @@ func (s *Server) submitPay(w http.ResponseWriter, r *http.Request) {
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 	v.Form = readForm(r, v)
-	if card := r.PostFormValue("fill"); card != "" { // a button beside a test card
+	if card := r.PostFormValue("fill"); card != "" { // the button beside a test card
 		v.Form.Method, v.Form.Number, v.Form.Expiry, v.Form.CVC = "card", spaced(PaymentMethod(card)), "12 / 34", "123"
 		v.render(w, http.StatusOK)
 		return
@@ -62,7 +62,7 @@ func (s *Server) submitPay(w http.ResponseWriter, r *http.Request) {
 		if len(v.Errors) > 0 {
 			v.Alert = "Please look at the fields marked below."
 			if v.Errors["number"] != "" {
-				v.Form.Number = "" // it may be a real card's
+				v.Form.Number = "" // it may be the number of a real card
 			}
 			v.render(w, http.StatusUnprocessableEntity)
 			return
@@ -89,7 +89,7 @@ func (s *Server) afterPaying(w http.ResponseWriter, r *http.Request, v view, err
 		v.Alert = refused.Message
 		v.Form.Refused = true
 		v.render(w, http.StatusPaymentRequired)
-	case err == nil, errors.Is(err, ErrComplete): // the second of two clicks ends where the first did
+	case err == nil, errors.Is(err, ErrComplete): // the second of two clicks ends like the first
 		s.flushFor(redirectWait)
 		if v.ReturnURL == "" {
 			v.Status = "complete"
@@ -100,7 +100,7 @@ func (s *Server) afterPaying(w http.ResponseWriter, r *http.Request, v view, err
 	case errors.Is(err, ErrExpired):
 		v.Status, v.Late = "expired", false
 		v.render(w, http.StatusConflict)
-	case errors.Is(err, ErrNotPending): // a challenge that is no longer open
+	case errors.Is(err, ErrNotPending): // the challenge is over
 		http.Redirect(w, r, "/c/pay/"+v.ID, http.StatusSeeOther)
 	default:
 		v.Alert = "This session does not offer that payment method."
@@ -178,7 +178,7 @@ type formData struct {
 	Line1, Line2, City, State, PostalCode, Country string
 	Method                                         string // card or debit
 	Number, Expiry, CVC                            string
-	Refused                                        bool // the payment was declined: the method is what to change
+	Refused                                        bool // the payment was declined: the customer must change the method
 }
 
 func readForm(r *http.Request, v view) formData {
@@ -245,7 +245,7 @@ func (f formData) paymentMethod() PaymentMethod {
 	}
 	number := PaymentMethod(digits(f.Number))
 	if number == "" {
-		return CardOK // nothing to pay: no card was asked for
+		return CardOK // the form asks for no card when there is nothing to pay
 	}
 	return number
 }
@@ -278,16 +278,16 @@ type view struct {
 	ID, Status, PaymentStatus string
 	Lines                     []viewLine
 	Shipping, Total           string // Shipping is empty without one
-	Verb                      string // what the button says
+	Verb                      string // on the button
 	Email                     string
 	EmailFixed                bool
 	AskMethod                 bool // there is something to pay, or a card to save
 	OffersCard, OffersDebit   bool
 	AskPhone, AskShipping     bool
-	Late                      bool // the form is shown although the session has expired
+	Late                      bool // the page shows the form although the session has expired
 	Countries                 []string
 	CancelURL, ReturnURL      string
-	Challenge                 bool // waiting for 3-D Secure
+	Challenge                 bool // the customer must authenticate
 	Cards                     []testCard
 
 	Form   formData
@@ -321,7 +321,7 @@ func (s *Server) view(r *http.Request) (view, bool) {
 		Challenge: sess.method == Card3DS, Cards: cardsOnThePage(),
 	}
 	if v.Email == "" {
-		v.Email = sess.buyer.Email // given before, with a card that was refused
+		v.Email = sess.buyer.Email // from an earlier try, with a card that was refused
 	}
 	for _, line := range sess.lines {
 		quantity, price := line["quantity"].(int64), line["price"].(object)

@@ -18,7 +18,7 @@ func (s *Server) ensureIntent(sess *session) {
 		return
 	}
 	s.newIntent(sess, total)
-	if sess.str("mode") == "payment" { // a subscription's belongs to its invoice
+	if sess.str("mode") == "payment" { // a subscription's payment intent belongs to its invoice
 		sess.object["payment_intent"] = sess.pi
 	}
 }
@@ -30,7 +30,7 @@ func (s *Server) newIntent(sess *session, amount int64) {
 	if sess.str("mode") == "subscription" {
 		usage = "off_session"
 	}
-	meta, _ := metadataOf(data.Get("metadata")) // checked when the session was created
+	meta, _ := metadataOf(data.Get("metadata")) // newSession has checked it
 	id := s.newID("pi_3", 23)
 	o := object{
 		"id": id, "object": "payment_intent", "created": s.Now().Unix(), "livemode": false,

@@ -104,7 +104,7 @@ func (s *Server) refund(ch object, terms refundTerms, c *call) (object, error) {
 	ch["amount_refunded"], ch["refunded"] = refunded, refunded == ch["amount_captured"]
 	s.emitChange("charge.refunded", ch, was, c)
 	if d := s.disputeOf(ch); d != nil && isInquiry(d) && !disputeOver(d) && ch["refunded"] == true {
-		s.closeDispute(d, "warning_closed", c) // what the bank asked about is settled
+		s.closeDispute(d, "warning_closed", c) // the refund answers the bank's question
 	}
 	return re, nil
 }

@@ -56,7 +56,7 @@ type Config struct {
 // A program that serves for days grows by some tens of kilobytes with each paid session; start it again to free the memory.
 type Server struct {
 	key         string
-	base        string // of its own URLs, without a slash at the end
+	base        string // the base URL, without a slash at the end
 	ids         *idSource
 	sequential  bool
 	expiredForm bool // Config.ExpiredForm
@@ -72,24 +72,24 @@ type Server struct {
 	advancing sync.Mutex // held by Advance
 	wake      chan struct{}
 
-	mu               sync.Mutex // guards what follows; never held while a delivery is out
+	mu               sync.Mutex // guards all fields below; never held while a receiver runs
 	agenda           agenda
 	taskSeq          int
 	sessions         map[string]*session
-	sessionsByAge    []*session // by creation
-	objects          map[string]object
-	byKind           map[string][]object // of object, by creation
-	owners           map[string]*session // of object
+	sessionsByAge    []*session          // the oldest first
+	objects          map[string]object   // by ID
+	byKind           map[string][]object // the oldest first
+	owners           map[string]*session // by the ID of the object
 	events           []*event
 	savedAnswers     map[string]savedAnswer // by idempotency key
-	keysInUse        map[string]bool        // idempotency keys of calls that run
+	keysInUse        map[string]bool        // the idempotency keys of running calls
 	webhookEndpoints []*webhookEndpoint     // the first is the default endpoint
 	faults           []*activeFault
-	requests         int // served since the faults were set
+	requests         int // since the faults were set
 	entries          []Entry
-	changed          chan struct{} // closed with the next entry or event
+	changed          chan struct{} // the next entry or event closes it
 	queue            []delivery
-	idle             chan struct{} // closed when the queue has been worked off; nil: nothing is out
+	idle             chan struct{} // closed when the queue is empty; nil: no delivery runs
 	cli              cli
 	closed           bool
 }

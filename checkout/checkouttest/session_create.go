@@ -81,7 +81,7 @@ func (s *Server) newSession(c *call) (*session, *apiError) {
 		"locale":                               value(p.Get("locale")),
 		"optional_items":                       nil,
 		"origin_context":                       value(p.Get("origin_context")),
-		"payment_intent":                       nil, // until a payment is tried
+		"payment_intent":                       nil, // until the customer tries to pay
 		"payment_link":                         nil,
 		"payment_method_collection":            valueOr(p.Get("payment_method_collection"), "if_required"),
 		"payment_method_configuration_details": nil,

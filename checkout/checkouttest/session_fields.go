@@ -110,7 +110,7 @@ func (s *Server) collectAnswers(sess *session) {
 		o["consent"] = consent(asked)
 	}
 	if tax := o["automatic_tax"].(object); tax["enabled"] == true {
-		o["automatic_tax"] = tax.with(object{"status": "complete"}) // the shop is registered nowhere: there is no tax to collect
+		o["automatic_tax"] = tax.with(object{"status": "complete"}) // the shop is registered for taxes nowhere, so the tax is 0
 	}
 	s.saveToCustomer(sess)
 }

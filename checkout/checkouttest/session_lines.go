@@ -17,7 +17,7 @@ func (s *Server) newLines(sess *session, now int64) ([]object, *apiError) {
 	p := sess.sent
 	var lines []object
 	var oneTime, recurring int
-	var every any // the billing interval
+	var interval any // the recurring of all recurring prices
 	total := new(big.Rat)
 	for _, item := range p.Get("line_items").List() {
 		price, name, err := s.linePrice(sess, item, now)
@@ -28,9 +28,9 @@ func (s *Server) newLines(sess *session, now int64) ([]object, *apiError) {
 			oneTime++
 		} else {
 			recurring++
-			if every == nil {
-				every = price["recurring"]
-			} else if !reflect.DeepEqual(every, price["recurring"]) {
+			if interval == nil {
+				interval = price["recurring"]
+			} else if !reflect.DeepEqual(interval, price["recurring"]) {
 				return nil, invalid("", "line_items", "This test server takes recurring prices of the same billing interval only.")
 			}
 		}

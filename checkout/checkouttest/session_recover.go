@@ -41,7 +41,7 @@ func (s *Server) recover(sess *session) (*session, error) {
 	if until, _ := offer["expires_at"].(int64); until <= s.Now().Unix() {
 		return nil, ErrNotRecoverable
 	}
-	params := sess.sent.Without("expires_at") // of a session that is over
+	params := sess.sent.Without("expires_at") // it has passed
 	copied, err := s.newSession(&call{account: sess.account, params: params})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s", ErrNotRecoverable, err.message)

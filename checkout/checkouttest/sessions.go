@@ -14,13 +14,13 @@ import (
 type session struct {
 	object
 	account      string
-	sent         *formparams.Param // the parameters it was created with
+	sent         *formparams.Param // the parameters that created it
 	lines        []object
-	method       PaymentMethod // of a payment in progress, else empty
-	buyer        Buyer         // of a payment in progress
-	pi           string        // ID of the payment intent that pays for it, or for its latest invoice
-	subscription *subscription // its subscription
-	made         []object      // with it, to be kept once it is found to be good
+	method       PaymentMethod // of the payment in progress; empty: there is none
+	buyer        Buyer         // of the payment in progress
+	pi           string        // the ID of the payment intent that pays the session or its latest invoice
+	subscription *subscription // that the session started; nil: none
+	made         []object      // objects made with the session; open stores them
 }
 
 func (sess *session) id() string { return sess.str("id") }

@@ -4,7 +4,7 @@ package checkouttest
 // https://docs.stripe.com/api/setup_intents/object
 func (s *Server) saveMethod(sess *session) {
 	now, data := s.Now().Unix(), sess.sent.Get("setup_intent_data")
-	meta, _ := metadataOf(data.Get("metadata")) // checked when the session was created
+	meta, _ := metadataOf(data.Get("metadata")) // newSession has checked it
 	typ, details := sess.methodType(sess.method), debitDetails()
 	if typ == "card" {
 		details = cardDetails(sess.method)

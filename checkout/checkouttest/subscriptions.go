@@ -25,7 +25,7 @@ var dunning = []time.Duration{3 * 24 * time.Hour, 5 * 24 * time.Hour, 7 * 24 * t
 // A subscription is what the server knows of a session's subscription.
 type subscription struct {
 	sub    object
-	method PaymentMethod // that renewals are paid with
+	method PaymentMethod // that pays renewals
 	period int           // the current one, counted from 0
 }
 
@@ -185,7 +185,7 @@ func (s *Server) newSubscription(sess *session) object {
 	now := s.Now().Unix()
 	id := s.newID("sub_1", 23)
 	data := sess.sent.Get("subscription_data")
-	meta, _ := metadataOf(data.Get("metadata")) // checked when the session was created
+	meta, _ := metadataOf(data.Get("metadata")) // newSession has checked it
 	taxed := sess.object["automatic_tax"].(object)
 	items := []object{}
 	for _, line := range sess.lines {
@@ -259,7 +259,7 @@ func period(sub object, n int) time.Time {
 		n *= 12
 	}
 	at := anchor.AddDate(0, n, 0)
-	if at.Day() != anchor.Day() { // it ran over into the next month
+	if at.Day() != anchor.Day() { // the month lacks the day, so the date fell into the next month
 		at = at.AddDate(0, 0, -at.Day())
 	}
 	return at

@@ -60,8 +60,8 @@ func (s *Server) serveUncut(w http.ResponseWriter, r *http.Request) (cut bool) {
 // A recorder keeps the answer of a handler that has no connection.
 type recorder struct {
 	status int
-	header http.Header // as the handler sees it
-	sent   http.Header // as it was when the status was written
+	header http.Header // that the handler changes
+	sent   http.Header // the header at the time of WriteHeader
 	body   bytes.Buffer
 }
 
