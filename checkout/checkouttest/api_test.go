@@ -81,7 +81,7 @@ func TestVersions(t *testing.T) {
 	}
 }
 
-// jsonKeys are the keys that stripe-go knows of an object.
+// jsonKeys returns the keys that stripe-go knows of an object.
 func jsonKeys(t reflect.Type, without ...string) []string {
 	var keys []string
 	for i := range t.NumField() {
@@ -117,7 +117,8 @@ func TestEveryKeyIsThere(t *testing.T) {
 	check("/v1/events/"+events[0].ID, reflect.TypeFor[stripe.Event](), "account", "context")
 }
 
-// TestKeysOfRecordedSessions holds the session's keys against recorded ones, of this API version and later ones.
+// TestKeysOfRecordedSessions compares a session's keys with the keys of recorded sessions, of this API version and later
+// ones.
 func TestKeysOfRecordedSessions(t *testing.T) {
 	t.Parallel()
 	corpus := os.Getenv("FULFIL_CORPUS")

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What is scheduled runs at its time, in the order of the times and then of the calls, also when it schedules more.
+// Tasks run at their times, in the order of the times and then of the calls. A task may schedule further tasks.
 func TestSchedule(t *testing.T) {
 	t.Parallel()
 	s := NewServer(Config{})

@@ -18,7 +18,7 @@ import (
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
 )
 
-// completed is the event of the first completed session.
+// completed returns the event of the first completed session.
 func completed(t testing.TB, srv *checkouttest.Server) checkouttest.Event {
 	t.Helper()
 	for _, e := range srv.Events() {
@@ -141,7 +141,7 @@ func TestRedeliver(t *testing.T) {
 	require.Len(t, last().Attempts, 3, "one asked for again has no retries of its own")
 }
 
-// A retry that is due is dropped when the event was accepted meanwhile.
+// A due retry does not happen if the receiver has accepted the event before.
 func TestRedeliverInsteadOfARetry(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t, checkouttest.Config{})
@@ -184,7 +184,7 @@ func TestReceiversThatFail(t *testing.T) {
 	require.Equal(t, 200, events[len(events)-1].Attempts[2].Status, "a handler that writes nothing has answered 200")
 }
 
-// The receiver calls the API while a delivery is out, as a webhook handler does.
+// A receiver may call the API, as a webhook handler does.
 func TestReceiverCallsTheAPI(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t, checkouttest.Config{})
@@ -242,7 +242,7 @@ func TestStripeGoAcceptsDeliveries(t *testing.T) {
 	}
 }
 
-// With Config.Sequential a delivery is made in the goroutine that waits for it, and not before.
+// With Config.Sequential, the goroutine that waits for a delivery makes it. The delivery does not happen before.
 func TestSequential(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t, checkouttest.Config{Sequential: true})
@@ -263,7 +263,7 @@ func TestSequential(t *testing.T) {
 	for _, g := range by {
 		require.Equal(t, me, g)
 	}
-	// Another goroutine's Flush waits for the one that delivers.
+	// Flush in another goroutine waits for the goroutine that delivers.
 	entered, leave := make(chan struct{}), make(chan struct{})
 	srv.Deliver(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { close(entered); <-leave }))
 	done := make(chan struct{})

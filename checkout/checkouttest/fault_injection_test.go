@@ -21,7 +21,7 @@ func TestMatchStar(t *testing.T) {
 	}
 }
 
-// Draws differ by each number, and are spread evenly.
+// A draw depends on each of its numbers, and draws are spread evenly.
 func TestDraw(t *testing.T) {
 	t.Parallel()
 	seen := map[uint64]bool{}

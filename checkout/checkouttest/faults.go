@@ -174,23 +174,23 @@ func (f Fault) check() error {
 	requests := f.kind.ofRequests()
 	switch {
 	case f.kind == "":
-		return fmt.Errorf("a Fault is made with a function such as Drop")
+		return fmt.Errorf("make a Fault with a function such as Drop")
 	case (f.kind == duplicate || f.kind == concurrent) && f.n < 2:
-		return fmt.Errorf("%s: at least 2", f)
+		return fmt.Errorf("%s: n must be at least 2", f)
 	case f.d < 0, f.d == 0 && (f.kind == delay || f.kind == stale || f.kind == latency):
 		return fmt.Errorf("%s: the duration must be positive", f)
 	case f.kind == version && f.text == "":
-		return fmt.Errorf("%s: a version is missing", f)
+		return fmt.Errorf("%s: name a version, such as 2020-08-27", f)
 	case f.after && (!requests || f.kind == rateLimit):
 		return fmt.Errorf("%s: AfterWrite is for ServerError, Reset and Latency", f)
 	case f.chance != nil && !(f.chance.p >= 0 && f.chance.p <= 1):
-		return fmt.Errorf("%s: a chance is between 0 and 1", f)
+		return fmt.Errorf("%s: a chance must be between 0 and 1", f)
 	case slices.ContainsFunc(f.on, func(n int) bool { return n < 1 }):
-		return fmt.Errorf("%s: attempts and requests are numbered from 1", f)
+		return fmt.Errorf("%s: the numbers of attempts and requests begin at 1", f)
 	}
 	for _, name := range f.names {
 		if name != "*" && requests != strings.Contains(name, " ") {
-			return fmt.Errorf("%s: For(%q): deliveries are picked by event type, requests by method and path", f, name)
+			return fmt.Errorf("%s: For(%q): select deliveries by event type, and requests by method and path", f, name)
 		}
 	}
 	return nil

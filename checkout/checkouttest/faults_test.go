@@ -21,7 +21,7 @@ import (
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
 )
 
-// arrival is what a receiver saw of one delivery.
+// An arrival is one delivery as a receiver saw it.
 type arrival struct {
 	after   time.Duration // on the server's clock, since the server started
 	typ     string
@@ -29,7 +29,7 @@ type arrival struct {
 	version string
 }
 
-// arrivals receives deliveries, and answers 400 to those that are not valid.
+// arrivals receives deliveries, and answers 400 to invalid ones. It returns a function that returns the arrivals so far.
 func arrivals(srv *checkouttest.Server) func() []arrival {
 	start := srv.Now()
 	var got []arrival
@@ -55,7 +55,7 @@ func arrivals(srv *checkouttest.Server) func() []arrival {
 
 const completedType = "checkout.session.completed"
 
-// What each fault does to the one event that it is for, seen by the receiver and in the log.
+// Each fault hits the one event that it is for. The receiver and the log show it.
 func TestDeliveryFaults(t *testing.T) {
 	t.Parallel()
 	const v = stripe.APIVersion
@@ -146,7 +146,7 @@ func TestDeliveryFaults(t *testing.T) {
 	}
 }
 
-// Concurrent copies are all in the receiver's hands at once.
+// The receiver handles all concurrent copies at the same time.
 func TestConcurrentDelivery(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t, checkouttest.Config{Sequential: true})
@@ -198,7 +198,7 @@ func TestFaultsThatMakeNoSense(t *testing.T) {
 	srv.Faults(checkouttest.Drop().For("*"), checkouttest.Reset().For("*"))
 }
 
-// A receiver that changes the headers of one copy does not change those of the next.
+// A receiver that changes the headers of one copy does not change the headers of the next.
 func TestCopiesAreApart(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t, checkouttest.Config{})
@@ -233,14 +233,14 @@ func TestReorder(t *testing.T) {
 	}
 	require.Greater(t, len(seen), 20, "of the 24 orders of four events")
 
-	// Only what it is for is moved, and only in place of each other.
+	// Reorder moves only the events that it is for, and only among their own places.
 	for seed := range uint64(20) {
 		got := strings.Fields(order(checkouttest.Reorder(seed).For("payment_intent.*")))
 		require.Contains(t, []string{"payment_intent.created", "payment_intent.succeeded"}, got[0])
 		require.Equal(t, completedType, got[3])
 	}
 
-	// Retries that are due at one time are reordered, too.
+	// Reorder also moves retries that are due at one time.
 	seen = map[string]bool{}
 	for seed := range uint64(20) {
 		srv := newServer(t, checkouttest.Config{})
@@ -256,7 +256,7 @@ func TestReorder(t *testing.T) {
 	require.Greater(t, len(seen), 5)
 }
 
-// A chance is drawn for each attempt and each endpoint by itself: what it hits once, it need not hit for ever.
+// Each attempt to each endpoint has its own draw. A fault that hits one attempt need not hit the next.
 func TestChancesOfDeliveries(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t, checkouttest.Config{})
@@ -284,7 +284,7 @@ func TestChancesOfDeliveries(t *testing.T) {
 	}
 }
 
-// With faults of all kinds at once, in a bubble whose clock goes on by itself, everything is delivered in the end.
+// With faults of all kinds at once, in a bubble whose clock moves by itself, every event is delivered in the end.
 func TestFaultsInABubble(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -317,7 +317,8 @@ func TestFaultsInABubble(t *testing.T) {
 	})
 }
 
-// Close ends the copies that are out, and nothing starts after it. The bubble does not end while a goroutine is left.
+// Close ends the copies that a receiver is handling, and no delivery starts after it. The bubble would not end while a
+// goroutine is left.
 func TestCloseUnderFaults(t *testing.T) {
 	t.Parallel()
 	for _, sequential := range []bool{false, true} {
@@ -346,7 +347,7 @@ func TestCloseUnderFaults(t *testing.T) {
 	}
 }
 
-// What a client meets, and whether the session was made.
+// TestRequestFaults checks what a client sees of each fault, and whether the session was made.
 func TestRequestFaults(t *testing.T) {
 	t.Parallel()
 	const route = "POST /v1/checkout/sessions"
@@ -425,7 +426,8 @@ func TestRequestFaults(t *testing.T) {
 
 func noError(t *testing.T, err error) { t.Helper(); require.NoError(t, err) }
 
-// isReset is what Transport says; over a socket the answer ends before it is one, or the request before it is written.
+// isReset checks the error of a connection that was cut. Transport returns ECONNRESET. Over a socket, the client sees the
+// end of the answer, or an error while it writes the request.
 func isReset(t *testing.T, err error) {
 	t.Helper()
 	if !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, net.ErrClosed) {
@@ -442,7 +444,7 @@ func status(want int) func(*testing.T, error) {
 	}
 }
 
-// A request that fails anyway fails as it would: nothing was written.
+// ServerError does not replace the answer of a request that fails anyway, as that request has written nothing.
 func TestServerErrorAfterNothingWasWritten(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t, checkouttest.Config{})
@@ -451,7 +453,7 @@ func TestServerErrorAfterNothingWasWritten(t *testing.T) {
 	status(http.StatusNotFound)(t, err)
 }
 
-// Time goes by while a request is under way, and what falls due meanwhile happens.
+// Latency lets time go by during a request. Everything that falls due in the meantime happens.
 func TestLatency(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t, checkouttest.Config{})
@@ -471,7 +473,7 @@ func TestLatency(t *testing.T) {
 	require.Equal(t, srv.Now().Add(time.Hour).Unix(), create(t, srv, tee()).Created)
 }
 
-// Chances of one seed are drawn for each fault by itself, and again from the start when the faults are set again.
+// Faults with the same seed have separate draws. Setting the faults again starts the draws again.
 func TestChancesOfOneSeed(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t, checkouttest.Config{})

@@ -29,7 +29,7 @@ func newServer(t testing.TB, cfg checkouttest.Config) *checkouttest.Server {
 	return srv
 }
 
-// tee is the smallest session: one T-shirt for 19.99 USD.
+// tee returns the parameters of the smallest session: one T-shirt for 19.99 USD.
 func tee() *stripe.CheckoutSessionCreateParams {
 	return &stripe.CheckoutSessionCreateParams{
 		Mode:              stripe.String("payment"),
@@ -65,7 +65,7 @@ func retrieve(t testing.TB, srv *checkouttest.Server, id string, expand ...strin
 	return sess
 }
 
-// inbox is a webhook receiver that checks signatures and keeps what it accepted.
+// An inbox is a webhook receiver that checks signatures and keeps the events that it has accepted.
 type inbox struct {
 	srv *checkouttest.Server
 
@@ -109,14 +109,14 @@ func (in *inbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(status)
 }
 
-// respond sets how the inbox answers from now on.
+// respond sets the inbox's answers from now on.
 func (in *inbox) respond(answer func(e stripe.Event) int) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.answer = answer
 }
 
-// types lists what was accepted and starts afresh.
+// types returns the types of the accepted events, and empties the inbox.
 func (in *inbox) types(t testing.TB) []string {
 	t.Helper()
 	in.mu.Lock()
@@ -130,7 +130,7 @@ func (in *inbox) types(t testing.TB) []string {
 	return out
 }
 
-// verify checks a delivery's headers as Stripe documents them, without any library.
+// verify checks the headers of a delivery as Stripe documents them, without a library.
 func verify(r *http.Request, body []byte, secret string, now time.Time) error {
 	ts, v1, ok := strings.Cut(strings.TrimPrefix(r.Header.Get("Stripe-Signature"), "t="), ",v1=")
 	if !ok {
@@ -150,7 +150,7 @@ func verify(r *http.Request, body []byte, secret string, now time.Time) error {
 	return nil
 }
 
-// request sends one raw request and returns the answer and its decoded body.
+// request sends a request without stripe-go, and returns the answer and its decoded body.
 func request(t testing.TB, srv *checkouttest.Server, method, path string, form url.Values, header ...string) (*http.Response, map[string]any) {
 	t.Helper()
 	var body io.Reader
@@ -173,7 +173,7 @@ func request(t testing.TB, srv *checkouttest.Server, method, path string, form u
 	return resp, decoded
 }
 
-// teeForm is tee as a form, changed by pairs of keys and values; the value "-" removes a key.
+// teeForm returns tee as a form. Pairs of keys and values change the form; the value "-" removes a key.
 func teeForm(pairs ...string) url.Values {
 	v := url.Values{
 		"mode": {"payment"}, "success_url": {"https://shop.example/thanks"},
@@ -181,14 +181,15 @@ func teeForm(pairs ...string) url.Values {
 		"line_items[0][price_data][unit_amount]": {"1999"}, "line_items[0][quantity]": {"1"},
 	}
 	for i := 0; i < len(pairs); i += 2 {
-		if v.Set(pairs[i], pairs[i+1]); pairs[i+1] == "-" {
+		v.Set(pairs[i], pairs[i+1])
+		if pairs[i+1] == "-" {
 			v.Del(pairs[i])
 		}
 	}
 	return v
 }
 
-// form is a form of pairs of keys and values.
+// form returns a form of pairs of keys and values.
 func form(pairs ...string) url.Values {
 	v := url.Values{}
 	for i := 0; i < len(pairs); i += 2 {
@@ -201,7 +202,7 @@ func long(n int) string { return strings.Repeat("x", n) }
 
 func str(v any) string { s, _ := v.(string); return s }
 
-// refusal posts a form that must be refused with status 400, and returns the error's code, parameter and message.
+// refusal posts a form, which the server must refuse with status 400. It returns the error's code, parameter and message.
 func refusal(t *testing.T, srv *checkouttest.Server, path string, pairs ...string) (code, param, message string) {
 	t.Helper()
 	resp, body := request(t, srv, "POST", path, form(pairs...))
@@ -211,7 +212,7 @@ func refusal(t *testing.T, srv *checkouttest.Server, path string, pairs ...strin
 	return str(e["code"]), str(e["param"]), str(e["message"])
 }
 
-// eventTypes are the types of all events so far.
+// eventTypes returns the types of all events so far.
 func eventTypes(srv *checkouttest.Server) []string {
 	var types []string
 	for _, e := range srv.Events() {
@@ -233,7 +234,7 @@ func call(t *testing.T, srv *checkouttest.Server, method, path string, form url.
 	return resp.StatusCode, answer
 }
 
-// ids are the IDs that a list answers.
+// ids returns the IDs of a list.
 func ids(t *testing.T, srv *checkouttest.Server, path string) []string {
 	t.Helper()
 	resp, body := request(t, srv, "GET", path, nil)
@@ -246,7 +247,7 @@ func ids(t *testing.T, srv *checkouttest.Server, path string) []string {
 	return out
 }
 
-// paid is a session that was paid with a method, and its inbox, emptied.
+// paid returns a session that was paid with a method, and an empty inbox.
 func paid(t *testing.T, method checkouttest.PaymentMethod) (*checkouttest.Server, *inbox, *stripe.CheckoutSession) {
 	t.Helper()
 	srv := newServer(t, checkouttest.Config{})

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Keys go when their time is up, so that a server that runs for long does not grow by them.
+// The server forgets idempotency keys after a day, so that they do not fill its memory.
 func TestIdempotencyKeysArePruned(t *testing.T) {
 	t.Parallel()
 	s := NewServer(Config{})
@@ -35,7 +35,7 @@ func TestIdempotencyKeysArePruned(t *testing.T) {
 	require.Empty(t, s.savedAnswers)
 	require.Empty(t, s.agenda)
 
-	// A wall clock may pass the time before the pruning does, and the key be taken again meanwhile.
+	// With a wall clock, a key may end before its task runs, and be used again before then.
 	expire("again")
 	for name, a := range s.savedAnswers {
 		a.at = a.at.Add(time.Second)

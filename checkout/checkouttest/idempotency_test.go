@@ -66,7 +66,7 @@ func TestIdempotencyKeys(t *testing.T) {
 	require.NotEqual(t, one["id"], three["id"], "the key is forgotten after a day")
 }
 
-// A request whose body has not arrived yet holds its key.
+// A request holds its key even before its body has arrived.
 func TestConcurrentRequestsWithOneKey(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t, checkouttest.Config{})

@@ -81,7 +81,7 @@ func TestWaitFor(t *testing.T) {
 			require.NoError(t, srv.WaitFor(ctx, func() bool { return len(srv.Log()) == 3 }))
 			require.Equal(t, 1, fulfilled)
 
-			// Somebody else makes it happen.
+			// Another goroutine makes the condition true.
 			go func() {
 				time.Sleep(10 * time.Second)
 				_ = srv.Pay(create(t, srv, tee()).ID, checkouttest.CardOK)
@@ -89,7 +89,7 @@ func TestWaitFor(t *testing.T) {
 			began := time.Now()
 			require.NoError(t, srv.WaitFor(ctx, func() bool { return len(srv.Events()) == 5 }))
 			require.Equal(t, 10*time.Second, time.Since(began))
-			// Events that go nowhere are waited for, too.
+			// WaitFor also notices events that go to no endpoint.
 			go func() {
 				time.Sleep(10 * time.Second)
 				srv.Deliver(nil)
@@ -110,7 +110,7 @@ func TestWaitFor(t *testing.T) {
 	})
 }
 
-// fakeT is a test that may have failed.
+// A fakeT is a test that may have failed.
 type fakeT struct {
 	failed   bool
 	log      strings.Builder
@@ -149,7 +149,7 @@ func TestLogOnFailure(t *testing.T) {
 
 var idPattern = regexp.MustCompile(`\b(evt|req|cs_test|we)_\w+`)
 
-// simulate has a shop sell under faults of all kinds, and returns the history with IDs replaced by their order.
+// simulate lets a shop sell under faults of all kinds. It returns the history, with each ID replaced by its number.
 func simulate(t *testing.T, seed uint64) string {
 	srv := newServer(t, checkouttest.Config{Start: time.Unix(1_800_000_000, 0), Sequential: true})
 	srv.Deliver(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -191,7 +191,7 @@ func simulate(t *testing.T, seed uint64) string {
 	})
 }
 
-// One seed, one history; and every kind of fault happens.
+// A seed determines the whole history, and every kind of fault happens.
 func TestSeedReplays(t *testing.T) {
 	t.Parallel()
 	all := ""

@@ -51,7 +51,7 @@ func (v visitor) do(method, target string, form url.Values, header ...string) vi
 
 func (v visitor) get(target string) visited { v.t.Helper(); return v.do("GET", target, nil) }
 
-// submit fills in the page's own form and sends it where it says.
+// submit fills in the page's form and sends it to the form's own address.
 func (v visitor) submit(page visited, set url.Values) visited {
 	v.t.Helper()
 	action := regexp.MustCompile(`<form[^>]* action="([^"]+)"`).FindStringSubmatch(page.body)
@@ -265,7 +265,7 @@ func TestPageOfOtherSessions(t *testing.T) {
 	require.NotContains(t, css.body, "url(")
 }
 
-// Stripe's page still shows the form of a session that has expired, and fails only at Pay. A test can ask for that.
+// With Config.ExpiredForm, the page of an expired session still shows its form, and fails when the customer pays.
 func TestPageOfAnExpiredSession(t *testing.T) {
 	t.Parallel()
 	for _, form := range []bool{false, true} {
@@ -313,7 +313,7 @@ func TestPageMoney(t *testing.T) {
 	}
 }
 
-// Every input has a label, and nothing is loaded from elsewhere.
+// Every input has a label, and the page loads nothing from other hosts.
 func TestPageIsLabelled(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t, checkouttest.Config{})
@@ -332,7 +332,7 @@ func TestPageIsLabelled(t *testing.T) {
 	}
 }
 
-// The redirect waits ten seconds for a webhook that is not answered, and no longer.
+// The redirect waits at most ten seconds for the webhook's answer.
 func TestPageWaitsForTheWebhook(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

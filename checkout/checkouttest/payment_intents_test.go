@@ -97,7 +97,7 @@ func TestIntentLaterConfirmedCapturedCanceled(t *testing.T) {
 	require.Equal(t, stripe.PaymentIntentCancellationReasonDuplicate, pi.CancellationReason)
 }
 
-// A session's own payment intent is paid on its page alone, and ends with the session.
+// The payment intent of a session can be paid only on the session's page, and ends with the session.
 func TestIntentOfASession(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t, checkouttest.Config{})

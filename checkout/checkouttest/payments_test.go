@@ -11,7 +11,7 @@ import (
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
 )
 
-// state is what the tables below compare of a session and its payment intent.
+// state holds the fields of a session and its payment intent that the tables below compare.
 type state struct {
 	status, payment, intent, charge string
 }

@@ -98,7 +98,7 @@ func TestLifeOfARefund(t *testing.T) {
 	}
 }
 
-// cancelRefund cancels a refund over the API. Its error is ErrNotPending if the API says that it can't be.
+// cancelRefund cancels a refund over the API. It returns ErrNotPending if the API refuses.
 func cancelRefund(srv *checkouttest.Server, id string) error {
 	_, err := srv.Client().V1Refunds.Cancel(context.Background(), id, nil)
 	srv.Flush()
@@ -160,7 +160,7 @@ func TestPartialRefunds(t *testing.T) {
 	}
 }
 
-// Whatever has happened to a payment, no more is given back than is left of it.
+// No sequence of refunds and disputes gives back more than the payment.
 func TestOverRefunds(t *testing.T) {
 	t.Parallel()
 	refund := func(t *testing.T, srv *checkouttest.Server, id string) string {

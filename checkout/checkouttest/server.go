@@ -166,13 +166,13 @@ func (cfg Config) validate() error {
 	}
 	if cfg.Addr != "" {
 		if host, _, err := net.SplitHostPort(cfg.Addr); err != nil || !loopback(host) {
-			return fmt.Errorf("Config.Addr %q must be a loopback address and a port", cfg.Addr)
+			return fmt.Errorf("Config.Addr %q must be a loopback address and a port, such as 127.0.0.1:0", cfg.Addr)
 		}
 	}
 	if cfg.WebhookURL != "" {
 		u, err := url.Parse(cfg.WebhookURL)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || !loopback(u.Hostname()) {
-			return fmt.Errorf("Config.WebhookURL must be an http URL of a loopback host")
+			return fmt.Errorf("Config.WebhookURL must be an http URL of a loopback host, such as http://127.0.0.1:3000/webhook")
 		}
 	}
 	return nil

@@ -134,7 +134,7 @@ func TestInABubble(t *testing.T) {
 }
 
 func TestCloseLeavesNothingBehind(t *testing.T) {
-	// Not parallel: it counts goroutines.
+	// This test counts goroutines, so it does not run in parallel with others.
 	before := runtime.NumGoroutine()
 	entered, release := make(chan struct{}), make(chan struct{})
 	srv := checkouttest.NewServer(checkouttest.Config{Addr: "127.0.0.1:0", WallClock: true})

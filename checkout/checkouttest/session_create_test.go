@@ -165,7 +165,7 @@ func TestRefusedParameters(t *testing.T) {
 	}
 }
 
-// Whatever form is sent, the answer is a session or one of Stripe's errors.
+// FuzzParameters sends any form. The answer is a session or one of Stripe's errors.
 func FuzzParameters(f *testing.F) {
 	for _, seed := range []string{
 		teeForm().Encode(), teeForm("expand[]", "line_items").Encode(), "mode", "a[b]c=1", "line_items[0]=1&line_items[0][quantity]=1",

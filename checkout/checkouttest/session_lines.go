@@ -107,7 +107,7 @@ func (s *Server) linePrice(sess *session, item *formparams.Param, now int64) (pr
 func (s *Server) adjustQuantities(sess *session, quantities []int64) error {
 	items := sess.sent.Get("line_items").List()
 	if len(quantities) > len(items) {
-		return fmt.Errorf("%w: it has %d lines", ErrQuantity, len(items))
+		return fmt.Errorf("%w: it has only %d lines", ErrQuantity, len(items))
 	}
 	for i, n := range quantities {
 		adjustable := items[i].Get("adjustable_quantity")
@@ -116,7 +116,7 @@ func (s *Server) adjustQuantities(sess *session, quantities []int64) error {
 			most = m.Int()
 		}
 		if n != 0 && n != sess.lines[i]["quantity"] && (!adjustable.Get("enabled").Bool() || n < least || n > most) {
-			return fmt.Errorf("%w: %d of line %d", ErrQuantity, n, i)
+			return fmt.Errorf("%w: %d in line %d", ErrQuantity, n, i)
 		}
 	}
 	var more int64

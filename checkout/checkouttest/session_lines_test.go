@@ -9,7 +9,7 @@ import (
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
 )
 
-// Who may choose quantities pays for what they chose.
+// A customer who chooses quantities pays for them.
 func TestAdjustableQuantities(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t, checkouttest.Config{})

@@ -14,7 +14,7 @@ import (
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
 )
 
-// monthly is a session for a subscription to a tea club, 9.00 EUR a month, with a cup for 5.00 once.
+// monthly returns the parameters of a subscription to a tea club: 9.00 EUR a month, and once 5.00 EUR for a cup.
 func monthly() *stripe.CheckoutSessionCreateParams {
 	line := func(name string, amount int64) *stripe.CheckoutSessionCreateLineItemParams {
 		return &stripe.CheckoutSessionCreateLineItemParams{
@@ -34,7 +34,7 @@ func monthly() *stripe.CheckoutSessionCreateParams {
 	return params
 }
 
-// club is a server on 31 January with one such session, completed with a method.
+// club returns a server on 31 January with one such session, which is completed with a method.
 func club(t *testing.T, method checkouttest.PaymentMethod) (srv *checkouttest.Server, in *inbox, session, sub string) {
 	t.Helper()
 	srv = newServer(t, checkouttest.Config{Start: time.Date(2027, 1, 31, 12, 0, 0, 0, time.UTC)})
@@ -266,7 +266,7 @@ func TestSubscriptionsOverTheAPI(t *testing.T) {
 	}
 }
 
-// billing is a server with a customer who has a card.
+// billing returns a server with a customer who has a card.
 func billing(t *testing.T, card string) (srv *checkouttest.Server, post func(want int, path string, pairs ...string) map[string]any, customer, method string) {
 	t.Helper()
 	srv = newServer(t, checkouttest.Config{})
@@ -284,7 +284,7 @@ func billing(t *testing.T, card string) (srv *checkouttest.Server, post func(wan
 	return srv, post, made["id"].(string), method
 }
 
-// A subscription without a session is paid, renewed and canceled as those of sessions are.
+// A subscription without a session is paid, renewed and canceled like the subscription of a session.
 func TestSubscriptionWithoutASession(t *testing.T) {
 	t.Parallel()
 	srv, post, customer, _ := billing(t, "pm_card_visa")

@@ -26,7 +26,7 @@ func (t memoryTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if got := r.URL.Scheme + "://" + r.URL.Host; got != t.s.base {
-		return nil, fmt.Errorf("checkouttest: the in-memory transport reaches %s only, not %s", t.s.base, got)
+		return nil, fmt.Errorf("checkouttest: Server.Transport reaches %s only, not %s: use another client for other hosts", t.s.base, got)
 	}
 	in := r.Clone(r.Context())
 	in.RequestURI = r.URL.RequestURI()

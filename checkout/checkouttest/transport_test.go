@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A connection that is cut is told from a mistake in the server.
+// Transport passes panics on, except for the panic that cuts a connection.
 func TestTransportLetsPanicsThrough(t *testing.T) {
 	t.Parallel()
 	s := NewServer(Config{})

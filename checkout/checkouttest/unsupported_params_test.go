@@ -18,9 +18,9 @@ import (
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
 )
 
-// A creation is a call that makes something, and what its parameters are tried with. Values may be CUS, PAYER, PROD,
-// RATE, PM, PI and CH: a customer, one with a card, a product, a shipping rate, a payment method, a paid payment intent and
-// its charge that there are.
+// A creation is a call that makes something, with the values that the test tries for its parameters. The values CUS, PAYER,
+// PROD, RATE, PM, PI and CH stand for existing objects: a customer, a customer with a card, a product, a shipping rate, a
+// payment method, a paid payment intent and its charge.
 type creation struct {
 	route   string
 	base    []string            // what every request has
@@ -29,10 +29,10 @@ type creation struct {
 	inert   map[string]string   // why nothing can be seen of what has this prefix
 }
 
-// outcome is what has come of a request: everything that the API shows afterwards, or why it was refused.
+// An outcome is the effect of a request: everything that the API shows afterwards, or the reason of a refusal.
 type outcome struct{ all, refusal string }
 
-// try makes a request to a server of its own, which makes the same IDs each time. A session is paid.
+// try makes a request to a new server, which makes the same IDs each time. If the request makes a session, try pays it.
 func (c creation) try(t *testing.T, values url.Values) outcome {
 	t.Helper()
 	srv := newServer(t, checkouttest.Config{Seed: 5, Sequential: true, Start: time.Unix(1_800_000_000, 0)})
@@ -110,7 +110,7 @@ func everything(t *testing.T, srv *checkouttest.Server) string {
 	return b.String()
 }
 
-// request is what tries a parameter, with it or without.
+// request returns the form that tries a parameter, with the parameter or without.
 func (c creation) request(name, kind string, with bool) url.Values {
 	pairs, context := slices.Clone(c.base), ""
 	for prefix := range c.context {
@@ -139,7 +139,7 @@ func (c creation) request(name, kind string, with bool) url.Values {
 	return values
 }
 
-// parameters are all that a call has at Stripe, with their types, but for expand.
+// parameters returns all parameters that Stripe knows of a call, with their types, except for expand.
 func parameters(t *testing.T, route string) map[string]string {
 	t.Helper()
 	text, err := os.ReadFile("params.txt")
@@ -156,7 +156,7 @@ func parameters(t *testing.T, route string) map[string]string {
 	return found
 }
 
-// Whatever a call takes at Stripe has an effect here, or is refused with an error that says that it has none.
+// Each parameter that Stripe knows has an effect, or the server refuses it with an error that names it.
 func TestEveryParameterHasAnEffect(t *testing.T) {
 	t.Parallel()
 	for _, c := range creations {
@@ -205,7 +205,7 @@ var (
 	post   = []string{aRate + "[display_name]", "Post", aRate + "[fixed_amount][amount]", "200", aRate + "[fixed_amount][currency]", "usd"}
 )
 
-// creations are the calls that make something, or take money.
+// creations are the calls that make something or take money.
 var creations = []creation{
 	{
 		route: "POST /v1/checkout/sessions",

@@ -18,7 +18,7 @@ import (
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
 )
 
-// shop is a receiver over HTTP that keeps the types of what it got, and the last signature header and version.
+// A shop is a receiver over HTTP. It keeps the types of its events, and the last signature header and API version.
 type shop struct {
 	*httptest.Server
 	mu            sync.Mutex
@@ -58,7 +58,8 @@ func (s *shop) take() string {
 	return out
 }
 
-// signedWith counts the v1 signatures of the last delivery, and those of them that stripe-go accepts for each secret.
+// signedWith counts the v1 signatures of the last delivery. It reports for each secret whether stripe-go accepts the
+// delivery.
 func (s *shop) signedWith(t *testing.T, now time.Time, secrets ...string) (v1 int, valid []bool) {
 	t.Helper()
 	for _, secret := range secrets {
@@ -133,7 +134,7 @@ func TestSeveralEndpoints(t *testing.T) {
 	require.Empty(t, one.take()+two.take())
 	require.Len(t, in.types(t), 4, "the default endpoint gets them, too")
 
-	// An update, and the end of retries to an endpoint that is disabled.
+	// An update, and the end of retries to a disabled endpoint.
 	two.status = http.StatusInternalServerError
 	id := create(t, srv, tee()).ID
 	require.NoError(t, srv.Pay(id, checkouttest.CardOK))
@@ -271,7 +272,7 @@ func TestRetryOverTheAPI(t *testing.T) {
 	retry(404)
 }
 
-// While an earlier secret lives, a delivery is signed with each.
+// Deliveries carry a signature of each secret that is in use.
 func TestRollSecret(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t, checkouttest.Config{})
@@ -315,7 +316,7 @@ func TestRollSecret(t *testing.T) {
 	require.ErrorIs(t, err, checkouttest.ErrNoEndpoint)
 }
 
-// A secret that was to live longer does not outlive a shorter overlap, nor the other way around.
+// A later RollSecret may shorten the life of an earlier secret, and never prolongs it.
 func TestRollSecretKeepsTheShorterOverlap(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t, checkouttest.Config{})
