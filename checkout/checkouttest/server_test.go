@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"runtime"
 	"strings"
 	"sync"
@@ -133,7 +134,7 @@ func TestInABubble(t *testing.T) {
 }
 
 func TestCloseLeavesNothingBehind(t *testing.T) {
-	// Not parallel: it counts goroutines.
+	// This test counts goroutines, so it does not run in parallel with others.
 	before := runtime.NumGoroutine()
 	entered, release := make(chan struct{}), make(chan struct{})
 	srv := checkouttest.NewServer(checkouttest.Config{Addr: "127.0.0.1:0", WallClock: true})
@@ -161,4 +162,19 @@ func TestCloseLeavesNothingBehind(t *testing.T) {
 		runtime.Gosched()
 	}
 	require.LessOrEqual(t, runtime.NumGoroutine(), before)
+}
+
+func TestWebhookSecretOfTheConfig(t *testing.T) {
+	t.Parallel()
+	const secret = "whsec_of_the_receiver"
+	srv := newServer(t, checkouttest.Config{WebhookSecret: secret})
+	require.Equal(t, secret, srv.WebhookSecret())
+	in := newInbox(srv)
+	require.NoError(t, srv.Pay(create(t, srv, tee()).ID, checkouttest.CardOK))
+	require.NotEmpty(t, in.types(t), "the inbox checks signatures")
+	_, cli := request(t, srv, "POST", "/v1/stripecli/sessions", url.Values{"device_name": {"d"}})
+	require.NotEqual(t, secret, cli["secret"])
+	rolled, err := srv.RollSecret("", 0)
+	require.NoError(t, err)
+	require.NotEqual(t, secret, rolled)
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// inbox is an app's webhook endpoint.
+// An inbox is an app's webhook endpoint.
 type inbox struct {
 	url string
 
@@ -131,7 +131,7 @@ func TestRefunds(t *testing.T) {
 	p := start(t, "-webhook", in.url)
 	id, _ := p.create(t)
 	p.open(t)
-	p.press(t, id, "Pay", "method", "4000000000007726") // its refunds are pending first
+	p.press(t, id, "Pay", "method", "4000000000007726") // CardRefundPending
 	for _, amount := range []string{"", "0", "-1", "1.5", "much"} {
 		p.press(t, id, "Refund", "amount", amount)
 		require.Equal(t, http.StatusBadRequest, p.status, "amount %q", amount)
@@ -146,7 +146,7 @@ func TestRefunds(t *testing.T) {
 	p.press(t, id, "Let it fail")
 	require.Contains(t, plain(p.element(t, id)), "Refund of 500 usd: failed")
 	require.Equal(t, 1, in.got("refund.failed"))
-	p.press(t, id, "Refund") // what is left
+	p.press(t, id, "Refund") // of all that is left
 	require.Contains(t, plain(p.element(t, id)), "Refund of 1999 usd")
 	require.NotContains(t, p.element(t, id), `action="/refund"`)
 }
@@ -228,7 +228,7 @@ func TestRefusesToStart(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			ctx, stop := context.WithCancel(t.Context())
-			stop() // should it start after all, it ends at once
+			stop() // ends the program if it starts nevertheless
 			err := run(ctx, append([]string{"-addr", "127.0.0.1:0", "-control", "127.0.0.1:0"}, test.args...), io.Discard)
 			require.ErrorContains(t, err, test.want)
 			require.NotContains(t, err.Error(), "sk_live_x")
