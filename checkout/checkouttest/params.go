@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // A param is one place in a decoded request. All methods may be called on nil: the parameter was not sent.
@@ -25,6 +26,9 @@ func decode(known *schema, values url.Values) (*param, *apiError) {
 	root := &param{}
 	var unknown []string
 	for _, key := range slices.Sorted(maps.Keys(values)) {
+		if err := checkText(key, values[key]); err != nil {
+			return nil, err
+		}
 		path, ok := splitKey(key)
 		if !ok {
 			unknown = append(unknown, key)
@@ -46,6 +50,19 @@ func decode(known *schema, values url.Values) (*param, *apiError) {
 	default:
 		return nil, invalid("parameter_unknown", unknown[0], "Received unknown parameters: %s", strings.Join(unknown, ", "))
 	}
+}
+
+// checkText refuses keys and values that are not valid UTF-8, or that contain NUL.
+func checkText(key string, values []string) *apiError {
+	for _, text := range append([]string{key}, values...) {
+		switch {
+		case !utf8.ValidString(text):
+			return invalid("", "", "Invalid UTF-8 characters found in POST body: %q", key)
+		case strings.Contains(text, "\x00"):
+			return invalid("", "", "Invalid null character found in POST body: %q", key)
+		}
+	}
+	return nil
 }
 
 // set files the values of one key. It returns the name of the parameter that the call does not know, if any.

@@ -4,12 +4,13 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // checkSession refuses what Stripe refuses of a session's parameters, besides what newLines looks at.
 // https://docs.stripe.com/api/checkout/sessions/create
 func checkSession(p *param, now int64) *apiError {
-	for _, check := range []func(p *param) *apiError{checkEnums, checkURLs, checkReferences, checkModeFits} {
+	for _, check := range []func(p *param) *apiError{checkEnums, checkURLs, checkReferences, checkTexts, checkModeFits} {
 		if err := check(p); err != nil {
 			return err
 		}
@@ -66,6 +67,9 @@ func checkURLs(p *param) *apiError {
 	}
 	for _, name := range []string{"success_url", "cancel_url", "return_url"} {
 		if got := p.get(name); got != nil {
+			if utf8.RuneCountInString(got.str()) > 5000 {
+				return invalid("url_invalid", name, "Invalid URL: URL must be 5000 characters or less.")
+			}
 			u, err := url.Parse(strings.ReplaceAll(got.str(), "{CHECKOUT_SESSION_ID}", "id"))
 			if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
 				return invalid("url_invalid", name, "Not a valid URL")
@@ -76,8 +80,8 @@ func checkURLs(p *param) *apiError {
 }
 
 func checkReferences(p *param) *apiError {
-	if ref := p.get("client_reference_id").str(); len(ref) > 200 {
-		return invalid("parameter_invalid_string", "client_reference_id", "Invalid string: %s…; must be at most 200 characters", ref[:20])
+	if err := atMost(200, p.get("client_reference_id")); err != nil {
+		return err
 	}
 	if p.get("customer") != nil && p.get("customer_email") != nil {
 		return invalid("", "customer_email", "You may only specify one of these parameters: customer, customer_email.")
@@ -87,6 +91,56 @@ func checkReferences(p *param) *apiError {
 	}
 	return nil
 }
+
+// checkTexts refuses texts that are longer than Stripe's OpenAPI description allows, and countries that it does not list.
+// The limit of an image's URL is that of https://docs.stripe.com/api/products/create#create_product-url.
+func checkTexts(p *param) *apiError {
+	for _, item := range p.get("line_items").list() {
+		product := item.get("price_data", "product_data")
+		images := product.get("images")
+		if len(images.list()) > 8 {
+			return invalid("", images.name, "You can only specify up to 8 images.")
+		}
+		for _, image := range images.list() {
+			if utf8.RuneCountInString(image.str()) > 2048 {
+				return invalid("url_invalid", image.name, "Invalid URL: URL must be 2048 characters or less.")
+			}
+		}
+		if err := atMost(5000, product.get("name")); err != nil {
+			return err
+		}
+		if err := atMost(40_000, product.get("description")); err != nil {
+			return err
+		}
+	}
+	for _, option := range p.get("shipping_options").list() {
+		if err := atMost(100, option.get("shipping_rate_data", "display_name")); err != nil {
+			return err
+		}
+	}
+	for _, country := range p.get("shipping_address_collection", "allowed_countries").list() {
+		if err := oneOf(country, shippingCountries...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// atMost refuses a text of more than so many characters.
+func atMost(most int, p *param) *apiError {
+	if text := []rune(p.str()); len(text) > most {
+		return invalid("parameter_invalid_string", p.name, "Invalid string: %s…; must be at most %d characters", string(text[:20]), most)
+	}
+	return nil
+}
+
+// shippingCountries are the countries that can be asked for a shipping address.
+var shippingCountries = strings.Fields(`AC AD AE AF AG AI AL AM AO AQ AR AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR
+BS BT BV BW BY BZ CA CD CF CG CH CI CK CL CM CN CO CR CV CW CY CZ DE DJ DK DM DO DZ EC EE EG EH ER ES ET FI FJ FK FO FR GA GB GD
+GE GF GG GH GI GL GM GN GP GQ GR GS GT GU GW GY HK HN HR HT HU ID IE IL IM IN IO IQ IS IT JE JM JO JP KE KG KH KI KM KN KR KW KY
+KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MK ML MM MN MO MQ MR MS MT MU MV MW MX MY MZ NA NC NE NG NI NL NO NP NR NU
+NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SZ TA TC
+TD TF TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG US UY UZ VA VC VE VG VN VU WF WS XK YE YT ZA ZM ZW ZZ`)
 
 // validEmail accepts what has one @ between two parts without spaces; more is for the receiving server to say.
 func validEmail(s string) bool {
