@@ -3,8 +3,11 @@ package checkout_test
 import (
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"math/rand/v2"
+	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +18,7 @@ import (
 
 	"github.com/gofulfil/fulfil/checkout"
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
+	"github.com/gofulfil/fulfil/store"
 )
 
 // catalog holds the IDs of objects that the test server knows.
@@ -314,4 +318,78 @@ func TestRefusedSessionLeavesNothing(t *testing.T) {
 	require.Len(t, s.wire.calls, calls)
 	require.Len(t, s.st.Scan(""), orders)
 	s.requireStock("tee", 4, 1, 0)
+}
+
+// crossSell makes the session's customer buy a cup as well, by a setting of the Dashboard that the create call does not
+// show.
+func (s *testShop) crossSell(sessionID string) {
+	s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		if strings.HasSuffix(r.URL.Path, "/line_items") {
+			return answer(r, 200, `{"object":"list","has_more":false,"url":"`+r.URL.Path+`","data":[
+				{"id":"li_1","object":"item","description":"Item untracked","quantity":1,"price":{"id":"price_1","object":"price","unit_amount":1999}},
+				{"id":"li_2","object":"item","description":"Cup","quantity":1,"price":{"id":"price_2","object":"price","unit_amount":800}}]}`), nil
+		}
+		response, err := send()
+		if err != nil || r.Method != http.MethodGet {
+			return response, err
+		}
+		body, err := io.ReadAll(response.Body)
+		if err != nil {
+			return nil, err
+		}
+		body = regexp.MustCompile(`"amount_subtotal":\s*1999`).ReplaceAll(body, []byte(`"amount_subtotal":2799`))
+		return answer(r, response.StatusCode, string(body)), nil
+	})
+	s.loseWebhooks()
+	s.pay(sessionID)
+	object := paidSession(sessionID)
+	object["amount_subtotal"], object["amount_total"] = 2799, 2799
+	require.Equal(s.t, http.StatusOK, s.completes(object))
+}
+
+// Settings of the Dashboard can add to what a customer buys. Session.Variable says whether that is accepted, or parked
+// until a person decides.
+func TestVariable(t *testing.T) {
+	t.Parallel()
+	for _, priced := range []bool{false, true} {
+		for _, accepted := range []bool{false, true} {
+			s := newShop(t)
+			c := cartOf("order-1", "untracked")
+			c.Lines[0].SKU, c.Variable = "", accepted
+			if priced { // at Stripe, so that the cart has no sum of its own
+				price := s.srv.AddPrice(checkouttest.Price{Name: "Item untracked", Currency: "usd", UnitAmount: 1999})
+				c.Currency, c.Lines[0] = "usd", checkout.Line{Name: "Item untracked", Price: price, Quantity: 1}
+			}
+			started := s.begin(c)
+			require.Equal(t, accepted, s.order("order-1").Attempts[0].Quote.Variable)
+			s.crossSell(started.SessionID)
+			o := s.order("order-1")
+			if !accepted {
+				require.NotEmpty(t, o.Parked)
+				require.Zero(t, s.shipments("order-1"))
+				continue
+			}
+			require.Empty(t, o.Parked)
+			require.Equal(t, 1, s.shipments("order-1"))
+			require.Equal(t, []store.Line{
+				{Name: "Item untracked", UnitAmount: 1999, Quantity: 1}, {Name: "Cup", UnitAmount: 800, Quantity: 1},
+			}, o.Lines)
+			require.Equal(t, int64(2799), o.Amounts.Subtotal)
+		}
+	}
+}
+
+// The same cart with another choice is another cart, and Stripe is told of the choice in the session's metadata alone.
+func TestVariableIsPartOfTheCart(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	c := cartOf("order-1", "untracked")
+	c.Lines[0].SKU = ""
+	first := s.begin(c)
+	c.Variable = true
+	second := s.begin(c)
+	require.NotEqual(t, first.SessionID, second.SessionID)
+	require.True(t, s.begin(c).Reused)
+	require.Equal(t, "true", s.stripeSession(second.SessionID).Metadata["fulfil_variable"])
+	require.NotContains(t, s.stripeSession(first.SessionID).Metadata, "fulfil_variable")
 }
