@@ -142,9 +142,9 @@ func TestPanicsAreFailures(t *testing.T) {
 		value any
 		want  string
 	}{
-		{"ouch", "panicked: ouch"},
-		{errBoom, "panicked: boom"},
-		{map[string]string{"card": "4242"}, "panicked with a map[string]string"},
+		{"ouch", "callback panicked: ouch"},
+		{errBoom, "callback panicked: boom"},
+		{map[string]string{"card": "4242"}, "callback panicked with a map[string]string"},
 		{nil, "panic called with nil"},
 	} {
 		var seen results
