@@ -145,7 +145,7 @@ func TestParamsMustNotChange(t *testing.T) {
 	}
 }
 
-// Without a SKU the customer may have more freedom.
+// Without a SKU, Params may let the customer change the cart.
 func TestParamsOfUntrackedLines(t *testing.T) {
 	t.Parallel()
 	s := teeSession()
@@ -164,7 +164,8 @@ func TestParamsOfUntrackedLines(t *testing.T) {
 	require.Len(t, sessionFields(t, err), 3)
 }
 
-// A quantity can be taken out only where it may be that of a metered price: of a Price that is not stock-tracked.
+// Params may remove the quantity of a line that has a Price and no SKU, because the price may be metered. It may remove no
+// other quantity.
 func TestParamsMayDropQuantityOfAPrice(t *testing.T) {
 	t.Parallel()
 	inline := Line{Name: "T-shirt", UnitAmount: MustAmount("19.99", "usd"), Quantity: 1}

@@ -37,7 +37,7 @@ func sessionFields(t *testing.T, err error) []string {
 // repeatLines returns n copies of a line.
 func repeatLines(l Line, n int) []Line { return slices.Repeat([]Line{l}, n) }
 
-// Every change breaks or keeps a valid session; "fields" are what the error names.
+// Each case changes a valid session. The error names the fields, in order; without fields the session stays valid.
 func TestValidate(t *testing.T) {
 	t.Parallel()
 	usd := func(decimal string) Amount { return MustAmount(decimal, "usd") }
@@ -258,8 +258,8 @@ func TestValidate(t *testing.T) {
 	}
 }
 
-// textFields are all texts of a session that it may be wrong to store or to send, each with the most characters that
-// Stripe takes. A field whose characters are limited otherwise has no number here.
+// textFields are all texts of a session, with the most characters that Stripe takes. The number is 0 for fields whose
+// characters or length are limited in another way.
 var textFields = []struct {
 	name string
 	most int
@@ -296,7 +296,7 @@ var textFields = []struct {
 	{`Metadata["k"]`, 500, func(s *Session, text string) { s.Metadata = map[string]string{"k": text} }},
 }
 
-// textOf is a text for a field, which begins as the field's texts do.
+// textOf returns a text that begins as the valid texts of the field do.
 func textOf(field, end string) string {
 	for part, start := range map[string]string{
 		"URL": "https://shop.example/", "Image": "https://img.example/", "Customer": "cus_1", "Email": "a@shop.example",
@@ -309,8 +309,8 @@ func textOf(field, end string) string {
 	return "x" + end
 }
 
-// Text that Stripe refuses, that a database can't hold, or that would be stored as something else, is refused in
-// every field. How much fits is counted in characters.
+// Every field refuses text that Stripe refuses, that a database can't store, or that encoding/json would change. Lengths count
+// characters.
 func TestValidateTexts(t *testing.T) {
 	t.Parallel()
 	for _, f := range textFields {
@@ -361,7 +361,7 @@ func TestValidateTexts(t *testing.T) {
 	require.Equal(t, []string{"CustomerEmail"}, sessionFields(t, err))
 }
 
-// The table of texts is of use only if it holds every text.
+// The table textFields holds every text of Session.
 func TestTextFieldsAreAll(t *testing.T) {
 	t.Parallel()
 	named := map[string]bool{`Metadata`: true}
@@ -393,7 +393,7 @@ func TestTextFieldsAreAll(t *testing.T) {
 
 var indices = regexp.MustCompile(`\[[^\]]*\]`)
 
-// No value that could be personal or secret gets into an error.
+// Errors contain no value that could be personal or secret.
 func TestInvalidSessionErrorRepeatsNoValues(t *testing.T) {
 	t.Parallel()
 	s := teeSession()

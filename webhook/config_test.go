@@ -34,7 +34,7 @@ func TestNewRefusesBadConfig(t *testing.T) {
 	require.NoError(t, h.Verify([]byte("x"), webhooktest.Sign([]byte("x"), "whsec_a", time.Now())), "the zero Clock is time.Now")
 }
 
-// Only a signing secret can be a signing secret. The error says where to find it, and repeats nothing of what was given.
+// New refuses other secrets and IDs of Stripe. The error says where to find the signing secret, and repeats nothing of the text.
 func TestNewRefusesOtherSecrets(t *testing.T) {
 	t.Parallel()
 	for given, want := range map[string]string{

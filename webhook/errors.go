@@ -52,8 +52,8 @@ var (
 // back. The error is logged and passed to Config.Observe. The other handlers of the event still run, because it does not come
 // again.
 //
-// The callbacks Fulfil and OnChange of a checkout.Flow: the Flow does not call them again for the same order or change. What
-// they wrote through their transaction is rolled back. An order that Fulfil refuses is parked until a person decides.
+// The callbacks Fulfil and OnChange of a checkout.Flow: the Flow does not call them again for the same order or change. Their
+// transaction is rolled back. An order that Fulfil refuses is parked until a person decides.
 func Permanent(err error) error {
 	if err == nil {
 		return nil

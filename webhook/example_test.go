@@ -306,3 +306,23 @@ func ExampleHandler_APIVersions() {
 	// 200
 	// map[2020-08-27:1]
 }
+
+func ExampleEvent_Metadata() {
+	hook, err := webhook.New(webhook.Config{Secrets: []string{secret}, Logger: quiet})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	type ignored struct{} // the handler needs only the metadata
+	const refunded = webhook.Type[ignored](webhook.ChargeRefunded)
+	webhook.On(hook, refunded, func(_ context.Context, e *webhook.Event[ignored]) error {
+		fmt.Println(e.Metadata()["order"])
+		return nil
+	})
+	deliver(hook, webhooktest.Event{Type: "charge.refunded", Object: map[string]any{
+		"id": "ch_1", "object": "charge", "metadata": map[string]string{"order": "order-42"},
+	}}.Payload())
+	// Output:
+	// order-42
+	// 200
+}

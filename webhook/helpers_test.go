@@ -15,10 +15,10 @@ import (
 
 const testSecret = "whsec_test"
 
-// testNow is what the clock of newTestHandler says.
+// testNow is the time of newTestHandler's clock.
 var testNow = time.Unix(1_700_000_000, 0)
 
-// newTestHandler fills in what cfg lacks.
+// newTestHandler returns a Handler with defaults for the fields that cfg leaves empty.
 func newTestHandler(t testing.TB, cfg Config) *Handler {
 	t.Helper()
 	if cfg.Secrets == nil {
@@ -42,7 +42,7 @@ func serve(h *Handler, payload []byte) *httptest.ResponseRecorder {
 	return w
 }
 
-// results collects what Config.Observe is given.
+// results collects the results that Config.Observe gets.
 type results struct {
 	mu  sync.Mutex
 	all []Result
