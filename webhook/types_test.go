@@ -90,7 +90,7 @@ func TestEveryTypeIsKnown(t *testing.T) {
 	require.Empty(t, knownGoType([]byte("no.such.type")))
 }
 
-// Every event type of the stripe-go in use is a constant here, with its value; and none is here that stripe-go lacks.
+// This package has the same event types as stripe-go, with the same values.
 func TestConstantsAreStripeGos(t *testing.T) {
 	t.Parallel()
 	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/stripe/stripe-go/v82").Output()

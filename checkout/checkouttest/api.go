@@ -60,6 +60,7 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request, op *operation)
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
+	h.Set("Date", s.Now().UTC().Format(http.TimeFormat)) // by the server's clock, from which clients learn Stripe's time
 	h.Set("Request-Id", c.id)
 	h.Set("Stripe-Version", stripe.APIVersion) // whichever the request asked for
 	if c.account != "" {

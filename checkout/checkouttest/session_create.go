@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/gofulfil/fulfil/checkout/checkouttest/internal/formparams"
 )
@@ -261,7 +262,7 @@ func (sess *session) offersDebit() bool {
 // checkSession refuses the parameters of a session that Stripe refuses. newLines checks those of the lines.
 // https://docs.stripe.com/api/checkout/sessions/create
 func checkSession(p *formparams.Param, now int64) *apiError {
-	for _, check := range []func(p *formparams.Param) *apiError{checkEnums, checkURLs, checkReferences, checkModeFits} {
+	for _, check := range []func(p *formparams.Param) *apiError{checkEnums, checkURLs, checkReferences, checkTexts, checkModeFits} {
 		if err := check(p); err != nil {
 			return err
 		}
@@ -320,6 +321,9 @@ func checkURLs(p *formparams.Param) *apiError {
 	}
 	for _, name := range []string{"success_url", "cancel_url", "return_url"} {
 		if got := p.Get(name); got != nil {
+			if utf8.RuneCountInString(got.String()) > 5000 {
+				return invalid("url_invalid", name, "Invalid URL: URL must be 5000 characters or less.")
+			}
 			u, err := url.Parse(strings.ReplaceAll(got.String(), "{CHECKOUT_SESSION_ID}", "id"))
 			if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
 				return invalid("url_invalid", name, "Not a valid URL")
@@ -330,8 +334,8 @@ func checkURLs(p *formparams.Param) *apiError {
 }
 
 func checkReferences(p *formparams.Param) *apiError {
-	if ref := p.Get("client_reference_id").String(); len(ref) > 200 {
-		return invalid("parameter_invalid_string", "client_reference_id", "Invalid string: %s…; must be at most 200 characters", ref[:20])
+	if err := atMost(200, p.Get("client_reference_id")); err != nil {
+		return err
 	}
 	if p.Get("customer") != nil && p.Get("customer_email") != nil {
 		return invalid("", "customer_email", "You may only specify one of these parameters: customer, customer_email.")
@@ -383,3 +387,53 @@ func checkModeFits(p *formparams.Param) *apiError {
 	}
 	return nil
 }
+
+// checkTexts refuses texts that are longer than Stripe's OpenAPI description allows, and countries that it does not list.
+// The limit of an image's URL is that of https://docs.stripe.com/api/products/create#create_product-url.
+func checkTexts(p *formparams.Param) *apiError {
+	for _, item := range p.Get("line_items").List() {
+		product := item.Get("price_data", "product_data")
+		images := product.Get("images")
+		if len(images.List()) > 8 {
+			return invalid("", images.Name, "You can only specify up to 8 images.")
+		}
+		for _, image := range images.List() {
+			if utf8.RuneCountInString(image.String()) > 2048 {
+				return invalid("url_invalid", image.Name, "Invalid URL: URL must be 2048 characters or less.")
+			}
+		}
+		if err := atMost(5000, product.Get("name")); err != nil {
+			return err
+		}
+		if err := atMost(40_000, product.Get("description")); err != nil {
+			return err
+		}
+	}
+	for _, option := range p.Get("shipping_options").List() {
+		if err := atMost(100, option.Get("shipping_rate_data", "display_name")); err != nil {
+			return err
+		}
+	}
+	for _, country := range p.Get("shipping_address_collection", "allowed_countries").List() {
+		if err := oneOf(country, shippingCountries...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// atMost refuses a text of more than so many characters.
+func atMost(most int, p *formparams.Param) *apiError {
+	if text := []rune(p.String()); len(text) > most {
+		return invalid("parameter_invalid_string", p.Name, "Invalid string: %s…; must be at most %d characters", string(text[:20]), most)
+	}
+	return nil
+}
+
+// shippingCountries are the countries that can be asked for a shipping address.
+var shippingCountries = strings.Fields(`AC AD AE AF AG AI AL AM AO AQ AR AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR
+BS BT BV BW BY BZ CA CD CF CG CH CI CK CL CM CN CO CR CV CW CY CZ DE DJ DK DM DO DZ EC EE EG EH ER ES ET FI FJ FK FO FR GA GB GD
+GE GF GG GH GI GL GM GN GP GQ GR GS GT GU GW GY HK HN HR HT HU ID IE IL IM IN IO IQ IS IT JE JM JO JP KE KG KH KI KM KN KR KW KY
+KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MK ML MM MN MO MQ MR MS MT MU MV MW MX MY MZ NA NC NE NG NI NL NO NP NR NU
+NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SZ TA TC
+TD TF TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG US UY UZ VA VC VE VG VN VU WF WS XK YE YT ZA ZM ZW ZZ`)

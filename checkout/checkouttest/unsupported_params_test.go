@@ -236,7 +236,7 @@ var creations = []creation{
 			"shipping_options[][shipping_rate_data][type]": "fixed_amount", "promotions": "auto", "terms_of_service": "required", "payment_method_types[]": "card",
 			"customer_update[address]": "auto", "customer_update[name]": "auto", "customer_update[shipping]": "auto", "required": "if_supported",
 			"line_items[][price_data][recurring][interval]": "week", "quantity": "3",
-			"automatic_tax[liability][type]": "account",
+			"automatic_tax[liability][type]": "account", "shipping_address_collection[allowed_countries][]": "DE",
 		},
 		inert: map[string]string{
 			"line_items[][adjustable_quantity]":            "only who chooses sees it: see TestAdjustableQuantities",

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // A Param is one node in the tree of the parameters that a request sent. A nil Param is a parameter that was not sent, and
@@ -47,6 +48,9 @@ func Decode(schema *Schema, values url.Values) (*Param, *Error) {
 	root := &Param{}
 	var unknown []string
 	for _, key := range slices.Sorted(maps.Keys(values)) {
+		if err := checkText(key, values[key]); err != nil {
+			return nil, err
+		}
 		path, ok := split(key)
 		if !ok {
 			unknown = append(unknown, key)
@@ -68,6 +72,19 @@ func Decode(schema *Schema, values url.Values) (*Param, *Error) {
 	default:
 		return nil, failed("parameter_unknown", unknown[0], "Received unknown parameters: %s", strings.Join(unknown, ", "))
 	}
+}
+
+// checkText refuses keys and values that are not valid UTF-8, or that contain NUL.
+func checkText(key string, values []string) *Error {
+	for _, text := range append([]string{key}, values...) {
+		switch {
+		case !utf8.ValidString(text):
+			return failed("", "", "Invalid UTF-8 characters found in POST body: %q", key)
+		case strings.Contains(text, "\x00"):
+			return failed("", "", "Invalid null character found in POST body: %q", key)
+		}
+	}
+	return nil
 }
 
 // insert stores the values of one key below p. If the schema does not know the key, insert returns the name of the first

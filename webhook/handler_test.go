@@ -109,7 +109,7 @@ func TestSeveralHandlers(t *testing.T) {
 	require.Equal(t, 3, res.Handlers)
 }
 
-// A permanent failure is acknowledged, and does not keep the event from the other handlers.
+// A permanent failure is acknowledged, and the other handlers still get the event.
 func TestPermanent(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, Permanent(nil))
@@ -142,9 +142,9 @@ func TestPanicsAreFailures(t *testing.T) {
 		value any
 		want  string
 	}{
-		{"ouch", "panicked: ouch"},
-		{errBoom, "panicked: boom"},
-		{map[string]string{"card": "4242"}, "panicked with a map[string]string"},
+		{"ouch", "callback panicked: ouch"},
+		{errBoom, "callback panicked: boom"},
+		{map[string]string{"card": "4242"}, "callback panicked with a map[string]string"},
 		{nil, "panic called with nil"},
 	} {
 		var seen results
@@ -166,7 +166,7 @@ func TestPanicsAreFailures(t *testing.T) {
 	}
 }
 
-// http.ErrAbortHandler is net/http's way to hang up in silence, and stays that.
+// A panic with http.ErrAbortHandler closes the connection without a log entry, as in every net/http handler.
 func TestAbort(t *testing.T) {
 	t.Parallel()
 	var seen results
@@ -179,7 +179,8 @@ func TestAbort(t *testing.T) {
 	require.ErrorIs(t, h.Dispatch(t.Context(), invoicePaid("evt_1")), http.ErrAbortHandler)
 }
 
-// An object that does not fit the handler's type is retried, as the type can be mended; and is not quoted.
+// An object that does not fit the handler's type is delivered again, because the type can be corrected. The error does not quote
+// the object.
 func TestDecodeFailure(t *testing.T) {
 	t.Parallel()
 	type facts struct {
@@ -282,7 +283,7 @@ func TestConcurrentDeliveries(t *testing.T) {
 	require.EqualValues(t, 400, h.APIVersions()["0"]+h.APIVersions()["1"]+h.APIVersions()["2"])
 }
 
-// What a handler keeps is its own: later deliveries, which reuse the buffers, do not change it.
+// A handler may keep an event: later deliveries, which reuse the buffers, do not change it.
 func TestKeptBytesStay(t *testing.T) {
 	t.Parallel()
 	h := newTestHandler(t, Config{})
