@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -42,7 +41,6 @@ func dial(t *testing.T, s *Server, header http.Header) (*client, *http.Response)
 	conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL(), "http://"))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
-	require.NoError(t, conn.SetDeadline(time.Now().Add(20*time.Second)))
 	r, err := http.NewRequest(http.MethodGet, s.URL()+cliSubscribe+"?websocket_feature=webhooks", nil)
 	require.NoError(t, err)
 	r.Header = header
