@@ -55,7 +55,6 @@ func connect(t *testing.T, srv *checkouttest.Server, socket, id string) (net.Con
 	conn, err := net.Dial("tcp", strings.TrimPrefix(srv.URL(), "http://"))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
-	require.NoError(t, conn.SetDeadline(time.Now().Add(20*time.Second)))
 	r, err := http.NewRequest(http.MethodGet, srv.URL()+socket+"?websocket_feature=webhooks", nil)
 	require.NoError(t, err)
 	r.Header = http.Header{

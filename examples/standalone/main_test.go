@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"io"
@@ -240,12 +241,25 @@ func TestRefusesToStart(t *testing.T) {
 func TestStops(t *testing.T) {
 	t.Parallel()
 	p := start(t)
-	p.stop()
-	require.NoError(t, <-p.stopped)
+	var conns []*bufio.Reader
 	for _, address := range []string{p.api, p.control} {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
 		require.NoError(t, err)
-		_, err = http.DefaultTransport.RoundTrip(request)
-		require.Error(t, err, "nothing listens any more")
+		conn, err := net.Dial("tcp", request.URL.Host)
+		require.NoError(t, err)
+		t.Cleanup(func() { conn.Close() })
+		require.NoError(t, request.Write(conn))
+		answers := bufio.NewReader(conn)
+		response, err := http.ReadResponse(answers, request)
+		require.NoError(t, err)
+		_, err = io.Copy(io.Discard, response.Body)
+		require.NoError(t, err)
+		conns = append(conns, answers)
+	}
+	p.stop()
+	require.NoError(t, <-p.stopped)
+	for _, answers := range conns { // a new connection would prove nothing: another program may have the port by now
+		_, err := answers.ReadByte()
+		require.Error(t, err, "the server hangs up")
 	}
 }
