@@ -77,7 +77,7 @@ func (f *Flow[Tx]) decide(ctx context.Context, tx Tx, o *store.Order, r Resoluti
 		paid.RefundWanted, paid.RefundRefused = "", ""
 		dismiss(o, now)
 		if len(o.Shortfall) > 0 && f.reserver != nil {
-			return f.sellWhatIsThere(ctx, tx, o, paid)
+			return f.sellWhatIsThere(ctx, tx, paid)
 		}
 	case GiveUp:
 		if !o.FulfilledAt.IsZero() {

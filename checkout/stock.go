@@ -127,24 +127,13 @@ func (f *Flow[Tx]) sellLate(ctx context.Context, tx Tx, a *store.Attempt, lines 
 
 // sellWhatIsThere takes what there is of the lines of a short order that is fulfilled anyway. What is missing is the
 // merchant's to find.
-func (f *Flow[Tx]) sellWhatIsThere(ctx context.Context, tx Tx, o *store.Order, a *store.Attempt) error {
-	missing := make(map[string]int64)
-	for _, s := range o.Shortfall {
-		missing[s.SKU] = s.Wanted - s.Available
-	}
-	for range 2 { // once more if the first try says that there is less by now
-		var there []reservation.Line
-		for _, l := range stockLines(a.Lines) {
-			lacking := min(missing[l.SKU], l.Quantity)
-			missing[l.SKU] -= lacking
-			if l.Quantity > lacking {
-				there = append(there, reservation.Line{SKU: l.SKU, Quantity: l.Quantity - lacking})
-			}
-		}
-		if len(there) == 0 {
+func (f *Flow[Tx]) sellWhatIsThere(ctx context.Context, tx Tx, a *store.Attempt) error {
+	lines := stockLines(a.Lines)
+	for range 2 { // first all, and then what the refusal says there is
+		if len(lines) == 0 {
 			return nil
 		}
-		refusal, err := f.sellLate(ctx, tx, a, there)
+		refusal, err := f.sellLate(ctx, tx, a, lines)
 		if err != nil || refusal == nil {
 			return err
 		}
@@ -152,19 +141,30 @@ func (f *Flow[Tx]) sellWhatIsThere(ctx context.Context, tx Tx, o *store.Order, a
 		if !errors.As(refusal, &short) {
 			return nil
 		}
-		missing = make(map[string]int64)
-		wanted := make(map[string]int64)
-		for _, l := range stockLines(a.Lines) {
-			wanted[l.SKU] += l.Quantity
-		}
-		for _, s := range o.Shortfall {
-			missing[s.SKU] = s.Wanted - s.Available
-		}
-		for _, s := range short.Lines {
-			missing[s.SKU] = wanted[s.SKU] - s.Available
-		}
+		lines = available(lines, short)
 	}
 	return nil
+}
+
+// available cuts lines to what a refusal says there is.
+func available(lines []reservation.Line, short *reservation.ShortageError) []reservation.Line {
+	left := make(map[string]int64)
+	for _, l := range lines {
+		left[l.SKU] += l.Quantity
+	}
+	for _, s := range short.Lines {
+		left[s.SKU] = s.Available
+	}
+	var there []reservation.Line
+	for _, l := range lines {
+		quantity := min(l.Quantity, left[l.SKU])
+		if quantity < 1 {
+			continue
+		}
+		left[l.SKU] -= quantity
+		there = append(there, reservation.Line{SKU: l.SKU, Quantity: quantity})
+	}
+	return there
 }
 
 // shortfall is what is missing by the Reserver's refusal: what it names, or everything.
