@@ -190,10 +190,12 @@ func (w simWire) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-// hookRouter takes Stripe's deliveries, each in a process of its choice.
+// hookRouter takes Stripe's deliveries, each in a process of its choice. A delivery waits for its turn before it has a number:
+// two that arrive at once are copies of each other, and the numbers are what tells them apart from then on.
 type hookRouter struct{ w *world }
 
 func (h hookRouter) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	h.w.sched.wait("webhook", "arrives")
 	n := h.w.deliveries.Add(1)
 	p := h.w.processes[mix(h.w.seed, uint64(n))%uint64(len(h.w.processes))].Load()
 	a := actor{name: h.w.actorName("webhook to " + p.name)}

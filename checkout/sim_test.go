@@ -14,12 +14,13 @@ import (
 	"time"
 
 	"github.com/gofulfil/fulfil/checkout"
+	"github.com/gofulfil/fulfil/internal/sampling"
 	"github.com/gofulfil/fulfil/store"
 )
 
 var (
-	simSeeds = flag.Int("seeds", 0, "histories that TestSimulation lives through; 0: 2000, and fewer with -short or -race")
-	simFirst = flag.Uint64("firstseed", 1, "seed of the first of them")
+	simSeeds = flag.Int("seeds", 0, "histories that TestSimulation lives through; 0: 150, and 2000 with FULFIL_TEST_FULL=1")
+	simFirst = flag.Uint64("firstseed", 0, "seed of the first of them; 0: a random one")
 	simSeed  = flag.Uint64("seed", 0, "the one seed that TestSimulation replays, with its history")
 )
 
@@ -87,7 +88,10 @@ func TestSimulation(t *testing.T) {
 		}
 		return
 	}
-	begun, seeds := time.Now(), seedsToRun()
+	begun, first, seeds := time.Now(), firstSeed(t), *simSeeds
+	if seeds == 0 {
+		seeds = sampling.Size(150, 2000)
+	}
 	var mu sync.Mutex
 	var next, lived atomic.Int64
 	var failed []outcomeOf
@@ -103,7 +107,7 @@ func TestSimulation(t *testing.T) {
 				if n >= int64(seeds) || enough {
 					return
 				}
-				out := simulate(t, newPlan(*simFirst+uint64(n)), false)
+				out := simulate(t, newPlan(first+uint64(n)), false)
 				lived.Add(1)
 				mu.Lock()
 				if out.err != nil {
@@ -125,16 +129,13 @@ func TestSimulation(t *testing.T) {
 	t.Logf("%d histories, %.0f per second", lived.Load(), float64(lived.Load())/took.Seconds())
 }
 
-func seedsToRun() int {
-	switch {
-	case *simSeeds != 0:
-		return *simSeeds
-	case raceEnabled:
-		return 100
-	case testing.Short():
-		return 200
+// firstSeed returns the seed that -firstseed says, or a random one.
+func firstSeed(t *testing.T) uint64 {
+	t.Helper()
+	if *simFirst != 0 {
+		return *simFirst
 	}
-	return 2000
+	return uint64(sampling.Rand(t).Uint32()) + 1
 }
 
 func add(to, more map[string]int) {
@@ -155,19 +156,19 @@ func histogram(counts map[string]int) string {
 func TestSimulationReplays(t *testing.T) {
 	t.Parallel()
 	const seeds = 30
-	seen := map[uint64]bool{}
-	for seed := *simFirst; seed < *simFirst+seeds; seed++ {
-		first, again := simulate(t, newPlan(seed), true), simulate(t, newPlan(seed), true)
-		if first.digest != again.digest {
-			for i := range min(len(first.history), len(again.history)) {
-				if first.history[i] != again.history[i] {
+	first, seen := firstSeed(t), map[uint64]bool{}
+	for seed := first; seed < first+seeds; seed++ {
+		once, again := simulate(t, newPlan(seed), true), simulate(t, newPlan(seed), true)
+		if once.digest != again.digest {
+			for i := range min(len(once.history), len(again.history)) {
+				if once.history[i] != again.history[i] {
 					from := max(i-20, 0)
-					t.Fatalf("seed %d has two histories:\n%s\n\n%s", seed, strings.Join(first.history[from:i+5], "\n"), strings.Join(again.history[from:i+5], "\n"))
+					t.Fatalf("seed %d has two histories:\n%s\n\n%s", seed, strings.Join(once.history[from:i+5], "\n"), strings.Join(again.history[from:i+5], "\n"))
 				}
 			}
-			t.Fatalf("seed %d has histories of %d and %d steps", seed, len(first.history), len(again.history))
+			t.Fatalf("seed %d has histories of %d and %d steps", seed, len(once.history), len(again.history))
 		}
-		seen[first.digest] = true
+		seen[once.digest] = true
 	}
 	if len(seen) != seeds {
 		t.Errorf("%d seeds have %d histories", seeds, len(seen))

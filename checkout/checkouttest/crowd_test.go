@@ -13,6 +13,7 @@ import (
 	"github.com/stripe/stripe-go/v82"
 
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
+	"github.com/gofulfil/fulfil/internal/sampling"
 )
 
 // toldLast: whoever believes the last event of an object knows the object. An open session is an exception: Stripe tells
@@ -41,9 +42,9 @@ func toldLast(t *testing.T, srv *checkouttest.Server) {
 // TestEventsOfSubscriptions plays renewals with changing cards, and holds the last events against the objects.
 func TestEventsOfSubscriptions(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(10) {
-		rng := rand.New(rand.NewPCG(seed, 5))
-		method := []checkouttest.PaymentMethod{checkouttest.CardOK, checkouttest.BankDebit}[seed%2]
+	rng := sampling.Rand(t)
+	for n := range sampling.Size(6, 50) {
+		method := []checkouttest.PaymentMethod{checkouttest.CardOK, checkouttest.BankDebit}[n%2]
 		srv, _, session, sub := club(t, method)
 		for range 30 {
 			switch rng.IntN(5) {
@@ -71,11 +72,12 @@ func TestCrowd(t *testing.T) {
 	for range 6 {
 		sessions = append(sessions, create(t, srv, tee()).ID)
 	}
+	seeds := sampling.Rand(t)
 	var running sync.WaitGroup
-	for worker := range uint64(6) {
+	for range 6 {
+		rng := rand.New(rand.NewPCG(seeds.Uint64(), seeds.Uint64()))
 		running.Go(func() {
-			rng := rand.New(rand.NewPCG(worker, 6))
-			for range 40 {
+			for range sampling.Size(40, 200) {
 				id := sessions[rng.IntN(len(sessions))]
 				switch rng.IntN(8) { // each may be refused: another goroutine was first
 				case 0:

@@ -11,11 +11,11 @@ import (
 	"github.com/stripe/stripe-go/v82"
 
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
+	"github.com/gofulfil/fulfil/internal/sampling"
 )
 
-// run plays one seed.
-func run(t *testing.T, seed uint64, steps int) {
-	rng := rand.New(rand.NewPCG(seed, 4))
+// run draws the steps of one run.
+func run(t *testing.T, rng *rand.Rand, steps int) {
 	srv := newServer(t, checkouttest.Config{Start: time.Unix(1_800_000_000, 0)})
 	newInbox(srv)
 	var sessions []*modelSession
@@ -185,14 +185,10 @@ func agree(t *testing.T, srv *checkouttest.Server, m *modelSession, history []st
 
 func TestAgainstTheModel(t *testing.T) {
 	t.Parallel()
-	seeds := 10
-	if testing.Short() {
-		seeds = 5
-	}
-	for seed := range seeds {
-		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+	for n := range sampling.Size(8, 50) {
+		t.Run(fmt.Sprint("run ", n), func(t *testing.T) {
 			t.Parallel()
-			run(t, uint64(seed), 150)
+			run(t, sampling.Rand(t), 150)
 		})
 	}
 }

@@ -16,13 +16,14 @@ import (
 
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
 	"github.com/gofulfil/fulfil/internal/dbtest"
+	"github.com/gofulfil/fulfil/internal/sampling"
 	"github.com/gofulfil/fulfil/reservation/sqlreserver"
 	"github.com/gofulfil/fulfil/store"
 	"github.com/gofulfil/fulfil/store/sqlstore"
 )
 
 var (
-	killsFlag = flag.Int("kills", 30, "how often TestKill kills the shop, on each database")
+	killsFlag = flag.Int("kills", sampling.Size(15, 30), "how often TestKill kills the shop, on each database")
 	seedFlag  = flag.Uint64("kill-seed", 1, "seed of the moments at which TestKill kills, and of what its customers do")
 )
 

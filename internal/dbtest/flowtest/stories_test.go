@@ -16,10 +16,11 @@ import (
 	"github.com/gofulfil/fulfil/checkout"
 	"github.com/gofulfil/fulfil/internal/dbtest"
 	"github.com/gofulfil/fulfil/internal/flowstories"
+	"github.com/gofulfil/fulfil/internal/sampling"
 )
 
 var (
-	storyOrders = flag.Int("story-orders", 8, "in how many of its orders TestStories tells each story, on each database")
+	storyOrders = flag.Int("story-orders", sampling.Size(4, 8), "in how many of its orders TestStories tells each story, on each database")
 	storySeed   = flag.Uint64("story-seed", 1, "seed of the orders that TestStories picks")
 )
 

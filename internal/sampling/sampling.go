@@ -1,0 +1,97 @@
+// Package sampling has a long test do a random part of its work, and all of its work when FULFIL_TEST_FULL=1 is set. It is for
+// tests.
+//
+// Every run of a test binary draws a new seed, so that many runs together cover the whole. A test that fails logs the command
+// that draws the same sample again: that command sets FULFIL_TEST_SEED.
+package sampling
+
+import (
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"os"
+	"regexp"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const (
+	fullEnv = "FULFIL_TEST_FULL"
+	seedEnv = "FULFIL_TEST_SEED"
+)
+
+// seed is the seed of this run. It is short, because people type it.
+var seed = readSeed(os.Getenv(seedEnv), rand.Uint32())
+
+// readSeed returns the seed that text says, and drawn if text says none.
+func readSeed(text string, drawn uint32) uint64 {
+	if text == "" {
+		return uint64(drawn)
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		panic(fmt.Sprintf("%s=%q is not a number: set it to the number that the failing test logged", seedEnv, text))
+	}
+	return n
+}
+
+// Full reports whether tests do all of their work: whether FULFIL_TEST_FULL=1 is set.
+func Full() bool { return os.Getenv(fullEnv) == "1" }
+
+// Size returns whole if tests do all of their work, and else sample.
+func Size(sample, whole int) int {
+	if Full() {
+		return whole
+	}
+	return sample
+}
+
+// Rand returns random numbers that depend on the seed of the run and on the name of the test, and on nothing else: the test
+// draws the same when it runs alone. If the test fails, it logs the command that draws the same again.
+func Rand(tb testing.TB) *rand.Rand {
+	tb.Helper()
+	tb.Cleanup(func() {
+		if tb.Failed() {
+			tb.Log("replay: " + replay(tb.Name()))
+		}
+	})
+	name := fnv.New64a()
+	_, _ = name.Write([]byte(tb.Name()))
+	return rand.New(rand.NewPCG(seed, name.Sum64()))
+}
+
+// Indexes returns, in ascending order, the indexes of those of total things that a test tries: of all things if tests do all of
+// their work, and else of n things. Of these the first two are the first thing and the last thing; the others are drawn from Rand.
+func Indexes(tb testing.TB, n, total int) []int {
+	tb.Helper()
+	drawn := Rand(tb).Perm(total)
+	if Full() || n >= total {
+		slices.Sort(drawn)
+		return drawn
+	}
+	borders := []int{0, total - 1}
+	drawn = slices.DeleteFunc(drawn, func(i int) bool { return slices.Contains(borders, i) })
+	picked := append(borders, drawn...)[:n]
+	slices.Sort(picked)
+	return picked
+}
+
+// replay returns the command that runs the test of that name with the seed of this run.
+func replay(name string) string {
+	set := fmt.Sprintf("%s=%d", seedEnv, seed)
+	if Full() {
+		set += " " + fullEnv + "=1"
+	}
+	pkg := "."
+	if info, ok := debug.ReadBuildInfo(); ok {
+		pkg = strings.TrimSuffix(info.Path, ".test")
+	}
+	var pattern []string
+	for _, part := range strings.Split(name, "/") {
+		pattern = append(pattern, "^"+regexp.QuoteMeta(part)+"$")
+	}
+	return fmt.Sprintf("%s go test %s -count=1 -run '%s'", set, pkg, strings.Join(pattern, "/"))
+}
