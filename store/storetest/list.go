@@ -118,15 +118,15 @@ func (k *kit[Tx]) listStatus() {
 }
 
 func (k *kit[Tx]) listStuck() {
-	parked, short, tried, trying := order("1-parked"), order("2-short"), order("3-tried"), order("4-trying")
+	paid := func(id string) *store.Order { return withRefs(id, store.Attempt{N: 1, Paid: true}) }
+	parked, short, tried, trying := paid("1-parked"), paid("2-short"), order("3-tried"), order("4-trying")
 	parked.Parked = "the currency does not agree"
 	short.Shortfall = []store.Shortage{{SKU: "tee-m", Wanted: 1}}
-	short.Attempts = []store.Attempt{{N: 1, Paid: true}}
-	tried.Delivery.Tries = store.StuckAfter
-	trying.Delivery.Tries = store.StuckAfter - 1
+	tried.ChangeDelivery.Tries = store.StuckAfter
+	trying.ChangeDelivery.Tries = store.StuckAfter - 1
 	k.insert(parked, short, tried, trying, order("5-fine"))
 	k.lists(store.Query{Stuck: true}, "those that are stuck", "1-parked", "2-short", "3-tried")
-	k.lists(store.Query{Stuck: true, Status: []store.Status{store.Paid}}, "those that are stuck and paid", "2-short")
+	k.lists(store.Query{Stuck: true, Status: []store.Status{store.Paid}}, "those that are stuck and paid", "1-parked", "2-short")
 	if err := k.update("1-parked", func(o *store.Order) { o.Parked = "" }); err != nil {
 		k.Fatalf("Save returned: %v", err)
 	}
