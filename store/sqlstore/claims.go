@@ -69,7 +69,7 @@ func (s *Store) ShopID(ctx context.Context, fresh string) (string, error) {
 	if err != nil || id != "" {
 		return id, err
 	}
-	err = s.InTx(ctx, func(tx *sql.Tx) error {
+	err = s.ownTx(ctx, func(tx *sql.Tx) error {
 		if err := s.keep(ctx, tx, valuesTable, [][]any{{shopName, fresh}}); err != nil {
 			return err
 		}
@@ -89,7 +89,7 @@ func (s *Store) SetCursor(ctx context.Context, name, value string) error {
 	if len(name) > maxName {
 		return fmt.Errorf("sqlstore: the name of a cursor has %d bytes, not at most %d", len(name), maxName)
 	}
-	err := s.InTx(ctx, func(tx *sql.Tx) error {
+	err := s.ownTx(ctx, func(tx *sql.Tx) error {
 		if err := s.keep(ctx, tx, valuesTable, [][]any{{cursorPrefix + name, value}}); err != nil {
 			return err
 		}

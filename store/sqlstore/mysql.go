@@ -59,8 +59,9 @@ func addToken(ctx context.Context, tx *sql.Tx, t table, rows [][]any) (added map
 }
 
 // saveCase picks each row's values by its ID, as MySQL and MariaDB have no list of rows to join with in common. Token
-// changes every row, so that every row found counts as affected.
-func saveCase(ctx context.Context, tx *sql.Tx, rows [][]any) (saved int64, err error) {
+// changes every row, so that every row found counts as affected. SaveCase need not look whether the transaction goes on: InTx
+// turns autocommit off, and rolls back what came after the end.
+func saveCase(ctx context.Context, tx *sql.Tx, _ bool, rows [][]any) (saved int64, err error) {
 	var statement strings.Builder
 	var args []any
 	statement.WriteString("UPDATE fulfil_orders" + mysqlByKey + " SET ")

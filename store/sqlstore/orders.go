@@ -95,8 +95,9 @@ func (s *Store) Save(ctx context.Context, tx *sql.Tx, orders ...*store.Order) er
 		}
 		rows = append(rows, row)
 	}
+	_, marked := s.begun.Load(tx)
 	for chunk := range slices.Chunk(rows, saveRows) {
-		saved, err := s.grammar.save(ctx, tx, chunk)
+		saved, err := s.grammar.save(ctx, tx, marked, chunk)
 		if err == nil && saved != int64(len(chunk)) {
 			err = fmt.Errorf("%d of %d are there: %w", saved, len(chunk), store.ErrNotFound)
 		}
