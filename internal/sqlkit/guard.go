@@ -26,7 +26,7 @@ const (
 	release   = "RELEASE SAVEPOINT fulfil_transaction"
 )
 
-// PostgresMark is a condition that holds in a transaction of InTx until that ends.
+// PostgresMark is a condition that holds in a transaction of InMarkedTx until that ends.
 const PostgresMark = "current_setting('fulfil.transaction', true) = 'begun'"
 
 var guards = map[Dialect]guard{
@@ -74,7 +74,7 @@ func (g guard) check(ctx context.Context, tx *sql.Tx) error {
 		"a ROLLBACK or a change of the schema; return the error of every statement and leave the end to InTx: %w", ErrTxEnded, err)}
 }
 
-// CheckTx returns an error that matches [ErrTxEnded] unless a transaction that InTx began goes on.
+// CheckTx returns an error that matches [ErrTxEnded] unless a transaction that InMarkedTx began goes on.
 func CheckTx(ctx context.Context, tx *sql.Tx, d Dialect) error {
 	g := guards[d]
 	if err := g.check(ctx, tx); err != nil {

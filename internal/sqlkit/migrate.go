@@ -12,11 +12,13 @@ import (
 	"time"
 )
 
-// Component is a part of the schema with versions of its own: "store" or "reserver". Files holds its statements, one file
-// per version, named NUMBER_WORDS.up.sql, in a folder per dialect.
+// Component is a part of the schema with versions of its own: "store" or "reserver".
 type Component struct {
-	Name  string
+	Name string
+	// Files holds the statements, one file per version, named NUMBER_WORDS.up.sql, in a folder per dialect.
 	Files fs.FS
+	// Needs returns the tables and indexes that the component uses. Nil: Check looks for none.
+	Needs func(d Dialect) (tables []Table, indexes []string)
 }
 
 // Schema returns the files of one dialect, for those who migrate with a tool of their own.
@@ -48,6 +50,11 @@ func migrate(ctx context.Context, db *sql.DB, d Dialect, c Component) error {
 		return err
 	}
 	defer conn.Close()
+	if d != SQLite { // lockSchema changes the settings of SQLite
+		if err := checkSettings(ctx, conn, d); err != nil {
+			return err
+		}
+	}
 	unlock, err := lockSchema(ctx, conn, d)
 	if err != nil {
 		return err

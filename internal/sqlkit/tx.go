@@ -9,26 +9,30 @@ import (
 	"time"
 )
 
-// ErrTxEnded is matched by the error of InTx when the transaction ended before its function returned.
+// ErrTxEnded is matched by the error of InMarkedTx when the transaction ended before its function returned.
 var ErrTxEnded = errors.New("the transaction ended before its function did")
 
 // InTx runs fn in a transaction and commits it. An error or a panic of fn rolls it back. InTx runs fn again in a new
-// transaction as [Retry] says.
-//
-// InTx commits only the transaction that it began. If the database rolled that one back and fn did not return the error, or
-// if fn ended the transaction itself, InTx rolls back everything that came after and returns an error that matches
-// [ErrTxEnded].
+// transaction as [Retry] says. Fn must return every error of a statement, and must not end the transaction.
 //
 // On SQLite the transaction takes the write lock before fn runs, so that it waits for other writers as long as
 // busy_timeout says: SQLite would refuse at once the first write of a transaction that began by reading.
 func InTx(ctx context.Context, db *sql.DB, d Dialect, fn func(tx *sql.Tx) error) error {
-	return Retry(ctx, func() error { return once(ctx, db, d, sql.LevelDefault, guards[d], fn) })
+	return InTxLevel(ctx, db, d, sql.LevelDefault, fn)
 }
 
-// InTxLevel is InTx at another isolation level and for functions that return every error of a statement and do not end the
-// transaction. It saves the statements that make sure of that.
+// InTxLevel is InTx in a transaction of another isolation level than the database's default.
 func InTxLevel(ctx context.Context, db *sql.DB, d Dialect, level sql.IsolationLevel, fn func(tx *sql.Tx) error) error {
 	return Retry(ctx, func() error { return once(ctx, db, d, level, guard{}, fn) })
+}
+
+// InMarkedTx is InTx for a function that calls code of others. It commits only the transaction that it began. If the database
+// rolled that one back and fn did not return the error, or if fn ended the transaction itself, InMarkedTx rolls back what came
+// after and returns an error that matches [ErrTxEnded].
+//
+// The mark takes two more statements on PostgreSQL and SQLite, and four on MySQL. One of them is between fn and the COMMIT.
+func InMarkedTx(ctx context.Context, db *sql.DB, d Dialect, fn func(tx *sql.Tx) error) error {
+	return Retry(ctx, func() error { return once(ctx, db, d, sql.LevelDefault, guards[d], fn) })
 }
 
 // once runs fn in one transaction.

@@ -28,11 +28,11 @@ func TestStatementsOfATransaction(t *testing.T) {
 		SQLite:   {"BEGIN", "DELETE FROM fulfil_schema WHERE 0", savepoint, release, "COMMIT"},
 	} {
 		server := &fakeServer{}
-		require.NoError(t, InTx(t.Context(), server.open(t), d, noSteps))
+		require.NoError(t, InMarkedTx(t.Context(), server.open(t), d, noSteps))
 		require.Equal(t, "1: CONNECT\n1: "+strings.Join(want, "\n1: "), strings.Join(server.log, "\n"), d)
 	}
 	server := &fakeServer{}
-	require.NoError(t, InTxLevel(t.Context(), server.open(t), Postgres, sql.LevelDefault, noSteps))
+	require.NoError(t, InTx(t.Context(), server.open(t), Postgres, noSteps))
 	require.Equal(t, []string{"1: CONNECT", "1: BEGIN", "1: COMMIT"}, server.log)
 }
 
@@ -71,7 +71,7 @@ func TestOutageBeforeTheCommit(t *testing.T) {
 					}}
 					db := server.open(t)
 					runs := 0
-					require.NoError(t, InTx(t.Context(), db, Postgres, func(tx *sql.Tx) error {
+					require.NoError(t, InMarkedTx(t.Context(), db, Postgres, func(tx *sql.Tx) error {
 						runs++
 						_, err := tx.Exec("INSERT")
 						return err
@@ -96,7 +96,7 @@ func TestCommitIsNotRepeated(t *testing.T) {
 			return nil
 		}}
 		runs := 0
-		err := InTx(t.Context(), server.open(t), Postgres, func(*sql.Tx) error { runs++; return nil })
+		err := InMarkedTx(t.Context(), server.open(t), Postgres, func(*sql.Tx) error { runs++; return nil })
 		require.ErrorIs(t, err, outage, name)
 		require.Equal(t, 1, runs, name)
 	}
@@ -108,7 +108,7 @@ func TestCommitIsNotRepeated(t *testing.T) {
 		}
 		return nil
 	}}
-	require.NoError(t, InTx(t.Context(), server.open(t), Postgres, noSteps), "a commit that the database refused is none")
+	require.NoError(t, InMarkedTx(t.Context(), server.open(t), Postgres, noSteps), "a commit that the database refused is none")
 }
 
 // The tries end: after a number of them, or with the context.
@@ -118,7 +118,7 @@ func TestOutageThatLasts(t *testing.T) {
 		server := &fakeServer{answer: func(int, string) error { return outages["refused"] }}
 		db := server.open(t)
 		began := time.Now()
-		err := InTx(t.Context(), db, Postgres, noSteps)
+		err := InMarkedTx(t.Context(), db, Postgres, noSteps)
 		require.ErrorIs(t, err, syscall.ECONNREFUSED)
 		require.ErrorContains(t, err, "the database failed 12 times in a row: connect: ")
 		require.Greater(t, time.Since(began), 3*time.Second)
@@ -128,7 +128,7 @@ func TestOutageThatLasts(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		began = time.Now()
-		err = InTx(ctx, db, Postgres, noSteps)
+		err = InMarkedTx(ctx, db, Postgres, noSteps)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.ErrorIs(t, err, syscall.ECONNREFUSED)
 		require.Equal(t, time.Second, time.Since(began))
@@ -159,7 +159,7 @@ func TestReadOnlyConnectionsLeaveThePool(t *testing.T) {
 		for _, conn := range idle {
 			require.NoError(t, conn.Close())
 		}
-		require.NoError(t, InTx(t.Context(), db, Postgres, func(tx *sql.Tx) error {
+		require.NoError(t, InMarkedTx(t.Context(), db, Postgres, func(tx *sql.Tx) error {
 			_, err := tx.Exec("INSERT")
 			return err
 		}))
@@ -175,7 +175,7 @@ func TestFunctionsOwnNetworkError(t *testing.T) {
 	for _, d := range []Dialect{Postgres, MySQL, SQLite} {
 		server := &fakeServer{}
 		runs := 0
-		err := InTx(t.Context(), server.open(t), d, func(*sql.Tx) error {
+		err := InMarkedTx(t.Context(), server.open(t), d, func(*sql.Tx) error {
 			runs++
 			return fmt.Errorf("carrier: %w", outages["reset"])
 		})
@@ -197,7 +197,7 @@ func TestTransactionThatEnded(t *testing.T) {
 			return nil
 		}}
 		runs := 0
-		err := InTx(t.Context(), server.open(t), d, func(*sql.Tx) error { runs++; return nil })
+		err := InMarkedTx(t.Context(), server.open(t), d, func(*sql.Tx) error { runs++; return nil })
 		require.ErrorIs(t, err, ErrTxEnded, d)
 		require.ErrorIs(t, err, gone, d)
 		require.Equal(t, 1, runs, d)
@@ -220,7 +220,7 @@ func TestAutocommitIsRestored(t *testing.T) {
 		server := &fakeServer{}
 		db := server.open(t)
 		ctx, cancel := context.WithCancel(t.Context())
-		require.ErrorIs(t, InTx(ctx, db, MySQL, func(*sql.Tx) error { return c.fn(ctx, cancel) }), c.want, name)
+		require.ErrorIs(t, InMarkedTx(ctx, db, MySQL, func(*sql.Tx) error { return c.fn(ctx, cancel) }), c.want, name)
 		cancel()
 		text := strings.Join(server.log, " ")
 		require.Contains(t, text[:strings.Index(text, "SET autocommit = 1")], "ROLLBACK", name)
@@ -228,7 +228,7 @@ func TestAutocommitIsRestored(t *testing.T) {
 	}
 	server := &fakeServer{}
 	db := server.open(t)
-	require.PanicsWithValue(t, "boom", func() { _ = InTx(t.Context(), db, MySQL, func(*sql.Tx) error { panic("boom") }) })
+	require.PanicsWithValue(t, "boom", func() { _ = InMarkedTx(t.Context(), db, MySQL, func(*sql.Tx) error { panic("boom") }) })
 	require.Contains(t, server.log, "1: SET autocommit = 1")
 
 	server = &fakeServer{answer: func(_ int, statement string) error {
@@ -238,6 +238,6 @@ func TestAutocommitIsRestored(t *testing.T) {
 		return nil
 	}}
 	db = server.open(t)
-	require.NoError(t, InTx(t.Context(), db, MySQL, noSteps))
+	require.NoError(t, InMarkedTx(t.Context(), db, MySQL, noSteps))
 	require.Zero(t, db.Stats().OpenConnections, "a connection in another mode must not be used again")
 }

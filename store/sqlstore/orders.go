@@ -148,7 +148,7 @@ func (s *Store) find(ctx context.Context, doing string, possible bool, where, ar
 	}
 	query := s.dialect.Rebind("SELECT data, " + s.grammar.dueText + " FROM fulfil_orders WHERE " + where)
 	var k kept
-	err := sqlkit.Retry(ctx, func() error { return s.db.QueryRowContext(ctx, query, arg).Scan(&k.data, &k.due) })
+	err := s.read(ctx, func() error { return s.db.QueryRowContext(ctx, query, arg).Scan(&k.data, &k.due) })
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, store.ErrNotFound
 	}

@@ -3,10 +3,9 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
-	"embed"
-	"io/fs"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"unicode/utf8"
 
 	"github.com/gofulfil/fulfil/internal/sqlkit"
@@ -36,21 +35,6 @@ var (
 	ErrTxEnded = sqlkit.ErrTxEnded
 )
 
-//go:embed schema
-var files embed.FS
-
-var component = sqlkit.Component{Name: "store", Files: files}
-
-// Migrate creates the Store's tables or brings them up to date. Any number of processes may call it at once and as often
-// as they like: they take turns, and what is done is not done again. After a crash the next call goes on where it ended.
-func Migrate(ctx context.Context, db *sql.DB, dialect Dialect) error {
-	return sqlkit.Migrate(ctx, db, dialect, component)
-}
-
-// Schema returns what [Migrate] runs as plain SQL, one file per version named as golang-migrate wants it
-// (0001_orders.up.sql) and annotated for goose. Statements end with a semicolon at the end of a line.
-func Schema(dialect Dialect) (fs.FS, error) { return component.Schema(dialect) }
-
 var _ store.Store[*sql.Tx] = (*Store)(nil)
 
 // Store is a [store.Store] in an SQL database. Make one with [New].
@@ -58,11 +42,13 @@ type Store struct {
 	db      *sql.DB
 	dialect Dialect
 	grammar grammar
-	begun   sync.Map // the transactions of InTx that go on, *sql.Tx to true
+	begun   sync.Map    // the transactions of InTx that go on, *sql.Tx to true
+	checked atomic.Bool // the settings of a connection suit the Store
 }
 
 // New returns the Store of a database whose tables [Migrate] has made. It panics if dialect is not one of this package's or
-// db is nil; it does not talk to the database.
+// db is nil. It does not talk to the database: the first use of the Store checks the settings of the connection, and returns
+// an error if they do not suit, as [Check] does.
 func New(db *sql.DB, dialect Dialect) *Store {
 	g, ok := grammars[dialect]
 	if !ok {
@@ -92,7 +78,10 @@ func New(db *sql.DB, dialect Dialect) *Store {
 // Fn must not use the database except through tx: it would wait for a second connection while it holds one, and on SQLite
 // for itself.
 func (s *Store) InTx(ctx context.Context, fn func(tx *sql.Tx) error) error {
-	return sqlkit.InTx(ctx, s.db, s.dialect, func(tx *sql.Tx) error {
+	if err := s.ready(ctx); err != nil {
+		return err
+	}
+	return sqlkit.InMarkedTx(ctx, s.db, s.dialect, func(tx *sql.Tx) error {
 		s.begun.Store(tx, true)
 		defer s.begun.Delete(tx)
 		return fn(tx)
@@ -100,8 +89,32 @@ func (s *Store) InTx(ctx context.Context, fn func(tx *sql.Tx) error) error {
 }
 
 // ownTx is InTx for functions of this package, which return every error.
-func (s *Store) ownTx(ctx context.Context, fn func(tx *sql.Tx) error) error {
-	return sqlkit.InTxLevel(ctx, s.db, s.dialect, sql.LevelDefault, fn)
+func (s *Store) ownTx(ctx context.Context, level sql.IsolationLevel, fn func(tx *sql.Tx) error) error {
+	if err := s.ready(ctx); err != nil {
+		return err
+	}
+	return sqlkit.InTxLevel(ctx, s.db, s.dialect, level, fn)
+}
+
+// read runs fn, which only reads, outside of a transaction.
+func (s *Store) read(ctx context.Context, fn func() error) error {
+	if err := s.ready(ctx); err != nil {
+		return err
+	}
+	return sqlkit.Retry(ctx, fn)
+}
+
+// ready checks the settings of a connection before the Store is first used, so that a customer's name that does not fit is
+// found before somebody has paid.
+func (s *Store) ready(ctx context.Context) error {
+	if s.checked.Load() {
+		return nil
+	}
+	if err := sqlkit.CheckSettings(ctx, s.db, s.dialect); err != nil {
+		return sqlkit.Fail(ctx, "check the connection", err)
+	}
+	s.checked.Store(true)
+	return nil
 }
 
 // Lengths in bytes at most.
