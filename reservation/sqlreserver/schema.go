@@ -28,7 +28,8 @@ func Check(ctx context.Context, db *sql.DB, dialect Dialect) error {
 }
 
 // Schema returns the files that [Migrate] runs, for programs that migrate with a tool of their own: one for each version,
-// named NUMBER_WORDS.up.sql.
+// named NUMBER_WORDS.up.sql. The versions of this Schema and those of sqlstore's are one sequence: both fit into one folder.
+// Schema of package sqlstore says how tools read the files.
 func Schema(dialect Dialect) (fs.FS, error) { return component.Schema(dialect) }
 
 // needs returns the tables and indexes that the Reserver uses.

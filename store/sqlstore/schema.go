@@ -33,8 +33,13 @@ func Check(ctx context.Context, db *sql.DB, dialect Dialect) error {
 	return sqlkit.Check(ctx, db, dialect, component)
 }
 
-// Schema returns what [Migrate] runs as plain SQL, one file per version named as golang-migrate wants it
-// (0001_orders.up.sql) and annotated for goose. Statements end with a semicolon at the end of a line.
+// Schema returns what [Migrate] runs as plain SQL for programs that migrate with a tool of their own. Each version is one
+// file, named for golang-migrate (0001_orders.up.sql) and annotated for goose. Statements end with a semicolon at the end of a
+// line. golang-migrate needs multiStatements=true in the DSN for MySQL.
+//
+// The versions of this Schema and those of sqlreserver's are one sequence: both fit into one folder, and a later version of
+// either has a higher number than all before. Use either Migrate or the files on a database, never both, and call [Check] at
+// the start of the program. On SQLite, run PRAGMA journal_mode = WAL once, as no file can.
 func Schema(dialect Dialect) (fs.FS, error) { return component.Schema(dialect) }
 
 // needs returns the tables and indexes that the Store uses.
