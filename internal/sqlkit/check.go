@@ -19,13 +19,16 @@ type Table struct {
 func Check(ctx context.Context, db *sql.DB, d Dialect, c Component) error {
 	err := Retry(ctx, func() error { return check(ctx, db, d, c) })
 	if err != nil {
-		return fmt.Errorf("checking %s of fulfil on %s: %w", c.Name, d, err)
+		return fmt.Errorf("checking %s of fulfil on %s: %w", c.Name, d, explainPooler(err))
 	}
 	return nil
 }
 
 func check(ctx context.Context, db *sql.DB, d Dialect, c Component) error {
 	if _, err := c.steps(d); err != nil {
+		return err
+	}
+	if err := checkPooler(ctx, db, d); err != nil {
 		return err
 	}
 	conn, err := db.Conn(ctx)

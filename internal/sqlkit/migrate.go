@@ -35,7 +35,7 @@ const lockTimeout = 5 * time.Minute
 // must bear that, but for one that adds an index alone.
 func Migrate(ctx context.Context, db *sql.DB, d Dialect, c Component) error {
 	if err := Retry(ctx, func() error { return migrate(ctx, db, d, c) }); err != nil {
-		return fmt.Errorf("migrating %s of fulfil on %s: %w", c.Name, d, err)
+		return fmt.Errorf("migrating %s of fulfil on %s: %w", c.Name, d, explainPooler(err))
 	}
 	return nil
 }
@@ -43,6 +43,9 @@ func Migrate(ctx context.Context, db *sql.DB, d Dialect, c Component) error {
 func migrate(ctx context.Context, db *sql.DB, d Dialect, c Component) error {
 	steps, err := c.steps(d)
 	if err != nil {
+		return err
+	}
+	if err := checkPooler(ctx, db, d); err != nil {
 		return err
 	}
 	conn, err := db.Conn(ctx)
