@@ -10,35 +10,35 @@ import (
 	"strings"
 )
 
-// Errors of Amount, for errors.Is. No error text repeats its input.
+// The errors of Amount, for [errors.Is]. No error text repeats the input.
 var (
-	// ErrUnknownCurrency says that a currency is not among those Stripe lists.
+	// ErrUnknownCurrency says that Stripe does not list a currency.
 	ErrUnknownCurrency = errors.New("not a currency Stripe lists")
-	// ErrAmountSyntax says that a text is not a plain decimal number.
+	// ErrAmountSyntax says that a text is not a plain decimal number, such as "19.99".
 	ErrAmountSyntax = errors.New("not a plain decimal number like 1234.50")
-	// ErrAmountPrecision says that an amount can't be charged in its currency: it has too many decimals, or is not a
-	// multiple of what Stripe asks for (100 in ISK and UGX, 10 in BHD, JOD, KWD, OMR and TND). Nothing is ever rounded.
+	// ErrAmountPrecision says that an amount can't be charged in its currency, because it has too many decimals, or because
+	// Stripe takes only multiples of 100 minor units (ISK and UGX) or of 10 (BHD, JOD, KWD, OMR and TND). Amounts are never
+	// rounded.
 	ErrAmountPrecision = errors.New("finer than the currency can be charged in")
-	// ErrAmountOverflow says that an amount or a result has no room in 63 bits of minor units.
+	// ErrAmountOverflow says that an amount or the result of a calculation does not fit into 63 bits of minor units.
 	ErrAmountOverflow = errors.New("amount out of range")
-	// ErrCurrencyMismatch says that two amounts of different currencies were brought together.
+	// ErrCurrencyMismatch says that a calculation or a comparison has amounts of different currencies.
 	ErrCurrencyMismatch = errors.New("amounts of different currencies")
 )
 
-// Amount is an exact amount of money: a whole number of minor units as Stripe takes them (1999 is 19.99 USD, 500 is
-// 500 JPY, 500 is 5 ISK) and a currency. It is comparable with ==, can be negative, and is never rounded.
+// Amount is an exact amount of money: a currency, and a whole number of the minor units that Stripe counts it in. 1999 is
+// 19.99 USD, 500 is 500 JPY, and 500 is 5 ISK (https://docs.stripe.com/currencies#minor-units). Amounts can be compared with
+// ==. They can be negative. They are never rounded.
 //
-// The zero Amount has no currency: it stands for "not set" and is accepted nowhere an amount is needed.
-// Zero dollars are AmountOf(0, "usd").
-//
-// How each currency is counted: https://docs.stripe.com/currencies#minor-units.
+// The zero Amount has no currency and means "not set". No field that requires an amount accepts it. Zero dollars are
+// MustAmount("0", "usd").
 type Amount struct {
 	minor    int64
 	currency string
 }
 
-// AmountOf returns minor units of a currency, whose code may be in either case. Its errors are ErrUnknownCurrency,
-// ErrAmountPrecision and, for math.MinInt64, ErrAmountOverflow.
+// AmountOf returns an amount of minor units. The currency's code may be in upper or lower case. The errors are
+// ErrUnknownCurrency, ErrAmountPrecision and, for math.MinInt64, ErrAmountOverflow.
 func AmountOf(minor int64, currency string) (Amount, error) {
 	code := strings.ToLower(currency)
 	rule, ok := currencyRuleOf(code)
@@ -53,10 +53,10 @@ func AmountOf(minor int64, currency string) (Amount, error) {
 	return Amount{minor: minor, currency: code}, nil
 }
 
-// ParseAmount reads a decimal number such as "19.99" as an amount of a currency, whose code may be in either case.
-// The text is an optional minus sign, digits, and optionally a point and more digits: no plus sign, spaces, exponent
-// or grouping. Further decimals are accepted only if they are zeros ("19.9900"), as a NUMERIC column writes them.
-// Its errors are ErrUnknownCurrency, ErrAmountSyntax, ErrAmountPrecision and ErrAmountOverflow.
+// ParseAmount reads a decimal number such as "19.99". The currency's code may be in upper or lower case. The text is an optional
+// minus sign, digits, and optionally a point and more digits. It has no plus sign, no spaces, no exponent and no grouping.
+// More decimals than the currency has must be zeros ("19.9900"); NUMERIC columns of databases write such numbers. The errors
+// are ErrUnknownCurrency, ErrAmountSyntax, ErrAmountPrecision and ErrAmountOverflow.
 func ParseAmount(decimal, currency string) (Amount, error) {
 	code := strings.ToLower(currency)
 	rule, ok := currencyRuleOf(code)
@@ -70,7 +70,7 @@ func ParseAmount(decimal, currency string) (Amount, error) {
 	return Amount{minor: minor, currency: code}, nil
 }
 
-// MustAmount is ParseAmount for literals: it panics where ParseAmount returns an error.
+// MustAmount is ParseAmount for constants in a program. It panics where ParseAmount returns an error.
 func MustAmount(decimal, currency string) Amount {
 	a, err := ParseAmount(decimal, currency)
 	if err != nil {
@@ -79,6 +79,7 @@ func MustAmount(decimal, currency string) Amount {
 	return a
 }
 
+// parseMinor returns the minor units of a decimal number.
 func parseMinor(decimal string, rule currencyRule) (int64, error) {
 	unsigned, negative := strings.CutPrefix(decimal, "-")
 	whole, fraction, point := strings.Cut(unsigned, ".")
@@ -90,7 +91,7 @@ func parseMinor(decimal string, rule currencyRule) (int64, error) {
 		return 0, ErrAmountPrecision
 	}
 	fraction += strings.Repeat("0", rule.decimals-len(fraction))
-	// Only digits are left, so that the one thing ParseInt can object to is the size.
+	// The text consists of digits, so the only possible error of ParseInt is the size.
 	minor, err := strconv.ParseInt(whole+fraction, 10, 64)
 	if err != nil {
 		return 0, ErrAmountOverflow
@@ -108,17 +109,17 @@ func onlyDigits(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }
 
-// Minor returns the minor units, as Stripe takes them.
+// Minor returns the number of minor units that Stripe takes.
 func (a Amount) Minor() int64 { return a.minor }
 
-// Currency returns the lower-case ISO code, or "" of the zero Amount.
+// Currency returns the lower-case ISO code. The zero Amount has "".
 func (a Amount) Currency() string { return a.currency }
 
-// IsZero reports whether the amount is nothing, in whatever currency or in none.
+// IsZero reports whether the number of minor units is zero, in any currency or in none.
 func (a Amount) IsZero() bool { return a.minor == 0 }
 
-// Decimal returns the amount as ParseAmount reads it, with all decimals of its currency: "19.90", "500" (JPY, ISK),
-// "5.120" (KWD). It has no grouping and no symbol. The zero Amount is "0".
+// Decimal returns the text that ParseAmount reads, with all decimals of the currency: "19.90", "500" (JPY, ISK), "5.120" (KWD).
+// It has no grouping and no currency symbol. The zero Amount is "0".
 func (a Amount) Decimal() string {
 	rule, _ := currencyRuleOf(a.currency)
 	digits := strconv.FormatInt(a.minor, 10)
@@ -136,7 +137,7 @@ func (a Amount) Decimal() string {
 	return sign + digits[:point] + "." + digits[point:]
 }
 
-// String returns the amount with its currency, "19.99 USD", for people and logs. The zero Amount is "0".
+// String returns the amount with its currency, such as "19.99 USD". The zero Amount is "0".
 func (a Amount) String() string {
 	if a.currency == "" {
 		return a.Decimal()
@@ -144,7 +145,7 @@ func (a Amount) String() string {
 	return a.Decimal() + " " + strings.ToUpper(a.currency)
 }
 
-// MarshalText writes what String returns, and nothing for the zero Amount, so that an amount survives JSON.
+// MarshalText returns the same text as String, and an empty text for the zero Amount. Package encoding/json uses it.
 func (a Amount) MarshalText() ([]byte, error) {
 	if a.currency == "" {
 		return nil, nil
@@ -152,7 +153,7 @@ func (a Amount) MarshalText() ([]byte, error) {
 	return []byte(a.String()), nil
 }
 
-// UnmarshalText reads what MarshalText writes. Its errors are those of ParseAmount.
+// UnmarshalText reads the text of MarshalText. Its errors are those of ParseAmount.
 func (a *Amount) UnmarshalText(text []byte) error {
 	if len(text) == 0 {
 		*a = Amount{}
@@ -198,7 +199,7 @@ func (a Amount) Mul(quantity int64) (Amount, error) {
 	return Amount{minor: product, currency: a.currency}, nil
 }
 
-// magnitude is the absolute value; unlike an int64, a uint64 has room for that of math.MinInt64.
+// magnitude returns the absolute value. A uint64 has room for that of math.MinInt64, an int64 has not.
 func magnitude(v int64) uint64 {
 	if v < 0 {
 		return -uint64(v)
@@ -206,7 +207,7 @@ func magnitude(v int64) uint64 {
 	return uint64(v)
 }
 
-// Cmp compares a and b: negative if a is less, 0 if they are equal, positive if a is more. Its error is
+// Cmp returns a negative number if a is less than b, 0 if they are equal, and a positive number if a is more. Its error is
 // ErrCurrencyMismatch.
 func (a Amount) Cmp(b Amount) (int, error) {
 	if a.currency != b.currency {
@@ -215,11 +216,10 @@ func (a Amount) Cmp(b Amount) (int, error) {
 	return cmp.Compare(a.minor, b.minor), nil
 }
 
-// currencyCodes are the presentment currencies Stripe lists, lower case, plus its three-decimal ones. Codes that were
-// replaced (hrk, lvl, mro, sll …) are left out: Stripe refuses new charges in them.
+// currencyCodes are the presentment currencies and the three-decimal currencies that Stripe lists, in lower case. Replaced codes
+// (hrk, lvl, mro, sll …) are left out, because Stripe refuses new charges in them.
 //
-// Source: https://docs.stripe.com/currencies#presentment-currencies and
-// https://docs.stripe.com/currencies#three-decimal.
+// Sources: https://docs.stripe.com/currencies#presentment-currencies and https://docs.stripe.com/currencies#three-decimal.
 const currencyCodes = " aed afn all amd ang aoa ars aud awg azn bam bbd bdt bgn bhd bif bmd bnd bob brl bsd bwp byn bzd" +
 	" cad cdf chf clp cny cop crc cve czk djf dkk dop dzd egp etb eur fjd fkp gbp gel gip gmd gnf gtq gyd hkd hnl htg" +
 	" huf idr ils inr isk jmd jod jpy kes kgs khr kmf krw kwd kyd kzt lak lbp lkr lrd lsl mad mdl mga mkd mmk mnt mop" +
@@ -227,14 +227,15 @@ const currencyCodes = " aed afn all amd ang aoa ars aud awg azn bam bbd bdt bgn 
 	" sek sgd shp sle sos srd std szl thb tjs tnd top try ttd twd tzs uah ugx usd uyu uzs vnd vuv wst xaf xcd xcg xof" +
 	" xpf yer zar zmw "
 
-// currencyRule is how Stripe counts one currency.
+// currencyRule says how Stripe counts one currency.
 type currencyRule struct {
-	decimals int   // minor units are the amount times ten to this power
-	step     int64 // minor units must be a multiple of this
-	max      int64 // the most minor units one payment can have
+	decimals int   // one unit of the currency has ten to this power minor units
+	step     int64 // an amount is a multiple of this many minor units
+	max      int64 // the largest payment in minor units
 }
 
-// shown is how many decimals an amount is written with: ISK and UGX are counted in hundredths that can't be charged.
+// shown returns how many decimals an amount is written with. Stripe counts ISK and UGX in hundredths, which can't be charged
+// and are not written.
 func (r currencyRule) shown() int {
 	if r.step == 100 {
 		return r.decimals - 2
@@ -242,7 +243,7 @@ func (r currencyRule) shown() int {
 	return r.decimals
 }
 
-// currencyRuleOf returns the rule of a lower-case code, and whether Stripe lists it.
+// currencyRuleOf returns the rule of a currency by its lower-case code, and reports whether Stripe lists the currency.
 //
 // Sources: https://docs.stripe.com/currencies#zero-decimal, #three-decimal, #special-cases and
 // #minimum-and-maximum-charge-amounts.
@@ -261,9 +262,9 @@ func currencyRuleOf(code string) (currencyRule, bool) {
 	}
 	switch code {
 	case "idr", "cop", "huf", "inr", "jpy", "lbp":
-		// Twelve digits are documented for IDR. In the others eight digits are little money, and Stripe has raised its
-		// limit for single currencies over time: between eight and twelve digits the answer is left to Stripe, because
-		// refusing what it would take is the worse mistake.
+		// Stripe documents twelve digits for IDR, and eight for the others, in which eight digits are little money. Stripe has
+		// raised the limits of some currencies over time. An amount between eight and twelve digits is sent to Stripe, because
+		// refusing a payment that Stripe would take is the worse mistake.
 		r.max = 999_999_999_999
 	}
 	return r, true

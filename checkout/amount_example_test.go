@@ -40,3 +40,18 @@ func ExampleAmount() {
 	fmt.Println(total, total == checkout.MustAmount("64.87", "USD"))
 	// Output: 64.87 USD true
 }
+
+func ExampleAmountOf() {
+	a, err := checkout.AmountOf(1999, "usd") // as Stripe counts
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(a, a.Decimal())
+
+	_, err = checkout.AmountOf(150, "isk") // one and a half krónur
+	fmt.Println(err)
+	// Output:
+	// 19.99 USD 19.99
+	// checkout: amount in isk: finer than the currency can be charged in
+}

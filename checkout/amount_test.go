@@ -117,7 +117,7 @@ func TestParseAmountRefuses(t *testing.T) {
 	require.ErrorIs(t, err, ErrUnknownCurrency)
 }
 
-// Whatever is an amount survives being written and read, in every currency.
+// Every amount of every currency stays the same when it is written and read.
 func TestAmountRoundTrip(t *testing.T) {
 	t.Parallel()
 	rnd := rand.New(rand.NewPCG(1, 2))

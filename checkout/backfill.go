@@ -4,76 +4,95 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/stripe/stripe-go/v82"
-
-	"github.com/gofulfil/fulfil/store"
 )
 
 // Backfill asks Stripe for every session created since then, on the merchant's own account and on those that Config.Accounts
-// lists, and settles those that this shop began, and what was refunded or disputed of them: after a restored backup, or an outage of more than the month for which Stripe keeps events. What it
-// brings to light is delivered by the next sweep. It returns how many sessions were this shop's.
+// lists, and settles those that this shop began, and what was refunded or disputed of them. It is for a restored backup, or
+// an outage of more than the month for which Stripe keeps events. The next sweep delivers what Backfill brings to light. It
+// returns how many sessions were this shop's.
 //
-// Sessions of this shop without an order are logged and passed over. Sessions that were begun by other means, such as by
-// the shop's own code before it used this package, are nobody's here: what was sold with them is not known.
+// A paid session of this shop without an order is recorded with a new order that is parked, see [store.Order.Stuck]; an open
+// one is ended. Sessions that were begun by other means, such as by the shop's own code before it used this package, are
+// left alone, as nothing says what was sold with them.
 //
-// It makes a request for every hundred sessions of an account and one for each of this shop's, without a pause.
+// What fails is left out, and the rest goes on: the error joins all failures. Backfill makes a request for every hundred
+// sessions of an account and one or two for each of this shop's, without a pause.
 func (f *Flow[Tx]) Backfill(ctx context.Context, since time.Time) (ours int, err error) {
 	accounts := []string{""}
+	var failed []error
 	if f.accounts != nil {
 		connected, err := f.accounts(ctx)
 		if err != nil {
-			return 0, fmt.Errorf("checkout: listing connected accounts: %w", err)
+			failed = append(failed, fmt.Errorf("checkout: listing connected accounts: %w", err))
 		}
 		accounts = append(accounts, connected...)
 	}
 	for _, account := range accounts {
 		n, err := f.backfillAccount(ctx, account, since)
-		if ours += n; err != nil {
-			return ours, err
+		ours += n
+		if err != nil {
+			failed = append(failed, err)
+		}
+		if ctx.Err() != nil {
+			break
 		}
 	}
-	return ours, nil
+	return ours, errors.Join(failed...)
 }
 
 func (f *Flow[Tx]) backfillAccount(ctx context.Context, account string, since time.Time) (ours int, err error) {
+	shop, err := f.shop(ctx)
+	if err != nil {
+		return 0, err
+	}
+	var failed []error
 	params := &stripe.CheckoutSessionListParams{CreatedRange: &stripe.RangeQueryParams{GreaterThanOrEqual: since.Unix()}}
 	params.Limit = stripe.Int64(pageSize)
 	onAccount(params, account)
-	for session, err := range f.stripe.V1CheckoutSessions.List(ctx, params) {
+	for session, err := range f.stripe.client.V1CheckoutSessions.List(ctx, params) {
 		if err != nil {
-			return ours, &stripeError{doing: "listing sessions", err: err}
+			failed = append(failed, f.stripe.failed("listing sessions", err))
+			break
 		}
-		facts := sessionFacts{ID: session.ID, Metadata: session.Metadata}
-		id, err := f.orderOf(ctx, &facts)
+		listed := sessionFacts{ID: session.ID, Metadata: session.Metadata}
+		if session.RecoveredFrom != "" {
+			listed.RecoveredFrom = objectID(session.RecoveredFrom)
+		}
+		settled, err := f.backfillSession(ctx, shop, account, listed)
 		if err != nil {
-			return ours, err
+			failed = append(failed, fmt.Errorf("checkout: session %s: %w", session.ID, err))
 		}
-		if id == "" {
-			continue
+		if settled {
+			ours++
 		}
-		o, err := f.store.Find(ctx, id)
-		if err == nil {
-			o.Account = account // where the session is, whether or not it should be
-			var answer news
-			if answer, err = f.retrieve(ctx, o, session.ID, "backfill"); err == nil {
-				err = f.settle(ctx, id, answer)
-			}
+		if ctx.Err() != nil {
+			return ours, ctx.Err()
 		}
-		if errors.Is(err, store.ErrNotFound) || errors.Is(err, ErrUnknownOrder) {
-			f.log.Error("session of this shop without an order", "session", session.ID, "order", id)
-			continue
-		}
-		if err != nil {
-			return ours, err
-		}
-		ours++
 	}
-	everything := &budget{left: math.MaxInt}
-	if err := f.listRefundsSince(ctx, everything, account, since, func(string) {}); err != nil {
-		return ours, err
+	always := func() bool { return true }
+	_, err = f.listMoneyBack(ctx, account, since, since, always, func(string) {})
+	return ours, errors.Join(append(failed, err)...)
+}
+
+func (f *Flow[Tx]) backfillSession(ctx context.Context, shop shopIdentity, account string, listed sessionFacts) (ours bool, err error) {
+	o, err := f.recordedOrder(ctx, &listed)
+	if err != nil {
+		return false, err
 	}
-	return ours, f.listDisputesSince(ctx, everything, account, since, func(string) {})
+	if o == nil && listed.Metadata[metadataShop] != shop.id {
+		return false, nil
+	}
+	mode := ""
+	if o != nil {
+		mode = o.Mode
+	}
+	answer, err := f.stripe.session(ctx, account, mode, listed.ID, "backfill")
+	if err != nil {
+		return false, err
+	}
+	id, err := f.settleSession(ctx, answer)
+	return id != "", err
 }

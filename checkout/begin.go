@@ -2,9 +2,12 @@ package checkout
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/stripe/stripe-go/v82"
 
 	"github.com/gofulfil/fulfil/reservation"
 	"github.com/gofulfil/fulfil/store"
@@ -32,32 +35,48 @@ const (
 	reuseMargin = time.Minute
 )
 
-// Begin holds the stock of the session's lines, creates the session and returns where to send the customer. The order is
-// made if there is none of this ID.
+// Begin holds the stock of the session's lines, creates the session and returns where to send the customer. Begin makes the
+// order if there is none of this ID.
 //
-// The same cart again returns the same session while it can be paid. A changed cart ends the old session first; if only
-// the increase does not fit, the old session stays as it is.
+// The same cart again returns the same session while the session can be paid. A changed cart ends the old session first. If
+// only the increase does not fit, the old session stays as it is.
 //
-// Errors: an [*InvalidSessionError]; a [*reservation.ShortageError], or one that matches [reservation.ErrUnknownSKU];
-// [ErrAlreadyPaid], [ErrProcessing], [ErrCanceled]; [ErrSuperseded]; [ErrStillOpen]; a [*stripe.Error] by errors.As if
-// Stripe refused or could not be reached. After every one of them no stock is held for a session that nobody was given, or
-// a sweep gives it back within minutes.
+// A Begin whose context has no deadline gets one of two minutes.
+//
+// Errors: an [*InvalidSessionError]; [ErrNoReserver]; a [*reservation.ShortageError], or one that matches
+// [reservation.ErrUnknownSKU]; [ErrAlreadyPaid], [ErrProcessing], [ErrCanceled]; [ErrSuperseded]; [ErrStillOpen];
+// [ErrWrongMode]; a [*stripe.Error] by errors.As if Stripe refused or could not be reached. After each of them either no
+// stock is held for the customer, or a sweep gives it back within minutes.
 func (f *Flow[Tx]) Begin(ctx context.Context, s Session) (*Started, error) {
-	shop, err := f.shopID(ctx)
+	ctx, cancel := limited(ctx)
+	defer cancel()
+	shop, err := f.shop(ctx)
 	if err != nil {
 		return nil, err
 	}
-	c, err := s.cart(shop)
+	c, err := s.cart(shop.id)
 	if err != nil {
+		return nil, err
+	}
+	if err := f.checkReserver(c); err != nil {
 		return nil, err
 	}
 	begun, err := f.begin(ctx, c)
 	if errors.Is(err, ErrAlreadyPaid) || errors.Is(err, ErrProcessing) {
-		f.deliverAside(ctx, s.OrderID) // ending the old session may have brought it to light
+		f.tryDeliver(ctx, s.OrderID) // ending the old session may have brought the payment to light
 	}
 	return begun, err
 }
 
+// checkReserver refuses lines that name stock when no stock is kept.
+func (f *Flow[Tx]) checkReserver(c *cart) error {
+	if f.reserver == nil && len(stockLines(c.lines)) > 0 {
+		return ErrNoReserver
+	}
+	return nil
+}
+
+// begin repeats the three steps of Begin with new attempts while answers get lost: open, post, record.
 func (f *Flow[Tx]) begin(ctx context.Context, c *cart) (*Started, error) {
 	unlock, err := f.beginning.lock(ctx, c.OrderID)
 	if err != nil {
@@ -82,23 +101,31 @@ func (f *Flow[Tx]) begin(ctx context.Context, c *cart) (*Started, error) {
 		case err == nil, errors.Is(err, ErrSuperseded):
 			return begun, err
 		case ctx.Err() != nil:
-			return nil, err // nobody waits for the answer; a later Begin or a sweep gives the attempt up
+			return nil, err // the caller is gone; a later Begin or a sweep closes the attempt
 		}
-		if abandoned := f.abandon(ctx, o.ID, a.N, "begin"); abandoned != nil {
-			return nil, errors.Join(err, abandoned)
+		if closeErr := f.closeAttempt(ctx, o.ID, a.N, "begin"); closeErr != nil {
+			return nil, errors.Join(err, closeErr)
+		}
+		if lost(err) {
+			if err := f.findLost(ctx, o); err != nil {
+				return nil, err
+			}
 		}
 		// Stripe replays a server error for a day under the same idempotency key, so the next try is another attempt.
-		var asking *stripeError
-		if !errors.As(err, &asking) || refused(err) && !tooLate(err) || try == createTries {
+		var failed *stripeError
+		if !errors.As(err, &failed) || refused(err) && !tooLate(err) && !lost(err) || try == createTries {
 			return nil, err
 		}
 		f.log.Warn("creating a session failed; trying again", "order", o.ID, "attempt", a.N, "error", err)
 	}
 }
 
-// open is step (a) of Begin, one transaction: it finds the attempt that can be handed out again, or stores a new one with
+// open is step one of Begin, one transaction: it finds the attempt that can be handed out again, or stores a new one with
 // its exact parameters and holds its stock.
 func (f *Flow[Tx]) open(ctx context.Context, c *cart) (*store.Order, *store.Attempt, error) {
+	if err := f.lookForListeners(ctx); err != nil {
+		return nil, nil, err
+	}
 	var o *store.Order
 	var a *store.Attempt
 	err := f.store.InTx(ctx, func(tx Tx) error {
@@ -113,27 +140,58 @@ func (f *Flow[Tx]) open(ctx context.Context, c *cart) (*store.Order, *store.Atte
 		if len(o.Attempts) > 0 && (o.Mode != string(c.mode()) || o.Account != c.Connect.Account) {
 			return fmt.Errorf("checkout: order %s was begun in another mode or on another account", o.ID)
 		}
-		gaveUp, err := f.giveUpUnrecorded(ctx, tx, o, now)
-		if err != nil {
-			return err
-		}
+		before := o.Status()
+		closed := closeUnrecorded(o, now)
 		a = o.OpenAttempt()
-		if a == nil || !reusable(a, c, now) {
+		switch {
+		case a == nil || !reusable(o, a, c, now):
+			if err := f.releaseClosed(ctx, tx, o, now); err != nil {
+				return err
+			}
 			if a, err = f.newAttempt(ctx, tx, o, c, a, now); err != nil {
 				return err
 			}
-		} else if !gaveUp {
+		case !closed:
 			return nil
 		}
-		return f.save(ctx, tx, o, now)
+		n := a.N
+		if err := f.carryOut(ctx, tx, o, before, now, "begin"); err != nil {
+			return err
+		}
+		a = o.Attempt(n)
+		return nil
 	})
 	return o, a, err
 }
 
-// reusable reports whether the session of an open attempt can be handed out for the cart.
-func reusable(a *store.Attempt, c *cart, now time.Time) bool {
+// releaseClosed gives the stock of closed attempts back, as the new cart may need it.
+func (f *Flow[Tx]) releaseClosed(ctx context.Context, tx Tx, o *store.Order, now time.Time) error {
+	for _, step := range stockSteps(o) {
+		if step.Action != ReleaseStock {
+			continue
+		}
+		if _, err := f.moveStock(ctx, tx, o, step, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reusable reports whether the session of an open attempt can be handed out for the cart. A session that some Begin began
+// to replace may have been ended already, and the answer lost.
+func reusable(o *store.Order, a *store.Attempt, c *cart, now time.Time) bool {
 	margin := min(reuseMargin, a.PayBy.Sub(a.CreatedAt)/2)
-	return a.Fingerprint == c.fingerprint && a.URL+a.ClientSecret != "" && a.PayBy.After(now.Add(margin))
+	return a.Fingerprint == c.fingerprint && a.URL+a.ClientSecret != "" && a.PayBy.After(now.Add(margin)) && !replaced(o, a)
+}
+
+// replaced reports whether a later attempt was to replace a.
+func replaced(o *store.Order, a *store.Attempt) bool {
+	for _, later := range o.Attempts[a.N:] {
+		if later.Replaces == a.N {
+			return true
+		}
+	}
+	return false
 }
 
 func (f *Flow[Tx]) insertOrLock(ctx context.Context, tx Tx, c *cart, now time.Time) (*store.Order, error) {
@@ -142,14 +200,7 @@ func (f *Flow[Tx]) insertOrLock(ctx context.Context, tx Tx, c *cart, now time.Ti
 	if err != nil || inserted[0] {
 		return o, err
 	}
-	orders, err := f.store.Lock(ctx, tx, o.ID)
-	if err != nil {
-		return nil, err
-	}
-	if orders[0] == nil {
-		return nil, store.ErrNotFound
-	}
-	return orders[0], nil
+	return f.lock(ctx, tx, o.ID)
 }
 
 // beginnable says why the order can't be begun anymore; nil: it can.
@@ -160,7 +211,78 @@ func beginnable(o *store.Order) error {
 	return fmt.Errorf("%w: %s", ErrCanceled, o.ID)
 }
 
-// replace ends the session that a is to take the place of. It returns nil if a can go on.
+// newAttempt appends the next attempt and holds its stock: all of it, or what is more than an open attempt holds that it
+// replaces.
+func (f *Flow[Tx]) newAttempt(ctx context.Context, tx Tx, o *store.Order, c *cart, old *store.Attempt, now time.Time) (*store.Attempt, error) {
+	n, mark := len(o.Attempts)+1, rand.Text()
+	body, expiresAt := c.body(n, mark, f.stripeClock.at(now))
+	a := store.Attempt{
+		N: n, CreatedAt: now, Lines: c.lines, Metadata: c.Metadata, Fingerprint: c.fingerprint, Mark: mark,
+		Params: body, ExpiresAt: expiresAt, PayBy: expiresAt,
+	}
+	a.Destination, a.ApplicationFee = transfers(body)
+	if c.quote != nil {
+		a.Quote = &store.Quote{Currency: c.quote.Currency, Subtotal: c.quote.Subtotal, Variable: variable(body)}
+	}
+	if c.HoldFor > 0 && now.Add(c.HoldFor).Before(a.ExpiresAt) {
+		a.PayBy = now.Add(c.HoldFor)
+	}
+	if old != nil {
+		a.Replaces = old.N
+	}
+	if wanted := stockLines(c.lines); len(wanted) > 0 {
+		a.Hold.ID = fmt.Sprintf("%s/%d", o.ID, n)
+		if err := f.holdAttempt(ctx, tx, &a, old, wanted); err != nil {
+			return nil, err
+		}
+	}
+	c.describe(o)
+	o.Attempts = append(o.Attempts, a)
+	return o.Attempt(n), nil
+}
+
+// holdAttempt holds the stock of a new attempt. The error is the refusal of the Reserver, or its failure.
+func (f *Flow[Tx]) holdAttempt(ctx context.Context, tx Tx, a, old *store.Attempt, wanted []reservation.Line) error {
+	if old == nil {
+		refusal, err := f.holdStock(ctx, tx, &a.Hold, wanted)
+		if err != nil {
+			return err
+		}
+		return refusal
+	}
+	var held []reservation.Line
+	if old.Hold.State == store.Held {
+		held = stockLines(old.Lines)
+	}
+	more := increase(wanted, held)
+	if len(more) == 0 {
+		return nil
+	}
+	a.Increase.ID = a.Hold.ID + "+"
+	refusal, err := f.holdStock(ctx, tx, &a.Increase, more)
+	if err != nil {
+		return err
+	}
+	var short *reservation.ShortageError
+	if errors.As(refusal, &short) {
+		addHeld(short, held)
+	}
+	return refusal
+}
+
+// addHeld turns a shortage of the increase into one of the whole cart: what its owner holds already counts as available.
+func addHeld(short *reservation.ShortageError, held []reservation.Line) {
+	for i := range short.Lines {
+		for _, l := range held {
+			if l.SKU == short.Lines[i].SKU {
+				short.Lines[i].Wanted += l.Quantity
+				short.Lines[i].Available += l.Quantity
+			}
+		}
+	}
+}
+
+// replace ends the session that a takes the place of. It returns nil if a can go on.
 func (f *Flow[Tx]) replace(ctx context.Context, o *store.Order, a *store.Attempt) error {
 	err := f.end(ctx, o, o.Attempt(a.Replaces), "begin")
 	if err == nil {
@@ -170,10 +292,10 @@ func (f *Flow[Tx]) replace(ctx context.Context, o *store.Order, a *store.Attempt
 		return nil
 	}
 	// The increase is given back; the old session stays as it is.
-	return errors.Join(err, f.abandon(ctx, o.ID, a.N, "begin"))
+	return errors.Join(err, f.closeAttempt(ctx, o.ID, a.N, "begin"))
 }
 
-// mayCreate says why attempt n is not to get a session after all; nil: it is.
+// mayCreate says why attempt n must not get a session after all; nil: it may.
 func (f *Flow[Tx]) mayCreate(ctx context.Context, id string, n int) error {
 	o, err := f.store.Find(ctx, id)
 	if err != nil {
@@ -188,56 +310,41 @@ func (f *Flow[Tx]) mayCreate(ctx context.Context, id string, n int) error {
 	return nil
 }
 
-func started(orderID string, a *store.Attempt, reused bool) *Started {
-	return &Started{
-		OrderID: orderID, SessionID: a.SessionID, URL: a.URL, ClientSecret: a.ClientSecret,
-		Attempt: a.N, ExpiresAt: a.PayBy, Reused: reused,
-	}
-}
-
-// create is steps (b) and (c) of Begin: it posts the stored parameters of an attempt, and records the session if the
+// create is steps two and three of Begin: it posts the stored parameters of an attempt, and records the session if the
 // attempt is still open. Only then may the URL be handed out.
 func (f *Flow[Tx]) create(ctx context.Context, o *store.Order, a *store.Attempt) (*Started, error) {
-	params, err := wireParams(a.Params)
+	shop, err := f.shop(ctx)
 	if err != nil {
 		return nil, err
 	}
-	shop, err := f.shopID(ctx)
+	answer, err := f.stripe.createSession(ctx, o.Account, a.Params, fmt.Sprintf("%s/%s/%d", shop.id, o.ID, a.N))
 	if err != nil {
 		return nil, err
 	}
-	params.SetIdempotencyKey(fmt.Sprintf("%s/%s/%d", shop, o.ID, a.N))
-	onAccount(params, o.Account)
-	session, err := f.stripe.V1CheckoutSessions.Create(ctx, params)
-	if err != nil {
-		return nil, &stripeError{doing: "creating a session", err: err}
+	if err := f.checkMode(ctx, answer.facts.Livemode); err != nil {
+		_, endErr := f.stripe.expireSession(ctx, o, answer.facts.ID, "begin")
+		return nil, errors.Join(err, endErr)
 	}
-	answer, err := heardAnswer("begin", o.Account, session.LastResponse)
-	if err != nil {
-		return nil, err
-	}
-	if answer.facts.ID == "" || answer.facts.URL == "" && answer.facts.ClientSecret == "" {
-		return nil, errors.New("checkout: stripe answered a session without an ID or a URL")
-	}
-
 	var recorded *Started
-	err = f.change(ctx, o.ID, func(_ Tx, locked *store.Order, now time.Time) (bool, error) {
+	err = f.record(ctx, o.ID, "begin", func(locked *store.Order, now time.Time) (bool, error) {
 		recorded = nil
 		open := locked.Attempt(a.N)
-		if open == nil || !open.Open() || open.SessionID != "" && open.SessionID != answer.facts.ID {
+		if open == nil || !open.Open() || open.Mark != a.Mark || open.SessionID != "" && open.SessionID != answer.facts.ID {
 			return false, nil
 		}
 		recordSession(open, &answer.facts)
-		open.CheckAt = nextCheck(locked, open, now)
 		locked.Livemode = answer.facts.Livemode
 		recorded = started(locked.ID, open, false)
 		return true, nil
 	})
+	if errors.Is(err, ErrNotFound) {
+		err = nil // the database lost the order meanwhile: the session must not be paid
+	}
 	if err != nil {
 		return nil, err
 	}
 	if recorded == nil {
-		_, err := f.expire(ctx, o, answer.facts.ID, "begin")
+		_, err := f.stripe.expireSession(ctx, o, answer.facts.ID, "begin")
 		if badRequest(err) {
 			err = nil // it has ended already
 		}
@@ -261,74 +368,62 @@ func recordSession(a *store.Attempt, f *sessionFacts) {
 	}
 }
 
-// newAttempt appends the next attempt and holds its stock: all of it, or what is more than an open attempt holds that it
-// is to replace.
-func (f *Flow[Tx]) newAttempt(ctx context.Context, tx Tx, o *store.Order, c *cart, old *store.Attempt, now time.Time) (*store.Attempt, error) {
-	n := len(o.Attempts) + 1
-	body, expiresAt := c.body(n, now)
-	a := store.Attempt{
-		N: n, CreatedAt: now, Lines: c.lines, Metadata: c.Metadata, Fingerprint: c.fingerprint,
-		Params: body, ExpiresAt: expiresAt, PayBy: expiresAt,
+func started(orderID string, a *store.Attempt, reused bool) *Started {
+	return &Started{
+		OrderID: orderID, SessionID: a.SessionID, URL: a.URL, ClientSecret: a.ClientSecret,
+		Attempt: a.N, ExpiresAt: a.PayBy, Reused: reused,
 	}
-	if c.quote != nil {
-		a.Quote = &store.Quote{Currency: c.quote.Currency, Subtotal: c.quote.Subtotal, Variable: variable(body)}
-	}
-	if c.HoldFor > 0 && now.Add(c.HoldFor).Before(a.ExpiresAt) {
-		a.PayBy = now.Add(c.HoldFor)
-	}
-	if old != nil {
-		a.Replaces = old.N
-	}
-	if wanted := stockLines(c.lines); f.reserver != nil && len(wanted) > 0 {
-		a.Hold.ID = fmt.Sprintf("%s/%d", o.ID, n)
-		if err := f.holdAttempt(ctx, tx, &a, old, wanted); err != nil {
-			return nil, err
-		}
-	}
-	c.describe(o)
-	o.Attempts = append(o.Attempts, a)
-	return o.Attempt(n), nil
 }
 
-func (f *Flow[Tx]) holdAttempt(ctx context.Context, tx Tx, a, old *store.Attempt, wanted []reservation.Line) error {
-	if old == nil {
-		answer, err := f.holdStock(ctx, tx, &a.Hold, wanted)
-		if err == nil {
-			err = answer
-		}
-		return err
-	}
-	var held []reservation.Line
-	if old.Hold.State == store.Held {
-		held = stockLines(old.Lines)
-	}
-	more := increase(wanted, held)
-	if len(more) == 0 {
-		return nil
-	}
-	a.Increase.ID = a.Hold.ID + "+"
-	answer, err := f.holdStock(ctx, tx, &a.Increase, more)
+// lost reports whether Stripe created another session with this idempotency key before: the order was begun before, and the
+// database lost what was recorded of it (https://docs.stripe.com/api/idempotent_requests).
+func lost(err error) bool {
+	var se *stripe.Error
+	return errors.As(err, &se) && se.Type == stripe.ErrorTypeIdempotency
+}
+
+// findLost looks for the sessions of an order that the database lost, so that the order is not sold twice: one that was
+// paid is settled, and one that is open is ended. It returns [ErrAlreadyPaid] or [ErrProcessing] if there was such a payment.
+func (f *Flow[Tx]) findLost(ctx context.Context, o *store.Order) error {
+	shop, err := f.shop(ctx)
 	if err != nil {
 		return err
 	}
-	var short *reservation.ShortageError
-	if errors.As(answer, &short) {
-		addHeld(short, held)
+	sessions, err := f.stripe.sessionsSince(ctx, o.Account, f.stripeNow().Add(-lostSince), lostPages)
+	if err != nil {
+		return err
 	}
-	return answer
-}
-
-// addHeld turns a shortage of the increase into one of the whole cart: what its owner holds already counts as available.
-func addHeld(short *reservation.ShortageError, held []reservation.Line) {
-	for i := range short.Lines {
-		for _, l := range held {
-			if l.SKU == short.Lines[i].SKU {
-				short.Lines[i].Wanted += l.Quantity
-				short.Lines[i].Available += l.Quantity
+	for _, s := range sessions {
+		if !shop.marked(&s, o.ID) || o.AttemptBySession(s.ID) != nil {
+			continue
+		}
+		if s.Status == "open" {
+			if _, err := f.stripe.expireSession(ctx, o, s.ID, "begin"); err != nil && !badRequest(err) {
+				return err
 			}
 		}
+		answer, err := f.stripe.session(ctx, o.Account, o.Mode, s.ID, "begin")
+		if err == nil {
+			_, err = f.settleSession(ctx, answer)
+		}
+		if err != nil {
+			return err
+		}
 	}
+	o, err = f.store.Find(ctx, o.ID)
+	if err != nil {
+		return err
+	}
+	return cancelable(o)
 }
+
+const (
+	// lostSince is how long ago a session can have been created whose idempotency key Stripe still knows: a day, and some
+	// time to spare (https://docs.stripe.com/api/idempotent_requests).
+	lostSince = 26 * time.Hour
+	// lostPages is how many pages of sessions findLost reads at most.
+	lostPages = 20
+)
 
 // Draft makes an order without a session, for [Flow.Begin] to begin later. No stock is held. The session must be as valid
 // as one that is begun. If there is an order of this ID, the error matches [ErrOrderExists].
@@ -348,6 +443,9 @@ func (f *Flow[Tx]) Draft(ctx context.Context, s Session) (*store.Order, error) {
 func (f *Flow[Tx]) DraftTx(ctx context.Context, tx Tx, s Session) (*store.Order, error) {
 	c, err := s.cart("-") // a draft has no session to mark
 	if err != nil {
+		return nil, err
+	}
+	if err := f.checkReserver(c); err != nil {
 		return nil, err
 	}
 	o := c.order(f.now())

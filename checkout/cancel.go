@@ -9,15 +9,17 @@ import (
 	"github.com/gofulfil/fulfil/store"
 )
 
-// Cancel ends an order that is not paid: its session can no longer be paid, and its stock is back. What was asked for is
-// kept even if Stripe can't be reached, and a sweep sees to it later.
+// Cancel ends an order that is not paid: its session can no longer be paid, and its stock is back. The request is kept even
+// if Stripe can't be reached; a sweep carries it out later then.
 //
-// Errors: one that matches [store.ErrNotFound], [ErrAlreadyPaid] or [ErrProcessing], also if the customer paid while the
-// session was being ended; [ErrStillOpen]; what Stripe answered, by errors.As as a [*stripe.Error].
+// Errors: one that matches [ErrNotFound], [ErrAlreadyPaid] or [ErrProcessing], also if the customer paid while the session
+// was being ended; [ErrStillOpen]; Stripe's answer, by errors.As as a [*stripe.Error].
 func (f *Flow[Tx]) Cancel(ctx context.Context, id string) error {
+	ctx, cancel := limited(ctx)
+	defer cancel()
 	err := f.cancel(ctx, id)
-	if !errors.Is(err, store.ErrNotFound) {
-		f.deliverAside(ctx, id)
+	if !errors.Is(err, ErrNotFound) {
+		f.tryDeliver(ctx, id)
 	}
 	return err
 }
@@ -44,25 +46,15 @@ func (f *Flow[Tx]) cancel(ctx context.Context, id string) error {
 	return cancelable(o)
 }
 
-// requestCancel keeps what was asked for, and returns the order.
+// requestCancel keeps the request, and returns the order.
 func (f *Flow[Tx]) requestCancel(ctx context.Context, id string) (*store.Order, error) {
 	var o *store.Order
-	err := f.change(ctx, id, func(tx Tx, locked *store.Order, now time.Time) (bool, error) {
+	err := f.record(ctx, id, "cancel", func(locked *store.Order, now time.Time) (bool, error) {
 		o = locked
 		if err := cancelable(o); err != nil || !o.CancelRequestedAt.IsZero() {
 			return false, err
 		}
-		before := o.Status()
 		o.CancelRequestedAt = now
-		if _, err := f.giveUpUnrecorded(ctx, tx, o, now); err != nil {
-			return false, err
-		}
-		for i := range o.Attempts {
-			if a := &o.Attempts[i]; a.Open() {
-				a.CheckAt = nextCheck(o, a, now)
-			}
-		}
-		f.notifyStatus(o, store.Notice{At: now, From: before, Cause: "cancel"})
 		return true, nil
 	})
 	return o, err
@@ -79,36 +71,52 @@ func cancelable(o *store.Order) error {
 	return nil
 }
 
-// giveUpUnrecorded gives up attempts that never got a session: nobody was given their URL, so their stock is free.
-func (f *Flow[Tx]) giveUpUnrecorded(ctx context.Context, tx Tx, o *store.Order, now time.Time) (gaveUp bool, err error) {
+// closeUnrecorded closes the attempts whose session was never recorded. Their URLs were never handed out, so their stock is
+// free.
+func closeUnrecorded(o *store.Order, now time.Time) (closed bool) {
 	for i := range o.Attempts {
-		a := &o.Attempts[i]
-		if !a.Open() || a.SessionID != "" {
-			continue
-		}
-		gaveUp = true
-		a.ClosedAt = now
-		if err := f.release(ctx, tx, &a.Hold, &a.Increase); err != nil {
-			return false, err
-		}
-		if old := o.Attempt(a.Replaces); old != nil && old.Open() {
-			old.CheckAt = now // it may have been ended, and the answer lost
+		if a := &o.Attempts[i]; a.Open() && a.SessionID == "" {
+			a.ClosedAt, closed = now, true
 		}
 	}
-	return gaveUp, nil
+	return closed
 }
 
-// abandon gives up attempt n, if its session was not recorded.
-func (f *Flow[Tx]) abandon(ctx context.Context, id string, n int, doing string) error {
-	return f.change(ctx, id, func(tx Tx, o *store.Order, now time.Time) (bool, error) {
-		if a := o.Attempt(n); a == nil || !a.Open() || a.SessionID != "" {
+// closeAttempt closes attempt n, if its session was not recorded.
+func (f *Flow[Tx]) closeAttempt(ctx context.Context, id string, n int, doing string) error {
+	return f.record(ctx, id, doing, func(o *store.Order, now time.Time) (bool, error) {
+		a := o.Attempt(n)
+		if a == nil || !a.Open() || a.SessionID != "" {
 			return false, nil
 		}
-		before := o.Status()
-		if _, err := f.giveUpUnrecorded(ctx, tx, o, now); err != nil {
-			return false, err
-		}
-		f.notifyStatus(o, store.Notice{At: now, From: before, Attempt: n, Cause: doing})
-		return true, nil
+		return closeUnrecorded(o, now), nil
 	})
+}
+
+// end ends the session of an attempt and settles the outcome. If Stripe answers that the session is not open, Stripe is
+// asked how it stands instead. If the session can be paid all the same, the error matches [ErrStillOpen].
+func (f *Flow[Tx]) end(ctx context.Context, o *store.Order, a *store.Attempt, doing string) error {
+	answer, err := f.stripe.expireSession(ctx, o, a.SessionID, doing)
+	if badRequest(err) {
+		answer, err = f.stripe.session(ctx, o.Account, o.Mode, a.SessionID, doing)
+	}
+	if err != nil {
+		return err
+	}
+	if err := f.settle(ctx, o.ID, answer); err != nil {
+		return err
+	}
+	if !answer.completed && !answer.expired {
+		return fmt.Errorf("%w: %s", ErrStillOpen, o.ID)
+	}
+	return nil
+}
+
+// ask fetches the session of an attempt and settles it.
+func (f *Flow[Tx]) ask(ctx context.Context, o *store.Order, a *store.Attempt, doing string) error {
+	answer, err := f.stripe.session(ctx, o.Account, o.Mode, a.SessionID, doing)
+	if err != nil {
+		return err
+	}
+	return f.settle(ctx, o.ID, answer)
 }

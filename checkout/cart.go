@@ -41,12 +41,13 @@ func (s Session) cart(shop string) (*cart, error) {
 	return c, err
 }
 
-// body returns the parameters of one attempt as they are stored and sent, and when its session expires.
-func (c *cart) body(attempt int, now time.Time) (body string, expiresAt time.Time) {
+// body returns the parameters of one attempt as they are stored and sent, and when its session expires. now is Stripe's
+// time, which the end of the session is checked against.
+func (c *cart) body(attempt int, mark string, now time.Time) (body string, expiresAt time.Time) {
 	expiresAt = time.Unix(now.Add(c.sessionLife()).Unix(), 0).UTC()
 	c.params.ExpiresAt = stripe.Int64(expiresAt.Unix())
-	c.params.AddMetadata(metadataAttempt, strconv.Itoa(attempt))
-	c.addMirrored(c.params)(metadataAttempt, strconv.Itoa(attempt))
+	c.addMetadata(c.params, metadataAttempt, strconv.Itoa(attempt))
+	c.params.AddMetadata(metadataAttempt, strconv.Itoa(attempt)+"-"+mark) // the session's alone has the mark
 	return encodeParams(c.params), expiresAt
 }
 
@@ -83,17 +84,31 @@ func (c *cart) describe(o *store.Order) {
 	o.Lines, o.Metadata = c.lines, c.Metadata
 }
 
-// variable reports whether the customer can change what the session comes to, so that its subtotal is not known
-// beforehand. Sessions with a SKU can't.
+// transfers reports whether the parameters of a session transfer the money to a connected account, and whether they keep an
+// application fee.
+func transfers(body string) (destination, fee bool) {
+	values, err := url.ParseQuery(body)
+	if err != nil {
+		return false, false
+	}
+	return values.Has("payment_intent_data[transfer_data][destination]"), values.Has("payment_intent_data[application_fee_amount]")
+}
+
+// variable reports whether the subtotal of a session may differ from the sum of its lines, by the session's stored
+// parameters. The customer can change quantities, add items or choose prices, or Session.Variable is true.
+// Session.validate and Session.checkChanged refuse all of these while a line has a SKU.
 func variable(params string) bool {
 	values, err := url.ParseQuery(params)
 	if err != nil {
 		return true
 	}
-	for key, value := range values {
+	for key := range values {
+		on := values.Get(key) == "true"
 		switch {
-		case strings.HasSuffix(key, "[adjustable_quantity][enabled]") && value[0] == "true",
-			strings.HasPrefix(key, "optional_items["), strings.Contains(key, "[custom_unit_amount]"):
+		case key == "metadata["+metadataVariable+"]" && on,
+			strings.HasSuffix(key, "[adjustable_quantity][enabled]") && on,
+			strings.HasPrefix(key, "optional_items["),
+			strings.Contains(key, "[custom_unit_amount]"):
 			return true
 		}
 	}

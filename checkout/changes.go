@@ -1,69 +1,81 @@
 package checkout
 
 import (
+	"context"
 	"fmt"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/gofulfil/fulfil/store"
 )
 
-// Change is something that happened to an order other than that it is to be fulfilled.
+// Change is something that happened to an order, other than that the order can be fulfilled.
 type Change struct {
 	// Order is a copy of the order as it was when delivering began, which may be later than the change.
 	Order *store.Order
 	Kind  ChangeKind
-	// From and To are the order's status before and after; they are the same for what does not change it.
+	// From and To are the order's status before and after the change. They are the same if the change leaves the status.
 	From, To store.Status
-	// Attempt is the attempt it happened to, 0: the order as a whole.
+	// Attempt is the attempt that the change happened to; 0: the order as a whole.
 	Attempt int
-	// At is when it was recorded.
+	// At is when the change was recorded.
 	At time.Time
-	// Cause is the ID of the event that brought the news, or what was being done when Stripe was asked.
+	// Cause is the ID of the event that brought the change, or what was being done when Stripe was asked.
 	Cause string
 	// Detail says more, for a person.
 	Detail string
-	// Key is the same at every delivery of this change, and no other's.
+	// Key is the same at every delivery of this change. No other change has it.
 	Key string
 }
 
-// ChangeKind is what happened.
+// ChangeKind says what happened.
 type ChangeKind string
 
-// The kinds of changes.
+// The kinds of changes. Each happens once to the attempt, refund or dispute that it is about, except that a refund or a
+// dispute may come back to a state that it was in before.
 const (
-	// ChangeProcessing: the customer finished the page with a payment method that takes days. Its stock stays held.
+	// ChangeProcessing: the customer finished the page with a payment method that takes days. The stock stays held.
 	ChangeProcessing ChangeKind = "processing"
-	// ChangeFailed: the money of a delayed payment method did not arrive. The stock is back.
+	// ChangeFailed: the money of a delayed payment method did not arrive, or an authorization was not captured. The stock
+	// is back.
 	ChangeFailed ChangeKind = "failed"
-	// ChangeExpired: nobody paid in time. The stock is back.
+	// ChangeExpired: the customer did not pay in time. The stock is back.
 	ChangeExpired ChangeKind = "expired"
 	// ChangeCanceled: Flow.Cancel ended the order. The stock is back.
 	ChangeCanceled ChangeKind = "canceled"
-	// ChangeRefunded: money was given back; the order's Refunds say how much in all. Detail is the refund's ID. Stock does not come
-	// back by itself: the goods may be anywhere.
+	// ChangePartlyCaptured: only a part of what was authorized was captured. Refunds are measured by that part. Detail has
+	// both amounts in minor units.
+	ChangePartlyCaptured ChangeKind = "partly_captured"
+	// ChangeRefunded: money was given back. The order's Refunds say how much in all. Detail is the refund's ID. Stock does
+	// not come back by itself, as the goods may be anywhere.
 	ChangeRefunded ChangeKind = "refunded"
-	// ChangeRefundFailed: money that was to be given back was not, or came back.
+	// ChangeRefundFailed: a refund failed or was canceled, so that the money is the merchant's again.
 	ChangeRefundFailed ChangeKind = "refund_failed"
-	// ChangeDisputed, ChangeDisputeWon, ChangeDisputeLost: the customer's bank wants money back, and how that ended.
-	ChangeDisputed    ChangeKind = "disputed"
-	ChangeDisputeWon  ChangeKind = "dispute_won"
+	// ChangeDisputed: the customer's bank wants money back. Detail is the dispute's ID.
+	ChangeDisputed ChangeKind = "disputed"
+	// ChangeDisputeWon: the merchant keeps the disputed money.
+	ChangeDisputeWon ChangeKind = "dispute_won"
+	// ChangeDisputeLost: the bank keeps the disputed money.
 	ChangeDisputeLost ChangeKind = "dispute_lost"
-	// ChangeDuplicatePayment: an order that was paid was paid again. It is fulfilled once; the second payment is the merchant's
-	// to refund.
+	// ChangeFraudWarning: the card network suspects fraud, before any dispute. Detail is the warning's ID. The goods can be
+	// held back by refunding the payment.
+	ChangeFraudWarning ChangeKind = "fraud_warning"
+	// ChangeReviewOpened and ChangeReviewClosed: Stripe or a person at the merchant's reviews the payment. Detail is the
+	// review's ID, and why it was closed.
+	ChangeReviewOpened ChangeKind = "review_opened"
+	ChangeReviewClosed ChangeKind = "review_closed"
+	// ChangeDuplicatePayment: an order that was paid was paid again. It is fulfilled once. The second payment is the
+	// merchant's to refund.
 	ChangeDuplicatePayment ChangeKind = "duplicate_payment"
-	// ChangeShortfall: money came after its stock was given back, and the stock is gone. The order is not fulfilled.
+	// ChangeLatePayment: a payment arrived after the order was given up. The order is not fulfilled until a person decides.
+	ChangeLatePayment ChangeKind = "late_payment"
+	// ChangeShortfall: a payment arrived after its stock was given back, and the stock is gone. The order is not fulfilled.
 	ChangeShortfall ChangeKind = "shortfall"
-	// ChangeMismatch: what was paid is not what was sold; Detail says how. The order is not fulfilled for that payment.
+	// ChangeMismatch: the payment is not for what was sold. Detail says how it differs. The order is not fulfilled for that
+	// payment.
 	ChangeMismatch ChangeKind = "mismatch"
 )
-
-// changeTo is the change that an order's coming to a status is.
-var changeTo = map[store.Status]ChangeKind{
-	store.Processing: ChangeProcessing,
-	store.Failed:     ChangeFailed,
-	store.Expired:    ChangeExpired,
-	store.Canceled:   ChangeCanceled,
-}
 
 func changeOf(o *store.Order, n *store.Notice) Change {
 	return Change{
@@ -72,24 +84,122 @@ func changeOf(o *store.Order, n *store.Notice) Change {
 	}
 }
 
-// notifyStatus queues that the order came to another status, if merchants are told of that.
-func (f *Flow[Tx]) notifyStatus(o *store.Order, n store.Notice) {
-	n.To = o.Status()
-	if kind, ok := changeTo[n.To]; ok && n.To != n.From {
-		n.Kind = string(kind)
-		o.Notify(n)
-	}
-	f.passChanges(o, n.At)
+// enqueue appends an entry to the outbox of an order and numbers it.
+func enqueue(o *store.Order, n store.Notice) {
+	n.N = len(o.Notices) + 1
+	o.Notices = append(o.Notices, n)
 }
 
-// passChanges marks changes as told that nobody wants to be told of.
-func (f *Flow[Tx]) passChanges(o *store.Order, now time.Time) {
-	if f.onChange != nil {
-		return
+// enqueueNotices puts into the outbox what follows from the facts of an order and is not in there yet. before is the status
+// before the facts changed.
+func (f *Flow[Tx]) enqueueNotices(o *store.Order, before store.Status, now time.Time, cause string) {
+	status := o.Status()
+	add := func(kind string, attempt int, detail string) bool {
+		if slices.ContainsFunc(o.Notices, func(n store.Notice) bool { return n.Kind == kind && n.Attempt == attempt }) {
+			return false
+		}
+		enqueue(o, store.Notice{Kind: kind, At: now, From: before, To: status, Attempt: attempt, Cause: cause, Detail: detail})
+		return true
 	}
+	paid, latest := o.PaidAttempt(), latestSession(o)
+	for i := range o.Attempts {
+		a := &o.Attempts[i]
+		if a.Paid {
+			f.enqueuePayment(o, a, paid, add)
+			continue
+		}
+		switch {
+		case a.Processing() && status == store.Processing:
+			add(string(ChangeProcessing), a.N, "")
+		case a.Failed && paid == nil:
+			add(string(ChangeFailed), a.N, "")
+		case a.Expired && a == latest && (status == store.Expired || status == store.Failed):
+			add(string(ChangeExpired), a.N, "")
+		}
+	}
+	if status == store.Canceled {
+		add(string(ChangeCanceled), 0, "")
+	}
+	if f.onChange == nil && f.listeners.Load() < now.Unix() {
+		skipChanges(o, now)
+	}
+}
+
+// enqueuePayment puts into the outbox what follows from the payment of an attempt.
+func (f *Flow[Tx]) enqueuePayment(o *store.Order, a, paid *store.Attempt, add func(kind string, attempt int, detail string) bool) {
+	if a == paid && !slices.ContainsFunc(o.Notices, func(n store.Notice) bool { return n.Kind == store.NoticeFulfil }) {
+		add(store.NoticeFulfil, a.N, "")
+	}
+	trouble := func(kind ChangeKind, detail string) {
+		if add(string(kind), a.N, detail) {
+			f.logDecision(o, a.N, kind, detail)
+		}
+	}
+	switch {
+	case a.Mismatch != "":
+		trouble(ChangeMismatch, a.Mismatch)
+	case a.Duplicate:
+		trouble(ChangeDuplicatePayment, "")
+	case !o.GivenUpAt.IsZero() && a.PaidAt.After(o.GivenUpAt):
+		trouble(ChangeLatePayment, "")
+	case a == paid && len(o.Shortfall) > 0 && a.AcceptedAt.IsZero():
+		trouble(ChangeShortfall, "")
+		if slices.Contains(f.refund, ChangeShortfall) && a.PaymentIntent != "" && a.RefundRefused == "" && a.DismissedAt.IsZero() {
+			a.RefundWanted = string(ChangeShortfall)
+		}
+	}
+	if a == paid && a.Amount < o.Amounts.Total && a.Amount > 0 {
+		add(string(ChangePartlyCaptured), a.N, strconv.FormatInt(a.Amount, 10)+" of "+strconv.FormatInt(o.Amounts.Total, 10))
+	}
+}
+
+// latestSession is the latest attempt whose session was recorded, or nil.
+func latestSession(o *store.Order) *store.Attempt {
+	for i := len(o.Attempts) - 1; i >= 0; i-- {
+		if o.Attempts[i].SessionID != "" {
+			return &o.Attempts[i]
+		}
+	}
+	return nil
+}
+
+// skipChanges marks pending changes as delivered when no process has an OnChange.
+func skipChanges(o *store.Order, now time.Time) {
 	for i := range o.Notices {
 		if n := &o.Notices[i]; n.Kind != store.NoticeFulfil && n.DeliveredAt.IsZero() {
 			n.DeliveredAt = now
 		}
 	}
+}
+
+const (
+	// listenersKept is how long changes wait for a process with an OnChange after the last one was seen.
+	listenersKept = 30 * 24 * time.Hour
+	// listenersChecked is how long a process trusts what it read about the other processes.
+	listenersChecked = 10 * time.Minute
+)
+
+// lookForListeners finds out whether some process has an OnChange, as changes wait for it. A process that has one says so
+// in the Store.
+func (f *Flow[Tx]) lookForListeners(ctx context.Context) error {
+	now := f.now()
+	known := f.listenersRead.Load()
+	if now.Sub(time.Unix(known, 0)) < listenersChecked {
+		return nil
+	}
+	until, err := f.storedTime(ctx, listenersCursor, time.Time{})
+	if err != nil {
+		return err
+	}
+	if f.onChange != nil && until.Sub(now) < listenersKept/2 {
+		until = now.Add(listenersKept)
+		if err := f.setCursorTime(ctx, listenersCursor, until); err != nil {
+			return err
+		}
+	}
+	if !until.IsZero() {
+		f.listeners.Store(until.Unix())
+	}
+	f.listenersRead.Store(now.Unix())
+	return nil
 }

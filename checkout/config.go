@@ -3,6 +3,7 @@ package checkout
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/gofulfil/fulfil/reservation"
 	"github.com/gofulfil/fulfil/store"
+	"github.com/gofulfil/fulfil/webhook"
 )
 
 // Config is what [New] needs. Stripe, Store and Fulfil must be set.
@@ -30,8 +32,10 @@ type Config[Tx any] struct {
 	// does. The order is a copy. The text of an error or a panic is logged and kept with the order: it should hold no
 	// personal data.
 	Fulfil func(ctx context.Context, tx Tx, o *store.Order) error
-	// OnChange, if set, is told of everything else that happened to an order, under the same terms as Fulfil. What
-	// happened while it was not set is not told later.
+	// OnChange, if set, receives everything else that happened to an order, under the same terms as Fulfil. Changes are
+	// delivered in their order, in a lane of their own: a change that can't be delivered holds back later changes of the same
+	// order, not its fulfilment. A process without an OnChange leaves changes to the processes that have one. If no process
+	// had one for 30 days, changes are not kept. Default: no changes are delivered.
 	OnChange func(ctx context.Context, tx Tx, c Change) error
 	// Refund names the changes after which a payment is given back at once, of [ChangeDuplicatePayment], [ChangeShortfall] and
 	// [ChangeMismatch]. The key needs write permission for Charges and Refunds then. Left out, such an order waits for a person:
@@ -61,7 +65,7 @@ func New[Tx any](c Config[Tx]) (*Flow[Tx], error) {
 		return nil, errors.New("checkout: Config.Fulfil is nil")
 	}
 	f := &Flow[Tx]{
-		stripe: c.Stripe, store: c.Store, reserver: c.Reserver,
+		store: c.Store, reserver: c.Reserver,
 		fulfil: c.Fulfil, onChange: c.OnChange, refund: c.Refund, accounts: c.Accounts, clock: c.Clock, log: c.Logger,
 		sweepBudget: cmp.Or(c.SweepBudget, 500), ended: make(chan struct{}),
 	}
@@ -79,6 +83,14 @@ func New[Tx any](c Config[Tx]) (*Flow[Tx], error) {
 	if f.log == nil {
 		f.log = slog.Default()
 	}
+	f.stripeClock = &clockOffset{local: f.now, log: f.log}
+	f.stripe = stripeAPI{client: c.Stripe, clock: f.stripeClock, now: f.now}
 	f.sweptCheck.Store(f.clock().Unix())
+	own, err := webhook.New(webhook.Config{Secrets: []string{rand.Text()}, Clock: f.clock, Logger: f.log})
+	if err != nil {
+		return nil, err
+	}
+	f.register(own)
+	f.ownHook = own
 	return f, nil
 }

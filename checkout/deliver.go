@@ -17,74 +17,156 @@ const (
 	// DeliverTimeout is how long one run of a merchant's callback may take before its context ends, so that Stripe gets
 	// an answer in time.
 	DeliverTimeout = 15 * time.Second
-	// deliverLease is how long nobody else delivers. A callback that outlasts it may be run again beside itself; the
-	// first of the two to commit wins, and the other is rolled back.
-	deliverLease = time.Minute
+	// deliverLease is how long one process has the exclusive right to deliver. It outlasts a callback even between two
+	// processes whose clocks differ by two minutes. A callback that runs longer all the same may be started a second time in
+	// parallel; the first of the two to commit wins, and the other is rolled back.
+	deliverLease = 5 * time.Minute
 
 	// The pause after the n-th failed try doubles from the first to the last, less up to half.
 	firstPause = 20 * time.Second
 	lastPause  = time.Hour
 )
 
-// What ends the transaction of a delivery that is not to be made after all.
+// Reasons for which the transaction of a delivery is rolled back although the callback succeeded.
 var (
 	errTaken   = errors.New("checkout: delivery was taken over")
 	errChanged = errors.New("checkout: order changed while it was being delivered")
 )
 
-// deliver tells the merchant what waits to be told of an order, in order, each in a transaction of its own that also
-// marks it as told. It returns nil if nothing waits anymore. Within this process one goroutine at a time delivers an
-// order, and the others wait for it; between processes a lease kept in the order sees to that.
+// lane is one of the two queues of an order's outbox. Each has its order, its tries and its lease, so that changes that
+// can't be delivered hold back no goods.
+type lane int
+
+const (
+	fulfilLane lane = iota // the entry that fulfils
+	changeLane             // all changes
+)
+
+// nextNotice returns the entry of a lane to deliver next, or nil. The entry that fulfils waits while the order may not be
+// fulfilled.
+func nextNotice(o *store.Order, l lane) *store.Notice {
+	for i := range o.Notices {
+		n := &o.Notices[i]
+		fulfils := n.Kind == store.NoticeFulfil
+		if n.DeliveredAt.IsZero() && fulfils == (l == fulfilLane) && (!fulfils || o.Fulfillable()) {
+			return n
+		}
+	}
+	return nil
+}
+
+// state is the state of delivering the lane.
+func (l lane) state(o *store.Order) *store.Delivery {
+	if l == fulfilLane {
+		return &o.Delivery
+	}
+	return &o.ChangeDelivery
+}
+
+// lanes are the lanes that this process delivers.
+func (f *Flow[Tx]) lanes() []lane {
+	if f.onChange == nil {
+		return []lane{fulfilLane}
+	}
+	return []lane{fulfilLane, changeLane}
+}
+
+// waits reports whether an entry of the outbox waits for this process.
+func (f *Flow[Tx]) waits(o *store.Order) bool {
+	for _, l := range f.lanes() {
+		if nextNotice(o, l) != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// mutex is what keeps the goroutines of this process from delivering the same lane of an order side by side.
+func (f *Flow[Tx]) mutex(l lane) *keyedMutex {
+	if l == fulfilLane {
+		return &f.fulfilling
+	}
+	return &f.telling
+}
+
+// deliver runs the merchant's callbacks for the entries of an order's outbox, each in a transaction of its own that also
+// marks the entry as delivered. It returns nil if no entry waits anymore. Within this process one goroutine at a time
+// delivers a lane, and the others wait for it. Between processes, a lease in the order does the same.
 func (f *Flow[Tx]) deliver(ctx context.Context, id string) error {
-	unlock, err := f.delivering.lock(ctx, id)
-	if err != nil {
-		return err
+	var failed error
+	for _, l := range f.lanes() {
+		unlock, err := f.mutex(l).lock(ctx, id)
+		if err != nil {
+			return errors.Join(failed, err)
+		}
+		failed = errors.Join(failed, f.deliverLane(ctx, id, l))
+		unlock()
 	}
-	defer unlock()
-	return f.deliverAll(ctx, id)
+	return failed
 }
 
-// deliverAside is deliver for callers who want to know of something else: it does not wait for others who deliver the
-// same order, and a failure is only logged, as a sweep tries again.
-func (f *Flow[Tx]) deliverAside(ctx context.Context, id string) {
-	unlock, ok := f.delivering.tryLock(id)
-	if !ok {
-		return
-	}
-	defer unlock()
-	if err := f.deliverAll(ctx, id); err != nil && !waiting(err) {
-		f.log.Warn("delivery waits for a sweep", "order", id, "error", err)
+// tryDeliver is deliver for callers that have something else to return: it does not wait for a goroutine that delivers the
+// same order, and only logs a failure, as a sweep tries again.
+func (f *Flow[Tx]) tryDeliver(ctx context.Context, id string) {
+	for _, l := range f.lanes() {
+		unlock, ok := f.mutex(l).tryLock(id)
+		if !ok {
+			continue
+		}
+		if err := f.deliverLane(ctx, id, l); err != nil && !waiting(err) {
+			f.log.Warn("delivery waits for a sweep", "order", id, "error", err)
+		}
+		unlock()
 	}
 }
 
-// waiting reports whether err says that a delivery is left to another process or to a later time.
-func waiting(err error) bool { return errors.Is(err, ErrBusy) || errors.Is(err, ErrBackoff) }
+// waiting reports whether err says that a delivery is left to another process or to a later time, and nothing else.
+func waiting(err error) bool {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range joined.Unwrap() {
+			if !waiting(e) {
+				return false
+			}
+		}
+		return true
+	}
+	return errors.Is(err, ErrBusy) || errors.Is(err, ErrBackoff)
+}
 
-func (f *Flow[Tx]) deliverAll(ctx context.Context, id string) error {
+func (f *Flow[Tx]) deliverLane(ctx context.Context, id string, l lane) error {
 	for {
-		o, err := f.leaseDelivery(ctx, id)
+		o, err := f.leaseDelivery(ctx, id, l)
 		if o == nil || err != nil {
 			return err
 		}
-		if err := f.deliverNext(ctx, o); err != nil {
+		if err := f.deliverNext(ctx, o, l); err != nil {
 			return err
 		}
 	}
 }
 
-// leaseDelivery takes the lease on an order and returns the order, or nil if nothing waits.
-func (f *Flow[Tx]) leaseDelivery(ctx context.Context, id string) (*store.Order, error) {
-	if o, err := f.store.Find(ctx, id); err != nil || o.NextNotice() == nil {
+// leaseDelivery takes the lease on a lane and returns the order, or nil if no entry waits. Before an order is fulfilled whose
+// payment was heard of some time ago, Stripe is asked what was given back.
+func (f *Flow[Tx]) leaseDelivery(ctx context.Context, id string, l lane) (*store.Order, error) {
+	o, err := f.store.Find(ctx, id)
+	if err != nil || nextNotice(o, l) == nil {
 		return nil, err
 	}
+	if step, ok := verifyStep(o, f.now()); ok && l == fulfilLane {
+		if !step.due(f.now()) {
+			return nil, fmt.Errorf("%w: %s", ErrBackoff, id)
+		}
+		if err := f.verifyPayment(ctx, id, step.Attempt, "fulfil"); err != nil {
+			return nil, err
+		}
+	}
 	var leased *store.Order
-	err := f.change(ctx, id, func(_ Tx, o *store.Order, now time.Time) (bool, error) {
+	err = f.record(ctx, id, "deliver", func(o *store.Order, now time.Time) (bool, error) {
 		leased = nil
-		d := &o.Delivery
-		f.passChanges(o, now) // queued by a process that has an OnChange
+		d := l.state(o)
 		switch {
-		case o.NextNotice() == nil:
-			return true, nil
+		case nextNotice(o, l) == nil:
+			return false, nil
 		case d.LeasedUntil.After(now):
 			return false, fmt.Errorf("%w: %s", ErrBusy, id)
 		case d.NextAt.After(now):
@@ -100,70 +182,81 @@ func (f *Flow[Tx]) leaseDelivery(ctx context.Context, id string) (*store.Order, 
 	return leased, nil
 }
 
-// deliverNext runs the callback for the next notice of an order on which the lease is held. The callback runs before the
-// order is locked, so that a slow one keeps nobody from settling; whether it was still to be made is decided under the
-// lock, and if not, what the callback wrote is rolled back.
+// deliverNext runs the callback for the next entry of a lane on which the lease is held. The callback runs before the
+// order is locked, so that a slow callback keeps no other goroutine from settling. Under the lock it is decided whether the
+// entry was still to be delivered. If not, the callback's writes are rolled back.
 //
-// It goes on when the caller has gone, as a customer who closes the page is no failure of the callback's.
-func (f *Flow[Tx]) deliverNext(ctx context.Context, leased *store.Order) error {
+// Delivering goes on when the caller has gone, as a customer who closes the page is no failure of the callback's.
+func (f *Flow[Tx]) deliverNext(ctx context.Context, leased *store.Order, l lane) error {
 	ctx = context.WithoutCancel(ctx)
-	id, token, next := leased.ID, leased.Delivery.Token, *leased.NextNotice()
+	id, token, next := leased.ID, l.state(leased).Token, *nextNotice(leased, l)
 	limited, cancel := context.WithTimeout(ctx, DeliverTimeout)
 	defer cancel()
+	var callbackErr error
 	err := f.store.InTx(limited, func(tx Tx) error {
-		if err := f.call(limited, tx, leased, next.N); err != nil {
-			return err
+		if callbackErr = f.call(limited, tx, leased, next.N); callbackErr != nil {
+			return callbackErr
 		}
-		return f.markDelivered(limited, tx, id, token, next.N)
+		return f.markDelivered(limited, tx, id, token, l, next.N)
 	})
 	if err == nil || errors.Is(err, errTaken) {
 		return nil
 	}
+	if callbackErr == nil && !errors.Is(err, errChanged) {
+		err = &storeError{err} // the database failed, not the callback
+	}
 	recording, cancel := context.WithTimeout(ctx, DeliverTimeout)
 	defer cancel()
-	recorded := f.recordFailure(recording, id, token, next.N, err)
+	recorded := f.recordFailure(recording, id, token, l, next.N, err)
 	if errors.Is(err, webhook.ErrPermanent) {
 		return recorded // dealt with
 	}
 	return errors.Join(err, recorded)
 }
 
-func (f *Flow[Tx]) markDelivered(ctx context.Context, tx Tx, id, token string, n int) error {
+// storeError is a failure of the database while a delivery was being recorded. It does not count as a failed try.
+type storeError struct{ err error }
+
+func (e *storeError) Error() string { return "checkout: recording a delivery: " + e.err.Error() }
+func (e *storeError) Unwrap() error { return e.err }
+
+func (f *Flow[Tx]) markDelivered(ctx context.Context, tx Tx, id, token string, l lane, n int) error {
 	orders, err := f.store.Lock(ctx, tx, id)
 	if err != nil {
 		return err
 	}
 	o, now := orders[0], f.now()
-	if o == nil || o.Delivery.Token != token {
+	if o == nil || l.state(o).Token != token {
 		return errTaken
 	}
-	next := o.NextNotice()
+	next := nextNotice(o, l)
 	if next == nil || next.N != n {
-		// Refunded, disputed or parked in the meantime: give the lease back, without what the callback wrote.
+		// The order was refunded, disputed or parked in the meantime: give the lease back, without the callback's writes.
 		return errChanged
 	}
 	next.DeliveredAt = now
-	if next.Kind == store.NoticeFulfil {
+	if l == fulfilLane {
 		o.FulfilledAt = now
 	}
-	o.Delivery = store.Delivery{}
+	*l.state(o) = store.Delivery{}
 	return f.save(ctx, tx, o, now)
 }
 
-// recordFailure counts a failed try and sets the time of the next.
-func (f *Flow[Tx]) recordFailure(ctx context.Context, id, token string, n int, failure error) error {
-	return f.change(ctx, id, func(_ Tx, o *store.Order, now time.Time) (bool, error) {
-		d := &o.Delivery
+// recordFailure gives the lease back, counts a failed try of the callback and sets the time of the next.
+func (f *Flow[Tx]) recordFailure(ctx context.Context, id, token string, l lane, n int, failure error) error {
+	return f.record(ctx, id, "deliver", func(o *store.Order, now time.Time) (bool, error) {
+		d := l.state(o)
 		if d.Token != token {
 			return false, nil
 		}
 		d.Token, d.LeasedUntil = "", time.Time{}
+		var database *storeError
 		switch {
-		case errors.Is(failure, errChanged):
+		case errors.Is(failure, errChanged), errors.As(failure, &database):
 			return true, nil
 		case errors.Is(failure, webhook.ErrPermanent):
 			*d = store.Delivery{LastError: failure.Error()}
-			f.giveIn(o, n, now, failure)
+			f.giveUpNotice(o, n, now, failure)
 			return true, nil
 		}
 		d.Tries++
@@ -179,18 +272,18 @@ func (f *Flow[Tx]) recordFailure(ctx context.Context, id, token string, n int, f
 	})
 }
 
-// giveIn ends the tries of notice n: an order that is not to be fulfilled is parked, a change counts as told.
-func (f *Flow[Tx]) giveIn(o *store.Order, n int, now time.Time, failure error) {
+// giveUpNotice ends the tries of entry n: an order that is not to be fulfilled is parked, a change counts as delivered.
+func (f *Flow[Tx]) giveUpNotice(o *store.Order, n int, now time.Time, failure error) {
 	if notice := &o.Notices[n-1]; notice.Kind == store.NoticeFulfil {
-		o.Parked = parkedPermanent + failure.Error()
+		o.Parked = store.ParkedByCallback + failure.Error()
 	} else {
 		notice.DeliveredAt = now
 	}
 	f.log.Error("delivery failed for good", "order", o.ID, "notice", o.Notices[n-1].Kind, "error", failure)
 }
 
-// pause is how long to wait after the n-th failed try of an order's delivery. What is taken off is drawn from the order's
-// ID, so that orders which failed together do not come back together, and the same history has the same pauses.
+// pause is how long to wait after the n-th failed try of an order's delivery. The part that is taken off is drawn from the
+// order's ID, so that orders which failed together do not come back together, and the same history has the same pauses.
 func pause(id string, n int) time.Duration {
 	p := lastPause
 	if n < 20 {
@@ -201,7 +294,7 @@ func pause(id string, n int) time.Duration {
 	return p - time.Duration(h.Sum64()%uint64(p/2))
 }
 
-// call runs the merchant's callback for notice n on a copy of the order. A panic is an error like any other.
+// call runs the merchant's callback for entry n on a copy of the order. A panic is an error like any other.
 func (f *Flow[Tx]) call(ctx context.Context, tx Tx, o *store.Order, n int) (err error) {
 	defer func() {
 		if v := recover(); v != nil {

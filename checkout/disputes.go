@@ -2,6 +2,7 @@ package checkout
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/stripe/stripe-go/v82"
@@ -10,61 +11,14 @@ import (
 	"github.com/gofulfil/fulfil/webhook"
 )
 
-// disputesOf lists the disputes of a charge.
-func (f *Flow[Tx]) disputesOf(ctx context.Context, account, charge string) (all []disputeFacts, err error) {
-	params := &stripe.DisputeListParams{Charge: stripe.String(charge)}
-	onAccount(params, account)
-	for dispute, err := range f.stripe.V1Disputes.List(ctx, params) {
-		if err != nil {
-			return nil, &stripeError{doing: "listing disputes", err: err}
-		}
-		all = append(all, factsOfDispute(dispute))
-	}
-	return all, nil
+var disputeEvents = [...]string{
+	string(webhook.ChargeDisputeCreated), string(webhook.ChargeDisputeUpdated), string(webhook.ChargeDisputeClosed),
+	string(webhook.ChargeDisputeFundsWithdrawn), string(webhook.ChargeDisputeFundsReinstated),
 }
 
-// settleDispute does with a dispute what settleRefund does with a refund.
-func (f *Flow[Tx]) settleDispute(ctx context.Context, id string, d disputeFacts, cause string) error {
-	conflict, account, err := f.settleLedger(ctx, id, func(o *store.Order, now time.Time) store.Joined {
-		return f.joinDispute(o, d, now, cause, (*store.Order).JoinDispute)
-	})
-	if err != nil || !conflict {
-		return err
-	}
-	params := &stripe.DisputeRetrieveParams{}
-	onAccount(params, account)
-	answer, err := f.stripe.V1Disputes.Retrieve(ctx, d.ID, params)
-	if err != nil {
-		return &stripeError{doing: "fetching a dispute", err: err}
-	}
-	_, _, err = f.settleLedger(ctx, id, func(o *store.Order, now time.Time) store.Joined {
-		return f.joinDispute(o, factsOfDispute(answer), now, cause, (*store.Order).SetDispute)
-	})
-	return err
-}
-
-// joinDispute does with a dispute what joinRefund does with a refund.
-func (f *Flow[Tx]) joinDispute(o *store.Order, d disputeFacts, now time.Time, cause string, join func(*store.Order, store.Dispute) store.Joined) store.Joined {
-	e := store.Dispute{
-		ID: d.ID, Amount: d.Amount, State: disputeState(d.Status),
-		Attempt: attemptOf(o, d.payment()),
-	}
-	before := o.Status()
-	joined := join(o, e)
-	f.announceJoined(o, joined, store.Notice{Kind: string(disputeChange[e.State]), At: now, From: before, Cause: cause, Detail: e.ID})
-	return joined
-}
-
-// disputeState is where a dispute is by its status (https://docs.stripe.com/api/disputes/object#dispute_object-status). An
-// inquiry that was closed, and a dispute that was prevented, took no money.
-func disputeState(status string) store.DisputeState {
-	switch status {
-	case "won", "warning_closed", "prevented":
-		return store.DisputeWon
-	case "lost":
-		return store.DisputeLost
-	}
-	return store.DisputeOpen
+// disputeChanges are the changes that a dispute's coming to a state is.
+var disputeChanges = map[store.DisputeState]ChangeKind{
+	store.DisputeOpen: ChangeDisputed, store.DisputeWon: ChangeDisputeWon, store.DisputeLost: ChangeDisputeLost,
 }
 
 // disputeFacts is what the library reads of a dispute.
@@ -78,14 +32,6 @@ type disputeFacts struct {
 
 func (d disputeFacts) payment() payment { return payment{string(d.PaymentIntent), string(d.Charge)} }
 
-func (f *Flow[Tx]) heardDispute(ctx context.Context, account string, d disputeFacts, cause string) (id string, err error) {
-	id, err = f.orderOfPayment(ctx, account, d.payment())
-	if err != nil || id == "" {
-		return "", err
-	}
-	return id, f.settleDispute(ctx, id, d, cause)
-}
-
 func factsOfDispute(d *stripe.Dispute) disputeFacts {
 	facts := disputeFacts{ID: d.ID, Status: string(d.Status), Amount: d.Amount}
 	if d.Charge != nil {
@@ -97,31 +43,101 @@ func factsOfDispute(d *stripe.Dispute) disputeFacts {
 	return facts
 }
 
-// listDisputesSince does with disputes what listRefundsSince does with refunds.
-func (f *Flow[Tx]) listDisputesSince(ctx context.Context, b *budget, account string, since time.Time, heard func(id string)) error {
-	params := &stripe.DisputeListParams{CreatedRange: &stripe.RangeQueryParams{GreaterThanOrEqual: since.Unix()}}
-	params.Limit = stripe.Int64(pageSize)
-	onAccount(params, account)
-	for d, err := range within(ctx, b, f.stripe.V1Disputes.List, params) {
-		if err != nil {
-			return &stripeError{doing: "listing disputes", err: err}
+// disputeState is where a dispute is by its status (https://docs.stripe.com/api/disputes/object#dispute_object-status). An
+// inquiry that was closed, and a dispute that was prevented, took no money. A status that is not known counts as open.
+func disputeState(status string) store.DisputeState {
+	switch status {
+	case "won", "warning_closed", "prevented":
+		return store.DisputeWon
+	case "lost":
+		return store.DisputeLost
+	}
+	return store.DisputeOpen
+}
+
+// entry is the ledger's entry for a dispute.
+func (d disputeFacts) entry(o *store.Order) store.Dispute {
+	return store.Dispute{ID: d.ID, Amount: d.Amount, State: disputeState(d.Status), Attempt: attemptOf(o, d.payment())}
+}
+
+// disputeEntry returns the ledger's entry of a dispute, or nil.
+func disputeEntry(o *store.Order, id string) *store.Dispute {
+	for i := range o.Disputes {
+		if o.Disputes[i].ID == id {
+			return &o.Disputes[i]
 		}
-		facts := factsOfDispute(d)
-		id, err := f.missedOf(ctx, facts.payment(), func(id string) error { return f.settleDispute(ctx, id, facts, "sweep") })
-		if err != nil {
-			return err
-		}
-		heard(id)
 	}
 	return nil
 }
 
-// disputeChange is what merchants are told when a dispute comes to a state.
-var disputeChange = map[store.DisputeState]ChangeKind{
-	store.DisputeOpen: ChangeDisputed, store.DisputeWon: ChangeDisputeWon, store.DisputeLost: ChangeDisputeLost,
+// setDispute makes the ledger's entry what Stripe answered, and puts into the outbox what became of the dispute. It reports
+// whether the ledger changed.
+func setDispute(o *store.Order, d disputeFacts, now time.Time, cause string) (changed bool) {
+	before, entry := o.Status(), d.entry(o)
+	known := disputeEntry(o, d.ID)
+	switch {
+	case known == nil:
+		entry.Answers = 1
+		o.Disputes = append(o.Disputes, entry)
+	default:
+		entry.Answers = known.Answers
+		if entry == *known {
+			return false
+		}
+		same := entry.State == known.State
+		entry.Answers++
+		*known = entry
+		if same {
+			return true
+		}
+	}
+	enqueue(o, store.Notice{
+		Kind: string(disputeChanges[entry.State]), At: now, From: before, To: o.Status(), Attempt: entry.Attempt, Cause: cause, Detail: entry.ID,
+	})
+	return true
 }
 
-var disputeEvents = [...]string{
-	string(webhook.ChargeDisputeCreated), string(webhook.ChargeDisputeUpdated), string(webhook.ChargeDisputeClosed),
-	string(webhook.ChargeDisputeFundsWithdrawn), string(webhook.ChargeDisputeFundsReinstated),
+// observeDispute brings the ledger in line with Stripe after an event or a list named a dispute, and returns the ID of its
+// order; empty: the dispute is not of this shop.
+func (f *Flow[Tx]) observeDispute(ctx context.Context, account string, d disputeFacts, cause string) (id string, err error) {
+	id, err = f.orderOfPayment(ctx, account, d.payment())
+	if err != nil || id == "" {
+		return "", err
+	}
+	return id, f.settleDispute(ctx, id, d, cause)
+}
+
+// settleDispute records Stripe's newest answer about a dispute, as settleRefund does for a refund.
+func (f *Flow[Tx]) settleDispute(ctx context.Context, id string, d disputeFacts, cause string) error {
+	for range ledgerTries {
+		o, err := f.store.Find(ctx, id)
+		if err != nil {
+			return err
+		}
+		known, answers := disputeEntry(o, d.ID), 0
+		if known != nil {
+			if heard := d.entry(o); heard.State == known.State && heard.Amount == known.Amount {
+				return nil
+			}
+			answers = known.Answers
+		}
+		answer, err := f.stripe.dispute(ctx, o.Account, d.ID)
+		if err != nil {
+			return err
+		}
+		newest := true
+		err = f.record(ctx, id, cause, func(o *store.Order, now time.Time) (bool, error) {
+			known := disputeEntry(o, d.ID)
+			newest = known == nil && answers == 0 || known != nil && known.Answers == answers
+			if !newest {
+				return false, nil
+			}
+			return setDispute(o, answer, now, cause), nil
+		})
+		if err != nil || newest {
+			return err
+		}
+		d = answer
+	}
+	return fmt.Errorf("checkout: dispute %s changes too fast to be recorded", d.ID)
 }

@@ -16,22 +16,29 @@ var (
 	ErrAlreadyPaid = errors.New("checkout: order is already paid")
 	// ErrProcessing: the customer finished the page and the money is on its way.
 	ErrProcessing = errors.New("checkout: payment of the order is processing")
-	// ErrCanceled: the order was canceled; what the customer buys now is another order.
+	// ErrCanceled: the order was canceled. Another purchase needs another order.
 	ErrCanceled = errors.New("checkout: order is canceled")
 	// ErrSuperseded: while the session was being created, another call of Begin or Cancel, or a sweep, took the order
-	// over. Nobody gets the URL of this one.
+	// over. The URL of this session is not handed out.
 	ErrSuperseded = errors.New("checkout: superseded by another call for the same order")
-	// ErrStillOpen: Stripe would not end a session, and says that it is open.
+	// ErrStillOpen: Stripe did not end a session, and says that the session is open.
 	ErrStillOpen = errors.New("checkout: session could not be ended")
-	// ErrUnknownOrder: a session carries the mark of this shop, but the Store has no such order or attempt. The database
-	// is not the one that the session was begun with, or lost something.
+	// ErrUnknownOrder: a session carries the mark of this shop, but the Store has no such order. A replica lags behind, the
+	// database is not the one that the session was begun with, or the database lost the order. A session that is older than
+	// ten minutes is recorded as lost instead.
 	ErrUnknownOrder = errors.New("checkout: session of this shop without an order")
-	// ErrBusy: another process is delivering what happened to the order.
+	// ErrWrongMode: the key of Config.Stripe is of another mode, live or test, than the orders in the Store.
+	ErrWrongMode = errors.New("checkout: key of another mode")
+	// ErrNoReserver: a line has a SKU, and Config.Reserver is nil.
+	ErrNoReserver = errors.New("checkout: a line has a SKU, but Config.Reserver is nil: set it, or leave SKUs out")
+	// ErrBusy: another process is delivering the order.
 	ErrBusy = errors.New("checkout: order is being delivered elsewhere")
 	// ErrBackoff: delivering failed before and is tried again later.
 	ErrBackoff = errors.New("checkout: delivery is waiting for its next try")
-	// ErrNotPaid: what is asked for is for paid orders.
+	// ErrNotPaid: only paid orders can be resolved.
 	ErrNotPaid = errors.New("checkout: order is not paid")
 	// ErrFulfilled: an order that was handed over can't be given up.
 	ErrFulfilled = errors.New("checkout: order is fulfilled")
+	// ErrGivenBack: the payment was refunded or disputed, or is being refunded.
+	ErrGivenBack = errors.New("checkout: payment of the order was given back or is on its way back")
 )

@@ -3,20 +3,21 @@ package checkout
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/stripe/stripe-go/v82"
-
 	"github.com/gofulfil/fulfil/reservation"
 	"github.com/gofulfil/fulfil/store"
+	"github.com/gofulfil/fulfil/webhook"
 )
 
 // Flow leads orders through their life. It is safe for concurrent use and starts no goroutine.
 type Flow[Tx any] struct {
-	stripe   *stripe.Client
+	stripe   stripeAPI
 	store    store.Store[Tx]
 	reserver reservation.Reserver[Tx]
 	fulfil   func(ctx context.Context, tx Tx, o *store.Order) error
@@ -28,19 +29,42 @@ type Flow[Tx any] struct {
 
 	sweepBudget int
 
-	// One goroutine of this process at a time begins, settles, delivers or asks Stripe, per order or session.
-	beginning, settling, delivering, asking keyedMutex
+	// In this process one goroutine at a time begins, settles, delivers or asks Stripe, for each order or session.
+	beginning, settling, asking, fulfilling, telling keyedMutex
 
-	shop atomic.Pointer[string] // once known
+	identity    atomic.Pointer[shopIdentity]
+	stripeClock *clockOffset
+	hook        atomic.Pointer[webhook.Handler] // set by Handle
+
+	ownHook  *webhook.Handler // has the Flow's handlers alone
+	seen     seenEvents
+	failedMu sync.Mutex // guards the list of failed events against other goroutines
 
 	ended   chan struct{} // closed when Run has ended
 	endOnce sync.Once
 
-	sweptCheck atomic.Int64 // Unix seconds when the last sweep was last looked up, see warnUnswept
-	foreign    atomic.Int64
+	sweeps        atomic.Int64
+	nextAccount   atomic.Int64 // index of the connected account that the next sweep begins with
+	sweptCheck    atomic.Int64 // Unix seconds when the last sweep was last looked up, see warnUnswept
+	listeners     atomic.Int64 // Unix seconds until which changes wait for a process that has an OnChange
+	listenersRead atomic.Int64 // Unix seconds when listeners was last read from the Store
+	foreign       atomic.Int64
+	foreignSaid   atomic.Int64 // Unix seconds when foreign sessions were last logged
 }
 
-// Order returns the order as last committed, or an error that matches [store.ErrNotFound].
+// operationTimeout limits an operation whose caller set no deadline, so that a connection that went silent holds nothing
+// up for ever.
+const operationTimeout = 2 * time.Minute
+
+// limited gives ctx a deadline, unless it has one.
+func limited(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, operationTimeout)
+}
+
+// Order returns the order as last committed, or an error that matches [ErrNotFound].
 func (f *Flow[Tx]) Order(ctx context.Context, id string) (*store.Order, error) {
 	return f.store.Find(ctx, id)
 }
@@ -50,11 +74,11 @@ func (f *Flow[Tx]) List(ctx context.Context, q store.Query) ([]*store.Order, err
 	return f.store.List(ctx, q)
 }
 
-// Erase removes the personal data of an order: see [store.Order.Erase]. It matches [store.ErrNotFound] if there is no
-// such order. An order that is not yet fulfilled loses its address too.
+// Erase removes the personal data of an order, and keeps none that is heard of later: see [store.Order.Erase]. The error
+// matches [ErrNotFound] if there is no such order. An order that is not yet fulfilled loses its address, too.
 func (f *Flow[Tx]) Erase(ctx context.Context, id string) error {
-	return f.change(ctx, id, func(_ Tx, o *store.Order, _ time.Time) (bool, error) {
-		o.Erase()
+	return f.record(ctx, id, "erase", func(o *store.Order, now time.Time) (bool, error) {
+		o.ErasedAt, o.ErasedAttempts = now, len(o.Attempts)
 		return true, nil
 	})
 }
@@ -63,53 +87,201 @@ func (f *Flow[Tx]) Erase(ctx context.Context, id string) error {
 // They are acknowledged and otherwise ignored.
 func (f *Flow[Tx]) ForeignSessions() int64 { return f.foreign.Load() }
 
+// countForeign counts something that is not this shop's, and logs the count at most once an hour.
+func (f *Flow[Tx]) countForeign(cause, object string) {
+	count, now := f.foreign.Add(1), f.now().Unix()
+	f.log.Debug("not this shop's", "cause", cause, "object", object)
+	said := f.foreignSaid.Load()
+	if now-said >= int64(time.Hour/time.Second) && f.foreignSaid.CompareAndSwap(said, now) {
+		f.log.Info("events of other shops are ignored", "so far", count, "latest", object)
+	}
+}
+
 // now is the time as it is stored: in UTC, to the microsecond.
 func (f *Flow[Tx]) now() time.Time { return store.Time(f.clock()) }
 
-// shopID returns the ID of this installation, which marks the sessions that are its own. The first sweep of all, whenever it
-// comes, reads what Stripe could not deliver since the ID was made.
-func (f *Flow[Tx]) shopID(ctx context.Context) (string, error) {
-	if known := f.shop.Load(); known != nil {
+// stripeNow is the time by Stripe's clock.
+func (f *Flow[Tx]) stripeNow() time.Time { return f.stripeClock.at(f.now()) }
+
+// shopIdentity is what marks the sessions of this installation.
+type shopIdentity struct {
+	id string
+	// mode is "live" or "test", the mode that the first session was created in; empty: none was created yet.
+	mode string
+}
+
+// The names of the values in the Store that belong to the shop as a whole.
+const (
+	modeCursor      = "mode"
+	listenersCursor = "on_change"
+)
+
+// shop returns the identity of this installation. The first sweep of all, whenever it comes, reads what Stripe could not
+// deliver since the ID was made.
+func (f *Flow[Tx]) shop(ctx context.Context) (shopIdentity, error) {
+	if known := f.identity.Load(); known != nil && known.mode != "" {
 		return *known, nil
 	}
 	if err := f.startEvents(ctx); err != nil {
-		return "", err
+		return shopIdentity{}, err
 	}
 	id, err := f.store.ShopID(ctx, "shop_"+rand.Text())
 	if err != nil {
-		return "", err
+		return shopIdentity{}, err
 	}
-	f.shop.Store(&id)
-	return id, nil
+	mode, err := f.store.Cursor(ctx, modeCursor)
+	if err != nil {
+		return shopIdentity{}, err
+	}
+	shop := shopIdentity{id: id, mode: mode}
+	f.identity.Store(&shop)
+	return shop, nil
 }
 
-// change runs fn on a locked order and saves the order if fn says so. fn may run more than once.
-func (f *Flow[Tx]) change(ctx context.Context, id string, fn func(tx Tx, o *store.Order, now time.Time) (save bool, err error)) error {
+// modeOf is the word that a mode is stored as.
+func modeOf(livemode bool) string {
+	if livemode {
+		return "live"
+	}
+	return "test"
+}
+
+// checkMode compares the mode of a session that was just created with the shop's, and keeps it if it is the first. A
+// difference means that one Store is used with keys of two modes: what one of them does would be lost on the other.
+func (f *Flow[Tx]) checkMode(ctx context.Context, livemode bool) error {
+	shop, err := f.shop(ctx)
+	if err != nil {
+		return err
+	}
+	mode := modeOf(livemode)
+	switch shop.mode {
+	case mode:
+		return nil
+	case "":
+		if err := f.store.SetCursor(ctx, modeCursor, mode); err != nil {
+			return err
+		}
+		f.identity.Store(&shopIdentity{id: shop.id, mode: mode})
+		return nil
+	}
+	return fmt.Errorf("%w: the key is of %s mode and the orders in the store are of %s mode: use a store for each", ErrWrongMode, mode, shop.mode)
+}
+
+// fits reports whether a session has the shop's mode. Until the first session is created, every mode fits.
+func (s shopIdentity) fits(livemode bool) bool { return s.mode == "" || s.mode == modeOf(livemode) }
+
+// record runs fn on a locked order. If fn changed the order, record carries out what [next] says can be done under the lock,
+// puts what the merchant's callbacks receive into the outbox, and saves the order. fn may run more than once.
+func (f *Flow[Tx]) record(ctx context.Context, id, cause string, fn func(o *store.Order, now time.Time) (changed bool, err error)) error {
+	if err := f.lookForListeners(ctx); err != nil {
+		return err
+	}
 	return f.store.InTx(ctx, func(tx Tx) error {
-		orders, err := f.store.Lock(ctx, tx, id)
+		o, err := f.lock(ctx, tx, id)
 		if err != nil {
 			return err
 		}
-		o, now := orders[0], f.now()
-		if o == nil {
-			return store.ErrNotFound
-		}
-		save, err := fn(tx, o, now)
-		if err != nil || !save {
+		now, before := f.now(), o.Status()
+		changed, err := fn(o, now)
+		if err != nil || !changed {
 			return err
 		}
-		return f.save(ctx, tx, o, now)
+		return f.carryOut(ctx, tx, o, before, now, cause)
 	})
 }
 
-// save writes the order with the time at which it is due next, and without parameters that are not needed anymore.
+// lock returns the locked order, or an error that matches [ErrNotFound].
+func (f *Flow[Tx]) lock(ctx context.Context, tx Tx, id string) (*store.Order, error) {
+	orders, err := f.store.Lock(ctx, tx, id)
+	if err != nil {
+		return nil, err
+	}
+	if orders[0] == nil {
+		return nil, fmt.Errorf("%w: %s", ErrNotFound, id)
+	}
+	return orders[0], nil
+}
+
+// carryOut does the steps that are due and need neither Stripe nor the merchant: it closes attempts and moves stock. Then
+// it fills the outbox and saves the order. before is the status of the order before it was changed.
+func (f *Flow[Tx]) carryOut(ctx context.Context, tx Tx, o *store.Order, before store.Status, now time.Time, cause string) error {
+	for moved := true; moved; {
+		moved = false
+		for _, step := range next(o, now) {
+			done, err := f.moveStock(ctx, tx, o, step, now)
+			if err != nil {
+				return err
+			}
+			if done {
+				moved = true
+				break // the other steps may be different now
+			}
+		}
+	}
+	park(o)
+	f.enqueueNotices(o, before, now, cause)
+	return f.save(ctx, tx, o, now)
+}
+
+// parkedMismatch begins the reason of an order that is parked because its payment is not for what was sold.
+const parkedMismatch = "mismatch: "
+
+// park keeps an order whose only payment is not for what was sold from being fulfilled.
+func park(o *store.Order) {
+	paid := o.PaidAttempt()
+	switch {
+	case paid != nil && !paid.Agrees():
+		o.Parked = parkedMismatch + paid.Mismatch
+	case strings.HasPrefix(o.Parked, parkedMismatch):
+		o.Parked = ""
+	}
+}
+
+// save writes the order with the time at which it is due next, and without what is not needed anymore.
 func (f *Flow[Tx]) save(ctx context.Context, tx Tx, o *store.Order, now time.Time) error {
 	for i := range o.Attempts {
 		if a := &o.Attempts[i]; a.SessionID != "" || !a.ClosedAt.IsZero() {
 			a.Params = ""
 		}
 	}
+	trim(o, now)
+	eraseAgain(o)
 	o.UpdatedAt = now
 	o.DueAt = dueAt(o, now)
 	return f.store.Save(ctx, tx, o)
+}
+
+// eraseAgain keeps an erased order free of personal data. An order that was begun again after it was erased keeps the data
+// of the new purchase.
+func eraseAgain(o *store.Order) {
+	switch {
+	case o.ErasedAt.IsZero():
+	case len(o.Attempts) == o.ErasedAttempts:
+		o.Erase()
+	default:
+		for i := range o.Attempts[:o.ErasedAttempts] {
+			a := &o.Attempts[i]
+			a.Params, a.URL, a.ClientSecret = "", "", ""
+		}
+	}
+}
+
+// trimAfter is how long the cart of an attempt that ended is kept.
+const trimAfter = 48 * time.Hour
+
+// trim keeps orders with many attempts small: an attempt that can't be paid anymore and is not the latest loses its cart
+// and its URL.
+func trim(o *store.Order, now time.Time) {
+	for i := range o.Attempts[:max(len(o.Attempts)-1, 0)] {
+		a := &o.Attempts[i]
+		over := a.Expired && !a.Paid || !a.ClosedAt.IsZero() && !a.Paid && now.Sub(a.ExpiresAt) > trimAfter
+		if over && a.Hold.State != store.Held && a.Increase.State != store.Held {
+			a.Lines, a.Metadata, a.Fingerprint, a.URL, a.ClientSecret = nil, nil, "", "", ""
+		}
+	}
+}
+
+// logDecision is one line of the log for an order that a person should know of.
+func (f *Flow[Tx]) logDecision(o *store.Order, attempt int, kind ChangeKind, detail string) {
+	f.log.Error("payment needs a decision", "order", o.ID, "attempt", attempt, "what", kind, "detail", detail)
 }

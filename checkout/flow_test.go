@@ -222,7 +222,14 @@ func TestNoReserver(t *testing.T) {
 
 	flow, hook := s.untracked()
 	s.srv.Deliver(hook)
-	started, err := flow.Begin(t.Context(), cartOf("order-1", "nonsuch"))
+	_, err := flow.Begin(t.Context(), cartOf("order-1", "nonsuch"))
+	require.ErrorIs(t, err, checkout.ErrNoReserver)
+	_, err = flow.Draft(t.Context(), cartOf("order-1", "nonsuch"))
+	require.ErrorIs(t, err, checkout.ErrNoReserver)
+	_, err = flow.Order(t.Context(), "order-1")
+	require.ErrorIs(t, err, checkout.ErrNotFound, "nothing is written")
+
+	started, err := flow.Begin(t.Context(), cartOf("order-1", ""))
 	require.NoError(t, err)
 	s.pay(started.SessionID)
 	s.requireStatus("order-1", checkout.Fulfilled)

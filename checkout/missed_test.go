@@ -104,8 +104,9 @@ func TestUndeliveredEventsAreRead(t *testing.T) {
 	require.Zero(t, s.fulfilRuns())
 	asked := s.wire.count("GET /v1/events")
 	s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
-		if r.URL.Path != "/v1/events" && r.Method == http.MethodGet {
-			return answer(r, http.StatusServiceUnavailable, `{"error":{"type":"api_error"}}`), nil // nothing but events can be read
+		switch {
+		case r.Method == http.MethodGet && r.URL.Path != "/v1/events" && r.URL.Path != "/v1/refunds" && r.URL.Path != "/v1/disputes":
+			return answer(r, http.StatusServiceUnavailable, `{"error":{"type":"api_error"}}`), nil // sessions can't be read
 		}
 		return send()
 	})

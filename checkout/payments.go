@@ -3,63 +3,98 @@ package checkout
 import (
 	"context"
 	"errors"
-
-	"github.com/stripe/stripe-go/v82"
+	"fmt"
+	"time"
 
 	"github.com/gofulfil/fulfil/store"
+	"github.com/gofulfil/fulfil/webhook"
+)
+
+// intentEvents are the events of payment intents and charges after which the session is asked for: money that was
+// authorized was captured, in whole or in part, or the authorization ended.
+var (
+	intentEvents = [...]string{string(webhook.PaymentIntentSucceeded), string(webhook.PaymentIntentCanceled)}
+	chargeEvents = [...]string{string(webhook.ChargeCaptured)}
+	// warningEvents and reviewEvents tell of a payment and move no money.
+	warningEvents = [...]string{string(webhook.RadarEarlyFraudWarningCreated)}
+	reviewEvents  = [...]string{string(webhook.ReviewOpened), string(webhook.ReviewClosed)}
 )
 
 // payment names what was paid with; either ID may be empty.
 type payment struct{ intent, charge string }
 
-// orderOfPayment returns the ID of the order that was paid with p; empty: it is not ours. What Stripe copies to a charge it
-// does not copy to refunds and disputes, so an order is found by what was recorded, or by the session of the payment intent
-// when the news of the payment is still on its way: it is settled then.
+// paymentFacts is what the library reads of an object that names a payment: a payment intent, an early fraud warning, a
+// review.
+type paymentFacts struct {
+	ID            string   `json:"id"`
+	Object        string   `json:"object"`
+	Charge        objectID `json:"charge"`
+	PaymentIntent objectID `json:"payment_intent"`
+	ClosedReason  string   `json:"closed_reason"`
+}
+
+func (p paymentFacts) payment() payment {
+	if p.Object == "payment_intent" {
+		return payment{intent: p.ID}
+	}
+	return payment{string(p.PaymentIntent), string(p.Charge)}
+}
+
+// orderOfPayment returns the ID of the order that was paid with p; empty: the payment is not of this shop. Stripe does not
+// copy metadata to refunds and disputes. So an order is found by the IDs that were recorded, or else by the session of the
+// payment intent, which is settled then. That Stripe refuses the question means that the payment is not the shop's.
 func (f *Flow[Tx]) orderOfPayment(ctx context.Context, account string, p payment) (string, error) {
-	if o, err := f.findPayment(ctx, p); err != nil || o != nil {
+	o, err := f.findPayment(ctx, account, p)
+	if err != nil || o != nil {
 		return idOf(o), err
 	}
+	if sweeping(ctx) {
+		return "", nil // once the payment is heard of, verifying it asks what was given back
+	}
 	if p.intent == "" && p.charge != "" {
-		params := &stripe.ChargeRetrieveParams{}
-		onAccount(params, account)
-		charge, err := f.stripe.V1Charges.Retrieve(ctx, p.charge, params)
-		if missing(err) || err == nil && charge.PaymentIntent == nil {
-			return "", nil
-		}
-		if err != nil {
-			return "", &stripeError{doing: "fetching a charge", err: err}
-		}
-		p.intent = charge.PaymentIntent.ID
+		p.intent, err = f.stripe.intentOfCharge(ctx, account, p.charge)
 	}
-	if p.intent == "" {
-		return "", nil
-	}
-	params := &stripe.CheckoutSessionListParams{PaymentIntent: stripe.String(p.intent)}
-	onAccount(params, account)
-	for session, err := range f.stripe.V1CheckoutSessions.List(ctx, params) {
-		if err != nil {
-			return "", &stripeError{doing: "listing the sessions of a payment", err: err}
+	if err == nil && p.intent != "" {
+		var sessionID string
+		sessionID, err = f.stripe.sessionOfPayment(ctx, account, p.intent)
+		if err == nil && sessionID != "" {
+			var update sessionUpdate
+			if update, err = f.stripe.session(ctx, account, "", sessionID, "refund or dispute"); err == nil {
+				return f.settleSession(ctx, update)
+			}
 		}
-		answer, err := f.retrieve(ctx, &store.Order{Account: account}, session.ID, "refund or dispute")
-		if err != nil {
-			return "", err
-		}
-		return f.settleSession(ctx, answer)
 	}
-	f.foreign.Add(1)
+	if err != nil && !notOurs(err) {
+		return "", err
+	}
+	f.countForeign("refund or dispute", p.intent+p.charge)
 	return "", nil
 }
 
-// findPayment returns the order that was recorded as paid with p, or nil.
-func (f *Flow[Tx]) findPayment(ctx context.Context, p payment) (*store.Order, error) {
+// notOurs reports whether Stripe refused a question in a way that no repetition changes: the object is not known, or the
+// key may not see it.
+func notOurs(err error) bool {
+	switch statusCode(err) {
+	case 400, 403, 404:
+		return true
+	}
+	return false
+}
+
+// findPayment returns the order that was recorded as paid with p on an account, or nil.
+func (f *Flow[Tx]) findPayment(ctx context.Context, account string, p payment) (*store.Order, error) {
 	for _, ref := range [...]string{p.intent, p.charge} {
 		if ref == "" {
 			continue
 		}
 		o, err := f.store.FindRef(ctx, ref)
-		if err == nil || !errors.Is(err, store.ErrNotFound) {
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		}
+		if err != nil || o.Account == account {
 			return o, err
 		}
+		return nil, nil // an ID of another account
 	}
 	return nil, nil
 }
@@ -81,34 +116,112 @@ func attemptOf(o *store.Order, p payment) int {
 	return 0
 }
 
-// askDetails asks Stripe for what a paid session does not say itself, before anything is settled: what was bought, and what was
-// given back of the payment. It is settled together with the payment, so that goods which were paid back before their payment
-// was heard of are not shipped.
-func (f *Flow[Tx]) askDetails(ctx context.Context, id string, n *news) error {
-	if !n.paid {
-		return nil
+// observePayment asks for the session of a recorded payment that something happened to, and returns the ID of its order;
+// empty: the payment is not recorded. Payments of other applications on the account cost no request.
+func (f *Flow[Tx]) observePayment(ctx context.Context, account string, p payment, cause string) (id string, err error) {
+	o, err := f.findPayment(ctx, account, p)
+	if o == nil || err != nil {
+		return "", err
 	}
-	if err := f.askLines(ctx, id, n); err != nil {
-		return err
+	a := o.Attempt(attemptOf(o, p))
+	if a == nil || a.SessionID == "" || a.Failed || a.Paid && a.Charge != "" && a.Amount == o.Amounts.Total {
+		return o.ID, nil // nothing that the event could say is news
 	}
-	charge := n.facts.PaymentIntent.LatestCharge
-	if charge.AmountRefunded > 0 {
-		refunds, err := f.refundsOf(ctx, n.account, charge.ID)
-		if err != nil {
-			return err
-		}
-		n.refunds = refunds
+	update, err := f.stripe.session(ctx, o.Account, o.Mode, a.SessionID, cause)
+	if err != nil {
+		return o.ID, err
 	}
-	if !charge.Disputed {
-		return nil
-	}
-	disputes, err := f.disputesOf(ctx, n.account, charge.ID)
-	n.disputes = disputes
-	return err
+	return o.ID, f.settle(ctx, o.ID, update)
 }
 
-// askLines asks what was bought, if the customer could change that.
-func (f *Flow[Tx]) askLines(ctx context.Context, id string, n *news) error {
+// observeWarning records an early fraud warning or a review of a recorded payment.
+func (f *Flow[Tx]) observeWarning(ctx context.Context, account, eventType string, p paymentFacts, cause string) (id string, err error) {
+	o, err := f.findPayment(ctx, account, p.payment())
+	if o == nil || err != nil {
+		return "", err
+	}
+	kind, detail := ChangeFraudWarning, p.ID
+	switch eventType {
+	case string(webhook.ReviewOpened):
+		kind = ChangeReviewOpened
+	case string(webhook.ReviewClosed):
+		kind, detail = ChangeReviewClosed, p.ID+" "+p.ClosedReason
+	}
+	return o.ID, f.record(ctx, o.ID, cause, func(o *store.Order, now time.Time) (bool, error) {
+		for _, n := range o.Notices {
+			if n.Kind == string(kind) && n.Detail == detail {
+				return false, nil
+			}
+		}
+		enqueue(o, store.Notice{
+			Kind: string(kind), At: now, From: o.Status(), To: o.Status(), Attempt: attemptOf(o, p.payment()), Cause: cause, Detail: detail,
+		})
+		return true, nil
+	})
+}
+
+// verifyPayment asks Stripe what was given back of the payment of attempt n, so that nothing is handed over that was.
+func (f *Flow[Tx]) verifyPayment(ctx context.Context, id string, n int, doing string) error {
+	o, err := f.store.Find(ctx, id)
+	if err != nil {
+		return err
+	}
+	a := o.Attempt(n)
+	asked := f.now()
+	p, err := f.givenBack(ctx, o, a, doing)
+	return errors.Join(err, f.record(ctx, id, doing, func(o *store.Order, now time.Time) (bool, error) {
+		a := o.Attempt(n)
+		if err != nil {
+			a.VerifyFailedAt = now
+			return true, nil
+		}
+		a.VerifyFailedAt, a.VerifiedAt = time.Time{}, asked
+		for _, r := range p.refunds {
+			if known := refundEntry(o, r.ID); known == nil || known.Answers == p.answers[r.ID] {
+				setRefund(o, r, now, doing)
+			}
+		}
+		for _, d := range p.disputes {
+			if known := disputeEntry(o, d.ID); known == nil || known.Answers == p.answers[d.ID] {
+				setDispute(o, d, now, doing)
+			}
+		}
+		return true, nil
+	}))
+}
+
+// given is what Stripe says was given back of a payment. answers holds how often Stripe's answer about each object was
+// recorded before Stripe was asked.
+type given struct {
+	refunds  []refundFacts
+	disputes []disputeFacts
+	answers  map[string]int
+}
+
+func (f *Flow[Tx]) givenBack(ctx context.Context, o *store.Order, a *store.Attempt, doing string) (given, error) {
+	g := given{answers: map[string]int{}}
+	for _, r := range o.Refunds {
+		g.answers[r.ID] = r.Answers
+	}
+	for _, d := range o.Disputes {
+		g.answers[d.ID] = d.Answers
+	}
+	if a == nil || a.PaymentIntent == "" {
+		return g, fmt.Errorf("checkout: attempt of order %s has no payment intent", o.ID)
+	}
+	var err error
+	if g.refunds, err = f.stripe.refundsOf(ctx, o.Account, payment{intent: a.PaymentIntent}); err != nil {
+		return g, err
+	}
+	g.disputes, err = f.stripe.disputesOf(ctx, o.Account, payment{intent: a.PaymentIntent})
+	return g, err
+}
+
+// askLines asks what was bought in a session that was paid, if the customer could change that.
+func (f *Flow[Tx]) askLines(ctx context.Context, id string, u *sessionUpdate) error {
+	if !u.paid {
+		return nil
+	}
 	o, err := f.store.Find(ctx, id)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil // settle says so
@@ -116,32 +229,10 @@ func (f *Flow[Tx]) askLines(ctx context.Context, id string, n *news) error {
 	if err != nil {
 		return err
 	}
-	a := o.AttemptBySession(n.facts.ID)
+	a := o.AttemptBySession(u.facts.ID)
 	if a == nil || a.Paid || a.Quote == nil || !a.Quote.Variable {
 		return nil
 	}
-	params := &stripe.CheckoutSessionListLineItemsParams{Session: stripe.String(a.SessionID)}
-	onAccount(params, o.Account)
-	for item, err := range f.stripe.V1CheckoutSessions.ListLineItems(ctx, params) {
-		if err != nil {
-			return &stripeError{doing: "listing what was bought", err: err}
-		}
-		line := store.Line{Name: item.Description, Quantity: item.Quantity}
-		if item.Price != nil {
-			line.UnitAmount = item.Price.UnitAmount
-		}
-		n.lines = append(n.lines, line)
-	}
-	return nil
-}
-
-// settleGivenBack joins what was given back into the ledgers of the order. An entry that is known to have ended otherwise is left
-// to whoever hears of it next.
-func (f *Flow[Tx]) settleGivenBack(s *settlement) {
-	for _, r := range s.news.refunds {
-		f.joinRefund(s.o, r, s.now, s.news.cause, (*store.Order).JoinRefund)
-	}
-	for _, d := range s.news.disputes {
-		f.joinDispute(s.o, d, s.now, s.news.cause, (*store.Order).JoinDispute)
-	}
+	u.lines, err = f.stripe.lineItems(ctx, o.Account, a.SessionID)
+	return err
 }

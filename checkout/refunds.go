@@ -2,7 +2,6 @@ package checkout
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -12,116 +11,36 @@ import (
 	"github.com/gofulfil/fulfil/webhook"
 )
 
-// refundAttempt gives the payment of an attempt back, as Config.Refund says. Repeating it refunds nothing more.
-func (f *Flow[Tx]) refundAttempt(ctx context.Context, o *store.Order, a *store.Attempt) error {
-	shop, err := f.shopID(ctx)
-	if err != nil {
-		return err
-	}
-	params := &stripe.RefundCreateParams{PaymentIntent: stripe.String(a.PaymentIntent)}
-	params.SetIdempotencyKey(fmt.Sprintf("%s/%s/%d/refund", shop, o.ID, a.N))
-	onAccount(params, o.Account)
-	refund, err := f.stripe.V1Refunds.Create(ctx, params)
-	if err != nil && !unrefundable(err) {
-		return &stripeError{doing: "refunding a payment", err: err}
-	}
-	if err == nil {
-		if err := f.settleRefund(ctx, o.ID, factsOfRefund(refund), "refund of attempt"); err != nil {
-			return err
-		}
-	}
-	return f.change(ctx, o.ID, func(_ Tx, o *store.Order, _ time.Time) (bool, error) {
-		o.Attempt(a.N).RefundWanted = false
-		return true, nil
-	})
-}
-
-// refundsOf lists the refunds of a charge.
-func (f *Flow[Tx]) refundsOf(ctx context.Context, account, charge string) (all []refundFacts, err error) {
-	params := &stripe.RefundListParams{Charge: stripe.String(charge)}
-	onAccount(params, account)
-	for refund, err := range f.stripe.V1Refunds.List(ctx, params) {
-		if err != nil {
-			return nil, &stripeError{doing: "listing refunds", err: err}
-		}
-		all = append(all, factsOfRefund(refund))
-	}
-	return all, nil
-}
-
-// What merchants are told when an entry of a ledger comes to a state.
+// The events of refunds. Since API version 2024-10-28, refund.* cover every refund
+// (https://docs.stripe.com/refunds#refund-events). Before, some refunds had charge.refunded alone.
 var (
-	refundChange = map[store.RefundState]ChangeKind{
-		store.RefundSucceeded: ChangeRefunded, store.RefundFailed: ChangeRefundFailed, store.RefundCanceled: ChangeRefundFailed,
+	refundEvents = [...]string{
+		string(webhook.RefundCreated), string(webhook.RefundUpdated), string(webhook.RefundFailed), string(webhook.ChargeRefundUpdated),
 	}
+	chargeRefunded = string(webhook.ChargeRefunded)
 )
 
-// settleRefund joins what was heard of a refund into the order's ledger and queues what the merchant is to be told. Of two
-// ends that exclude each other, Stripe is asked which it is.
-func (f *Flow[Tx]) settleRefund(ctx context.Context, id string, r refundFacts, cause string) error {
-	conflict, account, err := f.settleLedger(ctx, id, func(o *store.Order, now time.Time) store.Joined {
-		return f.joinRefund(o, r, now, cause, (*store.Order).JoinRefund)
-	})
-	if err != nil || !conflict {
-		return err
-	}
-	params := &stripe.RefundRetrieveParams{}
-	onAccount(params, account)
-	answer, err := f.stripe.V1Refunds.Retrieve(ctx, r.ID, params)
-	if err != nil {
-		return &stripeError{doing: "fetching a refund", err: err}
-	}
-	_, _, err = f.settleLedger(ctx, id, func(o *store.Order, now time.Time) store.Joined {
-		return f.joinRefund(o, factsOfRefund(answer), now, cause, (*store.Order).SetRefund)
-	})
-	return err
+// refundChanges are the changes that a refund's coming to a state is.
+var refundChanges = map[store.RefundState]ChangeKind{
+	store.RefundSucceeded: ChangeRefunded, store.RefundFailed: ChangeRefundFailed, store.RefundCanceled: ChangeRefundFailed,
 }
 
-// settleLedger runs join on the locked order, and returns the account to ask on if that came to a conflict.
-func (f *Flow[Tx]) settleLedger(ctx context.Context, id string, join func(o *store.Order, now time.Time) store.Joined) (conflict bool, account string, err error) {
-	err = f.change(ctx, id, func(_ Tx, o *store.Order, now time.Time) (bool, error) {
-		joined := join(o, now)
-		conflict, account = joined == store.Conflict, o.Account
-		return joined == store.News, nil
-	})
-	if errors.Is(err, store.ErrNotFound) {
-		err = fmt.Errorf("%w: %s", ErrUnknownOrder, id)
-	}
-	return conflict, account, err
-}
-
-// joinRefund makes an entry of a refund's facts, has it joined into the ledger of a locked order, and queues the change.
-func (f *Flow[Tx]) joinRefund(o *store.Order, r refundFacts, now time.Time, cause string, join func(*store.Order, store.Refund) store.Joined) store.Joined {
-	e := store.Refund{
-		ID: r.ID, Amount: r.Amount, State: store.RefundState(r.Status),
-		Attempt: attemptOf(o, r.payment()),
-	}
-	before := o.Status()
-	joined := join(o, e)
-	f.announceJoined(o, joined, store.Notice{Kind: string(refundChange[e.State]), At: now, From: before, Cause: cause, Detail: e.ID})
-	return joined
-}
-
-// announceJoined queues what became of an entry, if that is news that merchants are told.
-func (f *Flow[Tx]) announceJoined(o *store.Order, joined store.Joined, n store.Notice) {
-	if joined != store.News || n.Kind == "" {
-		return
-	}
-	n.To = o.Status()
-	o.Notify(n)
-	f.passChanges(o, n.At)
-}
+// expiredUncaptured is the reason of the refunds that Stripe makes for money that was never captured. They give nothing
+// back (https://docs.stripe.com/api/refunds/object#refund_object-reason).
+const expiredUncaptured = "expired_uncaptured_charge"
 
 // refundFacts is what the library reads of a refund.
 type refundFacts struct {
 	ID            string   `json:"id"`
 	Status        string   `json:"status"`
+	Reason        string   `json:"reason"`
 	Amount        int64    `json:"amount"`
+	Currency      string   `json:"currency"`
 	Charge        objectID `json:"charge"`
 	PaymentIntent objectID `json:"payment_intent"`
 }
 
-// chargeFacts is what the library reads of a charge of which something was refunded.
+// chargeFacts is what the library reads of a charge in an event.
 type chargeFacts struct {
 	ID            string   `json:"id"`
 	PaymentIntent objectID `json:"payment_intent"`
@@ -131,48 +50,10 @@ func (r refundFacts) payment() payment { return payment{string(r.PaymentIntent),
 
 func (c chargeFacts) payment() payment { return payment{string(c.PaymentIntent), c.ID} }
 
-// The events of refunds and disputes. Since API version 2024-10-28 refund.* cover every refund
-// (https://docs.stripe.com/refunds#refund-events); before, charge.refunded was all that some had.
-var (
-	refundEvents = [...]string{
-		string(webhook.RefundCreated), string(webhook.RefundUpdated), string(webhook.RefundFailed), string(webhook.ChargeRefundUpdated),
-	}
-	chargeRefunded = string(webhook.ChargeRefunded)
-)
-
-// heardRefund settles what was heard of a refund and returns the ID of its order; empty: it is not ours.
-func (f *Flow[Tx]) heardRefund(ctx context.Context, account string, r refundFacts, cause string) (id string, err error) {
-	id, err = f.orderOfPayment(ctx, account, r.payment())
-	if err != nil || id == "" {
-		return "", err
-	}
-	return id, f.settleRefund(ctx, id, r, cause)
-}
-
-// heardCharge asks for the refunds of a charge of which something was refunded.
-func (f *Flow[Tx]) heardCharge(ctx context.Context, account string, c chargeFacts, cause string) (id string, err error) {
-	id, err = f.orderOfPayment(ctx, account, c.payment())
-	if err != nil || id == "" {
-		return "", err
-	}
-	return id, f.settleCharge(ctx, id, account, c, cause)
-}
-
-func (f *Flow[Tx]) settleCharge(ctx context.Context, id, account string, c chargeFacts, cause string) error {
-	refunds, err := f.refundsOf(ctx, account, c.ID)
-	if err != nil {
-		return err
-	}
-	for _, r := range refunds {
-		if err := f.settleRefund(ctx, id, r, cause); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func factsOfRefund(r *stripe.Refund) refundFacts {
-	facts := refundFacts{ID: r.ID, Status: string(r.Status), Amount: r.Amount}
+	facts := refundFacts{
+		ID: r.ID, Status: string(r.Status), Reason: string(r.Reason), Amount: r.Amount, Currency: string(r.Currency),
+	}
 	if r.Charge != nil {
 		facts.Charge = objectID(r.Charge.ID)
 	}
@@ -182,21 +63,175 @@ func factsOfRefund(r *stripe.Refund) refundFacts {
 	return facts
 }
 
-// listRefundsSince settles the refunds of payments that were recorded.
-func (f *Flow[Tx]) listRefundsSince(ctx context.Context, b *budget, account string, since time.Time, heard func(id string)) error {
-	params := &stripe.RefundListParams{CreatedRange: &stripe.RangeQueryParams{GreaterThanOrEqual: since.Unix()}}
-	params.Limit = stripe.Int64(pageSize)
-	onAccount(params, account)
-	for r, err := range within(ctx, b, f.stripe.V1Refunds.List, params) {
-		if err != nil {
-			return &stripeError{doing: "listing refunds", err: err}
+// entry is the ledger's entry for a refund.
+func (r refundFacts) entry(o *store.Order) store.Refund {
+	return store.Refund{
+		ID: r.ID, Amount: r.Amount, Currency: r.Currency, State: store.RefundState(r.Status), Attempt: attemptOf(o, r.payment()),
+	}
+}
+
+// refundEntry returns the ledger's entry of a refund, or nil.
+func refundEntry(o *store.Order, id string) *store.Refund {
+	for i := range o.Refunds {
+		if o.Refunds[i].ID == id {
+			return &o.Refunds[i]
 		}
-		facts := factsOfRefund(r)
-		id, err := f.missedOf(ctx, facts.payment(), func(id string) error { return f.settleRefund(ctx, id, facts, "sweep") })
+	}
+	return nil
+}
+
+// setRefund makes the ledger's entry what Stripe answered, and puts into the outbox what became of the refund. It reports
+// whether the ledger changed.
+func setRefund(o *store.Order, r refundFacts, now time.Time, cause string) (changed bool) {
+	if r.Reason == expiredUncaptured {
+		return false
+	}
+	before, entry := o.Status(), r.entry(o)
+	known := refundEntry(o, r.ID)
+	switch {
+	case known == nil:
+		entry.Answers = 1
+		o.Refunds = append(o.Refunds, entry)
+	default:
+		entry.Answers = known.Answers
+		if entry == *known {
+			return false
+		}
+		same := entry.State == known.State
+		entry.Answers++
+		*known = entry
+		if same {
+			return true
+		}
+	}
+	if kind, ok := refundChanges[entry.State]; ok {
+		enqueue(o, store.Notice{
+			Kind: string(kind), At: now, From: before, To: o.Status(), Attempt: entry.Attempt, Cause: cause, Detail: entry.ID,
+		})
+	}
+	return true
+}
+
+// observeRefund brings the ledger in line with Stripe after an event or a list named a refund, and returns the ID of its
+// order; empty: the refund is not of this shop.
+func (f *Flow[Tx]) observeRefund(ctx context.Context, account string, r refundFacts, cause string) (id string, err error) {
+	id, err = f.orderOfPayment(ctx, account, r.payment())
+	if err != nil || id == "" {
+		return "", err
+	}
+	return id, f.settleRefund(ctx, id, r, cause)
+}
+
+// observeChargeRefunded does the like for all refunds of a charge, as charge.refunded does not name them.
+func (f *Flow[Tx]) observeChargeRefunded(ctx context.Context, account string, c chargeFacts, cause string) (id string, err error) {
+	id, err = f.orderOfPayment(ctx, account, c.payment())
+	if err != nil || id == "" {
+		return "", err
+	}
+	refunds, err := f.stripe.refundsOf(ctx, account, payment{charge: c.ID})
+	if err != nil {
+		return id, err
+	}
+	for _, r := range refunds {
+		if err := f.settleRefund(ctx, id, r, cause); err != nil {
+			return id, err
+		}
+	}
+	return id, nil
+}
+
+// ledgerTries is how often an object is fetched while other answers about it are recorded at the same time.
+const ledgerTries = 5
+
+// settleRefund records Stripe's newest answer about a refund. Refunds have no order of states that can be relied on, so an
+// event says only that something changed. If the event says what the ledger says, nothing is asked. Between the look at the
+// ledger and the lock another answer may have been recorded, and may be newer: then the refund is fetched again.
+func (f *Flow[Tx]) settleRefund(ctx context.Context, id string, r refundFacts, cause string) error {
+	for range ledgerTries {
+		o, err := f.store.Find(ctx, id)
 		if err != nil {
 			return err
 		}
-		heard(id)
+		known, answers := refundEntry(o, r.ID), 0
+		if known != nil {
+			if heard := r.entry(o); heard.State == known.State && heard.Amount == known.Amount {
+				return nil
+			}
+			answers = known.Answers
+		}
+		answer, err := f.stripe.refund(ctx, o.Account, r.ID)
+		if err != nil {
+			return err
+		}
+		newest := true
+		err = f.record(ctx, id, cause, func(o *store.Order, now time.Time) (bool, error) {
+			known := refundEntry(o, r.ID)
+			newest = known == nil && answers == 0 || known != nil && known.Answers == answers
+			if !newest {
+				return false, nil
+			}
+			return setRefund(o, answer, now, cause), nil
+		})
+		if err != nil || newest {
+			return err
+		}
+		r = answer
 	}
-	return nil
+	return fmt.Errorf("checkout: refund %s changes too fast to be recorded", r.ID)
+}
+
+// refundPayment gives the payment of an attempt back, as Config.Refund says. The intention is looked at again under the
+// lock, as a person may have decided otherwise. A repeated request refunds nothing more.
+func (f *Flow[Tx]) refundPayment(ctx context.Context, id string, n int) error {
+	shop, err := f.shop(ctx)
+	if err != nil {
+		return err
+	}
+	var account string
+	var params *stripe.RefundCreateParams
+	err = f.record(ctx, id, "refund", func(o *store.Order, now time.Time) (bool, error) {
+		params = nil
+		a := o.Attempt(n)
+		if step, ok := refundStep(o, a); ok && step.due(now) {
+			account, params = o.Account, refundParams(a)
+			params.SetIdempotencyKey(fmt.Sprintf("%s/%s/%d/refund", shop.id, o.ID, n))
+		}
+		return false, nil
+	})
+	if err != nil || params == nil {
+		return err
+	}
+	answer, err := f.stripe.createRefund(ctx, account, params)
+	switch {
+	case err == nil:
+		return f.record(ctx, id, "refund", func(o *store.Order, now time.Time) (bool, error) {
+			o.Attempt(n).VerifyFailedAt = time.Time{}
+			setRefund(o, answer, now, "refund")
+			return true, nil
+		})
+	case unrefundable(err):
+		// The money is gone already, in a way that was not heard of: asking for the payment brings it to light.
+		return f.verifyPayment(ctx, id, n, "refund")
+	case refused(err) && statusCode(err) != 429:
+		f.log.Error("automatic refund was refused", "order", id, "attempt", n, "error", err)
+		return f.record(ctx, id, "refund", func(o *store.Order, _ time.Time) (bool, error) {
+			o.Attempt(n).RefundRefused = refusal(err)
+			return true, nil
+		})
+	}
+	return err
+}
+
+// refundParams are the parameters of the refund of a whole payment. On a destination charge the transfer and the
+// application fee go back, too, as the platform would pay the refund otherwise
+// (https://docs.stripe.com/connect/destination-charges#issue-refunds).
+func refundParams(a *store.Attempt) *stripe.RefundCreateParams {
+	params := &stripe.RefundCreateParams{PaymentIntent: stripe.String(a.PaymentIntent)}
+	if a.Destination {
+		params.ReverseTransfer = stripe.Bool(true)
+	}
+	if a.ApplicationFee {
+		params.RefundApplicationFee = stripe.Bool(true)
+	}
+	return params
 }

@@ -9,57 +9,93 @@ import (
 	"github.com/gofulfil/fulfil/store"
 )
 
-// Resolution is what a person decides of an order that is stuck.
+// Resolution is a person's decision about an order that is stuck.
 type Resolution string
 
-// What can be decided of a paid order. Of several decisions the last one counts.
+// The decisions about a paid order. Of several decisions the last one counts.
 const (
 	// Retry tries again what failed, without the pause that is left: the delivery, also one that failed for good, and the
 	// stock of an order that is short.
 	Retry Resolution = "retry"
-	// FulfilAnyway fulfils an order that is parked or short: what was paid is accepted, and stock that is not there is the
-	// merchant's to find.
+	// FulfilAnyway fulfils an order that is parked or short: the payment is accepted as it is. Stock that is there is sold;
+	// stock that is missing is the merchant's to find. A second payment of the order needs nothing anymore.
 	FulfilAnyway Resolution = "fulfil anyway"
 	// GiveUp ends it: the order is not fulfilled, and the stock it holds is back. What is sold already comes back with the
 	// Reserver's Adjust. To give the money back is the merchant's.
 	GiveUp Resolution = "give up"
 )
 
-// Resolve does what a person decided of an order that [store.Order.Stuck] shows, and delivers what comes of it. [Flow.List]
-// finds such orders.
+// Resolve carries out a person's decision about an order that [store.Order.Stuck] shows, and delivers the outcome.
+// [Flow.List] finds such orders. The decision is kept: no later answer of Stripe's undoes it. Retry and FulfilAnyway
+// withdraw an automatic refund that was not made yet.
 //
-// Errors: one that matches [store.ErrNotFound], [ErrNotPaid], or [ErrFulfilled] for GiveUp; what delivering failed with.
+// Errors: one that matches [ErrNotFound], [ErrNotPaid], [ErrGivenBack] for FulfilAnyway and Retry when the money went back
+// or is on its way back, or [ErrFulfilled] for GiveUp; what delivering failed with.
 func (f *Flow[Tx]) Resolve(ctx context.Context, id string, r Resolution) error {
-	err := f.change(ctx, id, func(tx Tx, o *store.Order, now time.Time) (bool, error) {
-		counts := o.PaidAttempt()
-		if counts == nil {
-			return false, fmt.Errorf("%w: %s", ErrNotPaid, id)
+	ctx, cancel := limited(ctx)
+	defer cancel()
+	if err := f.lookForListeners(ctx); err != nil {
+		return err
+	}
+	err := f.store.InTx(ctx, func(tx Tx) error {
+		o, err := f.lock(ctx, tx, id)
+		if err != nil {
+			return err
 		}
-		o.Delivery.Tries, o.Delivery.NextAt, o.GivenUpAt = 0, time.Time{}, time.Time{}
-		s := &settlement{o: o, now: now, attempt: counts, before: o.Status()}
-		switch r {
-		case Retry:
-			o.Shortfall = nil
-			if strings.HasPrefix(o.Parked, parkedPermanent) {
-				o.Parked = ""
-			}
-			return true, f.settleStock(ctx, tx, s)
-		case FulfilAnyway:
-			o.Shortfall, o.Parked, counts.Mismatch = nil, "", ""
-			err := f.settleStock(ctx, tx, s)
-			o.Shortfall = nil // it was accepted that stock is missing
-			return true, err
-		case GiveUp:
-			if !o.FulfilledAt.IsZero() {
-				return false, fmt.Errorf("%w: %s", ErrFulfilled, id)
-			}
-			o.GivenUpAt = now
-			return true, f.release(ctx, tx, &counts.Hold, &counts.Increase)
+		now, before := f.now(), o.Status()
+		if err := f.decide(ctx, tx, o, r, now); err != nil {
+			return err
 		}
-		return false, fmt.Errorf("checkout: no such resolution: %q", r)
+		return f.carryOut(ctx, tx, o, before, now, "resolve")
 	})
 	if err != nil {
 		return err
 	}
 	return f.deliver(ctx, id)
+}
+
+// decide records a decision with a locked order.
+func (f *Flow[Tx]) decide(ctx context.Context, tx Tx, o *store.Order, r Resolution, now time.Time) error {
+	paid := o.PaidAttempt()
+	if paid == nil {
+		return fmt.Errorf("%w: %s", ErrNotPaid, o.ID)
+	}
+	if r != GiveUp && o.FulfilledAt.IsZero() && o.GivenBack(paid) {
+		return fmt.Errorf("%w: %s", ErrGivenBack, o.ID)
+	}
+	o.Delivery.Tries, o.Delivery.NextAt = 0, time.Time{}
+	o.ChangeDelivery.Tries, o.ChangeDelivery.NextAt = 0, time.Time{}
+	switch r {
+	case Retry:
+		o.GivenUpAt, o.Shortfall = time.Time{}, nil
+		paid.RefundWanted, paid.RefundRefused = "", ""
+		if strings.HasPrefix(o.Parked, store.ParkedByCallback) {
+			o.Parked = ""
+		}
+	case FulfilAnyway:
+		o.GivenUpAt, o.Parked, paid.AcceptedAt = time.Time{}, "", now
+		paid.RefundWanted, paid.RefundRefused = "", ""
+		dismiss(o, now)
+		if len(o.Shortfall) > 0 && f.reserver != nil {
+			return f.sellWhatIsThere(ctx, tx, o, paid)
+		}
+	case GiveUp:
+		if !o.FulfilledAt.IsZero() {
+			return fmt.Errorf("%w: %s", ErrFulfilled, o.ID)
+		}
+		o.GivenUpAt, paid.AcceptedAt = now, time.Time{}
+		dismiss(o, now)
+	default:
+		return fmt.Errorf("checkout: no such resolution: %q", r)
+	}
+	return nil
+}
+
+// dismiss keeps that a person decided about all payments that arrived so far.
+func dismiss(o *store.Order, now time.Time) {
+	for i := range o.Attempts {
+		if a := &o.Attempts[i]; a.Paid {
+			a.DismissedAt = now
+		}
+	}
 }

@@ -15,7 +15,7 @@ import (
 func TestWarnsWhenNobodySweeps(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	const warning = "nobody has swept"
+	const warning = "no sweep for"
 	pay := func(id string) { s.pay(s.begin(cartOf(id, "tee")).SessionID) }
 	pay("order-1")
 	require.NotContains(t, s.log.String(), warning)

@@ -9,7 +9,7 @@ import (
 	"github.com/stripe/stripe-go/v82"
 )
 
-// The metadata by which a session, and the payment that comes of it, is known as this library's own.
+// The metadata keys by which this package recognises its own sessions and their payments.
 const (
 	identityPrefix  = "fulfil_"
 	metadataShop    = identityPrefix + "shop"
@@ -19,19 +19,23 @@ const (
 
 var identityKeys = [...]string{metadataShop, metadataOrder, metadataAttempt}
 
-// sessionIdentity says whose session it is. The zero value marks nothing.
+// metadataVariable is set for a session whose Variable is true. The stored parameters of an attempt are the only record of
+// that choice; see variable.
+const metadataVariable = identityPrefix + "variable"
+
+// sessionIdentity says which attempt of which order of which shop a session belongs to. The zero value adds no metadata.
 type sessionIdentity struct {
 	shop    string
 	order   string
 	attempt int
 }
 
-// CreateParams validates the session and returns what stripe-go sends for it: with client_reference_id, with
-// expires_at at now plus HoldFor (at least 31 minutes, whole seconds), with the metadata mirrored, and with the
-// Stripe-Account header of Connect.Account. Its error is an *InvalidSessionError.
+// CreateParams validates the session and returns the parameters that stripe-go sends for it. They have
+// client_reference_id, the metadata in both places, the Stripe-Account header of Connect.Account, and expires_at, which
+// is HoldFor after now, but at least 31 minutes. Its error is an [*InvalidSessionError].
 //
-// It is the builder alone: nothing is stored or held, and the session carries no mark by which a later event would be
-// recognised.
+// CreateParams stores and holds nothing. The session gets no metadata by which a [Flow] would recognise a later event as
+// its own. Use [Flow.Begin] for that.
 func (s Session) CreateParams(now time.Time) (*stripe.CheckoutSessionCreateParams, error) {
 	return s.createParams(sessionIdentity{}, now)
 }
@@ -43,13 +47,17 @@ func (s Session) createParams(id sessionIdentity, now time.Time) (*stripe.Checko
 		return nil, err
 	}
 	if id != (sessionIdentity{}) {
-		for _, add := range []func(key, value string){params.AddMetadata, s.addMirrored(params)} {
-			add(metadataShop, id.shop)
-			add(metadataOrder, id.order)
-			add(metadataAttempt, strconv.Itoa(id.attempt))
+		s.addMetadata(params, metadataShop, id.shop)
+		s.addMetadata(params, metadataOrder, id.order)
+		s.addMetadata(params, metadataAttempt, strconv.Itoa(id.attempt))
+		if s.Variable {
+			params.AddMetadata(metadataVariable, "true")
 		}
 	}
 	params.ExpiresAt = stripe.Int64(now.Add(s.sessionLife()).Unix())
+	if len(encodeParams(params)) > maxBody {
+		return nil, &InvalidSessionError{Problems: []FieldProblem{{Field: "Lines", Message: "must be shorter: a session has at most " + maxBodyText}}}
+	}
 	if s.Params == nil {
 		return params, nil
 	}
@@ -61,7 +69,7 @@ func (s Session) createParams(id sessionIdentity, now time.Time) (*stripe.Checko
 	return params, nil
 }
 
-// build validates the session and builds what depends neither on the time nor on the attempt.
+// build validates the session and builds the parameters that depend neither on the time nor on the attempt.
 func (s Session) build() (*stripe.CheckoutSessionCreateParams, error) {
 	if err := s.validate(); err != nil {
 		return nil, err
@@ -86,7 +94,7 @@ func (s Session) build() (*stripe.CheckoutSessionCreateParams, error) {
 	for _, l := range s.Lines {
 		p.LineItems = append(p.LineItems, l.item())
 		if l.Price != "" {
-			// A Price may have several currencies: name the one that is meant.
+			// A Price may have several currencies, so the session names its own.
 			p.Currency = stripe.String(s.currency())
 		}
 	}
@@ -107,6 +115,7 @@ func (s Session) build() (*stripe.CheckoutSessionCreateParams, error) {
 	return p, nil
 }
 
+// item returns the line as Stripe takes it.
 func (l Line) item() *stripe.CheckoutSessionCreateLineItemParams {
 	item := &stripe.CheckoutSessionCreateLineItemParams{Quantity: stripe.Int64(l.Quantity)}
 	if l.Price != "" {
@@ -176,7 +185,8 @@ func (o ShippingOption) params() *stripe.CheckoutSessionCreateShippingOptionPara
 	return &stripe.CheckoutSessionCreateShippingOptionParams{ShippingRateData: data}
 }
 
-// addIntent adds what is passed on to the payment intent, subscription or setup intent. Each mode takes only its own.
+// addIntent adds the parameters that Stripe passes on to the payment intent, subscription or setup intent. Stripe takes only
+// those of the session's mode.
 func (s Session) addIntent(p *stripe.CheckoutSessionCreateParams) {
 	c := s.Connect
 	switch s.mode() {
@@ -216,24 +226,26 @@ func (s Session) addIntent(p *stripe.CheckoutSessionCreateParams) {
 	}
 }
 
-// addMirrored returns what adds metadata to the object that comes of the session.
-func (s Session) addMirrored(p *stripe.CheckoutSessionCreateParams) func(key, value string) {
+// addMetadata adds metadata to the session, and to its payment intent, subscription or setup intent.
+func (s Session) addMetadata(p *stripe.CheckoutSessionCreateParams, key, value string) {
+	p.AddMetadata(key, value)
 	switch s.mode() {
+	case ModePayment:
+		p.PaymentIntentData.AddMetadata(key, value)
 	case ModeSubscription:
-		return p.SubscriptionData.AddMetadata
+		p.SubscriptionData.AddMetadata(key, value)
 	case ModeSetup:
-		return p.SetupIntentData.AddMetadata
-	default:
-		return p.PaymentIntentData.AddMetadata
+		p.SetupIntentData.AddMetadata(key, value)
 	}
 }
 
-// stringPointers copies: stripe.StringSlice would let Session.Params write into the caller's slice.
+// stringPointers returns pointers to copies of the values. With stripe.StringSlice alone, Session.Params could change the
+// caller's slice.
 func stringPointers(values []string) []*string {
 	return stripe.StringSlice(slices.Clone(values))
 }
 
-// optionalString leaves an empty text out.
+// optionalString returns nil for an empty text, which stripe-go then leaves out.
 func optionalString(s string) *string {
 	if s == "" {
 		return nil

@@ -8,15 +8,15 @@ import (
 
 // FieldProblem is one mistake in a Session.
 type FieldProblem struct {
-	// Field is the path of the field in Go, as "Lines[2].Quantity".
+	// Field is the path of the field in Go, such as "Lines[2].Quantity".
 	Field string
-	// Message says what is wrong. It never repeats a value that could be personal, as an e-mail address or a URL.
+	// Message says what is wrong. It never repeats a value that could be personal, such as an e-mail address or a URL.
 	Message string
 }
 
-// InvalidSessionError lists everything that is wrong with a Session. Nothing was stored or sent.
+// InvalidSessionError lists all mistakes of a Session. Nothing was stored or sent.
 type InvalidSessionError struct {
-	// Problems has at least one entry, in the order of the fields.
+	// Problems has at least one entry. The entries are in the order of the checks, which is close to that of the fields.
 	Problems []FieldProblem
 }
 
@@ -31,7 +31,7 @@ func (e *InvalidSessionError) Error() string {
 // sessionProblems collects mistakes.
 type sessionProblems []FieldProblem
 
-// add notes a problem once, however often it is found.
+// add records a problem. It records the same problem of the same field only once.
 func (p *sessionProblems) add(field, format string, args ...any) {
 	problem := FieldProblem{Field: field, Message: fmt.Sprintf(format, args...)}
 	if !slices.Contains(*p, problem) {
@@ -39,13 +39,14 @@ func (p *sessionProblems) add(field, format string, args ...any) {
 	}
 }
 
-// require notes a problem unless ok.
+// require records a problem unless ok is true.
 func (p *sessionProblems) require(ok bool, field, message string) {
 	if !ok {
 		p.add(field, "%s", message)
 	}
 }
 
+// err returns an *InvalidSessionError, or nil if there are no problems.
 func (p sessionProblems) err() error {
 	if len(p) == 0 {
 		return nil

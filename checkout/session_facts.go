@@ -3,6 +3,8 @@ package checkout
 import (
 	"encoding/json"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/stripe/stripe-go/v82"
 
@@ -20,7 +22,9 @@ type sessionFacts struct {
 	Livemode       bool              `json:"livemode"`
 	AmountSubtotal *int64            `json:"amount_subtotal"`
 	AmountTotal    *int64            `json:"amount_total"`
+	Created        int64             `json:"created"`
 	ExpiresAt      int64             `json:"expires_at"`
+	RecoveredFrom  objectID          `json:"recovered_from"`
 	URL            string            `json:"url"`
 	ClientSecret   string            `json:"client_secret"`
 	Metadata       map[string]string `json:"metadata"`
@@ -84,6 +88,8 @@ func (id *objectID) UnmarshalJSON(data []byte) error {
 type intentFacts struct {
 	ID     string
 	Status string
+	// AmountReceived is what was captured of a payment intent, in minor units.
+	AmountReceived int64
 	// LatestCharge is a payment intent's.
 	LatestCharge chargeState
 }
@@ -91,9 +97,10 @@ type intentFacts struct {
 func (p *intentFacts) UnmarshalJSON(data []byte) error {
 	if len(data) > 0 && data[0] == '{' {
 		var object struct {
-			ID           string      `json:"id"`
-			Status       string      `json:"status"`
-			LatestCharge chargeState `json:"latest_charge"`
+			ID             string      `json:"id"`
+			Status         string      `json:"status"`
+			AmountReceived int64       `json:"amount_received"`
+			LatestCharge   chargeState `json:"latest_charge"`
 		}
 		err := json.Unmarshal(data, &object)
 		*p = intentFacts(object)
@@ -105,19 +112,26 @@ func (p *intentFacts) UnmarshalJSON(data []byte) error {
 	return err
 }
 
-// chargeState reads a charge that is null, an ID, or expanded. What was given back of it is known only of an expanded one.
+// chargeState reads a charge that is null, an ID, or expanded.
 type chargeState struct {
-	ID             string
-	AmountRefunded int64
-	Disputed       bool
+	ID string
+	// Created is when the charge was made, in Unix seconds; 0 if the charge is not expanded.
+	Created int64
+}
+
+// createdAt is when the charge was made; zero: that is not known.
+func (c chargeState) createdAt() time.Time {
+	if c.Created == 0 {
+		return time.Time{}
+	}
+	return time.Unix(c.Created, 0).UTC()
 }
 
 func (c *chargeState) UnmarshalJSON(data []byte) error {
 	if len(data) > 0 && data[0] == '{' {
 		var object struct {
-			ID             string `json:"id"`
-			AmountRefunded int64  `json:"amount_refunded"`
-			Disputed       bool   `json:"disputed"`
+			ID      string `json:"id"`
+			Created int64  `json:"created"`
 		}
 		err := json.Unmarshal(data, &object)
 		*c = chargeState(object)
@@ -129,78 +143,85 @@ func (c *chargeState) UnmarshalJSON(data []byte) error {
 	return err
 }
 
-// news is what was heard of one session.
-type news struct {
+// sessionUpdate is what an event or an answer of Stripe's says of one session.
+type sessionUpdate struct {
 	facts sessionFacts
 	raw   json.RawMessage
 	// cause is the event's ID, or what was being done when Stripe was asked.
 	cause string
 	// account is the connected account that the session is on; empty: the merchant's own.
 	account string
-	// asked says that Stripe was asked and answered how the session is now; an event says how it was.
+	// asked says that Stripe answered a request, and so says how the session is now. An event says how the session was.
 	asked bool
+	// at is the time of which the update speaks: when the event was created, or when Stripe was asked.
+	at time.Time
 
 	completed, paid, failed, expired bool
 
 	// lines is what was bought, if the customer could change it; nil: what was begun.
 	lines []store.Line
-	// refunds and disputes are what was given back of the payment before it was asked for.
-	refunds  []refundFacts
-	disputes []disputeFacts
 }
 
-// heardEvent reads a session event. What the type says stands even where old versions lack the field for it.
-func heardEvent(eventType, eventID, account string, facts sessionFacts, raw json.RawMessage) news {
-	n := news{facts: facts, raw: raw, cause: eventID, account: account}
+// observeEvent reads a session event. The event's type counts even where old versions of the object lack the field for it.
+func observeEvent(eventType, eventID, account string, created time.Time, facts sessionFacts, raw json.RawMessage) sessionUpdate {
+	u := sessionUpdate{facts: facts, raw: raw, cause: eventID, account: account, at: created}
 	switch eventType {
 	case eventCompleted, eventAsyncSucceeded:
-		n.completed = true
+		u.completed = true
 	case eventAsyncFailed:
-		n.completed, n.failed = true, true
+		u.completed, u.failed = true, true
 	case eventExpired:
-		n.expired = true
+		u.expired = true
 	}
-	n.conclude()
-	return n
+	u.derive()
+	return u
 }
 
-// heardAnswer reads a session as Stripe answered it.
-func heardAnswer(doing, account string, response *stripe.APIResponse) (news, error) {
-	n := news{raw: response.RawJSON, cause: doing, account: account, asked: true}
-	if err := json.Unmarshal(n.raw, &n.facts); err != nil {
-		return news{}, &stripeError{doing: "decoding a session", err: err}
+// observeAnswer reads a session as Stripe answered it. asked is when the request was sent.
+func observeAnswer(doing, account string, asked time.Time, response *stripe.APIResponse) (sessionUpdate, error) {
+	u := sessionUpdate{raw: response.RawJSON, cause: doing, account: account, asked: true, at: asked}
+	if err := json.Unmarshal(u.raw, &u.facts); err != nil {
+		return sessionUpdate{}, &stripeError{doing: "decoding a session", err: err}
 	}
-	n.conclude()
-	return n, nil
+	u.derive()
+	return u, nil
 }
 
-// conclude draws from the object what follows from it. Fulfil on paid and no_payment_required, nothing else
-// (https://docs.stripe.com/checkout/fulfillment): a status that is not known is not paid.
-func (n *news) conclude() {
-	n.completed = n.completed || n.facts.Status == "complete"
-	n.expired = n.expired || n.facts.Status == "expired"
-	switch n.facts.PaymentStatus {
+// derive sets the facts that follow from the object. Only "paid" and "no_payment_required" count as paid
+// (https://docs.stripe.com/checkout/fulfillment), and a payment intent that succeeded, as that of a payment that was
+// captured later (https://docs.stripe.com/payments/place-a-hold-on-a-payment-method). Any other status is not paid.
+func (u *sessionUpdate) derive() {
+	u.completed = u.completed || u.facts.Status == "complete"
+	u.expired = u.expired || u.facts.Status == "expired"
+	switch u.facts.PaymentStatus {
 	case "paid", "no_payment_required":
-		n.paid = n.completed
+		u.paid = u.completed
 	case "unpaid":
 		// A delayed payment that bounced leaves its session complete and unpaid, with the payment intent back at the start
 		// (https://docs.stripe.com/payments/paymentintents/lifecycle), or with a subscription that never began
 		// (https://docs.stripe.com/billing/subscriptions/overview#subscription-statuses).
-		switch n.facts.PaymentIntent.Status + n.facts.Subscription.Status {
+		status := u.facts.PaymentIntent.Status
+		if status == "" {
+			status = u.facts.Subscription.Status
+		}
+		switch status {
 		case "requires_payment_method", "canceled", "incomplete_expired":
-			n.failed = n.failed || n.completed
+			u.failed = u.failed || u.completed
+		case "succeeded":
+			u.paid = u.completed
 		}
 	}
-	n.failed = n.failed && !n.paid
+	u.failed = u.failed && !u.paid
 }
 
-// attempt is the number of the attempt that the metadata names; 0 if it names none.
-func (s *sessionFacts) attempt() int {
-	n, err := strconv.Atoi(s.Metadata[metadataAttempt])
+// attempt is the number of the attempt that the metadata names, and the attempt's mark; 0 if the metadata names none.
+func (s *sessionFacts) attempt() (n int, mark string) {
+	number, mark, _ := strings.Cut(s.Metadata[metadataAttempt], "-")
+	n, err := strconv.Atoi(number)
 	if err != nil || n < 1 {
-		return 0
+		return 0, ""
 	}
-	return n
+	return n, mark
 }
 
 func (s *sessionFacts) customer() store.Customer {

@@ -12,15 +12,16 @@ import (
 	"github.com/stripe/stripe-go/v82"
 )
 
-// soldKey matches what says how much of what is sold for how much. Lines are counted by it, too.
+// soldKey matches the form keys that fix a line item's quantity, product and price. It also detects added or removed
+// lines.
 var soldKey = regexp.MustCompile(`^line_items\[[^\]]*\]\[(quantity|price|amount` +
 	`|price_data\]\[(currency|product|unit_amount|unit_amount_decimal|recurring))\]`)
 
-// metadataKey matches a metadata key: where it is, and its name.
-var metadataKey = regexp.MustCompile(`^(metadata|.*?\[metadata\])\[(.*)\]$`)
+// metadataKey matches the form key of a metadata entry. Its groups are the place and the entry's own key.
+var metadataKey = regexp.MustCompile(`(?s)^(metadata|.*?\[metadata\])\[(.*)\]$`)
 
-// checkChanged refuses what Session.Params must not have changed. It looks at what would be sent, so that a value
-// added with AddExtra is seen like any other.
+// checkChanged refuses the changes that Session.Params must not make. It compares the form keys and values that would be
+// sent, so it also sees values that were added with AddExtra.
 func (s Session) checkChanged(before url.Values, params *stripe.CheckoutSessionCreateParams) error {
 	var p sessionProblems
 	s.checkHeaders(&p, params)
@@ -28,23 +29,30 @@ func (s Session) checkChanged(before url.Values, params *stripe.CheckoutSessionC
 	keys := maps.Clone(before)
 	maps.Copy(keys, after)
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		if slices.Equal(before[key], after[key]) {
+			continue
+		}
+		removed := !after.Has(key)
 		switch {
-		case slices.Equal(before[key], after[key]):
-		case key == "client_reference_id" || key == "mode" || isAttemptKey(key):
+		case key == "client_reference_id" || key == "mode" || key == "expires_at" || isOwnMetadata(key):
 			p.add("Params", "must not change %s", key)
-		case s.mayDropQuantity(key) && !after.Has(key):
+		case removed && s.mayRemoveQuantity(key):
 		case soldKey.MatchString(key):
-			p.add("Params", "must not change %s: what is sold is set by Lines", key)
+			p.add("Params", "must not change %s: Lines sets what is sold", key)
 		}
 	}
 	if s.tracked() {
 		checkNothingElse(&p, after)
 	}
+	checkWireTexts(&p, after)
 	checkWireMetadata(&p, after)
+	if len(encodeParams(params)) > maxBody {
+		p.add("Params", "must leave at most %s", maxBodyText)
+	}
 	return p.err()
 }
 
-// checkHeaders refuses what would be lost, because only the body is stored.
+// checkHeaders refuses headers. They would be lost, because only the body of the request is stored.
 func (s Session) checkHeaders(p *sessionProblems, params *stripe.CheckoutSessionCreateParams) {
 	account := ""
 	if params.StripeAccount != nil {
@@ -55,8 +63,14 @@ func (s Session) checkHeaders(p *sessionProblems, params *stripe.CheckoutSession
 		"Params", "must not set headers")
 }
 
-// mayDropQuantity reports whether key is a quantity that may be taken out: Stripe wants none of a metered price.
-func (s Session) mayDropQuantity(key string) bool {
+// isOwnMetadata reports whether key is that of a metadata entry of this package.
+func isOwnMetadata(key string) bool {
+	m := metadataKey.FindStringSubmatch(key)
+	return m != nil && strings.HasPrefix(m[2], identityPrefix)
+}
+
+// mayRemoveQuantity reports whether key is a quantity that may be removed. Stripe takes no quantity for a metered price.
+func (s Session) mayRemoveQuantity(key string) bool {
 	for i, l := range s.Lines {
 		if key == fmt.Sprintf("line_items[%d][quantity]", i) {
 			return l.SKU == "" && l.Price != ""
@@ -65,7 +79,7 @@ func (s Session) mayDropQuantity(key string) bool {
 	return false
 }
 
-// checkNothingElse refuses every way in which a customer could buy something else than was held, or buy it again.
+// checkNothingElse refuses everything that lets the customer buy something else than was held, or buy it again.
 func checkNothingElse(p *sessionProblems, values url.Values) {
 	for _, key := range slices.Sorted(maps.Keys(values)) {
 		off := slices.Equal(values[key], []string{"false"})
@@ -82,7 +96,35 @@ func checkNothingElse(p *sessionProblems, values url.Values) {
 	}
 }
 
-// checkWireMetadata applies Stripe's limits to all metadata, now that Session.Params had its turn.
+// wireTexts are the parameters whose length Session.validate limits.
+var wireTexts = []struct {
+	key  *regexp.Regexp
+	most int
+}{
+	{regexp.MustCompile(`^(success|cancel|return)_url$`), maxURL},
+	{regexp.MustCompile(`\[product_data\]\[name\]$`), maxName},
+	{regexp.MustCompile(`\[product_data\]\[description\]$`), maxDescription},
+	{regexp.MustCompile(`\[product_data\]\[images\]\[[0-9]*\]$`), maxImageURL},
+	{regexp.MustCompile(`\[shipping_rate_data\]\[display_name\]$`), maxOptionName},
+}
+
+// checkWireTexts applies the limits of Session.validate to the texts that Session.Params has set.
+func checkWireTexts(p *sessionProblems, values url.Values) {
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		for _, value := range values[key] {
+			if !storable(key) || !storable(value) {
+				p.add("Params", "must not set %q to text that is not valid UTF-8 or contains NUL", key)
+			}
+			for _, limit := range wireTexts {
+				if limit.key.MatchString(key) && utf8.RuneCountInString(value) > limit.most {
+					p.add("Params", "must not set %s to more than %d characters", key, limit.most)
+				}
+			}
+		}
+	}
+}
+
+// checkWireMetadata applies Stripe's limits to all metadata, after Session.Params has run.
 func checkWireMetadata(p *sessionProblems, values url.Values) {
 	count := map[string]int{}
 	for _, key := range slices.Sorted(maps.Keys(values)) {

@@ -97,6 +97,32 @@ func TestParamsMustNotChange(t *testing.T) {
 			p.PaymentIntentData.AddMetadata(strings.Repeat("k", 41), "")
 		},
 			"metadata key of more than 40"},
+		"long metadata key with a line break": {func(p *stripe.CheckoutSessionCreateParams) {
+			p.AddMetadata("a\n"+strings.Repeat("k", 40), "")
+		}, "metadata key of more than 40"},
+		"a mark of its own": {func(p *stripe.CheckoutSessionCreateParams) { p.AddMetadata("fulfil_paid", "1") }, "metadata[fulfil_paid]"},
+		"a mirrored mark of its own": {func(p *stripe.CheckoutSessionCreateParams) { p.PaymentIntentData.AddMetadata("fulfil_paid", "1") },
+			"payment_intent_data[metadata][fulfil_paid]"},
+		"NUL":         {func(p *stripe.CheckoutSessionCreateParams) { p.SubmitType = stripe.String("pay\x00") }, "NUL"},
+		"no UTF-8":    {func(p *stripe.CheckoutSessionCreateParams) { p.AddMetadata("k", "\xff") }, "UTF-8"},
+		"key no text": {func(p *stripe.CheckoutSessionCreateParams) { p.AddMetadata("k\xff", "") }, "UTF-8"},
+		"long name": {func(p *stripe.CheckoutSessionCreateParams) {
+			p.LineItems[0].PriceData.ProductData.Name = stripe.String(strings.Repeat("n", 5001))
+		}, "line_items[0][price_data][product_data][name] to more than 5000 characters"},
+		"long description": {func(p *stripe.CheckoutSessionCreateParams) {
+			p.LineItems[0].PriceData.ProductData.Description = stripe.String(strings.Repeat("n", 40_001))
+		}, "line_items[0][price_data][product_data][description] to more than 40000 characters"},
+		"long URL": {func(p *stripe.CheckoutSessionCreateParams) {
+			p.SuccessURL = stripe.String("https://a.example/" + strings.Repeat("n", 5000))
+		}, "success_url to more than 5000 characters"},
+		"long name of an option": {func(p *stripe.CheckoutSessionCreateParams) {
+			p.AddExtra("shipping_options[0][shipping_rate_data][display_name]", strings.Repeat("n", 101))
+		}, "shipping_options[0][shipping_rate_data][display_name] to more than 100 characters"},
+		"much": {func(p *stripe.CheckoutSessionCreateParams) {
+			for i := range 40 {
+				p.AddExtra(fmt.Sprintf("custom_fields[%d][label][custom]", i), strings.Repeat("n", 30_000))
+			}
+		}, "at most 1 MB"},
 		"bracket in metadata key": {func(p *stripe.CheckoutSessionCreateParams) { p.AddMetadata("a[b]", "") }, "[ or ]"},
 		"51 keys": {func(p *stripe.CheckoutSessionCreateParams) {
 			for i := range 48 {
@@ -119,7 +145,7 @@ func TestParamsMustNotChange(t *testing.T) {
 	}
 }
 
-// Without a SKU the customer may have more freedom.
+// Without a SKU, Params may let the customer change the cart.
 func TestParamsOfUntrackedLines(t *testing.T) {
 	t.Parallel()
 	s := teeSession()
@@ -138,7 +164,8 @@ func TestParamsOfUntrackedLines(t *testing.T) {
 	require.Len(t, sessionFields(t, err), 3)
 }
 
-// A quantity can be taken out only where it may be that of a metered price: of a Price that is not stock-tracked.
+// Params may remove the quantity of a line that has a Price and no SKU, because the price may be metered. It may remove no
+// other quantity.
 func TestParamsMayDropQuantityOfAPrice(t *testing.T) {
 	t.Parallel()
 	inline := Line{Name: "T-shirt", UnitAmount: MustAmount("19.99", "usd"), Quantity: 1}

@@ -41,7 +41,7 @@ func setupSession() Session {
 	return Session{OrderID: "setup-1", Mode: ModeSetup, Currency: "EUR", SuccessURL: "https://shop.example/thanks"}
 }
 
-// sessionSent is what a session sends, by key.
+// sessionSent returns the form keys and values that a session sends.
 func sessionSent(t *testing.T, s Session) map[string]string {
 	t.Helper()
 	p, err := s.CreateParams(sessionTestNow)
@@ -187,7 +187,7 @@ func TestCreateParamsEmbedded(t *testing.T) {
 	require.NotContains(t, got, "cancel_url")
 }
 
-// The placeholder arrives in the form Stripe replaces, however the URL was built.
+// Every way to build a URL sends the placeholder that Stripe replaces.
 func TestSessionIDPlaceholder(t *testing.T) {
 	t.Parallel()
 	query := url.Values{"session_id": {"{CHECKOUT_SESSION_ID}"}, "q": {"{a} b"}}

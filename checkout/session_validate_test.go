@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -35,7 +37,7 @@ func sessionFields(t *testing.T, err error) []string {
 // repeatLines returns n copies of a line.
 func repeatLines(l Line, n int) []Line { return slices.Repeat([]Line{l}, n) }
 
-// Every change breaks or keeps a valid session; "fields" are what the error names.
+// Each case changes a valid session. The error names the fields, in order; without fields the session stays valid.
 func TestValidate(t *testing.T) {
 	t.Parallel()
 	usd := func(decimal string) Amount { return MustAmount(decimal, "usd") }
@@ -218,6 +220,28 @@ func TestValidate(t *testing.T) {
 		}, []string{`Metadata[""]`, `Metadata["a[b"]`, `Metadata["a]b"]`, `Metadata["fulfil_x"]`,
 			`Metadata["kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk"]`, `Metadata["v"]`}},
 
+		{"countries Stripe does not ship to", teeSession, func(s *Session) { s.Shipping.Countries = []string{"GB", "UK", "XX", "KP"} },
+			[]string{"Shipping.Countries[1]", "Shipping.Countries[2]", "Shipping.Countries[3]"}},
+		{"shipping options of a subscription", monthlySession, func(s *Session) {
+			s.Shipping = Shipping{Countries: []string{"DE"}, Options: []ShippingOption{{Name: "Post", Amount: MustAmount("1", "eur")}}}
+		}, []string{"Shipping.Options"}},
+		{"address of a subscription", monthlySession, func(s *Session) { s.Shipping.Countries = []string{"DE"} }, nil},
+		{"two periods", monthlySession, func(s *Session) {
+			s.Lines[1].Recurring = Recurring{Interval: IntervalMonth, Count: 3}
+		}, []string{"Lines[1].Recurring"}},
+		{"one period said in two ways", monthlySession, func(s *Session) {
+			s.Lines[1].Recurring = Recurring{Interval: IntervalMonth, Count: 1}
+		}, nil},
+
+		{"variable", teeSession, func(s *Session) { s.Lines[0].SKU, s.Variable = "", true }, nil},
+		{"variable with a SKU", teeSession, func(s *Session) { s.Variable = true }, []string{"Variable"}},
+		{"variable setup", setupSession, func(s *Session) { s.Variable = true }, []string{"Variable"}},
+
+		{"parameters of more than a megabyte", teeSession, func(s *Session) {
+			s.Lines[0].Description = strings.Repeat("\u6f22", 30_000)
+			s.Lines = repeatLines(s.Lines[0], 5)
+		}, []string{"Lines"}},
+
 		{"everything wrong is listed", func() Session { return Session{} }, func(s *Session) {
 			s.Lines = []Line{{}}
 			s.HoldFor = -1
@@ -234,7 +258,142 @@ func TestValidate(t *testing.T) {
 	}
 }
 
-// No value that could be personal or secret gets into an error.
+// textFields are all texts of a session, with the most characters that Stripe takes. The number is 0 for fields whose
+// characters or length are limited in another way.
+var textFields = []struct {
+	name string
+	most int
+	set  func(s *Session, text string)
+}{
+	{"OrderID", 0, func(s *Session, text string) { s.OrderID = text }},
+	{"Mode", 0, func(s *Session, text string) { s.Mode = Mode(text) }},
+	{"Currency", 0, func(s *Session, text string) { s.Currency = text }},
+	{"UIMode", 0, func(s *Session, text string) { s.UIMode = UIMode(text) }},
+	{"SuccessURL", 5000, func(s *Session, text string) { s.SuccessURL = text }},
+	{"CancelURL", 5000, func(s *Session, text string) { s.CancelURL = text }},
+	{"ReturnURL", 5000, func(s *Session, text string) {
+		s.UIMode, s.SuccessURL, s.CancelURL, s.ReturnURL = UIModeEmbedded, "", "", text
+	}},
+	{"Customer", 0, func(s *Session, text string) { s.Customer = text }},
+	{"CustomerEmail", 0, func(s *Session, text string) { s.CustomerEmail = text }},
+	{"Locale", 0, func(s *Session, text string) { s.Locale = text }},
+	{"PaymentMethodTypes[0]", 0, func(s *Session, text string) { s.PaymentMethodTypes = []string{text} }},
+	{"Shipping.Countries[0]", 0, func(s *Session, text string) { s.Shipping.Countries = []string{text} }},
+	{"Shipping.Options[0].Rate", 0, func(s *Session, text string) { s.Shipping.Options = []ShippingOption{{Rate: text}} }},
+	{"Shipping.Options[0].Name", 100, func(s *Session, text string) {
+		s.Shipping.Options = []ShippingOption{{Name: text, Amount: MustAmount("1", "usd")}}
+	}},
+	{"Connect.Account", 0, func(s *Session, text string) { s.Connect.Account = text }},
+	{"Connect.Destination", 0, func(s *Session, text string) { s.Connect.Destination = text }},
+	{"Connect.OnBehalfOf", 0, func(s *Session, text string) { s.Connect.OnBehalfOf = text }},
+	{"Lines[0].SKU", 0, func(s *Session, text string) { s.Lines[0].SKU = text }},
+	{"Lines[0].Name", 5000, func(s *Session, text string) { s.Lines[0].Name = text }},
+	{"Lines[0].Name", 5000, func(s *Session, text string) { s.Lines[0].Name, s.Lines[0].Product = text, "prod_1" }},
+	{"Lines[0].Description", 40_000, func(s *Session, text string) { s.Lines[0].Description = text }},
+	{"Lines[0].Images[0]", 2048, func(s *Session, text string) { s.Lines[0].Images = []string{text} }},
+	{"Lines[0].Price", 0, func(s *Session, text string) { s.Currency, s.Lines = "usd", []Line{{Price: text, Quantity: 1}} }},
+	{"Lines[0].Product", 0, func(s *Session, text string) { s.Lines[0].Product = text }},
+	{`Metadata["k"]`, 500, func(s *Session, text string) { s.Metadata = map[string]string{"k": text} }},
+}
+
+// textOf returns a text that begins as the valid texts of the field do.
+func textOf(field, end string) string {
+	for part, start := range map[string]string{
+		"URL": "https://shop.example/", "Image": "https://img.example/", "Customer": "cus_1", "Email": "a@shop.example",
+		"Rate": "shr_1", "Connect": "acct_1", "Price": "price_1", "Product": "prod_1",
+	} {
+		if strings.Contains(field, part) && (part != "Customer" || field == part) {
+			return start + end
+		}
+	}
+	return "x" + end
+}
+
+// Every field refuses text that Stripe refuses, that a database can't store, or that encoding/json would change. Lengths count
+// characters.
+func TestValidateTexts(t *testing.T) {
+	t.Parallel()
+	for _, f := range textFields {
+		check := func(what, text string, ok bool) {
+			s := teeSession()
+			f.set(&s, text)
+			p, err := s.CreateParams(sessionTestNow)
+			if ok {
+				require.NoError(t, err, "%s: %s", f.name, what)
+				return
+			}
+			require.Nil(t, p, "%s: %s", f.name, what)
+			require.Contains(t, sessionFields(t, err), f.name, what)
+		}
+		for what, end := range map[string]string{
+			"a NUL": "a\x00b", "a NUL at the end": "\x00", "half a character": "\xc3", "a byte that is no text": "\xff", "a surrogate": "\xed\xa0\x80",
+		} {
+			check(what, textOf(f.name, end), false)
+		}
+		if f.most == 0 {
+			continue
+		}
+		for _, filler := range []string{"x", "\u6f22"} {
+			start := textOf(f.name, "")
+			check("the most", start+strings.Repeat(filler, f.most-len(start)), true)
+			check("one more", start+strings.Repeat(filler, f.most-len(start)+1), false)
+		}
+	}
+	for key, ok := range map[string]bool{"a\x00": false, "a\xff": false, "a\nb": true} {
+		s := teeSession()
+		s.Metadata = map[string]string{key: ""}
+		_, err := s.CreateParams(sessionTestNow)
+		require.Equal(t, ok, err == nil, "%q: %v", key, err)
+	}
+	for _, u := range []string{"https://:443/", "https://shop.example/a b", "https://shop.example/a\u00a0b", "https://shop.example/\u2028"} {
+		s := teeSession()
+		s.SuccessURL = u
+		s.Lines[0].Images = []string{u}
+		_, err := s.CreateParams(sessionTestNow)
+		require.Equal(t, []string{"Lines[0].Images[0]", "SuccessURL"}, sessionFields(t, err), u)
+	}
+	s := teeSession()
+	s.CustomerEmail = strings.Repeat("a", 512-len("@shop.example")) + "@shop.example"
+	_, err := s.CreateParams(sessionTestNow)
+	require.NoError(t, err)
+	s.CustomerEmail = "a" + s.CustomerEmail
+	_, err = s.CreateParams(sessionTestNow)
+	require.Equal(t, []string{"CustomerEmail"}, sessionFields(t, err))
+}
+
+// The table textFields holds every text of Session.
+func TestTextFieldsAreAll(t *testing.T) {
+	t.Parallel()
+	named := map[string]bool{`Metadata`: true}
+	for _, f := range textFields {
+		named[indices.ReplaceAllString(f.name, "")] = true
+	}
+	var missing []string
+	var walk func(path string, typ reflect.Type)
+	walk = func(path string, typ reflect.Type) {
+		switch typ.Kind() {
+		case reflect.String:
+			// The intervals are an enumeration; TestValidate has them.
+			if !named[path] && typ != reflect.TypeFor[Interval]() {
+				missing = append(missing, path)
+			}
+		case reflect.Slice:
+			walk(path, typ.Elem())
+		case reflect.Struct:
+			for i := range typ.NumField() {
+				if f := typ.Field(i); f.IsExported() {
+					walk(strings.TrimPrefix(path+"."+f.Name, "."), f.Type)
+				}
+			}
+		}
+	}
+	walk("", reflect.TypeFor[Session]())
+	require.Empty(t, missing)
+}
+
+var indices = regexp.MustCompile(`\[[^\]]*\]`)
+
+// Errors contain no value that could be personal or secret.
 func TestInvalidSessionErrorRepeatsNoValues(t *testing.T) {
 	t.Parallel()
 	s := teeSession()

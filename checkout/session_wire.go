@@ -15,8 +15,8 @@ import (
 	"github.com/stripe/stripe-go/v82/form"
 )
 
-// encodeParams returns the application/x-www-form-urlencoded body stripe-go would send, in the same order every time.
-// Headers (account, idempotency key) are not part of it.
+// encodeParams returns the application/x-www-form-urlencoded body that stripe-go would send, with its keys in the same
+// order every time. The body does not contain the headers: the account and the idempotency key.
 func encodeParams(p *stripe.CheckoutSessionCreateParams) string {
 	plain := *p
 	extra := plain.Extra
@@ -33,13 +33,13 @@ func encodeParams(p *stripe.CheckoutSessionCreateParams) string {
 	return values.Encode()
 }
 
-// wireParams turns a body of encodeParams back into parameters that send exactly its keys and values. The caller sets
-// the account and the idempotency key on them.
+// wireParams turns a body that encodeParams has made into parameters that send exactly its keys and values. The caller
+// sets the account and the idempotency key on them.
 func wireParams(body string) (*stripe.CheckoutSessionCreateParams, error) {
 	values, err := url.ParseQuery(body)
 	if err != nil || len(values) == 0 {
-		// The cause would repeat a piece of the body.
-		return nil, errors.New("checkout: stored session parameters are not a form body")
+		// The error of ParseQuery is left out, because it quotes the body.
+		return nil, errors.New("checkout: the stored session parameters are not a form body")
 	}
 	p := &stripe.CheckoutSessionCreateParams{}
 	for key, all := range values {
@@ -50,17 +50,17 @@ func wireParams(body string) (*stripe.CheckoutSessionCreateParams, error) {
 	return p, nil
 }
 
-// sessionValues returns what parameters send, by key.
+// sessionValues returns the form keys and values that the parameters send.
 func sessionValues(p *stripe.CheckoutSessionCreateParams) url.Values {
 	values := &form.Values{}
 	form.AppendTo(values, p)
 	return values.ToValues()
 }
 
-// fingerprint is the same for two sessions exactly when they ask for the same: all parameters but those of the single
-// attempt, the account, the stock and the time to pay.
+// fingerprint returns a hash that is equal for two sessions exactly when they ask for the same. It covers the account, the
+// SKUs, the names, HoldFor, and all parameters except those that differ between two attempts.
 func (s Session) fingerprint() (string, error) {
-	// A fixed attempt at a fixed time: Session.Params sees what it sees in a real one, with the same result.
+	// The attempt and the time are the same for every fingerprint, and so is the result of Session.Params.
 	params, err := s.createParams(sessionIdentity{shop: "-", order: s.OrderID, attempt: 1}, time.Unix(0, 0))
 	if err != nil {
 		return "", err
@@ -76,9 +76,15 @@ func (s Session) fingerprint() (string, error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
-// isAttemptKey reports whether a key belongs to the single attempt.
+// isAttemptKey reports whether the form key may differ between two attempts of one order.
 func isAttemptKey(key string) bool {
-	return key == "expires_at" || slices.ContainsFunc(identityKeys[:], func(own string) bool {
-		return key == "metadata["+own+"]" || strings.HasSuffix(key, "[metadata]["+own+"]")
-	})
+	if key == "expires_at" {
+		return true
+	}
+	for _, own := range identityKeys {
+		if key == "metadata["+own+"]" || strings.HasSuffix(key, "[metadata]["+own+"]") {
+			return true
+		}
+	}
+	return false
 }

@@ -48,7 +48,8 @@ func wireCaptured(t *testing.T, p *stripe.CheckoutSessionCreateParams) *wireCapt
 	return c
 }
 
-// everythingSession is a session with something in every field and awkward characters in its texts.
+// everythingSession is a session with a value in every field that payment mode allows together, and unusual characters in its
+// texts.
 func everythingSession() Session {
 	return Session{
 		OrderID: "o_-9",
@@ -84,7 +85,7 @@ func everythingSession() Session {
 	}
 }
 
-// What is stored is what stripe-go would have sent, and sending it again sends the same.
+// The stored body is the body that stripe-go sends, and wireParams sends it again unchanged.
 func TestWireParamsSendTheStoredBody(t *testing.T) {
 	t.Parallel()
 	params, err := everythingSession().createParams(sessionIdentity{shop: "shop1", order: "o_-9", attempt: 3}, sessionTestNow)
@@ -174,7 +175,7 @@ func TestFingerprint(t *testing.T) {
 		require.NotContains(t, seen, print, "%s is not told from %s", name, seen[print])
 		seen[print] = name
 	}
-	// A hold shorter than Stripe's shortest session is still another one.
+	// Two holds that are shorter than Stripe's shortest session differ, too.
 	a, b := teeSession(), teeSession()
 	b.HoldFor = 10 * time.Minute
 	printA, err := a.fingerprint()

@@ -2,49 +2,39 @@ package checkout
 
 import (
 	"context"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/gofulfil/fulfil/store"
 )
 
-// settle brings the order id in line with what was heard of one of its sessions, and queues what the merchant is to be
-// told. It runs no code of the merchant's. It is the one way in which money changes an order.
-func (f *Flow[Tx]) settle(ctx context.Context, id string, n news) error {
+// settle brings the order id in line with what Stripe says of one of its sessions, and puts what the merchant's callbacks
+// receive into the outbox. It runs no code of the merchant's. It is the one way in which money changes an order.
+func (f *Flow[Tx]) settle(ctx context.Context, id string, u sessionUpdate) error {
+	ctx, cancel := limited(ctx)
+	defer cancel()
 	unlock, err := f.settling.lock(ctx, id)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if err := f.askDetails(ctx, id, &n); err != nil {
+	if err := f.askLines(ctx, id, &u); err != nil {
 		return err
 	}
 	var s settlement
-	err = f.change(ctx, id, func(tx Tx, o *store.Order, now time.Time) (bool, error) {
-		s = settlement{o: o, news: n, now: now, before: o.Status()}
-		if save, err := s.join(); err != nil || !save {
-			return false, err
-		}
-		if err := f.settleStock(ctx, tx, &s); err != nil {
-			return false, err
-		}
-		f.announce(&s)
-		f.settleGivenBack(&s)
-		return true, nil
+	err = f.record(ctx, id, u.cause, func(o *store.Order, now time.Time) (bool, error) {
+		s = settlement{o: o, update: u, now: now, before: o.Status()}
+		return s.join(f.refund)
 	})
-	if err == nil && s.attempt != nil {
-		level, after := slog.LevelDebug, s.o.Status()
-		if after != s.before || s.paid {
-			level = slog.LevelInfo
-		}
-		f.log.Log(ctx, level, "order settled", "order", id, "attempt", s.attempt.N, "from", s.before, "to", after, "cause", n.cause)
-	}
-	if errors.Is(err, store.ErrNotFound) {
+	if errors.Is(err, ErrNotFound) {
 		return fmt.Errorf("%w: %s", ErrUnknownOrder, id)
+	}
+	if err == nil && s.attempt != nil {
+		s.log(ctx, f.log)
 	}
 	return err
 }
@@ -52,42 +42,36 @@ func (f *Flow[Tx]) settle(ctx context.Context, id string, n news) error {
 // settlement is one order being settled, under its lock.
 type settlement struct {
 	o      *store.Order
-	news   news
+	update sessionUpdate
 	now    time.Time
 	before store.Status
 
-	attempt *store.Attempt // whose session it is
-	// What is new with it:
-	paid  bool
-	short bool // paid, and its stock is gone
+	attempt *store.Attempt // whose session it is; nil: the update changes nothing
+	paid    bool           // the update brings the payment of the attempt
 }
 
-// join takes what was heard into the facts of the order. It reports whether the order must be saved.
-func (s *settlement) join() (save bool, err error) {
-	a, err := s.identify()
-	if a == nil || err != nil {
-		return false, err
+func (s *settlement) log(ctx context.Context, log *slog.Logger) {
+	level, after := slog.LevelDebug, s.o.Status()
+	if after != s.before || s.paid {
+		level = slog.LevelInfo
 	}
-	s.attempt = a
-	n, f := &s.news, &s.news.facts
-	s.paid = n.paid && !a.Paid
-	if s.paid {
-		if a.Mismatch == "" {
-			a.Mismatch = disagreement(s.o, a, f)
-		}
-		counts := s.o.PaidAttempt()
-		a.Duplicate = counts != nil && counts.Mismatch == "" && a.Mismatch == ""
-		a.PaidAt = s.now
-	}
+	log.Log(ctx, level, "order settled",
+		"order", s.o.ID, "attempt", s.attempt.N, "from", s.before, "to", after, "cause", s.update.cause)
+}
 
-	if n.lines != nil {
-		a.Lines = n.lines
+// join takes an update into the facts of the order. It reports whether the order changed. refund names the changes after
+// which a payment is given back automatically.
+func (s *settlement) join(refund []ChangeKind) (changed bool, err error) {
+	s.attempt = s.identify()
+	if s.attempt == nil {
+		return false, nil
 	}
-	changed := false
+	a, u, f := s.attempt, &s.update, &s.update.facts
+	s.paid = u.paid && !a.Paid
 	for _, fact := range [...]struct {
 		known *bool
 		heard bool
-	}{{&a.Completed, n.completed}, {&a.Paid, n.paid}, {&a.Failed, n.failed}, {&a.Expired, n.expired}} {
+	}{{&a.Completed, u.completed}, {&a.Paid, u.paid}, {&a.Failed, u.failed}, {&a.Expired, u.expired}} {
 		if fact.heard && !*fact.known {
 			*fact.known, changed = true, true
 		}
@@ -103,46 +87,133 @@ func (s *settlement) join() (save bool, err error) {
 			*ref.known, changed = ref.heard, true
 		}
 	}
-	if !changed && !n.asked {
-		return false, nil
+	if u.completed && a.CompletedAt.IsZero() {
+		a.CompletedAt, changed = s.now, true
 	}
-	if n.asked {
-		a.CheckedAt = s.now
+	if u.lines != nil && s.paid {
+		a.Lines = u.lines
 	}
-	s.describe()
-	s.park()
-	s.endOthers()
-	a.CheckAt = nextCheck(s.o, a, s.now)
-	return true, nil
+	if u.paid && s.setAmount() {
+		changed = true
+	}
+	if s.paid {
+		s.recordPayment(refund)
+	}
+	if u.asked {
+		a.CheckedAt, a.CheckFailedAt, a.Gone, changed = s.now, time.Time{}, false, true
+	}
+	if changed {
+		s.describe()
+	}
+	return changed, nil
 }
 
-// identify returns the attempt that the session belongs to. A session that names an attempt which has another session, or
-// that is on another account, was not made by this library: it is of no interest until it is paid, and then it is recorded
-// as an attempt of its own, a payment that a person must look at.
-func (s *settlement) identify() (*store.Attempt, error) {
-	f := &s.news.facts
-	if a := s.o.AttemptBySession(f.ID); a != nil {
-		return a, nil
+// setAmount sets what was charged: what was captured if Stripe says that, and the total of the session otherwise.
+func (s *settlement) setAmount() (changed bool) {
+	amount := s.update.facts.PaymentIntent.AmountReceived
+	if amount == 0 && s.attempt.Amount == 0 {
+		amount = s.update.facts.amounts().Total
 	}
-	a := s.o.Attempt(f.attempt())
-	mismatch := ""
+	if amount == 0 || amount == s.attempt.Amount {
+		return false
+	}
+	s.attempt.Amount = amount
+	return true
+}
+
+// recordPayment sets what follows from the arrival of the money, once for an attempt.
+func (s *settlement) recordPayment(refund []ChangeKind) {
+	a, f := s.attempt, &s.update.facts
+	a.Paid = false // the question is which payment counted before this one
+	counted := s.o.PaidAttempt()
+	a.Paid = true
+	stray := a.Mismatch != "" // of a session that was not begun for the order: a person must decide
+	if !stray {
+		a.Mismatch = disagreement(s.o, a, f)
+	}
+	a.Duplicate = counted != nil && counted.Agrees() && a.Mismatch == ""
+	a.PaidAt = s.now
+	if at := s.update.verifiedUntil(); at.After(a.VerifiedAt) {
+		a.VerifiedAt = at
+	}
+	if stray || a.PaymentIntent == "" { // without a payment intent, as in a subscription, a person must give the money back
+		return
+	}
+	trouble := ChangeKind("")
 	switch {
-	case a == nil:
-		return nil, fmt.Errorf("%w: %s has no attempt %d", ErrUnknownOrder, s.o.ID, f.attempt())
-	case a.SessionID != "":
-		mismatch = fmt.Sprintf("session is not the one that attempt %d was begun with", a.N)
-	case s.news.account != s.o.Account:
-		mismatch = fmt.Sprintf("session is on account %q, not %q", s.news.account, s.o.Account)
-	default:
-		return a, nil
+	case a.Mismatch != "":
+		trouble = ChangeMismatch
+	case a.Duplicate:
+		trouble = ChangeDuplicatePayment
 	}
-	if !s.news.paid {
-		return nil, nil
+	if trouble != "" && slices.Contains(refund, trouble) {
+		a.RefundWanted = string(trouble)
 	}
-	s.o.Attempts = append(s.o.Attempts, store.Attempt{
-		N: len(s.o.Attempts) + 1, CreatedAt: s.now, ClosedAt: s.now, Mismatch: mismatch,
-	})
-	return s.o.Attempt(len(s.o.Attempts)), nil
+}
+
+// verifiedUntil is the time until which an update shows that nothing was given back. An event shows it until it was
+// created. An answer shows it only if the charge is so new that nothing can have happened to it.
+func (u *sessionUpdate) verifiedUntil() time.Time {
+	if !u.asked {
+		return u.at
+	}
+	return u.facts.PaymentIntent.LatestCharge.createdAt()
+}
+
+// identify returns the attempt that the session belongs to; nil: the update changes nothing. A session that was not
+// recorded belongs to the attempt whose mark it carries, if Stripe was asked. Any other session of the order changes
+// nothing until it is paid. Then it is recorded as an attempt of its own, for a person to decide about.
+func (s *settlement) identify() *store.Attempt {
+	f := &s.update.facts
+	if a := s.o.AttemptBySession(f.ID); a != nil {
+		return a
+	}
+	if !s.update.asked {
+		return nil
+	}
+	n, mark := f.attempt()
+	a := s.o.Attempt(n)
+	if a != nil && a.SessionID == "" && sameMark(a.Mark, mark) {
+		return a
+	}
+	if origin := s.o.AttemptBySession(string(f.RecoveredFrom)); origin != nil && len(stockLines(origin.Lines)) == 0 {
+		if !s.update.completed {
+			return nil
+		}
+		return s.append(store.Attempt{Lines: origin.Lines, Metadata: origin.Metadata, Quote: origin.Quote, ExpiresAt: origin.ExpiresAt, PayBy: origin.PayBy})
+	}
+	if !s.update.paid || s.strays() >= maxStrays {
+		return nil
+	}
+	mismatch := "the session is not one that was begun for the order"
+	if a == nil {
+		mismatch = fmt.Sprintf("attempt %d of the order is not in the store", n)
+	}
+	return s.append(store.Attempt{ClosedAt: s.now, Mismatch: mismatch})
+}
+
+func (s *settlement) append(a store.Attempt) *store.Attempt {
+	a.N, a.CreatedAt = len(s.o.Attempts)+1, s.now
+	s.o.Attempts = append(s.o.Attempts, a)
+	return s.o.Attempt(a.N)
+}
+
+// maxStrays is the number of payments by sessions that were not begun for an order that are recorded with it.
+const maxStrays = 10
+
+// strays counts the attempts that stand for sessions which were not begun for the order.
+func (s *settlement) strays() (n int) {
+	for _, a := range s.o.Attempts {
+		if a.Fingerprint == "" && a.Quote == nil && a.Mismatch != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// sameMark compares marks in constant time. An empty mark is not like any other.
+func sameMark(known, heard string) bool {
+	return known != "" && subtle.ConstantTimeCompare([]byte(known), []byte(heard)) == 1
 }
 
 // disagreement says how a paid session differs from what was sold; empty: it does not.
@@ -154,100 +225,31 @@ func disagreement(o *store.Order, a *store.Attempt, f *sessionFacts) string {
 	case o.Mode == string(ModeSetup):
 		return ""
 	case q == nil:
-		return "what it was to come to is not known"
+		return "the price that was begun with is not known"
 	case f.Currency != q.Currency:
 		return fmt.Sprintf("currency is %s, not %s", f.Currency, q.Currency)
-	case q.Answered && f.Livemode != q.Livemode:
-		return fmt.Sprintf("livemode is %t, not %t", f.Livemode, q.Livemode)
 	case !q.Variable && (f.AmountSubtotal == nil || *f.AmountSubtotal != q.Subtotal):
 		return fmt.Sprintf("subtotal is not %d", q.Subtotal)
 	}
 	return ""
 }
 
-// describe copies what a completed session says of customer and amounts, unless it is an older snapshot than one that
-// was read already, or that of another attempt than the one whose payment counts.
+// describe copies what a completed session says of customer and amounts. An older snapshot than the one that was read
+// already is left out, and so is the session of another attempt than the one whose payment counts.
 func (s *settlement) describe() {
-	a, f := s.attempt, &s.news.facts
-	counts := s.o.PaidAttempt()
-	if !s.news.completed || a.Paid && !s.news.paid || counts != nil && counts != a {
+	a, f := s.attempt, &s.update.facts
+	paid := s.o.PaidAttempt()
+	if !s.o.ErasedAt.IsZero() && a.N <= s.o.ErasedAttempts {
 		return
 	}
-	s.o.Customer, s.o.Amounts, s.o.Session, s.o.Livemode = f.customer(), f.amounts(), s.news.raw, f.Livemode
+	if !s.update.completed || a.Paid && !s.update.paid || paid != nil && paid != a {
+		return
+	}
+	s.o.Customer, s.o.Amounts, s.o.Session, s.o.Livemode = f.customer(), f.amounts(), s.update.raw, f.Livemode
 	if f.Currency != "" {
 		s.o.Currency = f.Currency
 	}
 	if len(a.Lines) > 0 {
 		s.o.Lines, s.o.Metadata = a.Lines, a.Metadata
 	}
-}
-
-// How the reasons for which an order is parked begin.
-const (
-	parkedMismatch  = "mismatch: "
-	parkedPermanent = "fulfil: "
-)
-
-// park keeps an order whose only payment is not what was sold from being fulfilled.
-func (s *settlement) park() {
-	counts := s.o.PaidAttempt()
-	switch {
-	case counts == nil:
-	case counts.Mismatch != "":
-		s.o.Parked = parkedMismatch + counts.Mismatch
-	case strings.HasPrefix(s.o.Parked, parkedMismatch):
-		s.o.Parked = ""
-	}
-}
-
-// endOthers gives up attempts that have no session yet once the money for the order is there or on its way, and has a
-// sweep end the sessions that can still be paid.
-func (s *settlement) endOthers() {
-	if !s.o.Paid() && !s.attempt.Processing() {
-		return
-	}
-	for i := range s.o.Attempts {
-		switch other := &s.o.Attempts[i]; {
-		case !other.Open():
-		case other.SessionID == "":
-			other.ClosedAt = s.now
-		default:
-			other.CheckAt = nextCheck(s.o, other, s.now)
-		}
-	}
-}
-
-// announce queues what the merchant is to be told.
-func (f *Flow[Tx]) announce(s *settlement) {
-	n := store.Notice{At: s.now, From: s.before, To: s.o.Status(), Attempt: s.attempt.N, Cause: s.news.cause}
-	if !s.paid {
-		f.notifyStatus(s.o, n)
-		return
-	}
-	notify := func(kind, detail string) {
-		n.Kind, n.Detail = kind, detail
-		s.o.Notify(n)
-	}
-	if !slices.ContainsFunc(s.o.Notices, func(n store.Notice) bool { return n.Kind == store.NoticeFulfil }) {
-		notify(store.NoticeFulfil, "")
-	}
-	var trouble ChangeKind
-	switch {
-	case s.attempt.Mismatch != "":
-		trouble = ChangeMismatch
-	case s.attempt.Duplicate:
-		trouble = ChangeDuplicatePayment
-	case s.short:
-		trouble = ChangeShortfall
-	}
-	if trouble != "" {
-		f.log.Error("payment needs a decision", "order", s.o.ID, "attempt", s.attempt.N, "what", trouble, "detail", s.attempt.Mismatch)
-		notify(string(trouble), s.attempt.Mismatch)
-		// A payment on another account, and one without a payment intent, such as that of a subscription, is for a person.
-		refundable := s.attempt.PaymentIntent != "" && s.news.account == s.o.Account
-		if refundable && slices.Contains(f.refund, trouble) {
-			s.attempt.RefundWanted, s.attempt.CheckAt = true, s.now
-		}
-	}
-	f.passChanges(s.o, s.now)
 }

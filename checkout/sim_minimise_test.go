@@ -55,7 +55,7 @@ func describe(o *store.Order) []string {
 		o.DueAt, o.CancelRequestedAt, o.Shortfall, o.Parked, o.GivenUpAt, o.Delivery)}
 	for _, a := range o.Attempts {
 		lines = append(lines, fmt.Sprintf("  attempt %d replaces %d, closed %v, completed %t paid %t failed %t expired %t duplicate %t, %s hold %s, increase %s, pay by %v, check %v",
-			a.N, a.Replaces, a.ClosedAt, a.Completed, a.Paid, a.Failed, a.Expired, a.Duplicate, a.Mismatch, a.Hold.State, a.Increase.State, a.PayBy, a.CheckAt))
+			a.N, a.Replaces, a.ClosedAt, a.Completed, a.Paid, a.Failed, a.Expired, a.Duplicate, a.Mismatch, a.Hold.State, a.Increase.State, a.PayBy, a.CheckedAt))
 	}
 	for _, n := range o.Notices {
 		lines = append(lines, fmt.Sprintf("  notice %d %s from %s to %s by %s, delivered %v", n.N, n.Kind, n.From, n.To, n.Cause, n.DeliveredAt))

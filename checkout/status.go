@@ -36,6 +36,8 @@ func Display(o *store.Order) DisplayStatus {
 // A session that no order was begun with is an error that matches [ErrNotFound], without a question to Stripe. If
 // Stripe can't be asked, the order is returned as it is known, beside the error.
 func (f *Flow[Tx]) Settle(ctx context.Context, sessionID string) (*store.Order, error) {
+	ctx, cancel := limited(ctx)
+	defer cancel()
 	o, err := f.orderOfSession(ctx, sessionID)
 	if err != nil {
 		return nil, err
@@ -43,10 +45,10 @@ func (f *Flow[Tx]) Settle(ctx context.Context, sessionID string) (*store.Order, 
 	if err := f.askIfDue(ctx, o.ID, sessionID); err != nil {
 		return o, err
 	}
-	if o, err = f.store.Find(ctx, o.ID); err != nil || o.NextNotice() == nil {
+	if o, err = f.store.Find(ctx, o.ID); err != nil || !f.waits(o) {
 		return o, err
 	}
-	f.deliverAside(ctx, o.ID)
+	f.tryDeliver(ctx, o.ID)
 	return f.store.Find(ctx, o.ID)
 }
 
@@ -73,7 +75,7 @@ func (f *Flow[Tx]) askIfDue(ctx context.Context, id, sessionID string) error {
 	}
 	// Another process may come at the same time: the first to say so under the lock asks.
 	var mine bool
-	err = f.change(ctx, id, func(_ Tx, locked *store.Order, now time.Time) (bool, error) {
+	err = f.record(ctx, id, "status", func(locked *store.Order, now time.Time) (bool, error) {
 		if mine = unsettled(locked, sessionID, now); mine {
 			locked.AttemptBySession(sessionID).CheckedAt = now
 		}

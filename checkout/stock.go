@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/gofulfil/fulfil/reservation"
 	"github.com/gofulfil/fulfil/store"
 )
 
-// stockLines is what a cart takes from stock.
+// stockLines are the lines of a cart that take something from stock.
 func stockLines(lines []store.Line) []reservation.Line {
 	var tracked []reservation.Line
 	for _, l := range lines {
@@ -20,46 +21,36 @@ func stockLines(lines []store.Line) []reservation.Line {
 	return tracked
 }
 
-// settleStock makes the holds follow the facts. A hold is released when its session can no longer be paid, when nobody was
-// given its URL, or when the order is paid in another attempt: another payment would be a duplicate and needs no stock.
-// What was paid and is not what was sold keeps its hold for a person to decide.
-func (f *Flow[Tx]) settleStock(ctx context.Context, tx Tx, s *settlement) error {
-	counts := s.o.PaidAttempt()
-	sold := counts != nil && counts.Mismatch == ""
-	for i := range s.o.Attempts {
-		a := &s.o.Attempts[i]
-		ended := a.Expired || a.Failed && !a.Paid
-		var err error
-		switch {
-		case sold && a == counts: // last, as it may want what the others give back
-		case ended && !sold && successor(s.o, a) != nil:
-			err = f.swap(ctx, tx, s, a, successor(s.o, a))
-		case sold || ended || !a.ClosedAt.IsZero():
-			err = f.release(ctx, tx, &a.Hold, &a.Increase)
+// moveStock does a step that closes an attempt or moves stock, and reports whether it did. Other steps need Stripe or the
+// merchant and are left.
+func (f *Flow[Tx]) moveStock(ctx context.Context, tx Tx, o *store.Order, step Step, now time.Time) (done bool, err error) {
+	a := o.Attempt(step.Attempt)
+	switch step.Action {
+	case CloseAttempt:
+		if !step.due(now) {
+			return false, nil
 		}
-		if err != nil {
-			return err
-		}
+		a.ClosedAt = now
+		return true, nil
+	case ReleaseStock, TransferStock, SellStock:
+	default:
+		return false, nil
 	}
-	if !sold {
-		return nil
+	if f.reserver == nil {
+		f.log.Error("stock can't be moved: Config.Reserver is nil", "order", o.ID, "attempt", step.Attempt, "step", step.Action)
+		return false, nil
 	}
-	return f.sell(ctx, tx, s, counts)
+	switch step.Action {
+	case ReleaseStock:
+		return true, f.release(ctx, tx, &a.Hold, &a.Increase)
+	case TransferStock:
+		return true, f.transfer(ctx, tx, o, a, successor(o, a), now)
+	}
+	return true, f.sell(ctx, tx, o, a)
 }
 
-// successor is the attempt that waits for a to expire and to take over its stock, or nil.
-func successor(o *store.Order, a *store.Attempt) *store.Attempt {
-	for i := range o.Attempts {
-		next := &o.Attempts[i]
-		if next.Open() && next.Replaces == a.N && next.Hold.ID != "" && next.Hold.State == store.NotHeld {
-			return next
-		}
-	}
-	return nil
-}
-
-// holdStock sets lines aside as h. The answer is a [*reservation.ShortageError] or what else the Reserver says of it.
-func (f *Flow[Tx]) holdStock(ctx context.Context, tx Tx, h *store.Hold, lines []reservation.Line) (answer, err error) {
+// holdStock sets lines aside as h. The refusal is a [*reservation.ShortageError] or what else the Reserver answers.
+func (f *Flow[Tx]) holdStock(ctx context.Context, tx Tx, h *store.Hold, lines []reservation.Line) (refusal, err error) {
 	answers, err := f.reserver.Hold(ctx, tx, reservation.Hold{ID: h.ID, Lines: lines})
 	if err != nil {
 		return nil, err
@@ -73,35 +64,24 @@ func (f *Flow[Tx]) holdStock(ctx context.Context, tx Tx, h *store.Hold, lines []
 // release gives the stock of those holds back that are held.
 func (f *Flow[Tx]) release(ctx context.Context, tx Tx, holds ...*store.Hold) error {
 	for _, h := range holds {
-		if h.State != store.Held || f.untracked(h) {
+		if h.State != store.Held {
 			continue
 		}
 		answers, err := f.reserver.Release(ctx, tx, h.ID)
 		if err != nil {
 			return err
 		}
-		if answers[0] != nil { // ended by somebody else's hand
+		h.State = store.Released
+		if answers[0] != nil {
+			// Somebody ended the hold by hand. The Reserver's books say how; nothing is held either way.
 			f.log.Error("hold could not be released", "hold", h.ID, "error", answers[0])
 		}
-		h.State = store.Released
 	}
 	return nil
 }
 
-// untracked reports whether there is no Reserver to end a hold with, although there was one when it was taken.
-func (f *Flow[Tx]) untracked(h *store.Hold) bool {
-	if f.reserver == nil {
-		f.log.Error("hold can't be ended: Config.Reserver is nil", "hold", h.ID)
-	}
-	return f.reserver == nil
-}
-
-// sell makes the stock of a paid attempt sold. Money that comes after the stock was given back takes it again, or the
-// order is short.
-func (f *Flow[Tx]) sell(ctx context.Context, tx Tx, s *settlement, a *store.Attempt) error {
-	if a.Hold.ID == "" || a.Hold.State == store.Sold || len(s.o.Shortfall) > 0 || f.untracked(&a.Hold) {
-		return nil
-	}
+// sell makes the stock of a paid attempt sold. If its hold is gone, the stock is taken again, or the order is short.
+func (f *Flow[Tx]) sell(ctx context.Context, tx Tx, o *store.Order, a *store.Attempt) error {
 	if err := f.release(ctx, tx, &a.Increase); err != nil {
 		return err
 	}
@@ -114,35 +94,84 @@ func (f *Flow[Tx]) sell(ctx context.Context, tx Tx, s *settlement, a *store.Atte
 			a.Hold.State = store.Sold
 			return nil
 		}
+		a.Hold.State = store.Released
 		f.log.Error("hold of a paid order is gone", "hold", a.Hold.ID, "error", answers[0])
 	}
-	late := store.Hold{ID: a.Hold.ID + "/late"}
-	answer, err := f.holdStock(ctx, tx, &late, stockLines(a.Lines))
-	if err != nil {
+	refusal, err := f.sellLate(ctx, tx, a, stockLines(a.Lines))
+	if err != nil || refusal == nil {
 		return err
 	}
-	if answer != nil {
-		s.short, s.o.Shortfall = true, shortfall(answer, a)
-		f.log.Error("paid order is short of stock", "order", s.o.ID, "attempt", a.N, "error", answer)
-		return nil
-	}
-	answers, err := f.reserver.Commit(ctx, tx, late.ID)
-	if err != nil {
-		return err
-	}
-	if answers[0] != nil {
-		return fmt.Errorf("checkout: selling what late money took: %w", answers[0])
-	}
-	late.State = store.Sold
-	a.Hold = late
+	o.Shortfall = shortfall(refusal, a)
+	f.log.Error("paid order is short of stock", "order", o.ID, "attempt", a.N, "error", refusal)
 	return nil
 }
 
-// shortfall is what is missing by the Reserver's answer: what it names, or everything.
-func shortfall(answer error, a *store.Attempt) []store.Shortage {
+// sellLate takes stock for a payment that has no hold anymore, and makes it sold.
+func (f *Flow[Tx]) sellLate(ctx context.Context, tx Tx, a *store.Attempt, lines []reservation.Line) (refusal, err error) {
+	late := store.Hold{ID: a.Hold.ID + "/late"}
+	refusal, err = f.holdStock(ctx, tx, &late, lines)
+	if err != nil || refusal != nil {
+		return refusal, err
+	}
+	answers, err := f.reserver.Commit(ctx, tx, late.ID)
+	if err != nil {
+		return nil, err
+	}
+	if answers[0] != nil {
+		return nil, fmt.Errorf("checkout: selling the stock of a late payment: %w", answers[0])
+	}
+	late.State = store.Sold
+	a.Hold = late
+	return nil, nil
+}
+
+// sellWhatIsThere takes what there is of the lines of a short order that is fulfilled anyway. What is missing is the
+// merchant's to find.
+func (f *Flow[Tx]) sellWhatIsThere(ctx context.Context, tx Tx, o *store.Order, a *store.Attempt) error {
+	missing := make(map[string]int64)
+	for _, s := range o.Shortfall {
+		missing[s.SKU] = s.Wanted - s.Available
+	}
+	for range 2 { // once more if the first try says that there is less by now
+		var there []reservation.Line
+		for _, l := range stockLines(a.Lines) {
+			lacking := min(missing[l.SKU], l.Quantity)
+			missing[l.SKU] -= lacking
+			if l.Quantity > lacking {
+				there = append(there, reservation.Line{SKU: l.SKU, Quantity: l.Quantity - lacking})
+			}
+		}
+		if len(there) == 0 {
+			return nil
+		}
+		refusal, err := f.sellLate(ctx, tx, a, there)
+		if err != nil || refusal == nil {
+			return err
+		}
+		var short *reservation.ShortageError
+		if !errors.As(refusal, &short) {
+			return nil
+		}
+		missing = make(map[string]int64)
+		wanted := make(map[string]int64)
+		for _, l := range stockLines(a.Lines) {
+			wanted[l.SKU] += l.Quantity
+		}
+		for _, s := range o.Shortfall {
+			missing[s.SKU] = s.Wanted - s.Available
+		}
+		for _, s := range short.Lines {
+			missing[s.SKU] = wanted[s.SKU] - s.Available
+		}
+	}
+	return nil
+}
+
+// shortfall is what is missing by the Reserver's refusal: what it names, or everything.
+func shortfall(refusal error, a *store.Attempt) []store.Shortage {
 	var short *reservation.ShortageError
 	var missing []store.Shortage
-	if errors.As(answer, &short) {
+	if errors.As(refusal, &short) {
 		for _, l := range short.Lines {
 			missing = append(missing, store.Shortage(l))
 		}
@@ -154,19 +183,22 @@ func shortfall(answer error, a *store.Attempt) []store.Shortage {
 	return missing
 }
 
-// swap has next take over the stock of a, whose session ended for it: in one transaction, so that nobody else gets hold
-// of it in between.
-func (f *Flow[Tx]) swap(ctx context.Context, tx Tx, s *settlement, a, next *store.Attempt) error {
-	if err := f.release(ctx, tx, &a.Hold, &next.Increase); err != nil {
+// transfer passes the stock of a on to the attempt that replaces it: in one transaction, so that no other customer gets
+// hold of it in between.
+func (f *Flow[Tx]) transfer(ctx context.Context, tx Tx, o *store.Order, a, heir *store.Attempt, now time.Time) error {
+	if err := f.release(ctx, tx, &a.Hold, &heir.Increase); err != nil {
 		return err
 	}
-	answer, err := f.holdStock(ctx, tx, &next.Hold, stockLines(next.Lines))
-	if answer != nil {
-		// Somebody took stock away by hand. The successor's URL was not handed out yet.
-		f.log.Error("changed cart lost its stock", "order", s.o.ID, "attempt", next.N, "error", answer)
-		next.ClosedAt = s.now
+	refusal, err := f.holdStock(ctx, tx, &heir.Hold, stockLines(heir.Lines))
+	if err != nil {
+		return err
 	}
-	return err
+	if refusal != nil {
+		// Somebody took stock away by hand. The URL of the heir was not handed out yet.
+		f.log.Error("changed cart lost its stock", "order", o.ID, "attempt", heir.N, "error", refusal)
+		heir.ClosedAt = now
+	}
+	return nil
 }
 
 // increase is what lines take from stock beyond what held takes.

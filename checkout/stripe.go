@@ -6,47 +6,371 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"time"
 
 	"github.com/stripe/stripe-go/v82"
 
 	"github.com/gofulfil/fulfil/store"
 )
 
-// refused reports whether Stripe answered that it did not do what it was asked for. A conflict of idempotency keys (409)
-// is not such an answer: the first request may still succeed. Neither are server errors and lost answers.
+// stripeAPI makes all requests to Stripe. Each method names the connected account that the request is made on; the empty
+// name is the merchant's own account. Errors are [*stripeError].
+type stripeAPI struct {
+	client *stripe.Client
+	clock  *clockOffset
+	now    func() time.Time
+}
+
+// failed wraps an error of a request and learns Stripe's time from it.
+func (s stripeAPI) failed(doing string, err error) error {
+	var se *stripe.Error
+	if errors.As(err, &se) {
+		s.clock.learn(se.LastResponse)
+	}
+	return &stripeError{doing: doing, err: err}
+}
+
+// answer reads a session as Stripe answered it, and learns Stripe's time.
+func (s stripeAPI) answer(doing, account string, asked time.Time, response *stripe.APIResponse) (sessionUpdate, error) {
+	s.clock.learn(response)
+	return observeAnswer(doing, account, asked, response)
+}
+
+// onAccount has a request made on a connected account.
+func onAccount(p interface{ SetStripeAccount(string) }, account string) {
+	if account != "" {
+		p.SetStripeAccount(account)
+	}
+}
+
+// expansions are the objects that an answer about a session includes, beside the session: they say what became of the
+// payment.
+func expansions(mode string) []*string {
+	if mode == string(ModeSubscription) {
+		return stripe.StringSlice([]string{"subscription"})
+	}
+	return stripe.StringSlice([]string{"payment_intent.latest_charge"})
+}
+
+// createSession creates a session with the stored parameters of an attempt.
+func (s stripeAPI) createSession(ctx context.Context, account, body, idempotencyKey string) (sessionUpdate, error) {
+	params, err := wireParams(body)
+	if err != nil {
+		return sessionUpdate{}, err
+	}
+	params.SetIdempotencyKey(idempotencyKey)
+	onAccount(params, account)
+	asked := s.now()
+	session, err := s.client.V1CheckoutSessions.Create(ctx, params)
+	if err != nil {
+		return sessionUpdate{}, s.failed("creating a session", err)
+	}
+	update, err := s.answer("begin", account, asked, session.LastResponse)
+	if err != nil {
+		return sessionUpdate{}, err
+	}
+	if update.facts.ID == "" || update.facts.URL == "" && update.facts.ClientSecret == "" {
+		return sessionUpdate{}, errors.New("checkout: stripe answered a session without an ID or a URL")
+	}
+	return update, nil
+}
+
+// expireSession ends an open session. Stripe answers 400 if the session is not open.
+func (s stripeAPI) expireSession(ctx context.Context, o *store.Order, sessionID, doing string) (sessionUpdate, error) {
+	params := &stripe.CheckoutSessionExpireParams{Expand: expansions(o.Mode)}
+	onAccount(params, o.Account)
+	asked := s.now()
+	session, err := s.client.V1CheckoutSessions.Expire(ctx, sessionID, params)
+	if err != nil {
+		return sessionUpdate{}, s.failed("expiring a session", err)
+	}
+	return s.answer(doing, o.Account, asked, session.LastResponse)
+}
+
+// session fetches a session with what became of its payment.
+func (s stripeAPI) session(ctx context.Context, account, mode, sessionID, doing string) (sessionUpdate, error) {
+	params := &stripe.CheckoutSessionRetrieveParams{Expand: expansions(mode)}
+	onAccount(params, account)
+	asked := s.now()
+	session, err := s.client.V1CheckoutSessions.Retrieve(ctx, sessionID, params)
+	if err != nil {
+		return sessionUpdate{}, s.failed("fetching a session", err)
+	}
+	return s.answer(doing, account, asked, session.LastResponse)
+}
+
+// sessionsSince lists sessions that were created since then, the newest first, of at most so many pages. What it returns is
+// enough to tell whose sessions they are.
+func (s stripeAPI) sessionsSince(ctx context.Context, account string, since time.Time, pages int) ([]sessionFacts, error) {
+	params := &stripe.CheckoutSessionListParams{CreatedRange: &stripe.RangeQueryParams{GreaterThanOrEqual: since.Unix()}}
+	params.Limit = stripe.Int64(pageSize)
+	onAccount(params, account)
+	var all []sessionFacts
+	for session, err := range s.client.V1CheckoutSessions.List(ctx, params) {
+		if err != nil {
+			return nil, s.failed("listing sessions", err)
+		}
+		all = append(all, sessionFacts{ID: session.ID, Status: string(session.Status), Metadata: session.Metadata})
+		if len(all) == pages*pageSize {
+			break
+		}
+	}
+	return all, nil
+}
+
+// sessionOfPayment returns the ID of the session that led to a payment intent; empty: none did.
+func (s stripeAPI) sessionOfPayment(ctx context.Context, account, intent string) (string, error) {
+	params := &stripe.CheckoutSessionListParams{PaymentIntent: stripe.String(intent)}
+	params.Limit = stripe.Int64(1)
+	onAccount(params, account)
+	var found string
+	for session, err := range s.client.V1CheckoutSessions.List(ctx, params) {
+		if err != nil {
+			return "", s.failed("listing the sessions of a payment", err)
+		}
+		found = session.ID
+		break
+	}
+	return found, nil
+}
+
+// intentOfCharge returns the payment intent that a charge belongs to; empty: none, or Stripe does not know the charge.
+func (s stripeAPI) intentOfCharge(ctx context.Context, account, chargeID string) (string, error) {
+	params := &stripe.ChargeRetrieveParams{}
+	onAccount(params, account)
+	charge, err := s.client.V1Charges.Retrieve(ctx, chargeID, params)
+	switch {
+	case missing(err):
+		return "", nil
+	case err != nil:
+		return "", s.failed("fetching a charge", err)
+	case charge.PaymentIntent == nil:
+		return "", nil
+	}
+	return charge.PaymentIntent.ID, nil
+}
+
+// lineItems lists what was bought in a session.
+func (s stripeAPI) lineItems(ctx context.Context, account, sessionID string) ([]store.Line, error) {
+	params := &stripe.CheckoutSessionListLineItemsParams{Session: stripe.String(sessionID)}
+	params.Limit = stripe.Int64(pageSize)
+	onAccount(params, account)
+	var lines []store.Line
+	for item, err := range s.client.V1CheckoutSessions.ListLineItems(ctx, params) {
+		if err != nil {
+			return nil, s.failed("listing line items", err)
+		}
+		line := store.Line{Name: item.Description, Quantity: item.Quantity}
+		if item.Price != nil {
+			line.UnitAmount = item.Price.UnitAmount
+		}
+		lines = append(lines, line)
+	}
+	return lines, nil
+}
+
+// refund fetches a refund.
+func (s stripeAPI) refund(ctx context.Context, account, id string) (refundFacts, error) {
+	params := &stripe.RefundRetrieveParams{}
+	onAccount(params, account)
+	refund, err := s.client.V1Refunds.Retrieve(ctx, id, params)
+	if err != nil {
+		return refundFacts{}, s.failed("fetching a refund", err)
+	}
+	return factsOfRefund(refund), nil
+}
+
+// refundsOf lists the refunds of a payment.
+func (s stripeAPI) refundsOf(ctx context.Context, account string, p payment) ([]refundFacts, error) {
+	params := &stripe.RefundListParams{}
+	if p.intent != "" {
+		params.PaymentIntent = stripe.String(p.intent)
+	} else {
+		params.Charge = stripe.String(p.charge)
+	}
+	params.Limit = stripe.Int64(pageSize)
+	onAccount(params, account)
+	var all []refundFacts
+	for refund, err := range s.client.V1Refunds.List(ctx, params) {
+		if err != nil {
+			return nil, s.failed("listing refunds", err)
+		}
+		all = append(all, factsOfRefund(refund))
+	}
+	return all, nil
+}
+
+// createRefund gives a payment back.
+func (s stripeAPI) createRefund(ctx context.Context, account string, params *stripe.RefundCreateParams) (refundFacts, error) {
+	onAccount(params, account)
+	refund, err := s.client.V1Refunds.Create(ctx, params)
+	if err != nil {
+		return refundFacts{}, s.failed("refunding a payment", err)
+	}
+	s.clock.learn(refund.LastResponse)
+	return factsOfRefund(refund), nil
+}
+
+// dispute fetches a dispute.
+func (s stripeAPI) dispute(ctx context.Context, account, id string) (disputeFacts, error) {
+	params := &stripe.DisputeRetrieveParams{}
+	onAccount(params, account)
+	dispute, err := s.client.V1Disputes.Retrieve(ctx, id, params)
+	if err != nil {
+		return disputeFacts{}, s.failed("fetching a dispute", err)
+	}
+	return factsOfDispute(dispute), nil
+}
+
+// disputesOf lists the disputes of a payment.
+func (s stripeAPI) disputesOf(ctx context.Context, account string, p payment) ([]disputeFacts, error) {
+	params := &stripe.DisputeListParams{}
+	if p.intent != "" {
+		params.PaymentIntent = stripe.String(p.intent)
+	} else {
+		params.Charge = stripe.String(p.charge)
+	}
+	params.Limit = stripe.Int64(pageSize)
+	onAccount(params, account)
+	var all []disputeFacts
+	for dispute, err := range s.client.V1Disputes.List(ctx, params) {
+		if err != nil {
+			return nil, s.failed("listing disputes", err)
+		}
+		all = append(all, factsOfDispute(dispute))
+	}
+	return all, nil
+}
+
+// events lists one page of the events of a window of time, the newest first.
+func (s stripeAPI) events(ctx context.Context, account string, types []string, pos eventPosition, undelivered bool) ([]*stripe.Event, error) {
+	params := &stripe.EventListParams{
+		Types:        stripe.StringSlice(types),
+		CreatedRange: &stripe.RangeQueryParams{GreaterThanOrEqual: pos.Since, LesserThanOrEqual: pos.Until},
+	}
+	if undelivered {
+		params.DeliverySuccess = stripe.Bool(false)
+	}
+	if pos.After != "" {
+		params.StartingAfter = stripe.String(pos.After)
+	}
+	params.Limit = stripe.Int64(pageSize)
+	params.Single = true
+	onAccount(params, account)
+	var page []*stripe.Event
+	for e, err := range s.client.V1Events.List(ctx, params) {
+		if err != nil {
+			return nil, s.failed("listing events", err)
+		}
+		page = append(page, e)
+	}
+	return page, nil
+}
+
+// event fetches an event.
+func (s stripeAPI) event(ctx context.Context, account, id string) (*stripe.Event, error) {
+	params := &stripe.EventRetrieveParams{}
+	onAccount(params, account)
+	e, err := s.client.V1Events.Retrieve(ctx, id, params)
+	if err != nil {
+		return nil, s.failed("fetching an event", err)
+	}
+	return e, nil
+}
+
+// refundsSince calls found with the refunds that were created since then. It asks more before each request for a page, and
+// reports false if it had to stop.
+func (s stripeAPI) refundsSince(ctx context.Context, account string, since time.Time, more func() bool, found func(refundFacts)) (whole bool, err error) {
+	params := &stripe.RefundListParams{CreatedRange: &stripe.RangeQueryParams{GreaterThanOrEqual: since.Unix()}}
+	params.Limit = stripe.Int64(pageSize)
+	onAccount(params, account)
+	n := 0
+	if !more() {
+		return false, nil
+	}
+	for r, err := range s.client.V1Refunds.List(ctx, params) {
+		if err != nil {
+			return false, s.failed("listing refunds", err)
+		}
+		found(factsOfRefund(r))
+		if n++; n%pageSize == 0 && !more() {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// disputesSince does for disputes what refundsSince does for refunds.
+func (s stripeAPI) disputesSince(ctx context.Context, account string, since time.Time, more func() bool, found func(disputeFacts)) (whole bool, err error) {
+	params := &stripe.DisputeListParams{CreatedRange: &stripe.RangeQueryParams{GreaterThanOrEqual: since.Unix()}}
+	params.Limit = stripe.Int64(pageSize)
+	onAccount(params, account)
+	n := 0
+	if !more() {
+		return false, nil
+	}
+	for d, err := range s.client.V1Disputes.List(ctx, params) {
+		if err != nil {
+			return false, s.failed("listing disputes", err)
+		}
+		found(factsOfDispute(d))
+		if n++; n%pageSize == 0 && !more() {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// refused reports whether Stripe answered that it did not do what the request asked for. A conflict of idempotency keys
+// (409) is not such an answer, because the first request may still succeed. Server errors and lost answers are not either.
 func refused(err error) bool {
 	var se *stripe.Error
 	return errors.As(err, &se) && se.HTTPStatusCode >= 400 && se.HTTPStatusCode < 500 && se.HTTPStatusCode != 409
 }
 
-// badRequest reports whether Stripe found the request at odds with the object, as when a session is to be expired that
-// is no longer open.
-func badRequest(err error) bool {
-	var se *stripe.Error
-	return errors.As(err, &se) && se.HTTPStatusCode == 400
-}
+// badRequest reports whether Stripe found the request at odds with the object, such as when a session that is not open is
+// to be expired.
+func badRequest(err error) bool { return statusCode(err) == 400 }
 
-// tooLate reports whether so much time passed before Stripe got the request that the session's end is too near.
+// tooLate reports whether the end of a session was too near when Stripe received the request that creates it.
 func tooLate(err error) bool {
 	var se *stripe.Error
 	return errors.As(err, &se) && se.HTTPStatusCode == 400 && se.Param == "expires_at"
 }
 
 // missing reports whether Stripe does not know the object.
-func missing(err error) bool {
+func missing(err error) bool { return statusCode(err) == 404 }
+
+// statusCode returns the HTTP status that Stripe answered with; 0: Stripe did not answer.
+func statusCode(err error) int {
 	var se *stripe.Error
-	return errors.As(err, &se) && se.HTTPStatusCode == 404
+	if !errors.As(err, &se) {
+		return 0
+	}
+	return se.HTTPStatusCode
 }
 
-// unrefundable reports whether the money of a charge is gone already: refunded, or taken back by the customer's bank
+// refusal says why Stripe refused a request, without what Stripe quotes of it.
+func refusal(err error) string {
+	var se *stripe.Error
+	if !errors.As(err, &se) {
+		return ""
+	}
+	if se.Code != "" {
+		return string(se.Code)
+	}
+	return "stripe answered " + strconv.Itoa(se.HTTPStatusCode)
+}
+
+// unrefundable reports whether the money of a charge is gone already: it was refunded, or the customer's bank took it back
 // (https://docs.stripe.com/error-codes).
 func unrefundable(err error) bool {
 	var se *stripe.Error
 	return errors.As(err, &se) && (se.Code == stripe.ErrorCodeChargeAlreadyRefunded || se.Code == stripe.ErrorCodeChargeDisputed)
 }
 
-// stripeError keeps an error of a Stripe call matchable by errors.As, and its text free of what Stripe or stripe-go quote:
-// an e-mail address from the request, the beginning of an answer that could not be read.
+// stripeError is a failed request to Stripe. errors.As finds the *stripe.Error in it. Its text leaves out what Stripe and
+// stripe-go quote, such as an e-mail address from the request or the beginning of an answer that could not be read.
 type stripeError struct {
 	doing string
 	err   error
@@ -72,66 +396,3 @@ func (e *stripeError) Error() string {
 }
 
 func (e *stripeError) Unwrap() error { return e.err }
-
-// expansions are what an answer must say beside the session: what became of the payment.
-func expansions(o *store.Order) []*string {
-	if o.Mode == string(ModeSubscription) {
-		return stripe.StringSlice([]string{"subscription"})
-	}
-	return stripe.StringSlice([]string{"payment_intent.latest_charge"})
-}
-
-// onAccount has a request made on a connected account; empty: on the merchant's own.
-func onAccount(p interface{ SetStripeAccount(string) }, account string) {
-	if account != "" {
-		p.SetStripeAccount(account)
-	}
-}
-
-// end ends the session of an attempt and settles what comes of it. If Stripe answers that the session is not open, what
-// it is instead is fetched and settled. If it can be paid all the same, the error matches [ErrStillOpen].
-func (f *Flow[Tx]) end(ctx context.Context, o *store.Order, a *store.Attempt, doing string) error {
-	answer, err := f.expire(ctx, o, a.SessionID, doing)
-	if badRequest(err) {
-		answer, err = f.retrieve(ctx, o, a.SessionID, doing)
-	}
-	if err != nil {
-		return err
-	}
-	if err := f.settle(ctx, o.ID, answer); err != nil {
-		return err
-	}
-	if !answer.completed && !answer.expired {
-		return fmt.Errorf("%w: %s", ErrStillOpen, o.ID)
-	}
-	return nil
-}
-
-// ask fetches the session of an attempt and settles it.
-func (f *Flow[Tx]) ask(ctx context.Context, o *store.Order, a *store.Attempt, doing string) error {
-	answer, err := f.retrieve(ctx, o, a.SessionID, doing)
-	if err != nil {
-		return err
-	}
-	return f.settle(ctx, o.ID, answer)
-}
-
-func (f *Flow[Tx]) expire(ctx context.Context, o *store.Order, sessionID, doing string) (news, error) {
-	params := &stripe.CheckoutSessionExpireParams{Expand: expansions(o)}
-	onAccount(params, o.Account)
-	session, err := f.stripe.V1CheckoutSessions.Expire(ctx, sessionID, params)
-	if err != nil {
-		return news{}, &stripeError{doing: "expiring a session", err: err}
-	}
-	return heardAnswer(doing, o.Account, session.LastResponse)
-}
-
-func (f *Flow[Tx]) retrieve(ctx context.Context, o *store.Order, sessionID, doing string) (news, error) {
-	params := &stripe.CheckoutSessionRetrieveParams{Expand: expansions(o)}
-	onAccount(params, o.Account)
-	session, err := f.stripe.V1CheckoutSessions.Retrieve(ctx, sessionID, params)
-	if err != nil {
-		return news{}, &stripeError{doing: "fetching a session", err: err}
-	}
-	return heardAnswer(doing, o.Account, session.LastResponse)
-}

@@ -3,6 +3,7 @@ package checkout
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -10,12 +11,18 @@ import (
 )
 
 const (
-	// sweepLease is how long an order is left to the sweep that took it; if it was not dealt with then, it is due again.
-	sweepLease = 2 * time.Minute
+	// sweepLease is how long an order is left to the sweep that took it. If the sweep did not deal with it by then, the order
+	// is due again. Processes whose clocks differ by two minutes still respect it.
+	sweepLease = 5 * time.Minute
 	// sweepBatch orders are taken at a time, in at most sweepBatches per sweep.
 	sweepBatch   = 50
 	sweepBatches = 100
-	// sweepDeliveries callbacks run side by side in a sweep.
+	// sweepOrderTimeout is how long a sweep works on one order at most, so that an order that is locked elsewhere, or a Stripe
+	// that does not answer, keeps no other order waiting for long.
+	sweepOrderTimeout = 30 * time.Second
+	// sweepTimeout is how long one sweep of Run takes at most.
+	sweepTimeout = 10 * time.Minute
+	// sweepDeliveries is how many callbacks a sweep runs side by side.
 	sweepDeliveries = 8
 	// forgottenAfter its end a session that Stripe does not know counts as expired.
 	forgottenAfter = 24 * time.Hour
@@ -25,126 +32,173 @@ const (
 
 // Swept is what a sweep did.
 type Swept struct {
-	// Orders is the number of orders that were due.
+	// Orders is the number of orders that were due, or that a missed event was about.
 	Orders int
-	// Failed is how many of them could not be dealt with. They are logged and due again later.
+	// Failed is the number of those that could not be dealt with. They are logged and due again later.
 	Failed int
 }
 
-// Sweep does what is due, in one bounded pass: it ends sessions whose time to pay is over and gives their stock back,
-// asks Stripe for those it should have heard of, gives up attempts that never got a session, and tries failed deliveries
-// again. It reads the events that Stripe could not deliver, as far back as Stripe keeps them, and once an hour the refunds
-// and disputes that can still change. Once a day it frees keys that were claimed in the Store 45 days ago or earlier, as by
-// [webhook.Once], whose events Stripe can no longer send. It makes no more requests than Config.SweepBudget says, and
-// leaves the rest. Any number of processes may sweep at once; each order is swept by one.
+// Sweep does what is due, in one bounded pass: it ends sessions whose time to pay is over and gives their stock back, asks
+// Stripe for those whose end it should have heard of, closes attempts that never got a session, and tries failed deliveries
+// again. Then it looks for what webhooks missed: it dispatches the events that Stripe could not deliver, of every type that
+// the Handler of [Flow.Handle] has handlers for, as far back as Stripe keeps them; once an hour it lists the refunds and
+// disputes that can still change. Once a day it frees keys that were claimed in the Store 45 days ago or earlier, as by
+// [webhook.Once], whose events Stripe can no longer send.
 //
-// An order that fails does not stop the others and is no error of the sweep; the error means that the Store failed or ctx
-// ended. Sweep returns when the callbacks that it called have returned.
+// A sweep makes no more requests than Config.SweepBudget says, and leaves the rest to the next. Orders that are due come
+// before the search for missed events. Any number of processes may sweep at once; each order is swept by one.
+//
+// An order, an event or an account that fails does not stop the others and is no error of the sweep: it is logged and tried
+// again on its own. The error means that the Store failed or that ctx ended. Sweep returns when the callbacks that it called
+// have returned.
 func (f *Flow[Tx]) Sweep(ctx context.Context) (Swept, error) {
-	orders, err := f.sweepStock(ctx)
-	slots := make(chan struct{}, sweepDeliveries)
-	var deliveries sync.WaitGroup
-	for i := range orders {
-		slots <- struct{}{}
-		deliveries.Go(func() {
-			defer func() { <-slots }()
-			if !f.sweepDelivery(ctx, orders[i].id) {
-				orders[i].failed = true
-			}
-		})
-	}
-	deliveries.Wait()
-	swept := Swept{Orders: len(orders)}
-	for _, o := range orders {
-		if o.failed {
-			swept.Failed++
-		}
-	}
-	return swept, err
+	p := f.newPass(ctx)
+	err := f.sweep(ctx, p)
+	p.running.Wait()
+	return Swept{Orders: len(p.orders), Failed: p.failures()}, err
 }
 
 // Run sweeps now and every half minute until ctx ends, and returns ctx's error when the callbacks that it called have
 // returned. A sweep that fails is logged. A callback that takes its time keeps only other callbacks waiting, and those only
-// if there are eight of its kind.
+// if eight of them run.
 func (f *Flow[Tx]) Run(ctx context.Context) error {
-	slots := make(chan struct{}, sweepDeliveries)
-	var deliveries sync.WaitGroup
-	defer deliveries.Wait()
+	p := f.newPass(ctx)
+	defer p.running.Wait()
 	defer f.endOnce.Do(func() { close(f.ended) })
 	ticker := time.NewTicker(sweepEvery)
 	defer ticker.Stop()
 	for {
-		orders, err := f.sweepStock(ctx)
+		p.reset()
+		limited, cancel := context.WithTimeout(ctx, sweepTimeout)
+		err := f.sweep(limited, p)
+		cancel()
 		if err != nil && ctx.Err() == nil {
 			f.log.Error("sweep failed", "error", err)
 		}
-		for next := false; !next; {
-			// Orders that find no slot before the next sweep are due again when their lease ends.
-			var slot chan<- struct{}
-			if len(orders) > 0 {
-				slot = slots
-			}
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case <-ticker.C:
-				next = true
-			case slot <- struct{}{}:
-				id := orders[0].id
-				orders = orders[1:]
-				deliveries.Go(func() {
-					defer func() { <-slots }()
-					f.sweepDelivery(ctx, id)
-				})
-			}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
 		}
 	}
 }
 
-// sweptOrder is an order that was due.
-type sweptOrder struct {
-	id     string
-	failed bool
+// pass is the state of one sweep, or of the sweeps of Run one after the other: the orders that it came across, and the
+// callbacks that run.
+type pass struct {
+	deliver func(id string) (ok bool)
+	running sync.WaitGroup
+
+	mu      sync.Mutex
+	orders  map[string]bool // whether the order failed
+	waiting []string
+	active  int
 }
 
-// sweepStock finds what webhooks missed, takes what is due, and does what concerns stock and money, one order after the
-// other. What is to be delivered of them is left to the caller.
-func (f *Flow[Tx]) sweepStock(ctx context.Context) ([]sweptOrder, error) {
+func (f *Flow[Tx]) newPass(ctx context.Context) *pass {
+	return &pass{orders: map[string]bool{}, deliver: func(id string) bool { return f.sweepDelivery(ctx, id) }}
+}
+
+// reset begins another sweep. Orders that found no slot are due again when their lease ends.
+func (p *pass) reset() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.orders, p.waiting = map[string]bool{}, nil
+}
+
+// add counts an order, and delivers it as soon as a slot is free.
+func (p *pass) add(id string, failed bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.orders[id] = p.orders[id] || failed
+	if !slices.Contains(p.waiting, id) {
+		p.waiting = append(p.waiting, id)
+	}
+	p.start()
+}
+
+// start begins deliveries while there are slots. p.mu is held.
+func (p *pass) start() {
+	for len(p.waiting) > 0 && p.active < sweepDeliveries {
+		id := p.waiting[0]
+		p.waiting = p.waiting[1:]
+		p.active++
+		p.running.Go(func() {
+			ok := p.deliver(id)
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.active--
+			if _, counted := p.orders[id]; counted && !ok {
+				p.orders[id] = true
+			}
+			p.start()
+		})
+	}
+}
+
+func (p *pass) failures() (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, failed := range p.orders {
+		if failed {
+			n++
+		}
+	}
+	return n
+}
+
+// sweep does the work of one sweep. Deliveries begin while it goes on.
+func (f *Flow[Tx]) sweep(ctx context.Context, p *pass) error {
 	b := &budget{left: f.sweepBudget}
-	missed, err := f.sweepMissed(ctx, b)
-	orders := make([]sweptOrder, 0, len(missed))
-	for _, id := range missed {
-		orders = append(orders, sweptOrder{id: id})
+	reserved := b.reserve(f.sweeps.Add(1))
+	if err := f.sweepDue(ctx, b, p); err != nil {
+		return err
 	}
-	if err != nil {
-		return orders, err
+	b.release(reserved)
+	if err := f.sweepMissed(ctx, b, func(id string) { p.add(id, false) }); err != nil {
+		return err
 	}
+	if err := f.store.SetCursor(ctx, sweptCursor, f.now().Format(time.RFC3339)); err != nil {
+		return err
+	}
+	return f.pruneClaims(ctx)
+}
+
+// sweepDue takes the orders that are due and does their steps that need Stripe or move stock.
+func (f *Flow[Tx]) sweepDue(ctx context.Context, b *budget, p *pass) error {
+	var postponed []string
 	for range sweepBatches {
 		ids, err := f.store.Due(ctx, f.now(), sweepLease, sweepBatch)
 		if err != nil {
-			return orders, err
+			return err
 		}
 		for _, id := range ids {
-			err := f.sweepAttempts(ctx, id, b)
+			done, err := f.sweepOrder(ctx, id, b)
 			if ctx.Err() != nil {
-				return orders, ctx.Err()
+				return ctx.Err()
 			}
 			if err != nil {
 				f.log.Warn("order could not be swept", "order", id, "error", err)
 			}
-			orders = append(orders, sweptOrder{id: id, failed: err != nil})
+			p.add(id, err != nil)
+			if !done {
+				postponed = append(postponed, id)
+			}
 		}
 		if len(ids) < sweepBatch {
 			break
 		}
 	}
-	if err := f.store.SetCursor(ctx, sweptCursor, f.now().Format(time.RFC3339)); err != nil {
-		return orders, err
+	for _, id := range postponed { // for want of requests: the next sweep goes on with them
+		err := f.record(ctx, id, "sweep", func(*store.Order, time.Time) (bool, error) { return true, nil })
+		if err != nil {
+			f.log.Warn("order could not be postponed", "order", id, "error", err)
+		}
 	}
-	return orders, f.pruneClaims(ctx)
+	return nil
 }
 
-// sweepDelivery delivers what waits to be told of an order. It reports whether that succeeded, or is left to others.
+// sweepDelivery runs the callbacks that wait for an order. It reports whether that succeeded, or is left to others.
 func (f *Flow[Tx]) sweepDelivery(ctx context.Context, id string) bool {
 	err := f.deliver(ctx, id)
 	if err == nil || waiting(err) {
@@ -154,59 +208,109 @@ func (f *Flow[Tx]) sweepDelivery(ctx context.Context, id string) bool {
 	return false
 }
 
-// sweepAttempts does what is due of the attempts of one order.
-func (f *Flow[Tx]) sweepAttempts(ctx context.Context, id string, b *budget) error {
-	o, err := f.store.Find(ctx, id)
-	if err != nil {
+// sweepOrder does the steps of one order that are due, apart from deliveries. After each step it derives the next from the
+// facts as they are then. It reports false if it ran out of requests.
+func (f *Flow[Tx]) sweepOrder(ctx context.Context, id string, b *budget) (done bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, sweepOrderTimeout)
+	defer cancel()
+	type key struct {
+		action  Action
+		attempt int
+	}
+	tried := map[key]bool{}
+	var failed error
+	for {
+		o, err := f.store.Find(ctx, id)
+		if err != nil {
+			return true, errors.Join(failed, err)
+		}
+		now := f.now()
+		steps := next(o, now)
+		i := slices.IndexFunc(steps, func(s Step) bool {
+			return s.due(now) && s.Action != FulfilOrder && s.Action != DeliverChange && s.Action != Decide && !tried[key{s.Action, s.Attempt}]
+		})
+		if i < 0 {
+			return true, failed
+		}
+		step := steps[i]
+		tried[key{step.Action, step.Attempt}] = true
+		if !b.takeFor(step.Action) {
+			return false, failed
+		}
+		if err := f.sweepStep(ctx, o, step); err != nil {
+			failed = errors.Join(failed, err)
+			if statusCode(err) == 429 {
+				b.stop() // Stripe asks for a pause
+			}
+			if asksStripe(step.Action) {
+				failed = errors.Join(failed, f.recordCheckFailed(ctx, id, step))
+			}
+		}
+	}
+}
+
+// asksStripe reports whether an action makes requests.
+func asksStripe(a Action) bool {
+	switch a {
+	case EndSession, AskSession, VerifyPayment, RefundPayment:
+		return true
+	}
+	return false
+}
+
+func (f *Flow[Tx]) sweepStep(ctx context.Context, o *store.Order, step Step) error {
+	a := o.Attempt(step.Attempt)
+	switch step.Action {
+	case EndSession:
+		return f.end(ctx, o, a, "sweep")
+	case AskSession:
+		return f.askAgain(ctx, o, a)
+	case VerifyPayment:
+		return f.verifyPayment(ctx, o.ID, step.Attempt, "sweep")
+	case RefundPayment:
+		return f.refundPayment(ctx, o.ID, step.Attempt)
+	}
+	// The rest is done under the lock whenever the order is recorded.
+	return f.record(ctx, o.ID, "sweep", func(*store.Order, time.Time) (bool, error) { return true, nil })
+}
+
+// askAgain asks Stripe for a session. In a sandbox, whose data can be deleted, a session that Stripe does not know has ended
+// some time after it should have. In live mode a person must find out why, as the key may be of another account.
+func (f *Flow[Tx]) askAgain(ctx context.Context, o *store.Order, a *store.Attempt) error {
+	err := f.ask(ctx, o, a, "sweep")
+	if !missing(err) || !a.Open() {
 		return err
 	}
-	now := f.now()
-	var failed error
-	for i := range o.Attempts {
-		a := &o.Attempts[i]
-		switch {
-		case a.Open() && a.SessionID == "":
-			if !now.Before(a.CreatedAt.Add(unrecordedFor)) {
-				failed = errors.Join(failed, f.abandon(ctx, id, a.N, "sweep"))
-			}
-		case !a.Open() && !a.Processing() && !a.RefundWanted || a.CheckAt.After(now):
-		case !b.take():
-			return failed // the rest is due again when its lease ends
-		case !a.RefundWanted:
-			if err := f.check(ctx, o, a, now); err != nil {
-				failed = errors.Join(failed, err, f.checkLater(ctx, id, a.N))
-			}
-		default:
-			if err := f.refundAttempt(ctx, o, a); err != nil {
-				failed = errors.Join(failed, err, f.checkLater(ctx, id, a.N))
-			}
-		}
+	if !o.Livemode && !f.now().After(a.ExpiresAt.Add(forgottenAfter)) {
+		return err
 	}
-	return failed
-}
-
-// check ends a session that is to be paid no longer, and asks Stripe for any other.
-func (f *Flow[Tx]) check(ctx context.Context, o *store.Order, a *store.Attempt, now time.Time) error {
-	if a.Open() && a.ExpiresAt.After(now) && (unwanted(o) || !a.PayBy.After(now)) {
-		return f.end(ctx, o, a, "sweep")
-	}
-	err := f.ask(ctx, o, a, "sweep")
-	if a.Open() && missing(err) && now.After(a.ExpiresAt.Add(forgottenAfter)) {
-		// Whoever deleted it, nobody can pay it anymore.
-		f.log.Error("stripe does not know a session", "order", o.ID, "session", a.SessionID)
-		return f.settle(ctx, o.ID, news{facts: sessionFacts{ID: a.SessionID}, cause: "sweep", expired: true})
-	}
-	return err
-}
-
-// checkLater has Stripe asked for an attempt's session again after a pause that grows with its age.
-func (f *Flow[Tx]) checkLater(ctx context.Context, id string, n int) error {
-	return f.change(ctx, id, func(_ Tx, o *store.Order, now time.Time) (bool, error) {
-		a := o.Attempt(n)
-		if a == nil || !a.Open() && !a.Processing() && !a.RefundWanted {
+	f.log.Error("stripe does not know a session: is the key of another account?", "order", o.ID, "session", a.SessionID)
+	return f.record(ctx, o.ID, "sweep", func(o *store.Order, now time.Time) (bool, error) {
+		a := o.Attempt(a.N)
+		if !a.Open() {
 			return false, nil
 		}
-		a.CheckAt = now.Add(growing(now.Sub(a.PayBy), sweepLease, time.Hour))
+		if o.Livemode {
+			a.Gone = true
+		} else {
+			a.Expired = true
+		}
+		return true, nil
+	})
+}
+
+// recordCheckFailed keeps that Stripe could not be asked about an attempt, so that it is asked again after a pause.
+func (f *Flow[Tx]) recordCheckFailed(ctx context.Context, id string, step Step) error {
+	return f.record(ctx, id, "sweep", func(o *store.Order, now time.Time) (bool, error) {
+		a := o.Attempt(step.Attempt)
+		switch {
+		case a == nil:
+			return false, nil
+		case step.Action == EndSession, step.Action == AskSession:
+			a.CheckFailedAt = now
+		default:
+			a.VerifyFailedAt = now
+		}
 		return true, nil
 	})
 }
@@ -216,16 +320,16 @@ const (
 	prunedCursor = "pruned"
 	pruneEvery   = 24 * time.Hour
 	// claimsKept is how long claims are kept. An event can be sent again up to 30 days after it was created
-	// (https://docs.stripe.com/cli/events/resend), and what is sent is tried again for up to three
-	// (https://docs.stripe.com/webhooks#automatic-retries); the rest is to spare.
+	// (https://docs.stripe.com/cli/events/resend), and is tried again for up to three days after that
+	// (https://docs.stripe.com/webhooks#automatic-retries). The rest is to spare.
 	claimsKept = 45 * 24 * time.Hour
 	// pruneBatch claims are pruned at a time, in at most pruneBatches per sweep: a batch takes milliseconds.
 	pruneBatch   = 1000
 	pruneBatches = 10
 )
 
-// pruneClaims frees claims of events that cannot come again, once a day. The Flow itself claims nothing: what it has heard
-// is in its orders, for as long as they are kept. Claims are those of webhook.Once, which has no other guard.
+// pruneClaims frees claims of events that cannot come again, once a day. The Flow itself claims nothing, as its orders hold
+// what it heard. Claims are those of webhook.Once, which has no other guard.
 func (f *Flow[Tx]) pruneClaims(ctx context.Context) error {
 	now := f.now()
 	last, err := f.cursorTime(ctx, prunedCursor, time.Time{})
@@ -243,3 +347,44 @@ func (f *Flow[Tx]) pruneClaims(ctx context.Context) error {
 	}
 	return nil // the next sweep goes on
 }
+
+// budget is the number of requests to Stripe that are left to a sweep.
+type budget struct{ left int }
+
+// take reports whether one more request may be made.
+func (b *budget) take() bool {
+	if b.left <= 0 {
+		return false
+	}
+	b.left--
+	return true
+}
+
+// takeFor takes the requests that an action makes, as far as there are any left.
+func (b *budget) takeFor(a Action) bool {
+	switch {
+	case !asksStripe(a):
+		return true
+	case a == VerifyPayment && b.left > 1:
+		b.left -= 2
+		return true
+	}
+	return b.take()
+}
+
+// stop leaves no requests.
+func (b *budget) stop() { b.left = 0 }
+
+// reserve sets a quarter of the requests aside for what comes after the orders that are due. Of a single request, every
+// other sweep sets it aside.
+func (b *budget) reserve(sweep int64) (reserved int) {
+	reserved = b.left / 4
+	if reserved == 0 && (b.left > 1 || sweep%2 == 0) {
+		reserved = 1
+	}
+	b.left -= reserved
+	return reserved
+}
+
+// release adds what was set aside.
+func (b *budget) release(reserved int) { b.left += reserved }

@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/gofulfil/fulfil/store"
 	"github.com/gofulfil/fulfil/webhook"
 )
 
-// The events that settle an order.
+// The events of sessions.
 const (
 	eventCompleted      = string(webhook.CheckoutSessionCompleted)
 	eventAsyncSucceeded = string(webhook.CheckoutSessionAsyncPaymentSucceeded)
@@ -20,59 +21,168 @@ const (
 
 var sessionEvents = [...]string{eventCompleted, eventAsyncSucceeded, eventAsyncFailed, eventExpired}
 
-// Handle registers with h the handlers of the events that settle orders. The events of sessions that this shop did not
-// begin are acknowledged and counted, so that several applications can share an account.
+// flowEvents are the types of all events that the Flow handles. They fit into one list of Stripe's events.
+var flowEvents = slices.Concat(sessionEvents[:], refundEvents[:], []string{chargeRefunded}, disputeEvents[:], intentEvents[:],
+	chargeEvents[:], warningEvents[:], reviewEvents[:])
+
+// Handle registers with h the handlers of the events that the Flow follows: those of sessions, refunds, disputes, captures,
+// early fraud warnings and reviews. Events of objects that this shop did not begin are acknowledged and counted, so that
+// several applications can share an account. From then on, sweeps dispatch the undelivered events of every type that h has
+// handlers for.
 //
-// The handlers return an error, and so have Stripe send the event again, if the order could not be settled, if it is one
-// of this shop and not in the Store, or if what happened could not be delivered.
+// A handler returns an error, and so has Stripe send the event again, if the order could not be settled, if the event is of
+// this shop and the order is not in the Store, or if a callback failed.
+//
+// Register all other handlers before the first sweep, as h takes none after its first event.
 func (f *Flow[Tx]) Handle(h *webhook.Handler) {
+	f.register(h)
+	f.hook.Store(h)
+}
+
+func (f *Flow[Tx]) register(h *webhook.Handler) {
 	for _, t := range sessionEvents {
-		webhook.On(h, webhook.Type[sessionFacts](t), f.sessionEvent)
+		handle(f, h, t, func(ctx context.Context, e *webhook.Event[sessionFacts]) (string, error) {
+			f.warnUnswept(ctx)
+			return f.settleSession(ctx, observeEvent(e.Type, e.ID, e.Account, e.Created, e.Object, e.RawObject))
+		})
 	}
-	f.handleMoneyBack(h)
+	for _, t := range refundEvents {
+		handle(f, h, t, func(ctx context.Context, e *webhook.Event[refundFacts]) (string, error) {
+			return f.observeRefund(ctx, e.Account, e.Object, e.ID)
+		})
+	}
+	handle(f, h, chargeRefunded, func(ctx context.Context, e *webhook.Event[chargeFacts]) (string, error) {
+		return f.observeChargeRefunded(ctx, e.Account, e.Object, e.ID)
+	})
+	for _, t := range disputeEvents {
+		handle(f, h, t, func(ctx context.Context, e *webhook.Event[disputeFacts]) (string, error) {
+			return f.observeDispute(ctx, e.Account, e.Object, e.ID)
+		})
+	}
+	for _, t := range intentEvents {
+		handle(f, h, t, func(ctx context.Context, e *webhook.Event[paymentFacts]) (string, error) {
+			return f.observePayment(ctx, e.Account, payment{intent: e.Object.ID}, e.ID)
+		})
+	}
+	for _, t := range chargeEvents {
+		handle(f, h, t, func(ctx context.Context, e *webhook.Event[chargeFacts]) (string, error) {
+			return f.observePayment(ctx, e.Account, e.Object.payment(), e.ID)
+		})
+	}
+	for _, t := range slices.Concat(warningEvents[:], reviewEvents[:]) {
+		handle(f, h, t, func(ctx context.Context, e *webhook.Event[paymentFacts]) (string, error) {
+			return f.observeWarning(ctx, e.Account, e.Type, e.Object, e.ID)
+		})
+	}
 }
 
-func (f *Flow[Tx]) sessionEvent(ctx context.Context, e *webhook.Event[sessionFacts]) error {
-	f.warnUnswept(ctx)
-	id, err := f.settleSession(ctx, heardEvent(e.Type, e.ID, e.Account, e.Object, e.RawObject))
-	if err != nil || id == "" {
-		return err
-	}
-	return f.deliver(ctx, id)
+// handle registers observe for one type of event. observe returns the ID of the order that the event is about; empty: the
+// event is not of this shop. What then waits for the merchant's callbacks is delivered at once, or by the sweep that
+// dispatched the event.
+func handle[Tx, T any](f *Flow[Tx], h *webhook.Handler, eventType string, observe func(context.Context, *webhook.Event[T]) (string, error)) {
+	webhook.On(h, webhook.Type[T](eventType), func(ctx context.Context, e *webhook.Event[T]) error {
+		id, err := observe(ctx, e)
+		if err != nil || id == "" {
+			return err
+		}
+		if later, ok := ctx.Value(laterKey{}).(func(id string)); ok {
+			later(id)
+			return nil
+		}
+		return f.deliver(ctx, id)
+	})
 }
 
-// settleSession settles the order of a session by what was heard of it, and returns its ID; empty: it is not ours.
-func (f *Flow[Tx]) settleSession(ctx context.Context, n news) (id string, err error) {
-	id, err = f.orderOf(ctx, &n.facts)
+// laterKey is the key of the function that a context of a sweep carries: it takes the ID of an order that is to be delivered
+// when the sweep gets to deliveries.
+type laterKey struct{}
+
+// sweeping reports whether a sweep dispatched the event. Events of other applications that nobody received must cost a sweep
+// no requests.
+func sweeping(ctx context.Context) bool { return ctx.Value(laterKey{}) != nil }
+
+// settleSession settles the order of a session and returns the order's ID; empty: the session is not this shop's.
+//
+// A session is this shop's by the ID that was recorded, on the account of the order and in the mode of the shop. Any other
+// session that names the shop and one of its orders is a hint: Stripe is asked for the session, with the shop's key on the
+// order's account, and the answer decides. client_reference_id says nothing, as customers can set it.
+func (f *Flow[Tx]) settleSession(ctx context.Context, u sessionUpdate) (id string, err error) {
+	shop, err := f.shop(ctx)
 	if err != nil {
 		return "", err
 	}
-	if id == "" {
-		f.foreign.Add(1)
-		f.log.Debug("session of somebody else", "cause", n.cause, "session", n.facts.ID)
-		return "", nil
-	}
-	return id, f.settle(ctx, id, n)
-}
-
-// orderOf returns the ID of the order that a session is for; empty: it is not ours. It is ours by the ID that was
-// recorded, or by the shop and order in its metadata; client_reference_id can be set by a customer and says nothing.
-func (f *Flow[Tx]) orderOf(ctx context.Context, s *sessionFacts) (string, error) {
-	o, err := f.store.FindRef(ctx, s.ID)
-	if err == nil {
-		return o.ID, nil
-	}
-	if !errors.Is(err, store.ErrNotFound) {
-		return "", err
-	}
-	shop, err := f.shopID(ctx)
+	o, err := f.recordedOrder(ctx, &u.facts)
 	if err != nil {
 		return "", err
 	}
-	if s.Metadata[metadataShop] != shop || s.Metadata[metadataOrder] == "" {
+	if o != nil {
+		if o.Account != u.account || !shop.fits(u.facts.Livemode) {
+			f.countForeign(u.cause, u.facts.ID)
+			return "", nil
+		}
+		if o.AttemptBySession(u.facts.ID) != nil {
+			return o.ID, f.settle(ctx, o.ID, u)
+		}
+	}
+	if o == nil && (u.facts.Metadata[metadataShop] != shop.id || u.facts.Metadata[metadataOrder] == "") {
+		f.countForeign(u.cause, u.facts.ID)
 		return "", nil
 	}
-	return s.Metadata[metadataOrder], nil
+	return f.settleHint(ctx, shop, o, u)
+}
+
+// recordedOrder returns the order that a session was recorded with, or the one whose session it recovers; nil: neither is
+// known.
+func (f *Flow[Tx]) recordedOrder(ctx context.Context, s *sessionFacts) (*store.Order, error) {
+	for _, ref := range [...]string{s.ID, string(s.RecoveredFrom)} {
+		if ref == "" {
+			continue
+		}
+		o, err := f.store.FindRef(ctx, ref)
+		if err == nil || !errors.Is(err, ErrNotFound) {
+			return o, err
+		}
+	}
+	return nil, nil
+}
+
+// settleHint settles a session that was not recorded. o is the order whose session it recovers, or nil.
+func (f *Flow[Tx]) settleHint(ctx context.Context, shop shopIdentity, o *store.Order, u sessionUpdate) (id string, err error) {
+	recovered := o != nil
+	if o == nil {
+		o, err = f.store.Find(ctx, u.facts.Metadata[metadataOrder])
+		if errors.Is(err, ErrNotFound) {
+			return f.settleLost(ctx, shop, u)
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+	if o.Account != u.account {
+		f.countForeign(u.cause, u.facts.ID)
+		return "", nil
+	}
+	if !u.asked {
+		answer, err := f.stripe.session(ctx, o.Account, o.Mode, u.facts.ID, u.cause)
+		if notOurs(err) {
+			f.countForeign(u.cause, u.facts.ID)
+			return "", nil
+		}
+		if err != nil {
+			return "", err
+		}
+		u = answer
+	}
+	if !shop.fits(u.facts.Livemode) || !recovered && !shop.marked(&u.facts, o.ID) {
+		f.countForeign(u.cause, u.facts.ID)
+		return "", nil
+	}
+	return o.ID, f.settle(ctx, o.ID, u)
+}
+
+// marked reports whether a session names the shop and the order.
+func (s shopIdentity) marked(f *sessionFacts, order string) bool {
+	return f.Metadata[metadataShop] == s.id && f.Metadata[metadataOrder] == order
 }
 
 const (
@@ -81,7 +191,7 @@ const (
 	unsweptAfter = time.Hour
 )
 
-// warnUnswept warns when nobody has swept for an hour: what webhooks miss is then never found.
+// warnUnswept warns when no process has swept for an hour: webhooks that get lost are never found then.
 func (f *Flow[Tx]) warnUnswept(ctx context.Context) {
 	now := f.now()
 	checked := f.sweptCheck.Load()
@@ -97,32 +207,5 @@ func (f *Flow[Tx]) warnUnswept(ctx context.Context) {
 	if err == nil && now.Sub(swept) < unsweptAfter {
 		return
 	}
-	f.log.Warn(fmt.Sprintf("nobody has swept for %v: run Flow.Run, or Flow.Sweep from cron", unsweptAfter), "last", value)
-}
-
-// handleMoneyBack registers the events of refunds and disputes.
-func (f *Flow[Tx]) handleMoneyBack(h *webhook.Handler) {
-	for _, t := range refundEvents {
-		webhook.On(h, webhook.Type[refundFacts](t), func(ctx context.Context, e *webhook.Event[refundFacts]) error {
-			return f.deliverTo(ctx)(f.heardRefund(ctx, e.Account, e.Object, e.ID))
-		})
-	}
-	for _, t := range disputeEvents {
-		webhook.On(h, webhook.Type[disputeFacts](t), func(ctx context.Context, e *webhook.Event[disputeFacts]) error {
-			return f.deliverTo(ctx)(f.heardDispute(ctx, e.Account, e.Object, e.ID))
-		})
-	}
-	webhook.On(h, webhook.Type[chargeFacts](chargeRefunded), func(ctx context.Context, e *webhook.Event[chargeFacts]) error {
-		return f.deliverTo(ctx)(f.heardCharge(ctx, e.Account, e.Object, e.ID))
-	})
-}
-
-// deliverTo delivers the order that something was heard of, if it is ours.
-func (f *Flow[Tx]) deliverTo(ctx context.Context) func(id string, err error) error {
-	return func(id string, err error) error {
-		if err != nil || id == "" {
-			return err
-		}
-		return f.deliver(ctx, id)
-	}
+	f.log.Warn(fmt.Sprintf("no sweep for %v: run Flow.Run, or Flow.Sweep from cron", unsweptAfter), "last", value)
 }

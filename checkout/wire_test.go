@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// wire is the way to Stripe, on which a test can meddle with requests.
+// wire is a transport to Stripe. A test can change or answer the requests on it.
 type wire struct {
 	next http.RoundTripper
 
@@ -49,7 +49,7 @@ const createCall = "POST /v1/checkout/sessions"
 
 func isCreate(r *http.Request) bool { return r.Method+" "+r.URL.Path == createCall }
 
-// answer is a response of Stripe's that a test makes up.
+// answer is a made-up response of Stripe.
 func answer(r *http.Request, status int, body string) *http.Response {
 	w := httptest.NewRecorder()
 	w.Header().Set("Content-Type", "application/json")

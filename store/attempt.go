@@ -27,6 +27,9 @@ type Attempt struct {
 	// Increase is the stock set aside beyond the hold of the replaced attempt, until the one takes the place of both.
 	Increase Hold `json:"increase,omitzero"`
 
+	// Mark is an unguessable text in the metadata of this attempt's session. A session that was not recorded belongs to the
+	// attempt only if it carries the mark.
+	Mark string `json:"mark,omitempty"`
 	// SessionID, URL and ClientSecret are Stripe's answer; empty until it was recorded. The URL leads to a hosted page,
 	// the client secret to an embedded one.
 	SessionID    string `json:"session_id,omitempty"`
@@ -39,6 +42,11 @@ type Attempt struct {
 	PaymentIntent string `json:"payment_intent,omitempty"`
 	Charge        string `json:"charge,omitempty"`
 	Subscription  string `json:"subscription,omitempty"`
+
+	// Destination says that the money is transferred to a connected account, ApplicationFee that the platform keeps a fee. Both
+	// go back with an automatic refund.
+	Destination    bool `json:"destination,omitempty"`
+	ApplicationFee bool `json:"application_fee,omitempty"`
 
 	// ClosedAt is when the attempt was given up before its session was recorded: nobody was given its URL.
 	ClosedAt time.Time `json:"closed_at,omitzero"`
@@ -54,17 +62,35 @@ type Attempt struct {
 	// Expired: the session ended unpaid.
 	Expired bool `json:"expired,omitempty"`
 
-	// PaidAt is when Paid was recorded.
-	PaidAt time.Time `json:"paid_at,omitzero"`
+	// CompletedAt is when Completed was recorded, PaidAt when Paid was.
+	CompletedAt time.Time `json:"completed_at,omitzero"`
+	PaidAt      time.Time `json:"paid_at,omitzero"`
+	// Amount is what was charged, in minor units: the total of the session, or less if only a part was captured. It is 0 until
+	// the attempt is paid.
+	Amount int64 `json:"amount,omitempty"`
 	// Duplicate says that the order was paid in another attempt before.
 	Duplicate bool `json:"duplicate,omitempty"`
 	// Mismatch says how a paid session differs from what was sold; empty: it does not.
 	Mismatch string `json:"mismatch,omitempty"`
-	// RefundWanted says that the payment is to be given back as the merchant's configuration says, and was not yet.
-	RefundWanted bool `json:"refund_wanted,omitempty"`
-	// CheckedAt is when Stripe was last asked for the session, CheckAt when it must be asked next; zero: it need not.
-	CheckedAt time.Time `json:"checked_at,omitzero"`
-	CheckAt   time.Time `json:"check_at,omitzero"`
+	// DismissedAt is when a person decided that nothing is to be done about the payment, such as a duplicate.
+	DismissedAt time.Time `json:"dismissed_at,omitzero"`
+	// AcceptedAt is when a person accepted the payment as it is, in spite of a mismatch or a shortage; zero: nobody did.
+	AcceptedAt time.Time `json:"accepted_at,omitzero"`
+
+	// RefundWanted is the kind of change after which the payment is given back automatically; empty: it is not.
+	RefundWanted string `json:"refund_wanted,omitempty"`
+	// RefundRefused is why Stripe refused the automatic refund; empty: it did not. A person must give the money back.
+	RefundRefused string `json:"refund_refused,omitempty"`
+
+	// CheckedAt is when Stripe was last asked for the session, CheckFailedAt when that last failed.
+	CheckedAt     time.Time `json:"checked_at,omitzero"`
+	CheckFailedAt time.Time `json:"check_failed_at,omitzero"`
+	// VerifiedAt is the latest time of which it is known from Stripe what was given back of the payment.
+	VerifiedAt time.Time `json:"verified_at,omitzero"`
+	// VerifyFailedAt is when a question about the payment, or its refund, last failed.
+	VerifyFailedAt time.Time `json:"verify_failed_at,omitzero"`
+	// Gone says that Stripe does not know the session although it must.
+	Gone bool `json:"gone,omitempty"`
 }
 
 // Quote is what a session comes to: what Stripe answered when it was created, or what the cart says until then.
@@ -105,6 +131,9 @@ func (a *Attempt) Open() bool {
 
 // Processing reports whether the customer finished the page and the money is on its way.
 func (a *Attempt) Processing() bool { return a.Completed && !a.Paid && !a.Failed && !a.Expired }
+
+// Agrees reports whether the payment of the attempt is for what was sold: it has no mismatch, or a person accepted it.
+func (a *Attempt) Agrees() bool { return a.Mismatch == "" || !a.AcceptedAt.IsZero() }
 
 // OpenAttempt returns the latest attempt that is open, or nil.
 func (o *Order) OpenAttempt() *Attempt {

@@ -6,15 +6,20 @@ type Refund struct {
 	ID string `json:"id"`
 	// Attempt is the attempt whose payment it gives back.
 	Attempt int `json:"attempt"`
-	// Amount is in minor units of the order's currency.
-	Amount int64       `json:"amount"`
-	State  RefundState `json:"state"`
+	// Amount is in minor units of Currency.
+	Amount int64 `json:"amount"`
+	// Currency is a three-letter ISO code in lower case; empty: the order's.
+	Currency string      `json:"currency,omitempty"`
+	State    RefundState `json:"state"`
+	// Answers counts how often an answer of Stripe's about this refund was recorded. Whoever asks Stripe compares the count
+	// before and after, so that an older answer never replaces a newer one.
+	Answers int `json:"answers,omitempty"`
 }
 
 // RefundState is where a refund is in its life.
 type RefundState string
 
-// The states of a refund. A refund can fail after it succeeded.
+// The states of a refund. None is final: a refund can fail after it succeeded.
 const (
 	RefundPending        RefundState = "pending"
 	RefundRequiresAction RefundState = "requires_action"
@@ -22,21 +27,6 @@ const (
 	RefundFailed         RefundState = "failed"
 	RefundCanceled       RefundState = "canceled"
 )
-
-// rank orders the states in time; an unknown state ranks below all.
-func (s RefundState) rank() int {
-	switch s {
-	case RefundPending:
-		return 1
-	case RefundRequiresAction:
-		return 2
-	case RefundSucceeded:
-		return 3
-	case RefundFailed, RefundCanceled:
-		return 4
-	}
-	return 0
-}
 
 // Dispute is one entry of the dispute ledger.
 type Dispute struct {
@@ -47,131 +37,86 @@ type Dispute struct {
 	// Amount is in minor units of the order's currency.
 	Amount int64        `json:"amount"`
 	State  DisputeState `json:"state"`
+	// Answers counts how often an answer of Stripe's about this dispute was recorded, as in [Refund].
+	Answers int `json:"answers,omitempty"`
 }
 
 // DisputeState is where a dispute is in its life.
 type DisputeState string
 
-// The states of a dispute.
+// The states of a dispute. None is final: a lost dispute can be won, and a closed inquiry can be opened again.
 const (
+	// DisputeOpen: the bank may take the money, or took it for now.
 	DisputeOpen DisputeState = "open"
-	DisputeWon  DisputeState = "won"
+	// DisputeWon: the merchant keeps the money.
+	DisputeWon DisputeState = "won"
+	// DisputeLost: the bank took the money.
 	DisputeLost DisputeState = "lost"
 )
 
-// rank orders the states in time; an unknown state ranks below all.
-func (s DisputeState) rank() int {
-	switch s {
-	case DisputeOpen:
-		return 1
-	case DisputeWon, DisputeLost:
-		return 2
-	}
-	return 0
+// counts reports whether money is given back in this state, or will be unless something fails.
+func (s RefundState) counts() bool {
+	return s == RefundPending || s == RefundRequiresAction || s == RefundSucceeded
 }
 
-// Joined is how a ledger took an entry.
-type Joined int
-
-// What joining an entry can come to.
-const (
-	// Known: the ledger knew as much or more already; nothing changed.
-	Known Joined = iota
-	// News: the entry was added, or its object moved on.
-	News
-	// Conflict: the ledger holds another end of the same object; ask Stripe which it is, and use SetRefund or SetDispute.
-	Conflict
-)
-
-// JoinRefund takes what was heard of a refund into the ledger. Whatever the order in which states are heard, the ledger
-// ends with the latest.
-func (o *Order) JoinRefund(r Refund) Joined {
-	for i := range o.Refunds {
-		if known := &o.Refunds[i]; known.ID == r.ID {
-			return join(known, r, known.State.rank(), r.State.rank(), known.State == r.State)
-		}
-	}
-	o.Refunds = append(o.Refunds, r)
-	return News
-}
-
-// JoinDispute takes what was heard of a dispute into the ledger, as JoinRefund does with a refund.
-func (o *Order) JoinDispute(d Dispute) Joined {
-	for i := range o.Disputes {
-		if known := &o.Disputes[i]; known.ID == d.ID {
-			return join(known, d, known.State.rank(), d.State.rank(), known.State == d.State)
-		}
-	}
-	o.Disputes = append(o.Disputes, d)
-	return News
-}
-
-func join[E any](known *E, heard E, knownRank, heardRank int, same bool) Joined {
-	switch {
-	case heardRank > knownRank:
-		*known = heard
-		return News
-	case heardRank == knownRank && !same:
-		return Conflict
-	}
-	return Known
-}
-
-// SetRefund makes the ledger's entry what Stripe answered when it was asked, whatever the entry was.
-func (o *Order) SetRefund(r Refund) Joined {
-	for i := range o.Refunds {
-		if known := &o.Refunds[i]; known.ID == r.ID {
-			return set(known, r)
-		}
-	}
-	o.Refunds = append(o.Refunds, r)
-	return News
-}
-
-// SetDispute makes the ledger's entry what Stripe answered when it was asked, whatever the entry was.
-func (o *Order) SetDispute(d Dispute) Joined {
-	for i := range o.Disputes {
-		if known := &o.Disputes[i]; known.ID == d.ID {
-			return set(known, d)
-		}
-	}
-	o.Disputes = append(o.Disputes, d)
-	return News
-}
-
-func set[E comparable](known *E, answered E) Joined {
-	if *known == answered {
-		return Known
-	}
-	*known = answered
-	return News
-}
-
-// Refunded is the sum of the refunds of the payment that counts which succeeded, in minor units. What was given back of
-// another payment, such as a duplicate, leaves the order paid.
+// Refunded is the sum of the refunds of the payment that counts, in minor units. A refund is counted from the moment it is
+// asked for, and not anymore once it failed or was canceled. A refund of another payment, such as a duplicate, leaves the
+// order paid. A refund in another currency than the order's is not added.
 func (o *Order) Refunded() int64 {
 	var sum int64
 	for _, r := range o.Refunds {
-		if r.State == RefundSucceeded && o.counts(r.Attempt) {
-			sum += r.Amount
+		if o.isPaidAttempt(r.Attempt) {
+			sum += o.counted(r)
 		}
 	}
 	return sum
 }
 
+// counted is how much of the order's currency a refund gives back.
+func (o *Order) counted(r Refund) int64 {
+	if !r.State.counts() || r.Currency != "" && r.Currency != o.Currency {
+		return 0
+	}
+	return r.Amount
+}
+
 // Disputed reports whether a dispute of the payment that counts is open or lost.
 func (o *Order) Disputed() bool {
 	for _, d := range o.Disputes {
-		if (d.State == DisputeOpen || d.State == DisputeLost) && o.counts(d.Attempt) {
+		if d.State != DisputeWon && o.isPaidAttempt(d.Attempt) {
 			return true
 		}
 	}
 	return false
 }
 
-// counts reports whether attempt n is the one whose payment the order goes by. The number 0, for a payment that can't be
-// told, counts.
-func (o *Order) counts(n int) bool {
+// isPaidAttempt reports whether attempt n is the one whose payment counts. The number 0 stands for a payment that can't be
+// told and counts, too.
+func (o *Order) isPaidAttempt(n int) bool {
 	paid := o.PaidAttempt()
 	return n == 0 || paid == nil || paid.N == n
+}
+
+// GivenBack reports whether the whole payment of an attempt was or is being refunded, or is disputed.
+func (o *Order) GivenBack(a *Attempt) bool {
+	var refunded int64
+	for _, r := range o.Refunds {
+		if r.Attempt == a.N || r.Attempt == 0 {
+			refunded += o.counted(r)
+		}
+	}
+	for _, d := range o.Disputes {
+		if d.State != DisputeWon && (d.Attempt == a.N || d.Attempt == 0) {
+			return true
+		}
+	}
+	return refunded > 0 && refunded >= o.charged(a)
+}
+
+// charged is what was charged for the attempt whose payment counts, in minor units.
+func (o *Order) charged(a *Attempt) int64 {
+	if a.Amount > 0 {
+		return a.Amount
+	}
+	return o.Amounts.Total
 }

@@ -8,98 +8,43 @@ import (
 	"github.com/gofulfil/fulfil/store"
 )
 
-// permutations calls fn with every order of items.
-func permutations[E any](items []E, fn func([]E)) {
-	var walk func(n int)
-	walk = func(n int) {
-		if n == len(items) {
-			fn(items)
-			return
-		}
-		for i := n; i < len(items); i++ {
-			items[n], items[i] = items[i], items[n]
-			walk(n + 1)
-			items[n], items[i] = items[i], items[n]
-		}
-	}
-	walk(0)
-}
-
-func TestRefundsWhateverTheOrder(t *testing.T) {
+// Refunds count from the moment they are asked for until they fail, in the order's currency, and for the payment that counts.
+func TestRefunded(t *testing.T) {
 	t.Parallel()
-	for _, end := range []store.RefundState{store.RefundFailed, store.RefundCanceled} {
-		heard := []store.Refund{
-			{ID: "re_1", Amount: 10, State: store.RefundPending}, {ID: "re_1", Amount: 10, State: store.RefundRequiresAction},
-			{ID: "re_1", Amount: 10, State: store.RefundSucceeded}, {ID: "re_1", Amount: 10, State: end},
-			{ID: "re_2", Amount: 7, State: store.RefundSucceeded}, {ID: "re_2", Amount: 7, State: store.RefundPending},
-			{ID: "re_2", Amount: 7, State: store.RefundSucceeded},
-		}
-		runs := 0
-		permutations(heard, func(heard []store.Refund) {
-			runs++
-			var o store.Order
-			for _, r := range heard {
-				require.NotEqual(t, store.Conflict, o.JoinRefund(r))
-			}
-			require.ElementsMatch(t, []store.Refund{
-				{ID: "re_1", Amount: 10, State: end}, {ID: "re_2", Amount: 7, State: store.RefundSucceeded},
-			}, o.Refunds)
-			require.EqualValues(t, 7, o.Refunded())
+	for name, tt := range map[string]struct {
+		refund store.Refund
+		want   int64
+	}{
+		"pending":          {store.Refund{Attempt: 1, Amount: 10, State: store.RefundPending}, 10},
+		"requires action":  {store.Refund{Attempt: 1, Amount: 10, State: store.RefundRequiresAction}, 10},
+		"succeeded":        {store.Refund{Attempt: 1, Amount: 10, State: store.RefundSucceeded}, 10},
+		"failed":           {store.Refund{Attempt: 1, Amount: 10, State: store.RefundFailed}, 0},
+		"canceled":         {store.Refund{Attempt: 1, Amount: 10, State: store.RefundCanceled}, 0},
+		"unknown":          {store.Refund{Attempt: 1, Amount: 10, State: "new"}, 0},
+		"another attempt":  {store.Refund{Attempt: 2, Amount: 10, State: store.RefundSucceeded}, 0},
+		"no attempt told":  {store.Refund{Amount: 10, State: store.RefundSucceeded}, 10},
+		"same currency":    {store.Refund{Attempt: 1, Amount: 10, Currency: "usd", State: store.RefundSucceeded}, 10},
+		"another currency": {store.Refund{Attempt: 1, Amount: 10, Currency: "eur", State: store.RefundSucceeded}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := &store.Order{Currency: "usd", Attempts: []store.Attempt{{N: 1, Paid: true, Amount: 10}, {N: 2, Paid: true, Duplicate: true, Amount: 10}}}
+			o.Refunds = []store.Refund{tt.refund}
+			require.Equal(t, tt.want, o.Refunded())
+			require.Equal(t, tt.want == 10, o.GivenBack(o.Attempt(1)))
+			require.Equal(t, tt.want == 10, o.Status() == store.Refunded)
 		})
-		require.Equal(t, 5040, runs)
 	}
 }
 
-func TestDisputesWhateverTheOrder(t *testing.T) {
+// What was captured is the total that refunds are measured by.
+func TestRefundedOfWhatWasCaptured(t *testing.T) {
 	t.Parallel()
-	heard := []store.Dispute{
-		{ID: "dp_1", Amount: 10, State: store.DisputeOpen}, {ID: "dp_1", Amount: 10, State: store.DisputeWon},
-		{ID: "dp_1", Amount: 10, State: store.DisputeOpen}, {ID: "dp_2", Amount: 7, State: store.DisputeOpen},
-		{ID: "dp_2", Amount: 7, State: store.DisputeWon},
-	}
-	permutations(heard, func(heard []store.Dispute) {
-		var o store.Order
-		for _, d := range heard {
-			require.NotEqual(t, store.Conflict, o.JoinDispute(d))
-		}
-		require.Len(t, o.Disputes, 2)
-		require.False(t, o.Disputed())
-	})
-}
-
-func TestJoin(t *testing.T) {
-	t.Parallel()
-	var o store.Order
-	refund := func(state store.RefundState) store.Joined {
-		return o.JoinRefund(store.Refund{ID: "re_1", Amount: 10, State: state})
-	}
-	require.Equal(t, store.News, refund("a state of next year"), "an unknown state is kept")
-	require.Equal(t, store.News, refund(store.RefundPending), "any known state is later")
-	require.Equal(t, store.Known, refund("a state of next year"))
-	require.Equal(t, store.Known, refund(store.RefundPending))
-	require.Equal(t, store.News, refund(store.RefundFailed))
-	require.Equal(t, store.Known, refund(store.RefundSucceeded))
-	require.Equal(t, store.Conflict, refund(store.RefundCanceled), "two ends of one refund")
-	require.Equal(t, store.RefundFailed, o.Refunds[0].State, "a conflict changes nothing")
-	o.SetRefund(store.Refund{ID: "re_1", Amount: 10, State: store.RefundCanceled})
-	o.SetRefund(store.Refund{ID: "re_2", Amount: 20, State: store.RefundSucceeded})
-	require.Equal(t, []store.Refund{
-		{ID: "re_1", Amount: 10, State: store.RefundCanceled}, {ID: "re_2", Amount: 20, State: store.RefundSucceeded},
-	}, o.Refunds)
-	require.EqualValues(t, 20, o.Refunded())
-
-	dispute := func(state store.DisputeState) store.Joined {
-		return o.JoinDispute(store.Dispute{ID: "dp_1", Amount: 10, State: state})
-	}
-	require.Equal(t, store.News, dispute("a state of next year"))
-	require.False(t, o.Disputed(), "what it means is not known")
-	require.Equal(t, store.News, dispute(store.DisputeOpen))
-	require.True(t, o.Disputed())
-	require.Equal(t, store.News, dispute(store.DisputeWon))
-	require.Equal(t, store.Conflict, dispute(store.DisputeLost))
-	require.False(t, o.Disputed())
-	o.SetDispute(store.Dispute{ID: "dp_1", Amount: 10, State: store.DisputeLost})
-	o.SetDispute(store.Dispute{ID: "dp_2", Amount: 5, State: store.DisputeWon})
-	require.True(t, o.Disputed())
-	require.Len(t, o.Disputes, 2)
+	o := &store.Order{Amounts: store.Amounts{Total: 100}, Attempts: []store.Attempt{{N: 1, Paid: true, Amount: 60}}}
+	o.Refunds = []store.Refund{{ID: "re_1", Attempt: 1, Amount: 60, State: store.RefundSucceeded}}
+	require.Equal(t, store.Refunded, o.Status())
+	require.False(t, o.Fulfillable())
+	o.Refunds[0].Amount = 59
+	require.Equal(t, store.PartiallyRefunded, o.Status())
+	require.True(t, o.Fulfillable())
 }

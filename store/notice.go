@@ -2,7 +2,7 @@ package store
 
 import "time"
 
-// Notice is something that happened to an order and that the merchant is told of.
+// Notice is an outbox entry: something that happened to an order and that a callback of the merchant's receives.
 type Notice struct {
 	// N counts from 1; the order's ID with it is the same at every delivery.
 	N int `json:"n"`
@@ -19,39 +19,21 @@ type Notice struct {
 	Cause string `json:"cause,omitempty"`
 	// Detail says more, for a person.
 	Detail string `json:"detail,omitempty"`
-	// DeliveredAt is when the merchant's callback returned without an error; zero: it is waiting.
+	// DeliveredAt is when the merchant's callback returned without an error; zero: the entry waits.
 	DeliveredAt time.Time `json:"delivered_at,omitzero"`
 }
 
 // NoticeFulfil is the kind of the notice that hands over what was paid for.
 const NoticeFulfil = "fulfil"
 
-// Delivery is the state of delivering an order's notices.
+// Delivery is the state of one lane of an order's notices: of the notice that fulfils, or of all changes.
 type Delivery struct {
 	// Token and LeasedUntil say who is delivering; until then nobody else does.
 	Token       string    `json:"token,omitempty"`
 	LeasedUntil time.Time `json:"leased_until,omitzero"`
-	// Tries counts the failed tries of the next notice; NextAt is when it may be tried again.
+	// Tries counts the failed tries of the next notice of the lane; NextAt is when it may be tried again.
 	Tries  int       `json:"tries,omitempty"`
 	NextAt time.Time `json:"next_at,omitzero"`
 	// LastError is the text of the last failure.
 	LastError string `json:"last_error,omitempty"`
-}
-
-// Notify appends a notice to those that wait and numbers it.
-func (o *Order) Notify(n Notice) {
-	n.N = len(o.Notices) + 1
-	o.Notices = append(o.Notices, n)
-}
-
-// NextNotice returns the notice to deliver next, or nil. They are delivered in order, but one that fulfils is passed by
-// while the order may not be fulfilled.
-func (o *Order) NextNotice() *Notice {
-	for i := range o.Notices {
-		n := &o.Notices[i]
-		if n.DeliveredAt.IsZero() && (n.Kind != NoticeFulfil || o.Fulfillable()) {
-			return n
-		}
-	}
-	return nil
 }

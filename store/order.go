@@ -2,7 +2,9 @@ package store
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -52,10 +54,15 @@ type Order struct {
 	Parked string `json:"parked,omitempty"`
 	// GivenUpAt is when a person decided that the order is not to be fulfilled; zero: nobody did.
 	GivenUpAt time.Time `json:"given_up_at,omitzero"`
-	// Notices is what the merchant is told, oldest first: what was delivered and what is waiting.
+	// ErasedAt is when the personal data of the order was erased; zero: never. None is kept from then on.
+	ErasedAt time.Time `json:"erased_at,omitzero"`
+	// ErasedAttempts is the number of attempts that there were then. Later ones belong to another purchase.
+	ErasedAttempts int `json:"erased_attempts,omitempty"`
+	// Notices is the outbox: what callbacks of the merchant's received and what waits for them, oldest first.
 	Notices []Notice `json:"notices,omitempty"`
-	// Delivery is the state of delivering Notices.
-	Delivery Delivery `json:"delivery,omitzero"`
+	// Delivery is the state of delivering the notice that fulfils, ChangeDelivery that of delivering changes.
+	Delivery       Delivery `json:"delivery,omitzero"`
+	ChangeDelivery Delivery `json:"change_delivery,omitzero"`
 	// DueAt is when a sweep must look at the order next; zero: it need not.
 	DueAt time.Time `json:"due_at,omitzero"`
 }
@@ -156,7 +163,7 @@ func (o *Order) PaidAttempt() *Attempt {
 	for i := range o.Attempts {
 		switch a := &o.Attempts[i]; {
 		case !a.Paid || a.Duplicate:
-		case a.Mismatch == "":
+		case a.Agrees():
 			return a
 		case first == nil:
 			first = a
@@ -165,37 +172,95 @@ func (o *Order) PaidAttempt() *Attempt {
 	return first
 }
 
-// Fulfillable reports whether the merchant's callback may hand the order over: it is paid, was not handed over yet, and
-// is not wholly refunded, disputed, short, parked or given up.
+// Fulfillable reports whether the merchant's callback may hand the order over: it is paid for what was sold, was not handed
+// over yet, and is not wholly refunded, disputed, short, parked or given up. A payment that is about to be refunded
+// automatically is not fulfilled either.
 func (o *Order) Fulfillable() bool {
-	if !o.FulfilledAt.IsZero() || !o.GivenUpAt.IsZero() || len(o.Shortfall) > 0 || o.Parked != "" {
+	paid := o.PaidAttempt()
+	switch {
+	case paid == nil, !paid.Agrees(), paid.RefundWanted != "", o.GivenBack(paid):
+		return false
+	case !o.FulfilledAt.IsZero(), !o.GivenUpAt.IsZero(), o.Parked != "":
 		return false
 	}
-	return o.Status() == Paid || o.Status() == PartiallyRefunded
-}
-
-// Stuck reports whether the order needs a person: it is parked or short, or what the merchant is to be told could not
-// be delivered in [StuckAfter] tries. An order that was given up needs nobody.
-func (o *Order) Stuck() bool {
-	if !o.GivenUpAt.IsZero() {
-		return false
-	}
-	return o.Parked != "" || len(o.Shortfall) > 0 || o.Delivery.Tries >= StuckAfter
+	return len(o.Shortfall) == 0 || !paid.AcceptedAt.IsZero()
 }
 
 // StuckAfter is the number of failed tries in a row after which an order counts as stuck.
 const StuckAfter = 5
 
-// Erase removes the personal data of the order: who bought it, the session's JSON, the parameters and addresses of its
-// sessions, and the text of the last failure. What was bought, what was paid and what was told remain, as bookkeeping
-// demands; so does Metadata, which is the merchant's own.
+// Stuck reports whether a person can and must do something about the order: see [Order.StuckReason].
+func (o *Order) Stuck() bool { return o.StuckReason() != "" }
+
+// StuckReason says why the order needs a person; empty: it does not. An order needs a person if it is paid and neither
+// fulfilled nor given back, because it is parked or short or because Fulfil failed [StuckAfter] times in a row; if it was
+// paid twice, or after it was given up, and the money is still there; if an automatic refund was refused; if changes could
+// not be delivered in [StuckAfter] tries; or if Stripe does not know a session that was recorded.
+func (o *Order) StuckReason() string {
+	paid := o.PaidAttempt()
+	if paid != nil && o.FulfilledAt.IsZero() && paid.RefundWanted == "" && !o.GivenBack(paid) {
+		if reason := o.unfulfilledReason(paid); reason != "" {
+			return reason
+		}
+	}
+	for i := range o.Attempts {
+		a := &o.Attempts[i]
+		switch {
+		case a.Gone && a.Open():
+			return fmt.Sprintf("stripe does not know the session of attempt %d", a.N)
+		case !a.Paid || o.GivenBack(a):
+		case a.RefundRefused != "" && o.undecided(a):
+			return fmt.Sprintf("the refund of attempt %d was refused: %s", a.N, a.RefundRefused)
+		case a != paid && a.RefundWanted == "" && o.undecided(a):
+			return fmt.Sprintf("attempt %d was paid, too", a.N)
+		}
+	}
+	if o.ChangeDelivery.Tries >= StuckAfter {
+		return fmt.Sprintf("a change could not be delivered in %d tries", o.ChangeDelivery.Tries)
+	}
+	return ""
+}
+
+// unfulfilledReason says why a paid order waits for a person before it can be fulfilled; empty: it does not.
+func (o *Order) unfulfilledReason(paid *Attempt) string {
+	switch {
+	case !o.undecided(paid) && !o.GivenUpAt.IsZero():
+		return ""
+	case !o.GivenUpAt.IsZero():
+		return "a payment arrived after the order was given up"
+	case o.Parked != "":
+		return o.Parked
+	case !paid.Agrees():
+		return paid.Mismatch
+	case len(o.Shortfall) > 0 && paid.AcceptedAt.IsZero():
+		return "stock is short"
+	case o.Delivery.Tries >= StuckAfter:
+		return fmt.Sprintf("fulfilling failed %d times", o.Delivery.Tries)
+	}
+	return ""
+}
+
+// undecided reports whether no person decided about the order since the attempt was paid.
+func (o *Order) undecided(a *Attempt) bool {
+	return a.PaidAt.After(o.GivenUpAt) && a.AcceptedAt.IsZero() && !a.DismissedAt.After(a.PaidAt)
+}
+
+// ParkedByCallback begins the reason of an order that is parked because Fulfil failed for good. The rest is the text of the
+// callback's error.
+const ParkedByCallback = "fulfil: "
+
+// Erase removes the personal data of the order, now and from every later save: who bought it, the session's JSON, the
+// parameters and addresses of its sessions, and the texts of failures, which are the merchant's own words. What was bought,
+// what was paid and what was delivered remain, as bookkeeping demands. Metadata remains, too: the merchant chose it.
 func (o *Order) Erase() {
 	o.Customer = Customer{ID: o.Customer.ID}
 	o.Session = nil
-	o.Delivery.LastError = "" // the merchant's own words
+	o.Delivery.LastError, o.ChangeDelivery.LastError = "", ""
+	if strings.HasPrefix(o.Parked, ParkedByCallback) {
+		o.Parked = ParkedByCallback + "erased"
+	}
 	for i := range o.Attempts {
-		o.Attempts[i].Params = ""
-		o.Attempts[i].URL = ""
-		o.Attempts[i].ClientSecret = ""
+		a := &o.Attempts[i]
+		a.Params, a.URL, a.ClientSecret = "", "", ""
 	}
 }

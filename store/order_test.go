@@ -132,7 +132,10 @@ var bookkeeping = []string{
 	"Attempts.N", "Attempts.CreatedAt", "Attempts.Lines", "Attempts.Metadata", "Attempts.Fingerprint", "Attempts.ExpiresAt", "Attempts.PayBy",
 	"Attempts.Replaces", "Attempts.Hold", "Attempts.Increase", "Attempts.SessionID", "Attempts.Quote", "Attempts.PaymentIntent",
 	"Attempts.Charge", "Attempts.Subscription", "Attempts.ClosedAt", "Attempts.Completed", "Attempts.Paid", "Attempts.Failed",
-	"Attempts.Expired", "Attempts.PaidAt", "Attempts.Mismatch", "Attempts.Duplicate", "Attempts.RefundWanted", "Attempts.CheckedAt", "Attempts.CheckAt",
+	"Attempts.Expired", "Attempts.PaidAt", "Attempts.Mismatch", "Attempts.Duplicate", "Attempts.RefundWanted", "Attempts.CheckedAt",
+	"ErasedAt", "ErasedAttempts", "ChangeDelivery.Token", "ChangeDelivery.LeasedUntil", "ChangeDelivery.Tries", "ChangeDelivery.NextAt",
+	"Attempts.Mark", "Attempts.CompletedAt", "Attempts.Amount", "Attempts.AcceptedAt", "Attempts.DismissedAt", "Attempts.RefundRefused",
+	"Attempts.CheckFailedAt", "Attempts.VerifiedAt", "Attempts.VerifyFailedAt", "Attempts.Gone", "Attempts.Destination", "Attempts.ApplicationFee",
 }
 
 func TestEraseLeavesNoPersonalData(t *testing.T) {
@@ -150,7 +153,7 @@ func TestEraseLeavesNoPersonalData(t *testing.T) {
 			}
 		}
 		switch {
-		case path == "" || path == "Customer" || path == "Delivery":
+		case path == "" || path == "Customer" || path == "Delivery" || path == "ChangeDelivery":
 			for i := range got.NumField() {
 				walk(got.Field(i), was.Field(i), strings.TrimPrefix(path+"."+got.Type().Field(i).Name, "."))
 			}
@@ -197,38 +200,48 @@ func TestFulfillable(t *testing.T) {
 
 func TestStuck(t *testing.T) {
 	t.Parallel()
-	require.False(t, new(store.Order).Stuck())
-	require.True(t, (&store.Order{Parked: "x"}).Stuck())
-	require.True(t, (&store.Order{Shortfall: []store.Shortage{{}}}).Stuck())
-	require.False(t, (&store.Order{Delivery: store.Delivery{Tries: store.StuckAfter - 1}}).Stuck())
-	require.True(t, (&store.Order{Delivery: store.Delivery{Tries: store.StuckAfter}}).Stuck())
+	long := func(o *store.Order) { o.Delivery.Tries = store.StuckAfter }
+	for name, tt := range map[string]struct {
+		change func(o *store.Order)
+		want   bool
+	}{
+		"paid":                              {func(*store.Order) {}, false},
+		"parked":                            {func(o *store.Order) { o.Parked = "x" }, true},
+		"parked and fulfilled":              {func(o *store.Order) { o.Parked, o.FulfilledAt = "x", at }, false},
+		"parked and refunded":               {func(o *store.Order) { o.Parked, o.Refunds = "x", refunds(100) }, false},
+		"parked and disputed":               {func(o *store.Order) { o.Parked, o.Disputes = "x", dispute(store.DisputeOpen) }, false},
+		"parked and given up":               {func(o *store.Order) { o.Parked, o.GivenUpAt = "x", at.Add(1) }, false},
+		"paid after it was given up":        {func(o *store.Order) { o.GivenUpAt, o.Attempts[0].PaidAt = at, at.Add(1) }, true},
+		"short":                             {func(o *store.Order) { o.Shortfall = []store.Shortage{{}} }, true},
+		"short and accepted":                {func(o *store.Order) { o.Shortfall, o.Attempts[0].AcceptedAt = []store.Shortage{{}}, at }, false},
+		"short and about to be refunded":    {func(o *store.Order) { o.Shortfall, o.Attempts[0].RefundWanted = []store.Shortage{{}}, "shortfall" }, false},
+		"the refund was refused":            {func(o *store.Order) { o.Attempts[0].RefundRefused, o.Attempts[0].PaidAt = "no", at }, true},
+		"failed a few times":                {func(o *store.Order) { o.Delivery.Tries = store.StuckAfter - 1 }, false},
+		"failed often":                      {long, true},
+		"failed often, of a refunded order": {func(o *store.Order) { long(o); o.Refunds = refunds(100) }, false},
+		"a change failed often":             {func(o *store.Order) { o.ChangeDelivery.Tries = store.StuckAfter }, true},
+		"a second payment":                  {secondPayment, true},
+		"a second payment, refunded": {func(o *store.Order) {
+			secondPayment(o)
+			o.Refunds = []store.Refund{{Attempt: 2, Amount: 100, State: store.RefundPending}}
+		}, false},
+		"a second payment, to be refunded":   {func(o *store.Order) { secondPayment(o); o.Attempts[1].RefundWanted = "duplicate_payment" }, false},
+		"a second payment, decided about":    {func(o *store.Order) { secondPayment(o); o.Attempts[1].DismissedAt = at.Add(1) }, false},
+		"a session that Stripe doesn't know": {func(o *store.Order) { o.Attempts = []store.Attempt{{N: 1, SessionID: "cs_1", Gone: true}} }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := &store.Order{Attempts: []store.Attempt{paid}, Amounts: store.Amounts{Total: 100}}
+			o.Attempts[0].N, o.Attempts[0].Amount = 1, 100
+			tt.change(o)
+			require.Equal(t, tt.want, o.Stuck(), o.StuckReason())
+		})
+	}
 }
 
-func TestNextNotice(t *testing.T) {
-	t.Parallel()
-	o := &store.Order{Attempts: []store.Attempt{paid}, Amounts: store.Amounts{Total: 100}}
-	require.Nil(t, o.NextNotice())
-	o.Notify(store.Notice{Kind: "expired", N: 7})
-	o.Notify(store.Notice{Kind: store.NoticeFulfil})
-	o.Notify(store.Notice{Kind: "refunded"})
-	require.Equal(t, []int{1, 2, 3}, []int{o.Notices[0].N, o.Notices[1].N, o.Notices[2].N})
-
-	next := func(n int) {
-		t.Helper()
-		require.NotNil(t, o.NextNotice())
-		require.Equal(t, n, o.NextNotice().N)
-	}
-	next(1)
-	o.NextNotice().DeliveredAt = at
-	next(2)
-	o.Refunds = refunds(100)
-	next(3) // what may not be fulfilled is passed by
-	o.NextNotice().DeliveredAt = at
-	require.Nil(t, o.NextNotice())
-	o.Refunds = nil
-	next(2)
-	o.NextNotice().DeliveredAt = at
-	require.Nil(t, o.NextNotice())
+func secondPayment(o *store.Order) {
+	o.FulfilledAt = at
+	o.Attempts = append(o.Attempts, store.Attempt{N: 2, Paid: true, Duplicate: true, PaidAt: at, Amount: 100})
 }
 
 func TestPageSize(t *testing.T) {

@@ -58,11 +58,14 @@ func (o *Order) Status() Status {
 }
 
 func (o *Order) paidStatus() Status {
-	refunded := o.Refunded()
+	refunded, amount := o.Refunded(), o.Amounts.Total
+	if paid := o.PaidAttempt(); paid != nil {
+		amount = o.charged(paid)
+	}
 	switch {
 	case o.Disputed():
 		return Disputed
-	case refunded > 0 && refunded >= o.Amounts.Total:
+	case refunded > 0 && refunded >= amount:
 		return Refunded
 	case refunded > 0:
 		return PartiallyRefunded

@@ -21,7 +21,7 @@ type corpusEntry struct {
 }
 
 // Every recorded payload of the folder FULFIL_CORPUS names, of API versions from 2012 on, is signed and delivered, to a
-// typed handler and to the fallback. What is read of it is compared with encoding/json's reading.
+// typed handler and to the fallback. The handlers get the same fields that encoding/json reads.
 func TestCorpus(t *testing.T) {
 	t.Parallel()
 	dir := os.Getenv("FULFIL_CORPUS")

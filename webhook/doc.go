@@ -1,22 +1,34 @@
-// Package webhook receives Stripe's webhook events: it verifies, decodes and dispatches them.
+// Package webhook receives Stripe's webhook events: it verifies them, decodes them and calls their handlers.
 //
 //	hook, err := webhook.New(webhook.Config{Secrets: []string{os.Getenv("STRIPE_WEBHOOK_SECRET")}})
-//	…
+//	if err != nil {
+//		return err
+//	}
 //	webhook.On(hook, webhook.InvoicePaid, func(ctx context.Context, e *webhook.Event[stripe.Invoice]) error {
 //		return markPaid(ctx, e.Object.ID)
 //	})
 //	mux.Handle("POST /stripe/webhook", hook)
 //
-// An event type is a constant that knows the Go type of its object, so a handler of the wrong object does not compile.
-// Stripe delivers events at least once and in no particular order (https://docs.stripe.com/webhooks#event-ordering);
-// [Once] keeps a handler from running twice, in the transaction of its own database writes.
+// Each event type is a constant of type [Type] that knows the Go type of the event's object. A handler for another object
+// does not compile.
 //
-// Handlers see an event whatever API version it was rendered with, as a payment is worth more than a field that moved;
-// [Handler.APIVersions] and a warning tell when the endpoint's version is not stripe-go's. To be independent of
-// versions decode the few fields that matter into a struct of your own, with a [Type] of your own.
+// # Repeated and failed deliveries
 //
-// Mount the handler where no middleware reads or changes the body, and give the server a ReadTimeout. The signature is
-// that of the body's exact bytes.
+// Stripe delivers an event at least once, and events in no particular order
+// (https://docs.stripe.com/webhooks#event-ordering). A handler that returns an error gets the event again. A handler made by
+// [Once] runs once per event, in the transaction of its own database writes. A handler that returns [Permanent] has failed for
+// good.
+//
+// # API versions
+//
+// Handlers get the events of every API version, because losing a payment is worse than a field that moved.
+// [Handler.APIVersions] and a logged warning show when the endpoint has another version than stripe-go. A handler becomes
+// independent of versions by a [Type] of its own, which decodes the few fields it needs into a struct.
+//
+// # Mounting
+//
+// The signature covers the exact bytes of the body. Mount the Handler outside of any middleware that reads or changes bodies, and
+// set a ReadTimeout on the server.
 package webhook
 
 //go:generate go run github.com/gofulfil/fulfil/internal/geneventtypes

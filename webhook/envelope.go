@@ -9,22 +9,22 @@ import (
 	"time"
 )
 
-// envelope is what of an event is read without decoding its object. Its slices are parts of the payload, or copies of
-// parts, and are valid as long as that is.
+// envelope holds the fields of an event that are read without decoding its object. Its slices point into the payload, or to
+// copies, and are valid as long as the payload is.
 type envelope struct {
 	id, object, typ, apiVersion, account []byte
 
 	livemode   bool
-	created    []byte // JSON; snapshot events have a number of seconds, thin events a string
+	created    []byte // JSON: a number of seconds in full events, a string in thin events
 	data       []byte // data.object; nil if there is none
 	previous   []byte // data.previous_attributes; nil if there are none
 	objectName []byte // data.object.object
 
-	scanned            bool // data and previous are parts of the payload, at these offsets
+	scanned            bool // data and previous point into the payload, at these offsets
 	dataAt, previousAt int
 }
 
-// thinObject is the "object" of thin events (https://docs.stripe.com/api/v2/core/events).
+// thinObject is the "object" of thin events: https://docs.stripe.com/api/v2/core/events.
 const thinObject = "v2.core.event"
 
 // readEnvelope reads payload's envelope and checks that it is an event.
@@ -32,7 +32,8 @@ func readEnvelope(payload []byte) (envelope, error) {
 	e, ok := scanEnvelope(payload)
 	if !ok {
 		var err error
-		if e, err = decodeEnvelope(payload); err != nil {
+		e, err = decodeEnvelope(payload)
+		if err != nil {
 			return e, err
 		}
 	}
@@ -41,8 +42,8 @@ func readEnvelope(payload []byte) (envelope, error) {
 
 func (e *envelope) thin() bool { return string(e.object) == thinObject }
 
-// check tells whether e has what every event has. The object's name is compared with those of the event type, as
-// encoding/json decodes any object into any struct without an error.
+// check returns an error if e lacks a field that every event has, or if its object is not one of its type. The name of the
+// object is compared, because encoding/json decodes any object into any struct without an error.
 func (e *envelope) check() error {
 	switch {
 	case len(e.id) == 0:
@@ -71,6 +72,7 @@ func (e *envelope) check() error {
 	return fmt.Errorf("%w: want %s", ErrWrongObject, names)
 }
 
+// createdTime returns created as a time; the zero time if there is none.
 func (e *envelope) createdTime() (time.Time, error) {
 	if len(e.created) == 0 || string(e.created) == "null" {
 		return time.Time{}, nil
@@ -82,7 +84,7 @@ func (e *envelope) createdTime() (time.Time, error) {
 	return time.Unix(seconds, 0).UTC(), nil
 }
 
-// in returns e as it is of a copy of the payload it was read from, as far as data and previous go.
+// in returns e with data and previous pointing into clone, a copy of the payload.
 func (e envelope) in(clone []byte) envelope {
 	if e.scanned {
 		e.data = clone[e.dataAt:][:len(e.data):len(e.data)]
@@ -93,8 +95,7 @@ func (e envelope) in(clone []byte) envelope {
 	return e
 }
 
-// decodeEnvelope is scanEnvelope for what that does not understand: slower, and the last word on what is JSON and
-// which of several equal keys counts.
+// decodeEnvelope reads a payload that scanEnvelope could not read. It is slower, because it uses encoding/json.
 func decodeEnvelope(payload []byte) (envelope, error) {
 	var wire struct {
 		ID         string          `json:"id"`
@@ -132,9 +133,10 @@ func decodeEnvelope(payload []byte) (envelope, error) {
 	return e, nil
 }
 
-// scanEnvelope reads what decodeEnvelope does, in one pass and without allocating. It is not ok on whatever is not JSON
-// and on what is unusual enough for encoding/json to have an opinion of its own: keys that might match when case is
-// folded, and escapes in strings that are read. Of repeated keys the last counts, as it does there.
+// scanEnvelope reads the same as decodeEnvelope, in one pass and without allocating. ok is false for payloads that are not
+// JSON, and for unusual ones that it leaves to encoding/json: those with keys that encoding/json might match because it
+// ignores case, and those with escapes in the strings that are read. The last one of repeated keys counts, as in
+// encoding/json.
 func scanEnvelope(payload []byte) (e envelope, ok bool) {
 	s := scanner{b: payload}
 	ok = s.object(func(key []byte) bool {
@@ -191,7 +193,7 @@ func (s *scanner) data(e *envelope) bool {
 	})
 }
 
-// objectName skips an object and reads its "object".
+// objectName skips an object and reads its "object" field.
 func (s *scanner) objectName(name *[]byte) bool {
 	return s.object(func(key []byte) bool {
 		if string(key) == "object" {
@@ -199,76 +201,4 @@ func (s *scanner) objectName(name *[]byte) bool {
 		}
 		return s.value(3)
 	})
-}
-
-// object reads an object, calling field after each key to read its value. It gives up on keys that are not plain.
-func (s *scanner) object(field func(key []byte) bool) bool {
-	if !s.byte('{') {
-		return false
-	}
-	if s.byte('}') {
-		return true
-	}
-	for {
-		s.space()
-		start := s.i + 1
-		if s.peek() != '"' || !s.string() {
-			return false
-		}
-		key := s.b[start : s.i-1]
-		for _, c := range key {
-			if !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '_') {
-				return false
-			}
-		}
-		if !s.byte(':') || !field(key) {
-			return false
-		}
-		if !s.byte(',') {
-			return s.byte('}')
-		}
-	}
-}
-
-// text reads a string without escapes. Null leaves dst as it is.
-func (s *scanner) text(dst *[]byte) bool {
-	if s.peek() == 'n' {
-		return s.literal("null")
-	}
-	start := s.i + 1
-	if s.peek() != '"' || !s.string() {
-		return false
-	}
-	*dst = s.b[start : s.i-1 : s.i-1]
-	for _, c := range *dst {
-		if c == '\\' || c >= 0x80 {
-			return false
-		}
-	}
-	return true
-}
-
-// flag reads a bool. Null leaves dst as it is.
-func (s *scanner) flag(dst *bool) bool {
-	switch s.peek() {
-	case 't':
-		*dst = true
-		return s.literal("true")
-	case 'f':
-		*dst = false
-		return s.literal("false")
-	default:
-		return s.literal("null")
-	}
-}
-
-// raw reads any value as it is.
-func (s *scanner) raw(dst *[]byte, depth int) bool {
-	s.space()
-	start := s.i
-	if !s.value(depth) {
-		return false
-	}
-	*dst = s.b[start:s.i:s.i]
-	return true
 }

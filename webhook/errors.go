@@ -6,45 +6,54 @@ import (
 	"fmt"
 )
 
-// The errors of a delivery, to be matched with [errors.Is]. [Handler.Verify] and [Handler.Dispatch] return them,
-// Config.Observe sees them. None holds a part of the payload, the header or a secret.
+// The errors of a delivery, for [errors.Is]. [Handler.Verify] and [Handler.Dispatch] return them, and Config.Observe gets
+// them. The comments give the status that ServeHTTP answers. No error contains a part of the payload, of the header or of a
+// secret.
 var (
-	// ErrMethod: the request is not a POST (405).
+	// ErrMethod says that the request is not a POST (405).
 	ErrMethod = errors.New("webhook: method is not POST")
-	// ErrContentType: the body is not declared as application/json (415).
+	// ErrContentType says that the body is not declared as application/json (415).
 	ErrContentType = errors.New("webhook: content type is not application/json")
-	// ErrNoSignature: there is no Stripe-Signature header (400).
+	// ErrNoSignature says that the request has no Stripe-Signature header (400).
 	ErrNoSignature = errors.New("webhook: no Stripe-Signature header")
-	// ErrHeader: the Stripe-Signature header has no or several timestamps, no v1 signature, or too many (400).
+	// ErrHeader says that the Stripe-Signature header has no timestamp or several, no v1 signature, or too many (400).
 	ErrHeader = errors.New("webhook: malformed Stripe-Signature header")
-	// ErrTimestamp: the signature's timestamp is further from the clock than Config.Tolerance, either way (400).
+	// ErrTimestamp says that the signature's timestamp is further from Config.Clock than Config.Tolerance, in the past or
+	// in the future (400).
 	ErrTimestamp = errors.New("webhook: timestamp out of tolerance")
-	// ErrTooLarge: the body is larger than Config.MaxBytes (413).
+	// ErrTooLarge says that the body is larger than Config.MaxBytes (413).
 	ErrTooLarge = errors.New("webhook: body larger than Config.MaxBytes")
-	// ErrBodyRead: the body could not be read to its end, most often because the sender hung up (400).
+	// ErrBodyRead says that reading the body failed, usually because the sender closed the connection (400).
 	ErrBodyRead = errors.New("webhook: reading the body")
-	// ErrBodyConsumed: something before this handler has read the body (500: the server is wired wrongly). An empty body
-	// that came in chunks, so without a length, matches it together with ErrSignature (400).
+	// ErrBodyConsumed says that another handler has read the body already (500, because the server is set up wrongly). A
+	// chunked body has no length, so an empty one matches both ErrBodyConsumed and ErrSignature (400).
 	ErrBodyConsumed = errors.New("webhook: the request body was consumed before this handler: mount it outside of any middleware that reads or parses bodies")
-	// ErrSignature: no v1 signature fits the body and any of the secrets (400). Either the secret is that of another
-	// endpoint, or the body is not byte for byte what was signed.
+	// ErrSignature says that no v1 signature fits the body and one of Config.Secrets (400). Either the secret belongs to
+	// another endpoint, or the body was changed after it was signed.
 	ErrSignature = errors.New("webhook: no signature matches the body and Config.Secrets")
-	// ErrEnvelope: the payload is not a Stripe event (400).
+	// ErrEnvelope says that the payload is not a Stripe event (400).
 	ErrEnvelope = errors.New("webhook: payload is not an event")
-	// ErrWrongObject: data.object is not one of the objects that events of this type carry (400).
+	// ErrWrongObject says that events of this type carry other objects than this data.object (400).
 	ErrWrongObject = errors.New("webhook: data.object is not an object of this event type")
-	// ErrAPIVersion: the event has another API version than stripe.APIVersion and Config.StrictAPIVersion is set (400).
+	// ErrAPIVersion says that Config.StrictAPIVersion is set and the event has another API version than stripe.APIVersion
+	// (400).
 	ErrAPIVersion = errors.New("webhook: event of another API version")
-	// ErrDecode: data.object could not be decoded into the handler's type (500, so that it comes again once that is mended).
+	// ErrDecode says that data.object does not fit the handler's type (500, so that Stripe delivers the event again after
+	// the type was corrected).
 	ErrDecode = errors.New("webhook: decoding data.object")
-	// ErrPermanent: a handler returned an error made by [Permanent] (200).
+	// ErrPermanent says that a handler or another callback returned an error made by [Permanent] (200).
 	ErrPermanent = errors.New("webhook: permanent failure")
 )
 
-// Permanent marks err as one that trying again can't cure. A handler that returns it (wrapped or not) has failed: a
-// [Once] transaction is rolled back and the error is logged and given to Config.Observe, where it matches
-// [ErrPermanent] and err. But the delivery is acknowledged, so that Stripe does not send it again, and the type's
-// other handlers still run, as this is their only chance. Permanent(nil) is nil.
+// Permanent marks err as a failure that trying again can't cure. The result matches [ErrPermanent] and err, and may be wrapped.
+// Permanent(nil) is nil. Two kinds of callback may return it:
+//
+// A handler of events: the delivery is acknowledged, so Stripe does not send the event again. A [Once] transaction is rolled
+// back. The error is logged and passed to Config.Observe. The other handlers of the event still run, because it does not come
+// again.
+//
+// The callbacks Fulfil and OnChange of a checkout.Flow: the Flow does not call them again for the same order or change. Their
+// transaction is rolled back. An order that Fulfil refuses is parked until a person decides.
 func Permanent(err error) error {
 	if err == nil {
 		return nil
@@ -52,33 +61,35 @@ func Permanent(err error) error {
 	return fmt.Errorf("%w: %w", ErrPermanent, err)
 }
 
-// PanicError is the error of a handler that panicked; the delivery is answered with 500. A panic with
-// [net/http.ErrAbortHandler] is passed on by ServeHTTP after it was observed, as net/http expects of it.
+// PanicError is the error of a callback that panicked: of an event handler, or of a callback of a checkout.Flow. It counts as
+// a failure that may go away, so the callback is called again. ServeHTTP answers 500.
+//
+// A panic with [net/http.ErrAbortHandler] is observed too, and ServeHTTP then passes it on to net/http.
 type PanicError struct {
-	Value any    // what was given to panic
-	Stack []byte // the goroutine's stack at that point
+	Value any    // the value that was passed to panic
+	Stack []byte // the goroutine's stack at the panic
 }
 
-// Error says what was panicked with if that is a string or an error; of anything else, which might be
-// customer data, it says the type.
+// Error contains the value if it is a string or an error. Of other values, which might be customer data, it contains only
+// the type.
 func (e *PanicError) Error() string {
 	switch v := e.Value.(type) {
 	case string:
-		return "webhook: handler panicked: " + v
+		return "callback panicked: " + v
 	case error:
-		return "webhook: handler panicked: " + v.Error()
+		return "callback panicked: " + v.Error()
 	default:
-		return fmt.Sprintf("webhook: handler panicked with a %T", v)
+		return fmt.Sprintf("callback panicked with a %T", v)
 	}
 }
 
-// Unwrap returns what was panicked with if it is an error.
+// Unwrap returns the value if it is an error.
 func (e *PanicError) Unwrap() error {
 	err, _ := e.Value.(error)
 	return err
 }
 
-// withoutValues strips a decoding error of what it quotes from the payload.
+// withoutValues removes the quotes from the payload that an error of encoding/json contains.
 func withoutValues(err error) error {
 	var mistyped *json.UnmarshalTypeError
 	var syntax *json.SyntaxError

@@ -21,6 +21,7 @@ const secret = "whsec_test"
 // quiet keeps the examples' logs out of the test output.
 var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
 
+// deliver sends an event as Stripe would, and prints the status of the answer.
 func deliver(hook *webhook.Handler, payload []byte) {
 	w := httptest.NewRecorder()
 	hook.ServeHTTP(w, webhooktest.NewRequest("/stripe/webhook", payload, secret, time.Now()))
@@ -48,12 +49,73 @@ func Example() {
 }
 
 func ExampleNew() {
-	_, err := webhook.New(webhook.Config{Secrets: []string{"whsec_one", " whsec_two"}})
+	_, err := webhook.New(webhook.Config{Secrets: []string{"whsec_one", "we_1Example"}})
 	fmt.Println(err)
-	// Output: webhook: Config.Secrets[1] begins or ends with white space
+	// Output:
+	// webhook: Config.Secrets[1] is the ID of a webhook endpoint: the signing secret begins with whsec_; the endpoint's page in the Dashboard shows it, and so does stripe listen
 }
 
-// A handler may decode only the facts it needs, which makes it independent of API versions.
+func ExampleOn() {
+	hook, err := webhook.New(webhook.Config{Secrets: []string{secret}, Logger: quiet})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	webhook.On(hook, webhook.ChargeDisputeCreated, func(_ context.Context, e *webhook.Event[stripe.Dispute]) error {
+		fmt.Println("dispute", e.Object.ID, "of", e.Object.Amount, e.Object.Currency)
+		return nil // an error would make Stripe deliver the event again
+	})
+	deliver(hook, webhooktest.Event{Type: "charge.dispute.created", Object: map[string]any{
+		"id": "dp_1", "object": "dispute", "amount": 1999, "currency": "usd",
+	}}.Payload())
+	// Output:
+	// dispute dp_1 of 1999 usd
+	// 200
+}
+
+// Observe sees every delivery, for metrics and alerts.
+func ExampleConfig_observe() {
+	hook, err := webhook.New(webhook.Config{
+		Secrets: []string{secret},
+		Logger:  quiet,
+		Observe: func(r webhook.Result) {
+			switch {
+			case errors.Is(r.Err, webhook.ErrSignature):
+				fmt.Println("refused: is the secret that of this endpoint?")
+			case r.Err != nil:
+				fmt.Println("failed:", r.EventType, r.Err)
+			case r.Handlers == 0 && !r.Duplicate:
+				fmt.Println("no handler for", r.EventType)
+			default:
+				fmt.Println("handled", r.EventType)
+			}
+		},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	webhook.On(hook, webhook.InvoicePaid, func(context.Context, *webhook.Event[stripe.Invoice]) error { return nil })
+	webhook.On(hook, webhook.PayoutFailed, func(context.Context, *webhook.Event[stripe.Payout]) error { panic("no account") })
+
+	deliver(hook, webhooktest.Event{Type: "invoice.paid", Object: map[string]any{"object": "invoice"}}.Payload())
+	deliver(hook, webhooktest.Event{Type: "payout.failed", Object: map[string]any{"object": "payout"}}.Payload())
+	deliver(hook, webhooktest.Event{Type: "charge.failed", Object: map[string]any{"object": "charge"}}.Payload())
+	w := httptest.NewRecorder()
+	hook.ServeHTTP(w, webhooktest.NewRequest("/stripe/webhook", []byte(`{}`), "whsec_of_another_endpoint", time.Now()))
+	fmt.Println(w.Code)
+	// Output:
+	// handled invoice.paid
+	// 200
+	// failed: payout.failed callback panicked: no account
+	// 500
+	// no handler for charge.failed
+	// 200
+	// refused: is the secret that of this endpoint?
+	// 400
+}
+
+// A handler that decodes only the fields it needs is independent of API versions.
 func ExampleOn_ownType() {
 	type facts struct {
 		ID            string `json:"id"`
@@ -61,7 +123,11 @@ func ExampleOn_ownType() {
 	}
 	const completed = webhook.Type[facts](webhook.CheckoutSessionCompleted)
 
-	hook, _ := webhook.New(webhook.Config{Secrets: []string{secret}, Logger: quiet})
+	hook, err := webhook.New(webhook.Config{Secrets: []string{secret}, Logger: quiet})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	webhook.On(hook, completed, func(_ context.Context, e *webhook.Event[facts]) error {
 		fmt.Println(e.Object.ID, e.Object.PaymentStatus)
 		return nil
@@ -74,7 +140,7 @@ func ExampleOn_ownType() {
 	// 200
 }
 
-// memory is a toy OnceStore: a real one keeps the claims in the database the handler writes to.
+// memory is an OnceStore for this example. A real one keeps the claims in the database that the handler writes to.
 type memory map[string]bool
 
 func (m memory) InTx(_ context.Context, fn func(tx memory) error) error {
@@ -99,7 +165,11 @@ func (m memory) Claim(_ context.Context, tx memory, _ time.Time, keys ...string)
 
 func ExampleOnce() {
 	st := memory{}
-	hook, _ := webhook.New(webhook.Config{Secrets: []string{secret}, Logger: quiet})
+	hook, err := webhook.New(webhook.Config{Secrets: []string{secret}, Logger: quiet})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	webhook.On(hook, webhook.CustomerUpdated, webhook.Once("crm", st,
 		func(_ context.Context, _ memory, e *webhook.Event[stripe.Customer]) error {
 			fmt.Println("update", e.Object.Name, "before:", string(e.Previous))
@@ -121,7 +191,11 @@ func ExampleOnce() {
 }
 
 func ExampleFallback() {
-	hook, _ := webhook.New(webhook.Config{Secrets: []string{secret}, Logger: quiet})
+	hook, err := webhook.New(webhook.Config{Secrets: []string{secret}, Logger: quiet})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	webhook.Fallback(hook, func(_ context.Context, e *webhook.Event[json.RawMessage]) error {
 		fmt.Println("unhandled:", e.Type)
 		return nil
@@ -133,7 +207,11 @@ func ExampleFallback() {
 }
 
 func ExampleHandler_OnNotification() {
-	hook, _ := webhook.New(webhook.Config{Secrets: []string{secret}, Logger: quiet})
+	hook, err := webhook.New(webhook.Config{Secrets: []string{secret}, Logger: quiet})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	hook.OnNotification(func(_ context.Context, n *webhook.Notification) error {
 		fmt.Println(n.Type, n.RelatedObject.URL)
 		return nil
@@ -147,11 +225,15 @@ func ExampleHandler_OnNotification() {
 }
 
 func ExamplePermanent() {
-	hook, _ := webhook.New(webhook.Config{
+	hook, err := webhook.New(webhook.Config{
 		Secrets: []string{secret},
 		Logger:  quiet,
 		Observe: func(r webhook.Result) { fmt.Println(r.Status, errors.Is(r.Err, webhook.ErrPermanent), r.Err) },
 	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	webhook.On(hook, webhook.PayoutFailed, func(context.Context, *webhook.Event[stripe.Payout]) error {
 		return webhook.Permanent(errors.New("no such account"))
 	})
@@ -161,9 +243,13 @@ func ExamplePermanent() {
 	// 200
 }
 
-// A receiver that only verifies and queues, and a worker that dispatches.
+// A receiver verifies events and queues them, and a worker dispatches them.
 func ExampleHandler_Dispatch() {
-	hook, _ := webhook.New(webhook.Config{Secrets: []string{secret}, Logger: quiet})
+	hook, err := webhook.New(webhook.Config{Secrets: []string{secret}, Logger: quiet})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	webhook.On(hook, webhook.RefundCreated, func(_ context.Context, e *webhook.Event[stripe.Refund]) error {
 		fmt.Println("refund", e.Object.ID)
 		return nil
@@ -179,15 +265,23 @@ func ExampleHandler_Dispatch() {
 }
 
 func ExampleHandler_Verify() {
-	hook, _ := webhook.New(webhook.Config{Secrets: []string{secret}})
+	hook, err := webhook.New(webhook.Config{Secrets: []string{secret}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	payload := []byte(`{}`)
-	err := hook.Verify(payload, webhooktest.Sign(payload, "whsec_of_another_endpoint", time.Now()))
+	err = hook.Verify(payload, webhooktest.Sign(payload, "whsec_of_another_endpoint", time.Now()))
 	fmt.Println(errors.Is(err, webhook.ErrSignature))
 	// Output: true
 }
 
 func ExampleHandler_Types() {
-	hook, _ := webhook.New(webhook.Config{Secrets: []string{secret}})
+	hook, err := webhook.New(webhook.Config{Secrets: []string{secret}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	webhook.On(hook, webhook.InvoicePaid, func(context.Context, *webhook.Event[stripe.Invoice]) error { return nil })
 	webhook.On(hook, webhook.ChargeRefunded, func(context.Context, *webhook.Event[stripe.Charge]) error { return nil })
 
@@ -201,10 +295,34 @@ func ExampleHandler_Types() {
 }
 
 func ExampleHandler_APIVersions() {
-	hook, _ := webhook.New(webhook.Config{Secrets: []string{secret}, Logger: quiet})
+	hook, err := webhook.New(webhook.Config{Secrets: []string{secret}, Logger: quiet})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	deliver(hook, webhooktest.Event{Type: "ping", APIVersion: "2020-08-27", Object: map[string]any{}}.Payload())
 	fmt.Println(hook.APIVersions())
 	// Output:
 	// 200
 	// map[2020-08-27:1]
+}
+
+func ExampleEvent_Metadata() {
+	hook, err := webhook.New(webhook.Config{Secrets: []string{secret}, Logger: quiet})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	type ignored struct{} // the handler needs only the metadata
+	const refunded = webhook.Type[ignored](webhook.ChargeRefunded)
+	webhook.On(hook, refunded, func(_ context.Context, e *webhook.Event[ignored]) error {
+		fmt.Println(e.Metadata()["order"])
+		return nil
+	})
+	deliver(hook, webhooktest.Event{Type: "charge.refunded", Object: map[string]any{
+		"id": "ch_1", "object": "charge", "metadata": map[string]string{"order": "order-42"},
+	}}.Payload())
+	// Output:
+	// order-42
+	// 200
 }

@@ -7,36 +7,37 @@ import (
 	"time"
 )
 
-// OnceStore is what [Once] needs to remember which events were handled; every store of this module has it. Tx is the
-// store's own transaction.
+// OnceStore remembers for [Once] which events were handled. Every store of this module implements it. Tx is the store's type
+// of transaction.
 type OnceStore[Tx any] interface {
-	// InTx runs fn in a transaction that is committed if fn returns nil and rolled back if it returns an error or
-	// panics. It may run fn again, in a new transaction, after a conflict with another one.
+	// InTx runs fn in a transaction. It commits if fn returns nil, and rolls back if fn returns an error or panics. After a
+	// conflict with another transaction it may run fn again in a new one.
 	InTx(ctx context.Context, fn func(tx Tx) error) error
-	// Claim takes each of keys as part of tx and reports which of them nobody had taken before. A key that was taken
-	// in a transaction that rolled back is free again.
+	// Claim claims each of the keys as part of tx. It reports for each key whether this is its first claim. If tx rolls
+	// back, its keys are free again.
 	Claim(ctx context.Context, tx Tx, now time.Time, keys ...string) (first []bool, err error)
 }
 
-// OnceFunc is a handler that runs once per event, made by [Once] for [On] and [Fallback].
+// OnceFunc is a handler that runs once per event. [Once] makes it, for [On] and [Fallback].
 type OnceFunc[T any] struct {
 	name string
 	run  func(ctx context.Context, d *delivery) (duplicate bool, err error)
 }
 
-// Once makes a handler whose effects happen once per event, however often Stripe delivers it. fn runs in a transaction
-// of st in which name and the event's ID have been claimed: what it writes through tx is committed together with the
-// claim, or not at all. If fn fails nothing stays claimed and the next delivery tries again; if the claim was taken
-// the delivery is a duplicate and is acknowledged without running fn. st may run fn again after a conflict, with a
-// newly decoded event, so what fn does outside of tx can happen more than once.
+// Once makes a handler whose writes happen once per event, however often Stripe delivers the event.
 //
-// Claims are kept for as long as the store keeps them: a checkout.Flow on the same store frees those that are 45 days old,
-// when Stripe can no longer send the event, and without a Flow its Prune can be called from cron. An event that is
-// dispatched from elsewhere later than that runs fn again.
+// fn runs in a transaction of st that has claimed the name together with the event's ID. The writes of fn through tx commit
+// together with the claim, or not at all. If fn fails, the claim is rolled back and the next delivery runs fn again. If the
+// claim was taken before, the delivery is a duplicate: it is acknowledged and fn does not run. After a conflict, st may run
+// fn again with a newly decoded event, so effects of fn outside of tx can happen more than once.
 //
-// The name tells apart handlers that see the same event, and must stay the same from one deployment to the next; no
-// two Once of a [Handler] may share one. It is at most 64 bytes long. Once panics if it is blank or too long, or if st
-// or fn is nil.
+// The name tells the handlers of the same event apart. It must stay the same from one deployment to the next, it has at most
+// 64 bytes, and no two Once of one [Handler] may share it. Once panics if the name is empty or too long, or if st or fn is
+// nil.
+//
+// A claim lasts as long as the store keeps it. A checkout.Flow on the same store frees claims after 45 days, when Stripe no
+// longer delivers the event. Without a Flow, call the store's Prune from a cron job. An event that is dispatched after its
+// claim was freed runs fn again.
 func Once[Tx, T any](name string, st OnceStore[Tx], fn func(ctx context.Context, tx Tx, e *Event[T]) error) OnceFunc[T] {
 	switch {
 	case name == "":
@@ -57,7 +58,8 @@ func Once[Tx, T any](name string, st OnceStore[Tx], fn func(ctx context.Context,
 			if len(first) != 1 {
 				return errors.New("webhook: the store's Claim did not answer for one key")
 			}
-			if duplicate = !first[0]; duplicate {
+			duplicate = !first[0]
+			if duplicate {
 				return nil
 			}
 			e, err := decode[T](d)

@@ -14,12 +14,12 @@ import (
 	"github.com/stripe/stripe-go/v82"
 )
 
-// fakeStore is an OnceStore with one more table, to see what is committed with a claim.
+// fakeStore is an OnceStore with a second table, which shows the rows that commit together with a claim.
 type fakeStore struct {
 	mu        sync.Mutex
 	claims    map[string]time.Time
 	rows      []string
-	conflicts int // how often InTx is to run fn in vain
+	conflicts int // how often InTx runs fn and rolls back
 	answers   int // how many answers Claim gives too many
 	claimErr  error
 }
@@ -105,7 +105,7 @@ func TestOnce(t *testing.T) {
 	}
 }
 
-// However many deliveries of one event come at once, it is handled once.
+// An event is handled once, also if many deliveries of it arrive at the same time.
 func TestOnceConcurrently(t *testing.T) {
 	t.Parallel()
 	st := newFakeStore()
@@ -131,7 +131,7 @@ func TestOnceConcurrently(t *testing.T) {
 	require.Equal(t, 19, duplicates)
 }
 
-// A transaction that is run again sees the event as it came, and its answer is that of the last run.
+// When the store runs a transaction again, fn gets the event unchanged, and the last run decides.
 func TestOnceRunAgain(t *testing.T) {
 	t.Parallel()
 	st := newFakeStore()
@@ -165,7 +165,7 @@ func TestOnceStoreFailures(t *testing.T) {
 	}
 }
 
-// A panic goes through the store, so that it can roll back, and is answered all the same.
+// A panic passes through the store, which rolls back, and the delivery is answered with 500.
 func TestOncePanic(t *testing.T) {
 	t.Parallel()
 	st := newFakeStore()

@@ -10,20 +10,21 @@ import (
 	"strings"
 )
 
-// Func is what handles events whose object is a T: a function, or what [Once] returns.
+// Func is a handler of events whose object is a T: a function, or the result of [Once].
 type Func[T any] interface {
 	~func(context.Context, *Event[T]) error | OnceFunc[T]
 }
 
-// route runs one registered handler.
+// route calls one registered handler.
 type route func(ctx context.Context, d *delivery) (duplicate bool, err error)
 
-// On has fn handle the events of type t. Several handlers of one type run in the order they were registered, each with
-// its own decoded object; the first error stops them and has the whole event delivered again, so each must bear to see
-// an event twice, which [Once] gives it. A handler that returns nil has handled the event; for errors see [Permanent].
+// On registers fn as a handler of the events of type t. A type may have several handlers. They run in the order of
+// registration, each with an object of its own. A handler that returns nil has handled the event. The first error stops the
+// handlers, and Stripe delivers the event again to all of them, so a handler can see an event twice; [Once] prevents that.
+// For errors that trying again can't cure see [Permanent].
 //
-// On panics if t is a known event type and T is a struct of stripe-go that its events do not carry, if t is empty, if
-// fn is nil, if the name of a Once is taken, and after the first delivery.
+// On panics if T is a struct of stripe-go that events of type t do not carry, if t is empty, if fn is nil, if the name of a
+// Once is taken, and after the first delivery.
 func On[T any, F Func[T]](h *Handler, t Type[T], fn F) {
 	if t == "" {
 		panic("webhook: On without an event type")
@@ -35,16 +36,16 @@ func On[T any, F Func[T]](h *Handler, t Type[T], fn F) {
 	h.register(name, func() { h.routes[string(t)] = append(h.routes[string(t)], r) })
 }
 
-// Fallback has fn handle the events that have no handler of their own type, of types known and unknown; an endpoint
-// gets only what its enabled_events ask for. It panics as [On] does.
+// Fallback registers fn as a handler of all events whose type has no handler, including types that this package does not
+// know. Stripe delivers only the types in the endpoint's enabled_events. Fallback panics as [On] does.
 func Fallback[F Func[json.RawMessage]](h *Handler, fn F) {
 	r, name := newRoute[json.RawMessage]("Fallback", fn)
 	h.register(name, func() { h.fallback = append(h.fallback, r) })
 }
 
-// OnNotification has fn handle thin events, which Stripe sends about its v2 objects and, where an endpoint asks for
-// thin payloads, about others. They are told by their "object" being "v2.core.event", never by their type. It panics
-// if fn is nil, and after the first delivery.
+// OnNotification registers fn as a handler of all thin events. Stripe sends thin events about its v2 objects, and about other
+// objects if the endpoint asks for thin payloads. They are recognised by their "object", which is "v2.core.event", and not by
+// their type. OnNotification panics if fn is nil, and after the first delivery.
 func (h *Handler) OnNotification(fn func(ctx context.Context, n *Notification) error) {
 	if fn == nil {
 		panic("webhook: OnNotification with a nil handler")
@@ -52,14 +53,15 @@ func (h *Handler) OnNotification(fn func(ctx context.Context, n *Notification) e
 	h.register("", func() { h.notify = append(h.notify, fn) })
 }
 
-// Types lists the event types that have a handler, sorted: what to give a webhook endpoint as enabled_events
-// (https://docs.stripe.com/api/webhook_endpoints/create). Fallback and OnNotification add nothing to it.
+// Types returns the event types that have a handler, sorted. Use it as the enabled_events of the webhook endpoint
+// (https://docs.stripe.com/api/webhook_endpoints/create). Fallback and OnNotification add no types.
 func (h *Handler) Types() []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return slices.Sorted(maps.Keys(h.routes))
 }
 
+// newRoute returns the route of fn, and its name if Once has made fn. what names the registration in a panic.
 func newRoute[T any, F Func[T]](what string, fn F) (r route, name string) {
 	if once, ok := any(fn).(OnceFunc[T]); ok {
 		if once.run == nil {
@@ -67,21 +69,23 @@ func newRoute[T any, F Func[T]](what string, fn F) (r route, name string) {
 		}
 		return once.run, once.name
 	}
-	// A function of a named type is converted, so that the caller need not.
-	plain := reflect.ValueOf(fn).Convert(reflect.TypeFor[func(context.Context, *Event[T]) error]()).
-		Interface().(func(context.Context, *Event[T]) error)
+	// fn may be of a named function type, so it is converted to the plain one.
+	type function = func(context.Context, *Event[T]) error
+	plain := reflect.ValueOf(fn).Convert(reflect.TypeFor[function]()).Interface().(function)
 	if plain == nil {
 		panic(fmt.Sprintf("webhook: %s with a nil handler", what))
 	}
-	return func(ctx context.Context, d *delivery) (bool, error) {
+	r = func(ctx context.Context, d *delivery) (bool, error) {
 		e, err := decode[T](d)
 		if err != nil {
 			return false, err
 		}
 		return false, plain(ctx, e)
-	}, ""
+	}
+	return r, ""
 }
 
+// register calls add unless a delivery was received or the name of a Once is taken.
 func (h *Handler) register(onceName string, add func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -97,6 +101,7 @@ func (h *Handler) register(onceName string, add func()) {
 	add()
 }
 
+// seal ends registration, so that deliveries can read the routes without a lock.
 func (h *Handler) seal() {
 	if h.sealed.Load() {
 		return
@@ -106,7 +111,7 @@ func (h *Handler) seal() {
 	h.sealed.Store(true)
 }
 
-// stripeGoType returns the name of a stripe-go type, of whatever major version, and "" for all other types.
+// stripeGoType returns the name of a type of stripe-go, of any major version, and "" for all other types.
 func stripeGoType(t reflect.Type) string {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()

@@ -13,7 +13,7 @@ import (
 // namedHandler is a handler's type as a program might name it.
 type namedHandler func(context.Context, *Event[stripe.Invoice]) error
 
-// Whatever registers wrongly panics, says why, and registers nothing.
+// A wrong registration panics with the reason and registers nothing.
 func TestRegistrationPanics(t *testing.T) {
 	t.Parallel()
 	st := newFakeStore()

@@ -11,8 +11,8 @@ import (
 	"github.com/stripe/stripe-go/v82"
 )
 
-// These tests are named for reports of what went wrong in other systems, and show what happens here in the same situation.
-// Those about orders are in package checkout.
+// These tests are named after failures that were reported of other systems. Each shows that this package handles the same
+// situation. Package checkout has those about orders.
 
 // dj-stripe/dj-stripe#832: an event was marked as seen before its handlers ran. When one of them failed, Stripe's next try
 // was taken for a duplicate and answered with success, and the handler never ran again.
@@ -79,7 +79,7 @@ func TestStripeGo770ObjectIsTyped(t *testing.T) {
 }
 
 // stripe/stripe-go#1333: in events of old API versions "request" is the ID itself and no object, and so whole events could
-// not be decoded for a field that nobody asked for.
+// not be decoded because of a field that the program did not use.
 func TestStripeGo1333RequestIsAString(t *testing.T) {
 	t.Parallel()
 	h := newTestHandler(t, Config{})

@@ -2,17 +2,18 @@ package webhook
 
 import "bytes"
 
-// scanner walks over JSON without decoding it. It accepts exactly what encoding/json accepts, but for nesting deeper
-// than maxDepth, and it stops at the first byte that is wrong: every method reports whether all was well so far.
+// scanner reads JSON without decoding it. It accepts the same JSON as encoding/json, except that values nested deeper than
+// maxDepth are not accepted. Every method returns false at the first wrong byte.
 type scanner struct {
 	b []byte
-	i int
+	i int // the next byte
 }
 
-// maxDepth is where the scanner leaves a payload to encoding/json, which has a limit of its own. Stripe nests no deeper
-// than its expansion limit of four levels and some.
+// maxDepth is the deepest nesting that the scanner reads. It leaves deeper payloads to encoding/json. Stripe nests a few levels
+// more than the four that can be expanded.
 const maxDepth = 100
 
+// space skips white space.
 func (s *scanner) space() {
 	for s.i < len(s.b) {
 		switch s.b[s.i] {
@@ -34,7 +35,7 @@ func (s *scanner) byte(c byte) bool {
 	return false
 }
 
-// peek returns the first byte of what comes after white space, 0 at the end.
+// peek skips white space and returns the next byte, or 0 at the end.
 func (s *scanner) peek() byte {
 	s.space()
 	if s.i < len(s.b) {
@@ -43,18 +44,92 @@ func (s *scanner) peek() byte {
 	return 0
 }
 
+// object reads an object. It calls field after each key, to read the value. It fails on a key with other characters than
+// a-z, 0-9 and "_".
+func (s *scanner) object(field func(key []byte) bool) bool {
+	if !s.byte('{') {
+		return false
+	}
+	if s.byte('}') {
+		return true
+	}
+	for {
+		s.space()
+		start := s.i + 1
+		if s.peek() != '"' || !s.string() {
+			return false
+		}
+		key := s.b[start : s.i-1]
+		for _, c := range key {
+			if !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '_') {
+				return false
+			}
+		}
+		if !s.byte(':') || !field(key) {
+			return false
+		}
+		if !s.byte(',') {
+			return s.byte('}')
+		}
+	}
+}
+
+// text reads a string of ASCII characters without escapes. It leaves dst unchanged if the value is null.
+func (s *scanner) text(dst *[]byte) bool {
+	if s.peek() == 'n' {
+		return s.literal("null")
+	}
+	start := s.i + 1
+	if s.peek() != '"' || !s.string() {
+		return false
+	}
+	*dst = s.b[start : s.i-1 : s.i-1]
+	for _, c := range *dst {
+		if c == '\\' || c >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+// flag reads a bool. It leaves dst unchanged if the value is null.
+func (s *scanner) flag(dst *bool) bool {
+	switch s.peek() {
+	case 't':
+		*dst = true
+		return s.literal("true")
+	case 'f':
+		*dst = false
+		return s.literal("false")
+	default:
+		return s.literal("null")
+	}
+}
+
+// raw reads a value of any kind without decoding it.
+func (s *scanner) raw(dst *[]byte, depth int) bool {
+	s.space()
+	start := s.i
+	if !s.value(depth) {
+		return false
+	}
+	*dst = s.b[start:s.i:s.i]
+	return true
+}
+
 // value skips one value of any kind.
 func (s *scanner) value(depth int) bool {
-	switch c := s.peek(); {
-	case c == '"':
+	c := s.peek()
+	switch c {
+	case '"':
 		return s.string()
-	case c == '{' || c == '[':
+	case '{', '[':
 		return s.composite(c, depth)
-	case c == 't':
+	case 't':
 		return s.literal("true")
-	case c == 'f':
+	case 'f':
 		return s.literal("false")
-	case c == 'n':
+	case 'n':
 		return s.literal("null")
 	default:
 		return s.number()
@@ -66,7 +141,10 @@ func (s *scanner) composite(open byte, depth int) bool {
 	if depth == maxDepth {
 		return false
 	}
-	end := open + 2 // '[' and ']' as well as '{' and '}' are two apart
+	end := byte(']')
+	if open == '{' {
+		end = '}'
+	}
 	s.i++
 	if s.byte(end) {
 		return true
@@ -86,6 +164,7 @@ func (s *scanner) composite(open byte, depth int) bool {
 	}
 }
 
+// literal skips the word.
 func (s *scanner) literal(word string) bool {
 	if !bytes.HasPrefix(s.b[s.i:], []byte(word)) {
 		return false
@@ -94,47 +173,56 @@ func (s *scanner) literal(word string) bool {
 	return true
 }
 
-// string skips a string; the scanner stands on its opening quote.
+// string skips a string. The next byte must be its opening quote.
 func (s *scanner) string() bool {
 	b := s.b
 	for i := s.i + 1; i < len(b); i++ {
-		switch c := b[i]; {
-		case c == '"':
+		c := b[i]
+		if c == '"' {
 			s.i = i + 1
 			return true
-		case c < ' ':
+		}
+		if c < ' ' {
 			return false
-		case c == '\\':
-			i++
-			if i == len(b) {
+		}
+		if c == '\\' {
+			n := escapeLen(b[i:])
+			if n == 0 {
 				return false
 			}
-			switch b[i] {
-			case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-			case 'u':
-				for range 4 {
-					if i++; i == len(b) || !isHex(b[i]) {
-						return false
-					}
-				}
-			default:
-				return false
-			}
+			i += n - 1
 		}
 	}
 	return false
+}
+
+// escapeLen returns the length of the escape sequence that b begins with, or 0 if it is not one of JSON's.
+func escapeLen(b []byte) int {
+	if len(b) < 2 {
+		return 0
+	}
+	switch b[1] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return 2
+	case 'u':
+		if len(b) >= 6 && isHex(b[2]) && isHex(b[3]) && isHex(b[4]) && isHex(b[5]) {
+			return 6
+		}
+	}
+	return 0
 }
 
 func isHex(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
 }
 
+// number skips a number.
 func (s *scanner) number() bool {
 	if s.i < len(s.b) && s.b[s.i] == '-' {
 		s.i++
 	}
 	if s.i < len(s.b) && s.b[s.i] == '0' {
-		s.i++ // nothing may follow a leading zero
+		s.i++ // no digit may follow a leading zero
 	} else if !s.digits() {
 		return false
 	}
@@ -154,6 +242,7 @@ func (s *scanner) number() bool {
 	return true
 }
 
+// digits skips one or more digits.
 func (s *scanner) digits() bool {
 	start := s.i
 	for s.i < len(s.b) && '0' <= s.b[s.i] && s.b[s.i] <= '9' {

@@ -29,7 +29,7 @@ func (u unread) Read([]byte) (int, error) {
 }
 func (u unread) Close() error { return nil }
 
-// Bad input of every kind: what it is answered, what Observe is told, and that no handler sees it.
+// Bad input of every kind gets its status, is observed, and reaches no handler.
 func TestBadInput(t *testing.T) {
 	t.Parallel()
 	good := `{"id":"evt_1","object":"event","type":"charge.failed","data":{"object":{"id":"ch_1","object":"charge"}}}`
@@ -172,7 +172,7 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
-// Odd input that is good all the same.
+// Unusual input that is valid.
 func TestOddInputIsHandled(t *testing.T) {
 	t.Parallel()
 	good := `{"id":"evt_1","object":"event","type":"charge.failed","data":{"object":{"id":"ch_1","object":"charge"}}}`
@@ -230,7 +230,7 @@ func TestContentTypes(t *testing.T) {
 	}
 }
 
-// Any of several secrets will do, and every body size up to the limit is read whole, however it comes in.
+// Each of several secrets is accepted. Every body up to the limit is read whole, also one that arrives byte by byte.
 func TestSecretsAndBodies(t *testing.T) {
 	t.Parallel()
 	h := newTestHandler(t, Config{Secrets: []string{"whsec_a", "whsec_b"}, MaxBytes: 40_000})
@@ -250,7 +250,7 @@ func TestSecretsAndBodies(t *testing.T) {
 	}
 }
 
-// What net/http does to bodies, as opposed to what other tests here imitate.
+// A real net/http server treats consumed bodies as the other tests assume.
 func TestBehindRealServer(t *testing.T) {
 	t.Parallel()
 	var seen results
@@ -293,7 +293,7 @@ func TestBehindRealServer(t *testing.T) {
 	}
 }
 
-// A sender that hangs up half-way is not mistaken for a middleware.
+// A sender that closes the connection early is not mistaken for a middleware that has read the body.
 func TestSenderHangsUp(t *testing.T) {
 	t.Parallel()
 	done := make(chan Result, 1)

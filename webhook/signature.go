@@ -12,20 +12,19 @@ import (
 	"time"
 )
 
-// maxSignatures is how many v1 signatures a header may have. Stripe sends one per live secret of the endpoint.
+// maxSignatures is how many v1 signatures a header may have. Stripe sends one for each secret of the endpoint that is valid.
 const maxSignatures = 16
 
 // signature is a parsed Stripe-Signature header (https://docs.stripe.com/webhooks/signature).
 type signature struct {
-	stamp string // as it was signed
+	stamp string // the timestamp's text, which is part of what was signed
 	at    time.Time
 	v1    [maxSignatures][sha256.Size]byte
 	n     int // how many of v1 are set
 }
 
-// parseSignature reads a header such as "t=1495999758,v1=5257…,v0=6ffb…". Parts that are neither t nor v1 are other
-// schemes, or whatever a proxy thought of, and are ignored, as are v1 that can't be a SHA-256; several t are refused,
-// since it would be open which one was signed.
+// parseSignature reads a header such as "t=1495999758,v1=5257…,v0=6ffb…". It ignores other parts than t and v1, which belong to
+// other schemes, and every v1 that can't be a SHA-256. It refuses several t, because only one of them was signed.
 func parseSignature(header string) (sig signature, err error) {
 	if header == "" {
 		return sig, ErrNoSignature
@@ -68,7 +67,18 @@ func parseSignature(header string) (sig signature, err error) {
 	return sig, nil
 }
 
-// checkHeader parses the header and checks its timestamp: all that can be said before the body is known.
+// Verify checks that header, the value of a Stripe-Signature header, was made for payload with one of Config.Secrets, and that its
+// timestamp is within Config.Tolerance. Use it where one process receives payloads and another one dispatches them. Its errors
+// match ErrNoSignature, ErrHeader, ErrTimestamp or ErrSignature.
+func (h *Handler) Verify(payload []byte, header string) error {
+	sig, err := h.checkHeader(header)
+	if err != nil {
+		return err
+	}
+	return h.checkBody(&sig, payload)
+}
+
+// checkHeader parses the header and checks its timestamp. Both need no body.
 func (h *Handler) checkHeader(header string) (signature, error) {
 	sig, err := parseSignature(header)
 	if err != nil {
@@ -84,7 +94,7 @@ func (h *Handler) checkHeader(header string) (signature, error) {
 	return sig, nil
 }
 
-// checkBody checks that one of the secrets made one of the signatures for payload.
+// checkBody checks that one of the signatures was made for payload with one of the secrets.
 func (h *Handler) checkBody(sig *signature, payload []byte) error {
 	for _, key := range h.keys {
 		if key.signed(sig, payload) {
@@ -99,7 +109,7 @@ type signingKey struct {
 	macs sync.Pool // of *macState
 }
 
-// macState is a keyed hash, which is costly to set up, and the buffers that hashing would otherwise allocate.
+// macState is a keyed hash with its buffers. Setting up the hash is costly, so it is reused.
 type macState struct {
 	hash  hash.Hash
 	stamp []byte
@@ -112,6 +122,7 @@ func newSigningKey(secret string) *signingKey {
 	}}}
 }
 
+// signed reports whether one of the signatures was made for payload with this key.
 func (k *signingKey) signed(sig *signature, payload []byte) bool {
 	m := k.macs.Get().(*macState)
 	defer k.macs.Put(m)

@@ -5,43 +5,51 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/stripe/stripe-go/v82"
+
+	"github.com/gofulfil/fulfil/checkout/checkouttest/internal/formparams"
 )
 
-// A call is one request to the API, authenticated and decoded.
-type call struct {
-	id      string // req_…
-	idemKey string
-	account string // of the Stripe-Account header; empty: the platform's own
-	method  string
-	url     string // path of the request
-	path    func(name string) string
-	params  *param
-
-	original string  // ID of the request that an idempotency key remembers
-	trouble  trouble // on purpose
+// An operation is one call that the API answers: a method on a path.
+type operation struct {
+	schema *formparams.Schema // of its parameters
+	result string             // the kind of object that it answers with, as resultOf writes it
+	serve  endpoint
 }
 
 // An endpoint answers a call. It runs with the server locked, and must not wait for anything.
 type endpoint func(c *call) (object, *apiError)
 
-// An answer is what a call is answered with.
+// A call is one request to the API.
+type call struct {
+	id      string // req_…
+	idemKey string
+	account string // of the Stripe-Account header; empty: the platform's own
+	method  string
+	url     string // the path of the request
+	path    func(name string) string
+	params  *formparams.Param
+
+	original string        // the ID of the request whose answer the idempotency key remembers
+	faults   requestFaults // that befall the call
+}
+
+// An answer is what the API sends back. Status 0 is no answer: a fault cut the connection.
 type answer struct {
 	status int
 	body   []byte
 }
 
-func answerWith(o object, err *apiError) answer {
-	if err != nil {
-		return answer{err.status, encode(err.body())}
-	}
-	return answer{http.StatusOK, encode(o)}
-}
+func answerWith(o object) answer { return answer{http.StatusOK, encode(o)} }
 
-// serveAPI serves one call. A nil endpoint is an unknown path.
-func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request, known *schema, do endpoint) {
+func answerError(err *apiError) answer { return answer{err.status, encode(err.body())} }
+
+// serveAPI serves one request. A nil operation stands for an unknown path.
+func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request, op *operation) {
 	c := &call{
 		id:      s.newID("req_", 14),
 		idemKey: r.Header.Get("Idempotency-Key"),
@@ -52,18 +60,19 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request, known *schema,
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
+	h.Set("Date", s.Now().UTC().Format(http.TimeFormat)) // by the server's clock, from which clients learn Stripe's time
 	h.Set("Request-Id", c.id)
-	h.Set("Stripe-Version", stripe.APIVersion) // whichever was asked for
+	h.Set("Stripe-Version", stripe.APIVersion) // whichever the request asked for
 	if c.account != "" {
 		h.Set("Stripe-Account", c.account)
 	}
 	if c.idemKey != "" {
 		h.Set("Idempotency-Key", c.idemKey)
 	}
-	c.trouble = s.troubleOf(r)
-	a, replayed := s.answerAlone(h, r, c, known, do)
-	if c.keyed() && h.Get("Stripe-Should-Retry") == "" {
-		h.Set("Stripe-Should-Retry", "false") // it would be answered the same
+	c.faults = s.requestFaultsOf(r)
+	a, replayed := s.answerUnlessInUse(h, r, c, op)
+	if c.hasIdemKey() && h.Get("Stripe-Should-Retry") == "" {
+		h.Set("Stripe-Should-Retry", "false") // the answer would be the same
 	}
 	if c.original != "" {
 		h.Set("Original-Request", c.original)
@@ -77,69 +86,76 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request, known *schema,
 		return
 	}
 	w.WriteHeader(a.status)
-	_, _ = w.Write(a.body) // the client may be gone; nothing more can be done for it
+	_, _ = w.Write(a.body) // an error means that the client is gone
 }
 
-// answerAlone answers a call unless another one with its idempotency key is under way.
-func (s *Server) answerAlone(h http.Header, r *http.Request, c *call, known *schema, do endpoint) (_ answer, replayed bool) {
-	release, free := s.reserve(c)
-	if !free {
-		h.Set("Stripe-Should-Retry", "true")
-		return answerWith(nil, keyInUse(c)), false
+// answerUnlessInUse answers a call, unless another call with its idempotency key is still running.
+func (s *Server) answerUnlessInUse(h http.Header, r *http.Request, c *call, op *operation) (_ answer, replayed bool) {
+	if !c.hasIdemKey() {
+		return s.answerUnderFaults(h, r, c, op)
 	}
-	defer release()
-	return s.answerOrFail(h, r, c, known, do)
+	if !s.reserveKey(c) {
+		h.Set("Stripe-Should-Retry", "true")
+		return answerError(keyInUse(c)), false
+	}
+	defer s.releaseKey(c)
+	return s.answerUnderFaults(h, r, c, op)
 }
 
-func (s *Server) answer(r *http.Request, c *call, known *schema, do endpoint) (_ answer, replayed bool) {
+// answer checks a request and, if it is sound, executes it.
+func (s *Server) answer(r *http.Request, c *call, op *operation) (_ answer, replayed bool) {
 	if err := s.authenticate(r); err != nil {
-		return answerWith(nil, err), false
+		return answerError(err), false
 	}
 	if v := r.Header.Get("Stripe-Version"); v != "" && !knownVersion(v) {
-		return answerWith(nil, invalid("", "", "Invalid Stripe API version: %s", v)), false
+		return answerError(invalid("", "", "Invalid Stripe API version: %s", v)), false
 	}
-	if do == nil {
-		return answerWith(nil, &apiError{
+	if op == nil {
+		return answerError(&apiError{
 			status: http.StatusNotFound, typ: "invalid_request_error",
 			message: fmt.Sprintf("Unrecognized request URL (%s: %s). Please see https://stripe.com/docs or we can help at https://support.stripe.com/.", r.Method, r.URL.Path),
 		}), false
 	}
 	values, err := readValues(r)
 	if err != nil {
-		return answerWith(nil, err), false
-	}
-	run := func() (answer, bool) {
-		params, err := decode(known, values)
-		if err != nil {
-			return answerWith(nil, err), false
-		}
-		c.params = params
-		if err := c.checkExpand(known.result); err != nil {
-			return answerWith(nil, err), false
-		}
-		o, err := do(c)
-		if err != nil {
-			return answerWith(nil, err), !err.unsaved
-		}
-		if c.trouble.failed[afterWrite] {
-			return answerWith(nil, broken()), true
-		}
-		o, err = s.expandAll(o, params.get("expand").strings())
-		if err != nil && c.method == http.MethodGet {
-			return answerWith(nil, err), true
-		}
-		return answerWith(o, nil), true // what has been done is not refused any more
+		return answerError(err), false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c.keyed() {
-		return s.once(c, values.Encode(), run)
+	if c.hasIdemKey() {
+		return s.executeOnce(c, op, values)
 	}
-	a, _ := run()
+	a, _ := s.execute(c, op, values)
 	return a, false
 }
 
-// readValues reads the parameters: of the URL for GET, of the form in the body for POST.
+// execute does what a call asks for. It reports whether the idempotency key of the call remembers the answer: Stripe
+// forgets the answers to requests that fail validation. The server is locked.
+// https://docs.stripe.com/api/idempotent_requests
+func (s *Server) execute(c *call, op *operation, values url.Values) (_ answer, remember bool) {
+	params, refusal := formparams.Decode(op.schema, values)
+	if refusal != nil {
+		return answerError(paramError(refusal)), false
+	}
+	c.params = params
+	if err := c.checkExpand(op.result); err != nil {
+		return answerError(err), false
+	}
+	o, err := op.serve(c)
+	if err != nil {
+		return answerError(err), !err.unsaved
+	}
+	if c.faults.fails[afterWrite] {
+		return answerError(serverFailure()), true
+	}
+	o, err = s.expandAll(o, params.Get("expand").Strings())
+	if err != nil && c.method == http.MethodGet {
+		return answerError(err), true
+	}
+	return answerWith(o), true // a write has happened, so the answer shows as much as can be expanded
+}
+
+// readValues reads the parameters of a request: from the URL for GET and DELETE, from the body for POST.
 func readValues(r *http.Request) (url.Values, *apiError) {
 	raw := r.URL.RawQuery
 	if r.Method == http.MethodPost {
@@ -156,7 +172,7 @@ func readValues(r *http.Request) (url.Values, *apiError) {
 	return values, nil
 }
 
-// authenticate checks the key, given as a bearer token or as the user of basic authentication.
+// authenticate checks the key, which comes as a bearer token or as the user name of basic authentication.
 // https://docs.stripe.com/api/authentication
 func (s *Server) authenticate(r *http.Request) *apiError {
 	key, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
@@ -178,14 +194,41 @@ func (s *Server) authenticate(r *http.Request) *apiError {
 	return &apiError{status: http.StatusUnauthorized, typ: "invalid_request_error", message: message}
 }
 
-// expandAll expands what a request asks for, in the order in which it asks, as far as it can.
-func (s *Server) expandAll(o object, paths []string) (_ object, failed *apiError) {
-	for _, path := range paths {
-		if expanded, err := expand(o, path, s.lookUp); err != nil {
-			failed = err
-		} else {
-			o = expanded
-		}
+// recordCall adds a call to the history.
+func (s *Server) recordCall(r *http.Request, c *call, a answer, replayed bool) {
+	e := Entry{
+		At: s.Now(), Status: a.status, Faults: c.faults.names, Method: r.Method, Path: r.URL.Path,
+		RequestID: c.id, IdempotencyKey: c.idemKey, Replayed: replayed,
 	}
-	return o, failed
+	if a.status == 0 {
+		e.Err = "connection cut"
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.record(e)
+}
+
+// versions are the API versions from before versions had names: https://docs.stripe.com/changelog
+var versions = strings.Fields(`2017-01-27 2017-02-14 2017-04-06 2017-05-25 2017-06-05 2017-08-15 2017-12-14 2018-01-23 2018-02-05 2018-02-06
+2018-02-28 2018-05-21 2018-07-27 2018-08-23 2018-09-06 2018-09-24 2018-10-31 2018-11-08 2019-02-11 2019-02-19 2019-03-14 2019-05-16
+2019-08-14 2019-09-09 2019-10-08 2019-10-17 2019-11-05 2019-12-03 2020-03-02 2020-08-27 2022-08-01 2022-11-15 2023-08-16 2023-10-16
+2024-04-10 2024-06-20`)
+
+// knownVersion reports whether Stripe has a version of the API. A named version may have any date, as Stripe publishes a
+// new one each month. The server always answers in its own version, and says so in the Stripe-Version header.
+func knownVersion(v string) bool {
+	date, name, named := strings.Cut(v, ".")
+	if !named {
+		return slices.Contains(versions, v)
+	}
+	at, err := time.Parse(time.DateOnly, date)
+	return err == nil && at.Year() >= 2024 && slices.Contains([]string{"acacia", "basil", "clover", "dahlia"}, name)
+}
+
+// serverFailure is the answer of a ServerError.
+func serverFailure() *apiError {
+	return &apiError{
+		status: http.StatusInternalServerError, typ: "api_error",
+		message: "An unknown error occurred. You can retry the request with the same idempotency key.",
+	}
 }

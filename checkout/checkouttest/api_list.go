@@ -5,30 +5,33 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+
+	"github.com/gofulfil/fulfil/checkout/checkouttest/internal/formparams"
 )
 
-// list is the endpoint that lists the objects of a kind, newest first, by filters that are named like their fields.
+// list returns the endpoint that lists the objects of a kind, newest first. Each filter is named like the field that it
+// compares.
 func (s *Server) list(kind string, filters ...string) endpoint {
 	return s.listIf(kind, nil, filters...)
 }
 
-// A condition says whether an object is listed, by a parameter that was sent.
-type condition func(o object, p *param) bool
+// A condition decides whether a list shows an object, given a parameter that the request sent.
+type condition func(o object, p *formparams.Param) bool
 
-// listIf is list with conditions besides, by the names of their parameters.
+// listIf is list with additional conditions, by the names of their parameters.
 func (s *Server) listIf(kind string, conditions map[string]condition, filters ...string) endpoint {
 	done := slices.AppendSeq([]string{"created", "ending_before", "expand", "limit", "starting_after"}, maps.Keys(conditions))
 	done = append(done, filters...)
-	keep := func(o object, p *param) bool {
+	keep := func(o object, p *formparams.Param) bool {
 		for name, cond := range conditions {
-			if sent := p.get(name); sent != nil && !cond(o, sent) {
+			if sent := p.Get(name); sent != nil && !cond(o, sent) {
 				return false
 			}
 		}
 		return true
 	}
 	return func(c *call) (object, *apiError) {
-		if err := c.params.only(done...); err != nil {
+		if err := only(c.params, done...); err != nil {
 			return nil, err
 		}
 		within, err := createdFilter(c.params)
@@ -36,51 +39,51 @@ func (s *Server) listIf(kind string, conditions map[string]condition, filters ..
 			return nil, err
 		}
 		var found []object
-		for _, o := range slices.Backward(s.kinds[kind]) {
+		for _, o := range slices.Backward(s.byKind[kind]) {
 			created, _ := o["created"].(int64)
 			if s.accountOf(o) == c.account && within(created) && matches(o, c.params, filters...) && keep(o, c.params) {
 				found = append(found, o)
 			}
 		}
-		return page(found, c.url, kind, c.params)
+		return listPage(found, c.url, kind, c.params)
 	}
 }
 
-// matches says whether an object has the values that a list asks for.
-func matches(o object, p *param, filters ...string) bool {
+// matches reports whether the fields of an object have the values that a list asks for.
+func matches(o object, p *formparams.Param, filters ...string) bool {
 	for _, f := range filters {
-		if want := p.get(f); want != nil && (o[f] == nil || fmt.Sprint(o[f]) != want.str()) {
+		if want := p.Get(f); want != nil && (o[f] == nil || fmt.Sprint(o[f]) != want.String()) {
 			return false
 		}
 	}
 	return true
 }
 
-// createdFilter is the filter `created`: a time or a range of times, in seconds.
-func createdFilter(p *param) (func(created int64) bool, *apiError) {
-	f := p.get("created")
-	if f != nil && f.isSet && len(f.fields) > 0 {
+// createdFilter returns the filter for the parameter `created`: a time in seconds, or a range of times.
+func createdFilter(p *formparams.Param) (func(created int64) bool, *apiError) {
+	f := p.Get("created")
+	if f != nil && f.IsSet && len(f.Fields) > 0 {
 		return nil, invalid("", "created", "Invalid object")
 	}
 	return func(created int64) bool {
-		gt, gte, lt, lte := f.get("gt"), f.get("gte"), f.get("lt"), f.get("lte")
-		return (f == nil || !f.isSet || created == f.int()) &&
-			(gt == nil || created > gt.int()) && (gte == nil || created >= gte.int()) &&
-			(lt == nil || created < lt.int()) && (lte == nil || created <= lte.int())
+		gt, gte, lt, lte := f.Get("gt"), f.Get("gte"), f.Get("lt"), f.Get("lte")
+		return (f == nil || !f.IsSet || created == f.Int()) &&
+			(gt == nil || created > gt.Int()) && (gte == nil || created >= gte.Int()) &&
+			(lt == nil || created < lt.Int()) && (lte == nil || created <= lte.Int())
 	}, nil
 }
 
-// page cuts one page out of what was found: https://docs.stripe.com/api/pagination
-func page(found []object, url, kind string, p *param) (object, *apiError) {
+// listPage returns one page of the objects found: https://docs.stripe.com/api/pagination
+func listPage(found []object, url, kind string, p *formparams.Param) (object, *apiError) {
 	limit := 10
-	if l := p.get("limit"); l != nil {
-		if l.int() < 1 || l.int() > 100 {
+	if l := p.Get("limit"); l != nil {
+		if l.Int() < 1 || l.Int() > 100 {
 			return nil, invalid("parameter_invalid_integer", "limit", "Limit must be between 1 and 100.")
 		}
-		limit = int(l.int())
+		limit = int(l.Int())
 	}
 	find := func(name string) (int, *apiError) {
-		id := p.get(name).str()
+		id := p.Get(name).String()
 		i := slices.IndexFunc(found, func(o object) bool { return o.str("id") == id })
 		if i < 0 {
 			return 0, noSuch(http.StatusBadRequest, kind, id, name)
@@ -89,15 +92,15 @@ func page(found []object, url, kind string, p *param) (object, *apiError) {
 	}
 	more := false
 	switch {
-	case p.get("starting_after") != nil && p.get("ending_before") != nil:
+	case p.Get("starting_after") != nil && p.Get("ending_before") != nil:
 		return nil, onlyOneOf("", "starting_after", "ending_before")
-	case p.get("starting_after") != nil:
+	case p.Get("starting_after") != nil:
 		i, err := find("starting_after")
 		if err != nil {
 			return nil, err
 		}
 		found = found[i+1:]
-	case p.get("ending_before") != nil:
+	case p.Get("ending_before") != nil:
 		i, err := find("ending_before")
 		if err != nil {
 			return nil, err
@@ -109,4 +112,9 @@ func page(found []object, url, kind string, p *param) (object, *apiError) {
 		more, found = true, found[:limit]
 	}
 	return object{"object": "list", "data": append([]object{}, found...), "has_more": more, "url": url}, nil
+}
+
+// among is the condition that the value of a field is one of those that the parameter lists.
+func among(field string) condition {
+	return func(o object, p *formparams.Param) bool { return slices.Contains(p.Strings(), o.str(field)) }
 }

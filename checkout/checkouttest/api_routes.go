@@ -1,8 +1,10 @@
 package checkouttest
 
-import "net/http"
+import (
+	"net/http"
+)
 
-// endpoints are the calls that the API answers, by method and path pattern. Each has its parameters in params.txt.
+// endpoints returns the calls that the API answers, by method and path pattern. params.txt has the parameters of each.
 func (s *Server) endpoints() map[string]endpoint {
 	return map[string]endpoint{
 		"POST /v1/checkout/sessions":                s.createSession,
@@ -39,12 +41,12 @@ func (s *Server) endpoints() map[string]endpoint {
 		"GET /v1/disputes":                          s.list("dispute", "charge", "payment_intent"),
 		"GET /v1/disputes/{id}":                     s.retrieve("dispute"),
 		"POST /v1/disputes/{id}":                    s.updateDispute,
-		"POST /v1/disputes/{id}/close":              s.giveUpDispute,
+		"POST /v1/disputes/{id}/close":              s.closeDisputeAsLost,
 
-		"POST /v1/shipping_rates":      s.createRate,
+		"POST /v1/shipping_rates":      s.createShippingRate,
 		"GET /v1/shipping_rates":       s.list("shipping_rate", "active"),
 		"GET /v1/shipping_rates/{id}":  s.retrieve("shipping_rate"),
-		"POST /v1/shipping_rates/{id}": s.updateRate,
+		"POST /v1/shipping_rates/{id}": s.updateShippingRate,
 		"GET /v1/setup_intents":        s.list("setup_intent", "customer", "payment_method"),
 		"GET /v1/setup_intents/{id}":   s.retrieve("setup_intent"),
 
@@ -65,12 +67,12 @@ func (s *Server) endpoints() map[string]endpoint {
 		"POST /v1/payment_methods/{id}/attach": s.attachMethod,
 		"POST /v1/invoiceitems":                s.createInvoiceItem,
 		"POST /v1/invoices":                    s.createInvoice,
-		"POST /v1/invoices/{id}/pay":           s.payInvoiceNow,
+		"POST /v1/invoices/{id}/pay":           s.payInvoiceOverAPI,
 		"POST /v1/subscriptions":               s.createSubscription,
 		"GET /v1/subscriptions":                s.listSubscriptions(),
 		"GET /v1/subscriptions/{id}":           s.retrieve("subscription"),
 		"POST /v1/subscriptions/{id}":          s.updateSubscription,
-		"DELETE /v1/subscriptions/{id}":        s.cancelNow,
+		"DELETE /v1/subscriptions/{id}":        s.cancelSubscriptionOverAPI,
 		"GET /v1/invoices":                     s.listIf("invoice", map[string]condition{"subscription": ofSubscription}, "customer", "status", "collection_method"),
 		"GET /v1/invoices/{id}":                s.retrieve("invoice"),
 	}
@@ -78,11 +80,16 @@ func (s *Server) endpoints() map[string]endpoint {
 
 func (s *Server) routes() *http.ServeMux {
 	mux := http.NewServeMux()
-	for route, do := range s.endpoints() {
-		mux.HandleFunc(route, func(w http.ResponseWriter, r *http.Request) { s.serveAPI(w, r, schemas()[route], do) })
+	for route, serve := range s.endpoints() {
+		s.handle(mux, route, &operation{schema: schemas()[route], result: resultOf(route), serve: serve})
 	}
-	mux.HandleFunc("/v1/", func(w http.ResponseWriter, r *http.Request) { s.serveAPI(w, r, nil, nil) })
+	s.handle(mux, "/v1/", nil)
 	s.pageRoutes(mux)
 	s.cliRoutes(mux)
 	return mux
+}
+
+// handle has a route of the API served. A nil operation stands for an unknown path.
+func (s *Server) handle(mux *http.ServeMux, route string, op *operation) {
+	mux.HandleFunc(route, func(w http.ResponseWriter, r *http.Request) { s.serveAPI(w, r, op) })
 }

@@ -1,14 +1,14 @@
 package checkouttest
 
-// settleCharge books the money of a charge that has been taken. This server keeps no fee of a payment.
-func (s *Server) settleCharge(sess *session, ch object) {
+// bookCharge adds the money of a captured charge to the balance. This server charges no fee for payments.
+func (s *Server) bookCharge(sess *session, ch object) {
 	txn := s.newBalanceTransaction("charge", "charge", ch, ch["amount_captured"].(int64), 0)
 	s.keep(sess, txn)
 	ch["balance_transaction"] = txn["id"]
 }
 
-// newBalanceTransaction is a movement of the account's balance. Amount and fee are signed: what comes in is positive, and
-// the fee is taken off. https://docs.stripe.com/api/balance_transactions/object
+// newBalanceTransaction makes a movement of the account's balance. Positive amounts come in. The fee is subtracted.
+// https://docs.stripe.com/api/balance_transactions/object
 func (s *Server) newBalanceTransaction(category, typ string, of object, amount, fee int64) object {
 	now := s.Now()
 	details := []object{}

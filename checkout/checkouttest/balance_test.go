@@ -10,7 +10,7 @@ import (
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
 )
 
-// balance is what the account has: the sum of its balance transactions, or of those of one source.
+// balance returns the account's balance: the sum of its balance transactions, or of those of one source.
 func balance(t *testing.T, srv *checkouttest.Server, source string) (sum int64) {
 	t.Helper()
 	params := &stripe.BalanceTransactionListParams{}
@@ -28,7 +28,7 @@ func balance(t *testing.T, srv *checkouttest.Server, source string) (sum int64) 
 	return sum
 }
 
-// A charge is in the balance once its money has been taken, and not before.
+// A charge enters the balance when its money is captured, and not before.
 func TestBalanceTransactionOfACharge(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t, checkouttest.Config{})

@@ -1,28 +1,30 @@
 package checkouttest
 
-// A Buyer is the customer at the payment page. Empty fields take defaults.
+// A Buyer is the customer at the payment page. An empty field takes its default.
 type Buyer struct {
-	Email   string // default: the session's customer_email, else buyer@example.com
-	Name    string // default: Test Buyer
-	Phone   string // kept where the session collects phone numbers; default: +15555550100
+	Email   string // Default: the session's customer_email, or else buyer@example.com.
+	Name    string // Default: "Test Buyer".
+	Phone   string // Default: "+15555550100". Sessions that collect no phone number ignore it.
 	Address Address
-	// Quantities are what the customer wants of each line, in the order of the lines, where the session makes them adjustable;
-	// 0 and what is missing: as many as it was created with. The hosted page does not ask for them.
+	// Quantities are the quantities that the customer chooses, in the order of the lines. The session must make the lines
+	// adjustable. Default, for 0 and for missing entries: the quantity that the session was created with. The hosted page
+	// does not ask for quantities.
 	Quantities []int64
 }
 
-// An Address is a postal address, of billing and of shipping. Wholly empty, it takes a default.
+// An Address is a postal address for billing and shipping. An Address without any field takes a default.
 type Address struct {
 	Line1, Line2, City, State, PostalCode string
 	Country                               string // two letters
 }
 
+// orDefaults fills in the empty fields of a buyer.
 func (b Buyer) orDefaults(sess *session) Buyer {
 	if b.Email == "" {
 		b.Email = sess.str("customer_email")
 	}
 	if known, ok := sess.object["customer_details"].(object); ok && b.Email == "" {
-		b.Email = known.str("email") // of the customer that the session is for
+		b.Email = known.str("email") // the session names its customer
 	}
 	if b.Email == "" {
 		b.Email = "buyer@example.com"
@@ -39,7 +41,7 @@ func (b Buyer) orDefaults(sess *session) Buyer {
 	return b
 }
 
-// details is the buyer as customer_details shows them. A nil address is shown as null.
+// details shows the buyer as a session's customer_details. A nil address becomes null.
 func (b Buyer) details(address object) object {
 	o := object{"address": nil, "email": orNull(b.Email), "name": orNull(b.Name), "phone": orNull(b.Phone), "tax_exempt": "none", "tax_ids": nil}
 	if address != nil {
@@ -48,6 +50,7 @@ func (b Buyer) details(address object) object {
 	return o
 }
 
+// shown returns the address as the API shows it.
 func (a Address) shown() object {
 	return object{
 		"city": orNull(a.City), "country": orNull(a.Country), "line1": orNull(a.Line1), "line2": orNull(a.Line2),

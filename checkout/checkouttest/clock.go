@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// clock is the server's time: it stands still, or follows the wall clock, and Advance moves it forward.
+// A clock is the server's time. It stands still or follows the wall clock, and Advance moves it forward.
 type clock struct {
 	mu   sync.Mutex
 	wall bool
-	at   time.Time     // when it stands still
-	lead time.Duration // ahead of the wall clock
+	at   time.Time     // the time, while the clock stands still
+	lead time.Duration // how far the clock is ahead of the wall clock
 }
 
 func (c *clock) now() time.Time {
@@ -34,18 +34,20 @@ func (c *clock) set(t time.Time) {
 	}
 }
 
-// A task is something due at a time. Its run is called with the server locked.
+// A task falls due at a time. The server calls run with the lock held.
 type task struct {
 	at  time.Time
-	seq int // tasks of one moment run in the order in which they were made
+	seq int // orders the tasks of one time
 	run func()
 }
 
-// agenda holds what is due later, as a heap.
+// An agenda holds the tasks that are due later, as a heap.
 type agenda []task
 
-func (a agenda) Len() int      { return len(a) }
+func (a agenda) Len() int { return len(a) }
+
 func (a agenda) Swap(i, j int) { a[i], a[j] = a[j], a[i] }
+
 func (a agenda) Less(i, j int) bool {
 	if !a[i].at.Equal(a[j].at) {
 		return a[i].at.Before(a[j].at)
@@ -63,26 +65,26 @@ func (a *agenda) Pop() any {
 	return last
 }
 
-// schedule is the one way for anything to happen later: an expiry, a settlement, a renewal, a retry, the end of an
-// idempotency key. It has run called with the server locked, once the server's clock shows at, by Advance or by the wall
-// clock, in the order of the times and, at one time, in the order of the calls. A time that has passed is due with the
-// next Advance. The server must be locked. There is no taking back: run looks whether it still has anything to do.
+// schedule makes something happen later: an expiry, a settlement, a renewal, a retry, the end of an idempotency key.
+// Nothing happens later in any other way. The server calls run, with the lock held, when its clock shows at. Tasks run in
+// the order of their times, and tasks of one time in the order in which they were scheduled. A time in the past is due with
+// the next Advance. A task cannot be taken back, so run checks whether it still has anything to do. The server is locked.
 func (s *Server) schedule(at time.Time, run func()) {
 	s.taskSeq++
 	heap.Push(&s.agenda, task{at: at, seq: s.taskSeq, run: run})
-	s.poke()
+	s.wakeFollower()
 }
 
-// poke has follow look at the agenda again.
-func (s *Server) poke() {
+// wakeFollower makes followWallClock look at the agenda again.
+func (s *Server) wakeFollower() {
 	select {
 	case s.wake <- struct{}{}:
 	default:
 	}
 }
 
-// runDue runs what is due first, and at the same moment, of all that is due by t, with the clock set to its time. It
-// reports whether there was anything.
+// runDue sets the clock to the first time at which a task is due, and runs all tasks of that time. It reports false if no
+// task is due by t.
 func (s *Server) runDue(t time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -97,12 +99,12 @@ func (s *Server) runDue(t time.Time) bool {
 	return true
 }
 
-// Now is the server's clock. Give it to whatever the server is tested with.
+// Now returns the time on the server's clock. Give this method to the program under test as its clock.
 func (s *Server) Now() time.Time { return s.clock.now() }
 
-// Advance moves the clock forward by d. Whatever falls due on the way happens at its own time and in order: sessions
-// expire, deliveries that failed are tried again. It returns when every delivery due by then has been answered, and
-// must not be called from a webhook receiver. A negative d panics.
+// Advance moves the clock forward by d. Everything that falls due on the way happens at its own time and in order: sessions
+// expire, subscriptions renew, failed deliveries are tried again. Advance returns when the receivers have answered every
+// delivery that is due by then. Do not call it from a webhook receiver. A negative d panics.
 func (s *Server) Advance(d time.Duration) {
 	if d < 0 {
 		panic("checkouttest: Advance by a negative duration")
@@ -115,11 +117,11 @@ func (s *Server) Advance(d time.Duration) {
 		s.Flush()
 	}
 	s.clock.set(until)
-	s.poke()
+	s.wakeFollower()
 }
 
-// pass lets time go by during a request: what falls due happens, and what it has delivered is not waited for.
-func (s *Server) pass(d time.Duration) {
+// passTime lets time go by during a request. Everything that falls due happens, but passTime does not wait for deliveries.
+func (s *Server) passTime(d time.Duration) {
 	if d <= 0 {
 		return
 	}
@@ -127,11 +129,11 @@ func (s *Server) pass(d time.Duration) {
 	for s.runDue(until) {
 	}
 	s.clock.set(until)
-	s.poke()
+	s.wakeFollower()
 }
 
-// follow does what falls due as the wall clock goes on, until the server is closed.
-func (s *Server) follow() {
+// followWallClock runs tasks as the wall clock reaches their times, until Close.
+func (s *Server) followWallClock() {
 	defer s.running.Done()
 	for {
 		for s.runDue(s.Now()) {

@@ -1,8 +1,15 @@
 package checkouttest
 
 import (
+	"bytes"
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -10,28 +17,28 @@ import (
 const (
 	// deliveryTimeout ends the context of a delivery that the receiver does not answer.
 	deliveryTimeout = 30 * time.Second
-	// Failed deliveries are tried again for three days, ever more rarely (https://docs.stripe.com/webhooks#retries).
-	// Stripe does not publish the steps: these double from firstRetry to lastRetry.
+	// Stripe retries failed deliveries for three days, at growing intervals (https://docs.stripe.com/webhooks#retries). It
+	// does not publish the intervals. Here they double from firstRetry to lastRetry.
 	retryFor   = 72 * time.Hour
 	firstRetry = 5 * time.Minute
 	lastRetry  = 12 * time.Hour
 )
 
-// Deliver names the receiver at the default endpoint from now on, in place of an earlier one: a handler in this process. It
-// gets every event. Deliveries that failed go to the new receiver when they are tried again. Nil: nobody, and events made
-// meanwhile are not kept for later.
+// Deliver makes a handler in this process the receiver of the default endpoint. The handler gets every event from now on,
+// and the retries of earlier deliveries. It replaces the receiver that was set before. With nil, the default endpoint has
+// no receiver, and the server does not keep events for a later one.
 func (s *Server) Deliver(h http.Handler) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.hooks[0].to = nil
+	s.webhookEndpoints[0].to = nil
 	if h != nil {
-		s.hooks[0].to = inProcess{h}
+		s.webhookEndpoints[0].to = inProcess{h}
 	}
 }
 
-// Redeliver delivers an event once more, to each endpoint that it went to, whether or not it was accepted, and returns
-// when that has been answered. An event that went nowhere goes to the default endpoint. It must not be called from a
-// webhook receiver.
+// Redeliver delivers an event once more, even if it was accepted before. It delivers to each endpoint that the event went
+// to, or to the default endpoint if the event went to none. It returns when the receivers have answered. Do not call it
+// from a webhook receiver. Errors: ErrNoEvent.
 func (s *Server) Redeliver(eventID string) error {
 	s.mu.Lock()
 	e := s.event(eventID)
@@ -48,32 +55,32 @@ func (s *Server) Redeliver(eventID string) error {
 
 func (s *Server) resend(e *event) {
 	if len(e.targets) == 0 {
-		e.target(s.hooks[0], false)
+		e.target(s.webhookEndpoints[0], false)
 	}
 	for _, t := range e.targets {
-		s.enqueue(delivery{event: e, to: t, again: true})
+		s.enqueue(delivery{event: e, to: t, byHand: true})
 	}
 }
 
-// Flush returns when every delivery that is due has been answered. With Config.Sequential it makes them, in the caller's
-// goroutine. It must not be called from a webhook receiver.
+// Flush waits until the receivers have answered every delivery that is due. With Config.Sequential, Flush itself makes the
+// deliveries, in the caller's goroutine. Do not call it from a webhook receiver.
 func (s *Server) Flush() {
 	s.mu.Lock()
 	idle := s.idle
-	mine := idle == nil && len(s.queue) > 0
-	if mine {
+	startsNow := idle == nil && len(s.queue) > 0
+	if startsNow {
 		idle = s.begin()
 	}
 	s.mu.Unlock()
 	switch {
-	case mine:
+	case startsNow:
 		s.deliverAll(idle)
 	case idle != nil:
 		<-idle
 	}
 }
 
-// flushFor is Flush with a limit, as the hosted page has one. One goroutine at a time means no limit.
+// flushFor is Flush with a time limit. With Config.Sequential there is no limit, as one goroutine does everything.
 func (s *Server) flushFor(d time.Duration) {
 	if s.sequential {
 		s.Flush()
@@ -93,16 +100,16 @@ func (s *Server) flushFor(d time.Duration) {
 	}
 }
 
-// A delivery is an event that is to be sent now.
+// A delivery is an attempt to deliver an event to an endpoint, in the queue.
 type delivery struct {
-	event  *event
-	to     *target
-	again  bool // asked for by hand: it has no retries of its own
-	number int  // of the attempt; 0: not begun
-	waited bool // a fault held it back, and no longer does
+	event   *event
+	to      *target
+	byHand  bool // Redeliver or the API asked for it: it has no retries
+	number  int  // of the attempt; 0: the attempt has not begun
+	delayed bool // a Delay has held it back, and is over
 }
 
-// enqueue has a delivery go out after those before it. The server is locked.
+// enqueue appends a delivery to the queue. The server is locked.
 func (s *Server) enqueue(d delivery) {
 	if s.closed {
 		return
@@ -113,32 +120,32 @@ func (s *Server) enqueue(d delivery) {
 	}
 }
 
-// begin marks the queue as being worked off, until the channel that it returns is closed. The server is locked.
+// begin marks the queue as busy until the returned channel is closed. The server is locked.
 func (s *Server) begin() (idle chan struct{}) {
 	s.idle = make(chan struct{})
 	s.running.Add(1)
 	return s.idle
 }
 
-// deliverAll works off the queue, one delivery after the other, and ends with it.
+// deliverAll makes the deliveries in the queue, one after the other, until the queue is empty.
 func (s *Server) deliverAll(idle chan struct{}) {
 	defer s.running.Done()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for len(s.queue) > 0 {
-		s.deliver(s.next())
+		s.deliver(s.nextDelivery())
 	}
 	s.idle = nil
 	close(idle)
 }
 
-// deliver makes one attempt. The server is locked, but not while the attempt is out.
+// deliver makes one attempt. The server is locked, except while the receiver runs.
 func (s *Server) deliver(d delivery) {
 	e, t := d.event, d.to
 	switch {
-	case !d.again && !t.pending:
-		return // accepted meanwhile, when it was asked for again
-	case t.hook.off():
+	case !d.byHand && !t.pending:
+		return // a delivery by hand was accepted before this retry
+	case t.endpoint.off():
 		t.pending = false // a disabled or deleted endpoint gets no retries: https://docs.stripe.com/webhooks#retries
 		return
 	}
@@ -146,15 +153,15 @@ func (s *Server) deliver(d delivery) {
 		t.tries++
 		d.number = t.tries
 	}
-	way := s.wayOf(d)
-	if way.delay > 0 && !d.waited {
-		d.waited = true
-		s.schedule(s.Now().Add(way.delay), func() { s.enqueue(d) })
+	faults := s.deliveryFaultsOf(d)
+	if faults.delay > 0 && !d.delayed {
+		d.delayed = true
+		s.schedule(s.Now().Add(faults.delay), func() { s.enqueue(d) })
 		return
 	}
-	p := s.pack(d, way)
+	m := s.newMessage(d, faults)
 	s.mu.Unlock()
-	attempts := s.send(p, way)
+	attempts := s.send(m, faults)
 	s.mu.Lock()
 	accepted := true
 	for _, a := range attempts {
@@ -169,7 +176,7 @@ func (s *Server) deliver(d delivery) {
 	switch {
 	case accepted:
 		t.pending = false
-	case !d.again:
+	case !d.byHand:
 		s.retryLater(d)
 	}
 }
@@ -181,63 +188,138 @@ func (s *Server) retryLater(d delivery) {
 	}
 }
 
-// A parcel is what one attempt carries.
-type parcel struct {
+// A message is the request of one attempt.
+type message struct {
 	to      receiver
 	header  http.Header
 	payload []byte
 	attempt Attempt // without its result
 }
 
-// pack writes and signs the payload. The server is locked.
-func (s *Server) pack(d delivery, way way) parcel {
-	h := d.to.hook
+// newMessage writes and signs the payload of an attempt. The server is locked.
+func (s *Server) newMessage(d delivery, faults deliveryFaults) message {
+	e := d.to.endpoint
 	now := s.Now()
-	payload := encode(d.event.shownAt(way.version(h)))
+	version := e.apiVersion()
+	if faults.apiVersion != "" {
+		version = faults.apiVersion
+	}
+	secrets := e.liveSecrets(now)
+	if faults.badSignature {
+		secrets = []string{"whsec_unknown"}
+	}
+	payload := encode(d.event.shownAt(version))
 	header := http.Header{
 		"Accept":           {"*/*; q=0.5, application/xml"},
 		"Cache-Control":    {"no-cache"},
 		"Content-Type":     {"application/json; charset=utf-8"},
-		"Stripe-Signature": {sign(way.secrets(h, now), now.Add(-way.stale), payload)},
+		"Stripe-Signature": {sign(secrets, now.Add(-faults.stale), payload)},
 		"User-Agent":       {"Stripe/1.0 (+https://stripe.com/docs/webhooks)"},
 	}
-	if way.truncate {
+	if faults.truncate {
 		payload = payload[:len(payload)/2]
 	}
-	return parcel{to: h.to, header: header, payload: payload, attempt: Attempt{At: now, Endpoint: h.id, Number: d.number, Faults: way.names}}
+	return message{to: e.to, header: header, payload: payload, attempt: Attempt{At: now, Endpoint: e.id, Number: d.number, Faults: faults.names}}
 }
 
-// send makes the copies of one attempt: one, unless a fault makes more. The server is not locked: the receiver may call
+// send makes one attempt, or as many copies of it as the faults ask for. The server is not locked, as the receiver may call
 // the API.
-func (s *Server) send(p parcel, way way) []Attempt {
-	attempts := make([]Attempt, way.copies*way.abreast)
-	for i := 0; i < len(attempts); i += way.abreast {
-		var wg sync.WaitGroup
-		for j := i + 1; j < i+way.abreast; j++ {
-			wg.Go(func() { attempts[j] = s.sendOne(p, way) })
+func (s *Server) send(m message, faults deliveryFaults) []Attempt {
+	attempts := make([]Attempt, faults.copies*faults.concurrent)
+	for first := 0; first < len(attempts); first += faults.concurrent {
+		var others sync.WaitGroup
+		for i := first + 1; i < first+faults.concurrent; i++ {
+			others.Go(func() { attempts[i] = s.sendOne(m, faults) })
 		}
-		attempts[i] = s.sendOne(p, way)
-		wg.Wait()
+		attempts[first] = s.sendOne(m, faults)
+		others.Wait()
 	}
 	return attempts
 }
 
-func (s *Server) sendOne(p parcel, way way) Attempt {
-	a := p.attempt
+func (s *Server) sendOne(m message, faults deliveryFaults) Attempt {
+	a := m.attempt
 	switch {
-	case way.drop:
+	case faults.drop:
 		a.Err = "lost on the way"
 		return a
-	case p.to == nil:
+	case m.to == nil:
 		a.Err = "no receiver"
 		return a
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, deliveryTimeout)
 	defer cancel()
-	status, err := p.to.receive(ctx, p.header.Clone(), p.payload)
+	status, err := m.to.receive(ctx, m.header.Clone(), m.payload)
 	a.Status = status
 	if err != nil {
 		a.Err = err.Error()
 	}
 	return a
+}
+
+// sign returns the Stripe-Signature header, with one v1 signature for each secret.
+// https://docs.stripe.com/webhooks#verify-manually
+func sign(secrets []string, at time.Time, payload []byte) string {
+	t := strconv.FormatInt(at.Unix(), 10)
+	header := "t=" + t
+	for _, secret := range secrets {
+		mac := hmac.New(sha256.New, []byte(secret))
+		mac.Write([]byte(t + "."))
+		mac.Write(payload)
+		header += ",v1=" + hex.EncodeToString(mac.Sum(nil))
+	}
+	return header
+}
+
+// A receiver takes deliveries.
+type receiver interface {
+	receive(ctx context.Context, header http.Header, payload []byte) (status int, _ error)
+}
+
+// inProcess is a receiver in this process.
+type inProcess struct{ h http.Handler }
+
+func (to inProcess) receive(ctx context.Context, header http.Header, payload []byte) (status int, err error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://webhook.test/", bytes.NewReader(payload))
+	if err != nil {
+		return 0, err
+	}
+	r.Header, r.RequestURI, r.RemoteAddr = header, "/", "127.0.0.1:0"
+	defer func() {
+		if p := recover(); p != nil { // net/http, too, would cut the connection and go on
+			status, err = 0, fmt.Errorf("the receiver panicked: %v", p)
+		}
+	}()
+	w := newRecorder()
+	to.h.ServeHTTP(w, r)
+	w.WriteHeader(http.StatusOK)
+	return w.status, nil
+}
+
+// overHTTP is a receiver at a URL.
+type overHTTP struct {
+	client *http.Client
+	url    string
+}
+
+func newDeliveryClient() *http.Client {
+	return &http.Client{
+		Transport:     &http.Transport{MaxIdleConnsPerHost: 2},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // a redirect is a failure
+	}
+}
+
+func (to overHTTP) receive(ctx context.Context, header http.Header, payload []byte) (int, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, to.url, bytes.NewReader(payload))
+	if err != nil {
+		return 0, err
+	}
+	r.Header = header
+	resp, err := to.client.Do(r)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<20)) // frees the connection for the next delivery
+	return resp.StatusCode, nil
 }

@@ -1,10 +1,12 @@
 package checkouttest_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -16,7 +18,7 @@ import (
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
 )
 
-// completed is the event of the first completed session.
+// completed returns the event of the first completed session.
 func completed(t testing.TB, srv *checkouttest.Server) checkouttest.Event {
 	t.Helper()
 	for _, e := range srv.Events() {
@@ -139,7 +141,7 @@ func TestRedeliver(t *testing.T) {
 	require.Len(t, last().Attempts, 3, "one asked for again has no retries of its own")
 }
 
-// A retry that is due is dropped when the event was accepted meanwhile.
+// A due retry does not happen if the receiver has accepted the event before.
 func TestRedeliverInsteadOfARetry(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t, checkouttest.Config{})
@@ -182,7 +184,7 @@ func TestReceiversThatFail(t *testing.T) {
 	require.Equal(t, 200, events[len(events)-1].Attempts[2].Status, "a handler that writes nothing has answered 200")
 }
 
-// The receiver calls the API while a delivery is out, as a webhook handler does.
+// A receiver may call the API, as a webhook handler does.
 func TestReceiverCallsTheAPI(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t, checkouttest.Config{})
@@ -238,4 +240,52 @@ func TestStripeGoAcceptsDeliveries(t *testing.T) {
 	for _, e := range srv.Events() {
 		require.False(t, e.Pending, e.Type)
 	}
+}
+
+// With Config.Sequential, the goroutine that waits for a delivery makes it. The delivery does not happen before.
+func TestSequential(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, checkouttest.Config{Sequential: true})
+	var by []string
+	srv.Deliver(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { by = append(by, goroutine()) }))
+	me := goroutine()
+	first, second := create(t, srv, tee()).ID, create(t, srv, tee()).ID
+	_, err := srv.Client().V1CheckoutSessions.Expire(context.Background(), first, nil)
+	require.NoError(t, err)
+	require.Empty(t, by)
+	srv.Flush()
+	require.Equal(t, []string{me}, by)
+	require.NoError(t, srv.Pay(second, checkouttest.BankDebit))
+	require.Len(t, by, 5)
+	require.NoError(t, srv.Settle(second))
+	srv.Advance(48 * time.Hour)
+	require.NoError(t, srv.Redeliver(srv.Events()[0].ID))
+	for _, g := range by {
+		require.Equal(t, me, g)
+	}
+	// Flush in another goroutine waits for the goroutine that delivers.
+	entered, leave := make(chan struct{}), make(chan struct{})
+	srv.Deliver(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { close(entered); <-leave }))
+	done := make(chan struct{})
+	go func() { defer close(done); _ = srv.Redeliver(srv.Events()[0].ID) }()
+	<-entered
+	flushed := make(chan struct{})
+	go func() { srv.Flush(); close(flushed) }()
+	for range 100 {
+		runtime.Gosched()
+	}
+	select {
+	case <-flushed:
+		require.Fail(t, "Flush returned while a delivery was out")
+	default:
+	}
+	close(leave)
+	<-flushed
+	<-done
+}
+
+func goroutine() string {
+	b := make([]byte, 64)
+	b = b[:runtime.Stack(b, false)]
+	return string(bytes.Fields(b)[1])
 }

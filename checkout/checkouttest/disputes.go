@@ -2,20 +2,25 @@ package checkouttest
 
 import (
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
 )
 
+// disputeOf returns the dispute of a charge, or nil.
+func (s *Server) disputeOf(ch object) object { return s.objects[ch.str("dispute")] }
+
 const (
-	// evidenceFor is how long a shop has to answer a dispute. Networks differ; Stripe shows the day in evidence_details[due_by].
+	// evidenceFor is the time that a shop has to answer a dispute. Card networks differ; Stripe shows the day in
+	// evidence_details[due_by].
 	evidenceFor = 7 * 24 * time.Hour
-	// disputeFee is what a dispute costs besides, in minor units of its currency, until it is won. Stripe's own fee depends on
-	// the account's country: https://docs.stripe.com/disputes/how-disputes-work
+	// disputeFee is the fee of a dispute, in minor units of its currency. The shop gets the fee back if it wins. Stripe's
+	// own fee depends on the account's country: https://docs.stripe.com/disputes/how-disputes-work
 	disputeFee = 1500
 )
 
-// evidenceFields are what a shop can give as evidence, all text or the ID of a file.
+// evidenceFields are the fields of a shop's evidence. Each holds text or the ID of a file.
 // https://docs.stripe.com/api/disputes/evidence_object
 var evidenceFields = []string{
 	"access_activity_log", "billing_address", "cancellation_policy", "cancellation_policy_disclosure", "cancellation_rebuttal",
@@ -26,23 +31,33 @@ var evidenceFields = []string{
 	"uncategorized_file", "uncategorized_text",
 }
 
-// Dispute has the customer dispute a session's payment as fraudulent, as far as it is not refunded, and takes the money
-// back. It returns the dispute's ID. Like Pay, it waits for the deliveries. A payment is disputed once at most.
-// Errors: ErrNoSession, ErrNotPaid, ErrOverRefund (nothing is left to dispute), ErrDisputed.
+// Dispute lets the customer dispute a session's payment as fraudulent. The bank takes back all that is not refunded.
+// Dispute returns the dispute's ID, and waits for the deliveries, like Pay. A payment can be disputed only once. Errors:
+// ErrNoSession, ErrNotPaid, ErrOverRefund (nothing is left to dispute), ErrDisputed.
 func (s *Server) Dispute(sessionID string) (disputeID string, _ error) {
-	err := s.change(sessionID, func(sess *session) error {
-		d, err := s.dispute(s.latestCharge(sess), false)
+	return s.disputeSession(sessionID, false)
+}
+
+// Inquire lets the customer's bank ask about a session's payment, which takes no money. The inquiry is a dispute whose
+// status begins with "warning_". Inquire returns its ID, and waits for the deliveries, like Pay. Errors: those of Dispute.
+func (s *Server) Inquire(sessionID string) (disputeID string, _ error) {
+	return s.disputeSession(sessionID, true)
+}
+
+func (s *Server) disputeSession(sessionID string, inquiry bool) (disputeID string, _ error) {
+	err := s.changeSession(sessionID, func(sess *session) error {
+		d, err := s.dispute(s.latestCharge(sess), inquiry)
 		disputeID = d.str("id")
 		return err
 	})
 	return disputeID, err
 }
 
-// WinDispute decides a dispute for the shop, with or without evidence, and gives the money back; an inquiry is closed. Errors: ErrNoDispute,
-// ErrNotPending.
+// WinDispute decides a dispute for the shop, with or without evidence, and gives the money back. It closes an inquiry.
+// Errors: ErrNoDispute, ErrNotPending.
 func (s *Server) WinDispute(disputeID string) error { return s.decideDispute(disputeID, "won") }
 
-// LoseDispute decides a dispute for the customer. Errors: ErrNoDispute, ErrNotPending.
+// LoseDispute decides a dispute for the customer. An inquiry becomes a dispute first. Errors: ErrNoDispute, ErrNotPending.
 func (s *Server) LoseDispute(disputeID string) error { return s.decideDispute(disputeID, "lost") }
 
 func (s *Server) decideDispute(id, outcome string) error {
@@ -59,10 +74,11 @@ func disputeOver(d object) bool {
 	return d["status"] == "won" || d["status"] == "lost" || d["status"] == "warning_closed"
 }
 
-// isInquiry says whether the bank only asks, and has not taken the money.
+// isInquiry reports whether the bank only asks about the payment, and has not taken the money.
 func isInquiry(d object) bool { return strings.HasPrefix(d.str("status"), "warning_") }
 
-// dispute has the bank take the money back or, for an inquiry, ask first: https://docs.stripe.com/disputes/how-disputes-work#inquiries
+// dispute lets the bank take the money back. With inquiry, the bank only asks first:
+// https://docs.stripe.com/disputes/how-disputes-work#inquiries
 func (s *Server) dispute(ch object, inquiry bool) (object, error) {
 	if ch.str("dispute") != "" {
 		return nil, ErrDisputed
@@ -100,35 +116,110 @@ func (s *Server) dispute(ch object, inquiry bool) (object, error) {
 	s.keep(s.ownerOf(ch), d)
 	was := maps.Clone(ch)
 	ch["dispute"], ch["disputed"] = d["id"], true
-	s.report("charge.dispute.created", d, nil, nil)
+	s.emitChange("charge.dispute.created", d, nil, nil)
 	if !inquiry {
-		s.moveDisputed(d, "charge.dispute.funds_withdrawn", "dispute", -left, disputeFee)
+		s.moveDisputedMoney(d, "charge.dispute.funds_withdrawn", "dispute", -left, disputeFee)
 	}
-	s.report("charge.updated", ch, was, nil)
+	s.emitChange("charge.updated", ch, was, nil)
 	return d, nil
 }
 
-// moveDisputed books the disputed money out of the balance or back into it, and says so.
-func (s *Server) moveDisputed(d object, event, category string, amount, fee int64) {
+// moveDisputedMoney takes the disputed money out of the balance, or puts it back, and emits an event.
+func (s *Server) moveDisputedMoney(d object, event, category string, amount, fee int64) {
 	was := maps.Clone(d)
 	txn := s.newBalanceTransaction(category, "adjustment", d, amount, fee)
 	s.keep(s.ownerOf(d), txn)
 	d["balance_transactions"] = append(slices.Clone(d["balance_transactions"].([]object)), txn)
-	s.report(event, d, was, nil)
+	s.emitChange(event, d, was, nil)
 }
 
-// closeDispute ends a dispute. The money comes back before it is closed: https://docs.stripe.com/disputes/how-disputes-work
+// closeDispute ends a dispute. The money comes back before the dispute is closed:
+// https://docs.stripe.com/disputes/how-disputes-work
 func (s *Server) closeDispute(d object, outcome string, c *call) {
 	switch {
 	case isInquiry(d) && outcome == "won":
 		outcome = "warning_closed"
-	case isInquiry(d) && outcome == "lost": // it becomes a dispute first
+	case isInquiry(d) && outcome == "lost": // the inquiry becomes a dispute first
 		d["is_charge_refundable"] = false
-		s.moveDisputed(d, "charge.dispute.funds_withdrawn", "dispute", -d["amount"].(int64), disputeFee)
+		s.moveDisputedMoney(d, "charge.dispute.funds_withdrawn", "dispute", -d["amount"].(int64), disputeFee)
 	case outcome == "won":
-		s.moveDisputed(d, "charge.dispute.funds_reinstated", "dispute_reversal", d["amount"].(int64), -disputeFee)
+		s.moveDisputedMoney(d, "charge.dispute.funds_reinstated", "dispute_reversal", d["amount"].(int64), -disputeFee)
 	}
 	was := maps.Clone(d)
 	d["status"] = outcome
-	s.report("charge.dispute.closed", d, was, c)
+	s.emitChange("charge.dispute.closed", d, was, c)
+}
+
+// updateDispute takes evidence and metadata. It sends evidence to the bank at once, unless submit is false.
+// https://docs.stripe.com/api/disputes/update
+func (s *Server) updateDispute(c *call) (object, *apiError) {
+	d, err := s.openDispute(c)
+	if err != nil {
+		return nil, err
+	}
+	p := c.params
+	meta, err := mergeMetadata(d["metadata"], p.Get("metadata"))
+	if err != nil {
+		return nil, err
+	}
+	sent := p.Get("evidence")
+	evidence := maps.Clone(d["evidence"].(object))
+	if sent != nil {
+		for name, v := range sent.Fields {
+			if !slices.Contains(evidenceFields, name) {
+				return nil, unsupported(v)
+			}
+			evidence[name] = value(v)
+		}
+	}
+	was := maps.Clone(d)
+	submit := p.Get("submit") == nil || p.Get("submit").Bool()
+	d["metadata"] = meta
+	if sent != nil {
+		details := maps.Clone(d["evidence_details"].(object))
+		details["has_evidence"] = true
+		if submit {
+			details["submission_count"] = details["submission_count"].(int64) + 1
+			d["status"] = "under_review"
+			if isInquiry(was) {
+				d["status"] = "warning_under_review"
+			}
+		}
+		d["evidence"], d["evidence_details"] = evidence, details
+	}
+	if len(previous(was, d)) > 0 {
+		s.emitChange("charge.dispute.updated", d, was, c)
+	}
+	if sent != nil && submit {
+		switch evidence["uncategorized_text"] { // https://docs.stripe.com/testing#evidence
+		case "winning_evidence":
+			s.closeDispute(d, "won", nil)
+		case "losing_evidence":
+			s.closeDispute(d, "lost", nil)
+		}
+	}
+	return d, nil
+}
+
+// closeDisputeAsLost accepts that a dispute is lost: https://docs.stripe.com/api/disputes/close. It closes an inquiry.
+func (s *Server) closeDisputeAsLost(c *call) (object, *apiError) {
+	d, err := s.openDispute(c)
+	if err != nil {
+		return nil, err
+	}
+	outcome := "lost"
+	if isInquiry(d) {
+		outcome = "warning_closed"
+	}
+	s.closeDispute(d, outcome, c)
+	return d, nil
+}
+
+// openDispute returns the dispute that the path names, unless it is closed.
+func (s *Server) openDispute(c *call) (object, *apiError) {
+	d, err := s.objectInPath(c, "dispute")
+	if err == nil && disputeOver(d) {
+		err = &apiError{status: http.StatusBadRequest, typ: "invalid_request_error", message: "This dispute is already closed"}
+	}
+	return d, err
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
 )
 
-// A bank that only asks takes no money: the payment can be refunded, which settles it; a lost inquiry becomes a dispute.
+// An inquiry takes no money. A full refund closes the inquiry, and a lost inquiry becomes a dispute.
 func TestInquiries(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -127,7 +127,7 @@ func TestLifeOfADispute(t *testing.T) {
 				require.Equal(t, map[int]int64{1: -1999 - 1500, 2: 0}[st.booked], net, "step %d", i)
 				require.Equal(t, append([]string{}, st.events...), in.types(t), "step %d", i)
 			}
-			// what was won can be refunded, and nothing else
+			// a payment can be refunded if its dispute was won, and only then
 			_, err = srv.Refund(sess.ID, 0)
 			if steps[len(steps)-1].status == "won" {
 				require.NoError(t, err)

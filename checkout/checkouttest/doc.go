@@ -1,18 +1,8 @@
-// Package checkouttest is a Stripe Checkout for tests: a server in this process that creates sessions, takes payments and
-// delivers signed webhooks, with a clock that the test moves.
+// Package checkouttest is a Stripe Checkout for tests. Its Server runs in the test's own process: it creates sessions, takes
+// payments and delivers signed webhooks, and the test moves its clock.
 //
-// A Server is used with the real client, stripe-go, and with the real webhook handler of the program under test. It opens
-// no socket unless Config.Addr or Config.WebhookURL ask for one, so that it also runs within a testing/synctest bubble.
-// Tests act as the customer with [Server.Pay], as the bank with [Server.Settle] and [Server.Bounce], and let time pass
-// with [Server.Advance]: sessions expire, subscriptions renew and deliveries that failed are tried again, each at its time.
-// What comes after the sale is there, too: [Server.Refund] and [Server.FailRefund], [Server.Dispute], [Server.WinDispute]
-// and [Server.LoseDispute], and [Server.ReplaceMethod] for subscriptions whose renewals are to fail.
-//
-// # Failures
-//
-// [Server.Faults] loses, delays, repeats, reorders and spoils deliveries, and limits, fails, cuts and slows requests to the
-// API, by event type or request, by attempt, or by a seeded chance. [Server.Log] is the history of all requests and
-// attempts, [Server.WaitFor] waits for something in it, [Server.LogOnFailure] shows it when a test fails:
+// The program under test talks to a [Server] with the real client, stripe-go, and receives events in its real webhook
+// handler:
 //
 //	func TestFulfilledOnce(t *testing.T) {
 //		srv := checkouttest.NewServer(checkouttest.Config{})
@@ -40,9 +30,33 @@
 //		require.Equal(t, 1, fulfilled)
 //	}
 //
+// The server opens no socket unless Config.Addr or Config.WebhookURL asks for one. It therefore also runs within a
+// testing/synctest bubble.
+//
+// # What a test does
+//
+//   - The customer: [Server.Pay] and [Server.PayAs] pay a session, with a test card such as [CardOK] or [CardDeclined] or with
+//     [BankDebit]. [Server.Recover] opens the recovery link of an expired session. A browser can open the session's hosted page.
+//   - The bank: [Server.Settle] and [Server.Bounce] end a bank debit. [Server.Dispute], [Server.WinDispute] and
+//     [Server.LoseDispute] play a dispute. [Server.SettleRefund] and [Server.FailRefund] end a refund.
+//   - The dashboard: [Server.Refund] refunds a payment, [Server.AddPrice] adds a price, [Server.Redeliver] delivers an event again,
+//     [Server.RollSecret] replaces a signing secret.
+//   - Time: [Server.Advance] moves the clock. Sessions expire, subscriptions renew and failed deliveries are tried again, each
+//     at its own time. [Server.ReplaceMethod] makes the renewals of a subscription fail.
+//
+// # Failures
+//
+// [Server.Faults] makes things go wrong. Deliveries are lost, delayed, repeated, reordered or spoiled. Requests to the API
+// are limited, fail, lose their connection or take long. A [Fault] selects event types or requests, numbers of attempts, or a
+// chance drawn from a seed.
+//
+// [Server.Log] returns the history of all requests and deliveries. [Server.WaitFor] waits for something in it, and
+// [Server.LogOnFailure] writes it to the log of a test that fails.
+//
 // # Stripe's command line
 //
-// Stripe's own CLI works with a server that has Config.Addr. It signs with a secret of its own, which it prints:
+// Stripe's own CLI works with a server that has Config.Addr. The CLI prints the secret that it signs with, which differs
+// from the server's:
 //
 //	export STRIPE_API_KEY=sk_test_… # the server's key, of at least 12 characters
 //	stripe listen --all-snapshot --forward-to http://127.0.0.1:8080/stripe/webhook --api-base http://127.0.0.1:12111
@@ -50,9 +64,13 @@
 //
 // # Limits
 //
-// It knows the version of the API that stripe-go is made for. What Stripe refuses, it refuses: unknown parameters at any
-// depth, a session's limits, requests without the key. Other known versions are answered in the server's own, as the
-// Stripe-Version header says. Discounts, tax rates, trials, prorations, optional items and invoices of single payments are
-// not done, and automatic tax is always none. Parameters that would have to be ignored where they matter are refused, and
-// the error says so. It takes no live key, and listens and delivers on loopback only.
+// The server speaks the API version that stripe-go is made for. It answers requests for other known versions in its own
+// version, and says so in the Stripe-Version header.
+//
+// It refuses what Stripe refuses: unknown parameters at any depth, sessions beyond Stripe's limits, requests without the key.
+// It also refuses parameters that it does not implement, where ignoring them could mislead a test; the error names them.
+// Discounts, tax rates, trials, prorations, optional items and invoices of single payments are not implemented. Automatic
+// tax is always 0.
+//
+// The server takes no live key, and listens and delivers on loopback only.
 package checkouttest

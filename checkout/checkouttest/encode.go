@@ -9,18 +9,18 @@ import (
 	"strings"
 )
 
-// encode writes a value as the API does: indented by two spaces, HTML left alone.
+// encode writes a value as the API does: indented by two spaces, without escaping HTML.
 func encode(v any) []byte {
 	var b bytes.Buffer
 	if err := writeJSON(&b, v, ""); err != nil {
-		panic("checkouttest: " + err.Error()) // objects are made of marshalable values only
+		panic("checkouttest: " + err.Error()) // cannot happen: JSON can hold every value of an object
 	}
 	b.WriteByte('\n')
 	return b.Bytes()
 }
 
-// writeJSON writes a value whose lines after the first begin with prefix. It goes down into objects by itself, as
-// encoding/json would go over the inner ones once for each of those around them.
+// writeJSON writes a value. Lines after the first begin with prefix. writeJSON walks into objects itself: encoding/json
+// would format an inner object again for each object around it.
 func writeJSON(b *bytes.Buffer, v any, prefix string) error {
 	switch v := v.(type) {
 	case nil:
@@ -54,7 +54,7 @@ func writeJSON(b *bytes.Buffer, v any, prefix string) error {
 	return nil
 }
 
-// escaped: whether a character may be written as another.
+// escaped reports whether JSON may write a character as an escape sequence.
 func escaped(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }
 
 func writeOther(b *bytes.Buffer, v any, prefix string) error {
@@ -69,7 +69,7 @@ func writeOther(b *bytes.Buffer, v any, prefix string) error {
 	return nil
 }
 
-// writeAll writes items between brackets, each on a line of its own.
+// writeAll writes items between brackets, one on each line.
 func writeAll[T any](b *bytes.Buffer, brackets string, items []T, prefix string, write func(T) error) error {
 	b.WriteByte(brackets[0])
 	for i, item := range items {
@@ -95,7 +95,7 @@ func (o object) MarshalJSON() ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// keys are the object's keys in the order in which Stripe writes them: id and object first, the others sorted.
+// keys returns an object's keys in the order in which Stripe writes them: id and object first, the others sorted.
 func (o object) keys() []string {
 	keys := slices.AppendSeq(make([]string, 0, len(o)), maps.Keys(o))
 	slices.SortFunc(keys, func(a, b string) int {

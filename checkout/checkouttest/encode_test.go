@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Objects are written as encoding/json would, had it the order of the keys.
+// encode writes objects as encoding/json would, except for the order of the keys.
 func TestEncode(t *testing.T) {
 	t.Parallel()
 	inner := object{

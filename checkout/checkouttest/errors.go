@@ -10,27 +10,27 @@ import (
 var (
 	// ErrNoSession says that the server has no such session.
 	ErrNoSession = errors.New("checkouttest: no such session")
-	// ErrNotOpen says that the session can no longer be paid. ErrExpired and ErrComplete match it too.
+	// ErrNotOpen says that the session can no longer be paid. ErrExpired and ErrComplete wrap it.
 	ErrNotOpen = errors.New("checkouttest: session is not open")
 	// ErrExpired says that the session has expired.
 	ErrExpired = fmt.Errorf("%w: it has expired", ErrNotOpen)
 	// ErrComplete says that the session was completed earlier.
 	ErrComplete = fmt.Errorf("%w: it is complete", ErrNotOpen)
-	// ErrNotRecoverable says that the session has no link to recover it by: it has not expired, or did so more than 30 days
-	// ago, or was created without.
-	ErrNotRecoverable = errors.New("checkouttest: session can't be recovered")
-	// ErrNotPending says that there is nothing in progress that could end: no delayed payment of the session that could settle
-	// or bounce, no pending refund, no open dispute.
-	ErrNotPending = errors.New("checkouttest: nothing is in progress")
+	// ErrNotRecoverable says that the session has no recovery link. It has not expired, or it expired more than 30 days ago,
+	// or it was created without after_expiration.
+	ErrNotRecoverable = errors.New("checkouttest: session has no recovery link")
+	// ErrNotPending says that nothing is in progress that could end: the session has no bank debit on its way, the refund is
+	// not pending, or the dispute is closed.
+	ErrNotPending = errors.New("checkouttest: nothing is in progress that could end")
 	// ErrMethodNotOffered says that the session does not take this payment method.
 	ErrMethodNotOffered = errors.New("checkouttest: session does not offer this payment method")
-	// ErrQuantity says that the session does not let its customer buy that many: see Buyer.Quantities.
+	// ErrQuantity says that the session does not allow a quantity in Buyer.Quantities.
 	ErrQuantity = errors.New("checkouttest: session does not let its customer choose this quantity")
-	// ErrNotPaid says that the session has no payment that could be refunded or disputed: none succeeded, or none was captured.
+	// ErrNotPaid says that the session has no payment to refund or dispute: none has succeeded, or none was captured.
 	ErrNotPaid = errors.New("checkouttest: session has no successful payment")
-	// ErrOverRefund says that a refund is of more than what is left of the payment.
-	ErrOverRefund = errors.New("checkouttest: refund is of more than what is left")
-	// ErrDisputed says that the payment is or was disputed, so that it can't be refunded or disputed again.
+	// ErrOverRefund says that a refund exceeds what is left of the payment.
+	ErrOverRefund = errors.New("checkouttest: refund exceeds what is left of the payment")
+	// ErrDisputed says that the payment is or was disputed. It can't be refunded, or disputed again.
 	ErrDisputed = errors.New("checkouttest: payment is disputed")
 	// ErrNoSubscription says that the server has no such subscription.
 	ErrNoSubscription = errors.New("checkouttest: no such subscription")
@@ -42,12 +42,12 @@ var (
 	ErrNoEvent = errors.New("checkouttest: no such event")
 )
 
-// A PaymentError is a payment that was refused. The session stays open: the customer may try again.
-// Codes are Stripe's: https://docs.stripe.com/error-codes and https://docs.stripe.com/declines/codes.
+// A PaymentError says that a payment was refused. The session stays open, and the customer may try again. The codes are
+// Stripe's: https://docs.stripe.com/error-codes and https://docs.stripe.com/declines/codes.
 type PaymentError struct {
 	Code        string // such as "card_declined"
 	DeclineCode string // such as "insufficient_funds"; empty where Stripe gives none
-	Message     string // what the customer is shown
+	Message     string // for the customer
 }
 
 func (e *PaymentError) Error() string {
@@ -57,7 +57,7 @@ func (e *PaymentError) Error() string {
 	return "checkouttest: payment refused: " + e.Code
 }
 
-// apiError is an error as the API answers it.
+// An apiError is an error answer of the API.
 type apiError struct {
 	status  int
 	typ     string
@@ -68,7 +68,7 @@ type apiError struct {
 	declineCode string // of a card_error
 	intent      object // of a card_error: the payment intent as it is now
 
-	// unsaved errors are found before the call starts, so that an idempotency key does not remember them.
+	// unsaved marks errors that Stripe finds before it executes a call. Idempotency keys do not remember them.
 	unsaved bool
 }
 
@@ -100,7 +100,7 @@ func dashed(code string) string {
 	return string(b)
 }
 
-// invalid is a parameter that fails validation.
+// invalid is the error of a parameter that fails validation.
 func invalid(code, param, format string, args ...any) *apiError {
 	return &apiError{
 		status: http.StatusBadRequest, typ: "invalid_request_error", code: code, param: param,
@@ -108,21 +108,17 @@ func invalid(code, param, format string, args ...any) *apiError {
 	}
 }
 
-// onlyOneOf refuses parameters that exclude each other.
+// onlyOneOf is the error of parameters that exclude each other.
 func onlyOneOf(param string, names ...string) *apiError {
 	return invalid("", param, "You may only specify one of these parameters: %s.", strings.Join(names, ", "))
-}
-
-// notDone refuses what Stripe would do and this server can't: better a clear no than a parameter that does nothing.
-func notDone(p *param) *apiError {
-	return invalid("", p.name, "This test server does not implement the parameter %s here.", p.name)
 }
 
 func missing(param string) *apiError {
 	return invalid("parameter_missing", param, "Missing required param: %s.", param)
 }
 
-// noSuch is an object that does not exist: 404 when the path names it, 400 when a parameter does.
+// noSuch is the error of an object that does not exist. Its status is 404 if the path names the object, and 400 if a
+// parameter does.
 func noSuch(status int, kind, id, param string) *apiError {
 	return &apiError{
 		status: status, typ: "invalid_request_error", code: "resource_missing", param: param,

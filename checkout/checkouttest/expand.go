@@ -2,7 +2,9 @@ package checkouttest
 
 import (
 	_ "embed" // for expand.txt
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -10,8 +12,8 @@ import (
 //go:embed expand.txt
 var expandText string
 
-// expandables holds the kinds of what can be expanded, by the kind of an object and the path in it. "-" stands for kinds that
-// the server has no objects of.
+// expandables returns the kinds of what can be expanded, by the kind of an object and the path in it. "-" stands for a kind
+// that the server has no objects of.
 var expandables = sync.OnceValue(func() map[string]map[string]string {
 	all := map[string]map[string]string{}
 	for line := range strings.Lines(expandText) {
@@ -25,14 +27,16 @@ var expandables = sync.OnceValue(func() map[string]map[string]string {
 	return all
 })
 
-// checkExpand refuses what a call could not expand, before it does anything. https://docs.stripe.com/expand
+// checkExpand refuses paths that the call can't expand, before the call does anything. https://docs.stripe.com/expand
 func (c *call) checkExpand(result string) *apiError {
-	for _, p := range c.params.get("expand").list() {
-		path := p.str()
-		if levels := strings.TrimPrefix(path, "data."); strings.Count(levels, ".") > 3 {
+	for _, p := range c.params.Get("expand").List() {
+		path := p.String()
+		levels := strings.TrimPrefix(path, "data.")
+		if strings.Count(levels, ".") > 3 {
 			return invalid("", "expand", "You cannot expand more than 4 levels of a property (%s).", path)
 		}
-		switch kind := expandedKind(result, path); {
+		kind := expandedKind(result, path)
+		switch {
 		case kind == "":
 			return invalid("", "expand", "This property cannot be expanded (%s).", path)
 		case kind == "-" && c.method != http.MethodGet:
@@ -42,8 +46,8 @@ func (c *call) checkExpand(result string) *apiError {
 	return nil
 }
 
-// expandedKind is what a path leads to in an object of a kind; in a list, which is written "list:" and the kind, below data.
-// Empty: to nothing that can be expanded.
+// expandedKind returns the kind of object to which a path leads in an object of a kind. In a list, the path begins with
+// "data.". The result is empty if the path leads to nothing that can be expanded.
 func expandedKind(kind, path string) string {
 	if item, ok := strings.CutPrefix(kind, "list:"); ok {
 		path, ok = strings.CutPrefix(path, "data.")
@@ -53,31 +57,122 @@ func expandedKind(kind, path string) string {
 		kind = item
 	}
 	for end := len(path); end > 0; end = strings.LastIndexByte(path[:end], '.') {
-		switch found := expandables()[kind][path[:end]]; {
-		case found == "":
-		case end == len(path) || found == "-": // what is in an unknown object is unknown
-			return found
-		default:
-			return expandedKind(found, path[end+1:])
+		found := expandables()[kind][path[:end]]
+		if found == "" {
+			continue // try a shorter path
 		}
+		if end == len(path) || found == "-" { // the server knows nothing below a "-"
+			return found
+		}
+		return expandedKind(found, path[end+1:])
 	}
 	return ""
 }
 
-// resultOf is what a call answers with: a kind of object, or "list:" and the kind of its items.
-func resultOf(route string) string {
-	method, path, _ := strings.Cut(route, " ")
-	path = strings.TrimPrefix(strings.TrimPrefix(path, "/v1/"), "checkout/")
-	if strings.HasSuffix(path, "/line_items") {
-		return "list:item"
+// expandAll expands the paths that a request asks for, in its order. It returns an error of a path that it can't expand,
+// and the object with all other paths expanded.
+func (s *Server) expandAll(o object, paths []string) (_ object, failed *apiError) {
+	for _, path := range paths {
+		if expanded, err := expand(o, path, s.lookUp); err != nil {
+			failed = err
+		} else {
+			o = expanded
+		}
 	}
-	name, _, one := strings.Cut(path, "/")
-	kind := strings.TrimSuffix(name, "s")
-	if kind == "session" {
-		kind = "checkout.session"
+	return o, failed
+}
+
+// included are the lists that an object shows only on request: https://docs.stripe.com/expand#includable-properties
+var included = map[string]bool{"checkout.session/line_items": true, "charge/refunds": true, "invoice/payments": true}
+
+// lookUp returns the object that an ID stands for. For an ID followed by "/" and the name of a list, it returns the list.
+func (s *Server) lookUp(id string) object {
+	if id, list, ok := strings.Cut(id, "/"); ok {
+		return s.include(id, list)
 	}
-	if method == http.MethodGet && !one {
-		return "list:" + kind
+	if sess := s.sessions[id]; sess != nil {
+		return sess.object
 	}
-	return kind
+	if o := s.objects[id]; o != nil {
+		return o
+	}
+	if strings.HasPrefix(id, "pm_") {
+		if ch := s.chargeBy(id); ch != nil {
+			return methodOfCharge(ch)
+		}
+	}
+	return nil
+}
+
+// include returns a list that an object shows only on request.
+func (s *Server) include(id, list string) object {
+	if list == "line_items" {
+		return s.sessions[id].lineItems()
+	}
+	kind, of, url := "refund", "charge", "/v1/charges/"+id+"/refunds"
+	if list == "payments" {
+		kind, of, url = "invoice_payment", "invoice", "/v1/invoice_payments?invoice="+id
+	}
+	var found []object
+	for _, o := range slices.Backward(s.byKind[kind]) {
+		if o.str(of) == id {
+			found = append(found, o)
+		}
+	}
+	o, _ := listPage(found, url, kind, nil)
+	return o
+}
+
+// expand replaces the object at path by a fuller one. It finds objects by their IDs with find.
+// https://docs.stripe.com/expand
+func expand(o object, path string, find func(id string) object) (object, *apiError) {
+	segs := strings.Split(path, ".")
+	out, ok := expandAt(o, segs, find)
+	if !ok {
+		return nil, invalid("", "expand", "This property cannot be expanded (%s).", path)
+	}
+	return out.(object), nil
+}
+
+func expandAt(v any, segs []string, find func(id string) object) (any, bool) {
+	switch v := v.(type) {
+	case string:
+		o := find(v)
+		if o == nil {
+			return nil, false
+		}
+		return expandAt(o, segs, find)
+	case nil:
+		return nil, true // nothing there to expand
+	case []object:
+		out := make([]object, len(v))
+		for i, item := range v {
+			next, ok := expandAt(item, segs, find)
+			if !ok {
+				return nil, false
+			}
+			out[i] = next.(object)
+		}
+		return out, true
+	case object:
+		if len(segs) == 0 {
+			return v, true
+		}
+		inner, there := v[segs[0]]
+		if !there && included[v.str("object")+"/"+segs[0]] {
+			inner, there = v.str("id")+"/"+segs[0], true
+		}
+		if !there {
+			return nil, false
+		}
+		next, ok := expandAt(inner, segs[1:], find)
+		if !ok {
+			return nil, false
+		}
+		out := maps.Clone(v)
+		out[segs[0]] = next
+		return out, true
+	default:
+		return nil, false
+	}
 }

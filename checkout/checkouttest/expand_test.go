@@ -13,10 +13,10 @@ import (
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
 )
 
-// kinds are those that the API lists, by the paths of the lists.
+// kinds are the paths of all lists of the API.
 var kinds = strings.Fields("checkout/sessions payment_intents charges refunds disputes customers products prices subscriptions invoices webhook_endpoints balance_transactions")
 
-// newest is what a server has made last of each kind.
+// newest returns the newest object of each kind.
 func newest(t *testing.T, srv *checkouttest.Server) map[string]any {
 	t.Helper()
 	made := map[string]any{}
@@ -29,7 +29,7 @@ func newest(t *testing.T, srv *checkouttest.Server) map[string]any {
 	return made
 }
 
-// paths are the paths that can be expanded in an object of a kind, and those in what they lead to.
+// paths returns the paths that can be expanded in an object of a kind, and in the objects to which those paths lead.
 func paths(t *testing.T, kind string, levels int) (all []string) {
 	t.Helper()
 	lines, err := os.ReadFile("expand.txt")
@@ -47,7 +47,7 @@ func paths(t *testing.T, kind string, levels int) (all []string) {
 	return all
 }
 
-// What can't be expanded is refused before anything is made; what is accepted is expanded.
+// The server refuses a path that it can't expand before it makes anything, and expands every other path.
 func TestExpandOnCreate(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t, checkouttest.Config{})
@@ -121,7 +121,7 @@ func TestExpandOnCreate(t *testing.T) {
 	}
 }
 
-// Updates, too, are refused before they are made, and lists expand below data alone.
+// The server refuses such paths in updates, too, before it changes anything. Lists expand below data only.
 func TestExpandElsewhere(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t, checkouttest.Config{})

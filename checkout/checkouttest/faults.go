@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// A Fault is something that goes wrong, with deliveries or with requests to the API. Without selectors it happens each time;
-// with several, it happens where all of them agree:
+// A Fault is something that goes wrong with deliveries or with requests to the API. A Fault without selectors happens each
+// time. A Fault with several selectors happens when all of them match:
 //
 //	checkouttest.Drop().For("checkout.session.*").On(1, 2)
 //	checkouttest.Reset().AfterWrite().For("POST /v1/checkout/sessions").Chance(seed, 0.1)
 //
-// Chances are drawn from the seed, the place of the fault among those set, the number of the event and of the attempt, or
-// of the request: the same calls in the same order meet the same faults.
+// A Chance is drawn from its seed, from the place of the Fault among those set, and from the numbers of the event and the
+// attempt, or of the request. The same calls in the same order therefore meet the same faults.
 type Fault struct {
 	kind   kind
 	n      int
@@ -55,7 +55,7 @@ func (k kind) ofRequests() bool {
 	return k == rateLimit || k == serverError || k == reset || k == latency
 }
 
-// Drop loses attempts on their way: nobody receives them, nobody answers, and they are tried again as Stripe would.
+// Drop loses attempts on their way. No receiver sees them, and the server retries them as Stripe would.
 func Drop() Fault { return Fault{kind: drop} }
 
 // DropFirst loses the first n attempts to deliver each event.
@@ -70,74 +70,75 @@ func DropFirst(n int) Fault {
 // Delay makes an attempt d later than it is due, on the server's clock.
 func Delay(d time.Duration) Fault { return Fault{kind: delay, d: d} }
 
-// Duplicate makes an attempt n times in all, one after the other. The event counts as accepted if every copy was.
+// Duplicate makes an attempt n times in all, one after the other. The receiver accepts the event if it accepts every copy.
 func Duplicate(n int) Fault { return Fault{kind: duplicate, n: n} }
 
-// Concurrent makes an attempt n times at once, each on a goroutine of its own, also with Config.Sequential. The event
-// counts as accepted if every copy was.
+// Concurrent makes an attempt n times at once, each on a goroutine of its own. It starts goroutines even with
+// Config.Sequential. The receiver accepts the event if it accepts every copy.
 func Concurrent(n int) Fault { return Fault{kind: concurrent, n: n} }
 
-// Reorder makes the deliveries that are due at one time in an order drawn from the seed.
+// Reorder shuffles the deliveries that are due at one time, in an order drawn from the seed.
 func Reorder(seed uint64) Fault { return Fault{kind: reorder, seed: seed} }
 
-// Truncate cuts the body in half, after it was signed.
+// Truncate cuts the body in half after signing it.
 func Truncate() Fault { return Fault{kind: truncate} }
 
 // BadSignature signs with a secret that the receiver does not know.
 func BadSignature() Fault { return Fault{kind: badSignature} }
 
-// Stale signs with a timestamp that is age old. Stripe's libraries refuse more than five minutes:
+// Stale signs with a timestamp of the given age. Stripe's libraries refuse timestamps older than five minutes:
 // https://docs.stripe.com/webhooks#replay-attacks
 func Stale(age time.Duration) Fault { return Fault{kind: stale, d: age} }
 
-// APIVersion sends events in the envelope of another version of the API. The object in it keeps its shape.
+// APIVersion sends events in the envelope of another API version. The object in the event keeps its shape.
 func APIVersion(v string) Fault { return Fault{kind: version, text: v} }
 
-// RateLimit answers requests with 429 before they are looked at, so that an idempotency key does not remember it. After is
-// when to try again, in whole seconds. https://docs.stripe.com/rate-limits
+// RateLimit answers requests with 429 before it looks at them. An idempotency key therefore does not remember the answer.
+// The answer asks the client to retry after the given time, in whole seconds. https://docs.stripe.com/rate-limits
 func RateLimit(after time.Duration) Fault { return Fault{kind: rateLimit, d: after} }
 
-// ServerError answers requests with 500. Before the write nothing was done or remembered. With AfterWrite the request did
-// what it asked for, and an idempotency key remembers the 500: https://docs.stripe.com/api/idempotent_requests
+// ServerError answers requests with 500. Normally the request has done nothing, and no idempotency key remembers it. With
+// AfterWrite, the request has done what it asked for, and an idempotency key remembers the 500:
+// https://docs.stripe.com/api/idempotent_requests
 func ServerError() Fault { return Fault{kind: serverError} }
 
-// Reset cuts the connection without an answer: before the request is looked at or, with AfterWrite, when it is done and
-// an idempotency key remembers the answer that was lost. Over Transport the client gets syscall.ECONNRESET, over a socket
-// it reads the beginning of an answer and then io.ErrUnexpectedEOF.
+// Reset cuts the connection without an answer, before the server looks at the request. With AfterWrite, it cuts the
+// connection when the request is done, and an idempotency key remembers the lost answer. Over Transport, the client gets
+// syscall.ECONNRESET. Over a socket, the client reads the beginning of an answer and then io.ErrUnexpectedEOF.
 func Reset() Fault { return Fault{kind: reset} }
 
-// Latency has d go by on the server's clock, before the request is looked at or, with AfterWrite, before it is answered.
-// What falls due meanwhile happens.
+// Latency lets d go by on the server's clock before the server looks at a request. With AfterWrite, the time goes by before
+// the answer. Everything that falls due in the meantime happens.
 func Latency(d time.Duration) Fault { return Fault{kind: latency, d: d} }
 
-// AfterWrite has a ServerError, Reset or Latency come after the request was executed, instead of before.
+// AfterWrite makes a ServerError, Reset or Latency happen after the request was executed, instead of before.
 func (f Fault) AfterWrite() Fault {
 	f.after = true
 	return f
 }
 
-// For picks event types, such as "checkout.session.completed", or requests, such as "POST /v1/checkout/sessions". A star
-// stands for any text: "checkout.*", "POST *", "* /v1/checkout/sessions/*/expire". No name is nothing.
+// For selects event types, such as "checkout.session.completed", or requests, such as "POST /v1/checkout/sessions". A star
+// stands for any text: "checkout.*", "POST *", "* /v1/checkout/sessions/*/expire". For without names selects nothing.
 func (f Fault) For(names ...string) Fault {
 	f.names = append([]string{}, names...)
 	return f
 }
 
-// On picks attempts by their number: 1 is the first to deliver an event to an endpoint. Requests are counted, from 1, among
-// those that the fault is For, since the faults were set. No number is none of them.
+// On selects attempts by their number. Number 1 is the first attempt to deliver an event to an endpoint. Of requests, On
+// counts those that For selects, from 1, since the faults were set. On without numbers selects nothing.
 func (f Fault) On(numbers ...int) Fault {
 	f.on = append([]int{}, numbers...)
 	return f
 }
 
-// Chance picks at random: p is between 0, never, and 1, always.
+// Chance selects at random. p is between 0, for never, and 1, for always.
 func (f Fault) Chance(seed uint64, p float64) Fault {
 	f.chance = &chance{seed, p}
 	return f
 }
 
-// Random is a mix for simulations: a fault of each kind, each with the same chance, but for Concurrent, whose goroutines no
-// seed orders. A mix of one's own is made with Chance.
+// Random is a mix of faults for simulations: one of each kind, all with the same chance. It leaves out Concurrent, because
+// no seed orders goroutines. Use Chance for a mix of your own.
 func Random(seed uint64, p float64) []Fault {
 	all := []Fault{
 		Drop(), Delay(10 * time.Second), Delay(2 * time.Hour), Duplicate(2), Reorder(seed), Truncate(), BadSignature(),
@@ -151,7 +152,7 @@ func Random(seed uint64, p float64) []Fault {
 	return all
 }
 
-// String says what goes wrong, as the log does.
+// String describes the fault as the log does.
 func (f Fault) String() string {
 	s := string(f.kind)
 	switch f.kind {
@@ -168,29 +169,44 @@ func (f Fault) String() string {
 	return s
 }
 
-// check finds mistakes that would have a fault never happen, or happen otherwise than it reads.
+// check finds mistakes: faults that could never happen, and faults that would not do what they say.
 func (f Fault) check() error {
 	requests := f.kind.ofRequests()
 	switch {
 	case f.kind == "":
-		return fmt.Errorf("a Fault is made with a function such as Drop")
+		return fmt.Errorf("make a Fault with a function such as Drop")
 	case (f.kind == duplicate || f.kind == concurrent) && f.n < 2:
-		return fmt.Errorf("%s: at least 2", f)
+		return fmt.Errorf("%s: n must be at least 2", f)
 	case f.d < 0, f.d == 0 && (f.kind == delay || f.kind == stale || f.kind == latency):
 		return fmt.Errorf("%s: the duration must be positive", f)
 	case f.kind == version && f.text == "":
-		return fmt.Errorf("%s: a version is missing", f)
+		return fmt.Errorf("%s: name a version, such as 2020-08-27", f)
 	case f.after && (!requests || f.kind == rateLimit):
 		return fmt.Errorf("%s: AfterWrite is for ServerError, Reset and Latency", f)
 	case f.chance != nil && !(f.chance.p >= 0 && f.chance.p <= 1):
-		return fmt.Errorf("%s: a chance is between 0 and 1", f)
+		return fmt.Errorf("%s: a chance must be between 0 and 1", f)
 	case slices.ContainsFunc(f.on, func(n int) bool { return n < 1 }):
-		return fmt.Errorf("%s: attempts and requests are numbered from 1", f)
+		return fmt.Errorf("%s: the numbers of attempts and requests begin at 1", f)
 	}
 	for _, name := range f.names {
 		if name != "*" && requests != strings.Contains(name, " ") {
-			return fmt.Errorf("%s: For(%q): deliveries are picked by event type, requests by method and path", f, name)
+			return fmt.Errorf("%s: For(%q): select deliveries by event type, and requests by method and path", f, name)
 		}
 	}
 	return nil
+}
+
+// Faults sets what goes wrong from now on. It replaces the faults that were set before; without arguments, nothing goes
+// wrong. Several faults may hit one attempt or request. Faults panics if a Fault makes no sense.
+func (s *Server) Faults(faults ...Fault) {
+	set := make([]*activeFault, len(faults))
+	for i, f := range faults {
+		if err := f.check(); err != nil {
+			panic("checkouttest: " + err.Error())
+		}
+		set[i] = &activeFault{Fault: f, place: i}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults, s.requests = set, 0
 }

@@ -1,7 +1,7 @@
 //go:build ignore
 
-// Command gen writes params.txt, the parameters that each call knows, from the form tags of stripe-go's parameter types, and
-// expand.txt, what each object lets a call expand, from its types of objects.
+// Command gen writes params.txt and expand.txt from the types of stripe-go. params.txt lists the parameters that each call
+// knows, and expand.txt the paths that a call can expand in each object.
 package main
 
 import (
@@ -30,7 +30,7 @@ var calls = []struct {
 	{"GET /v1/checkout/sessions/{id}/line_items", stripe.CheckoutSessionListLineItemsParams{}},
 	{"GET /v1/events", stripe.EventListParams{}},
 	{"GET /v1/events/{id}", stripe.EventRetrieveParams{}},
-	{"POST /v1/events/{id}/retry", struct { // of `stripe events resend`; stripe-go has none
+	{"POST /v1/events/{id}/retry", struct { // `stripe events resend` sends these; stripe-go has no type for them
 		Account         *string   `form:"account"`
 		Expand          []*string `form:"expand"`
 		ForStripeCLI    *bool     `form:"for_stripecli"`
@@ -96,7 +96,7 @@ var calls = []struct {
 	{"GET /v1/invoices/{id}", stripe.InvoiceRetrieveParams{}},
 }
 
-// objects are the kinds of object that the server has, by the names that they have in JSON.
+// objects are the kinds of objects that the server has, by their names in JSON.
 var objects = map[string]any{
 	"balance_transaction": stripe.BalanceTransaction{}, "charge": stripe.Charge{}, "checkout.session": stripe.CheckoutSession{},
 	"customer": stripe.Customer{}, "dispute": stripe.Dispute{}, "event": stripe.Event{}, "invoice": stripe.Invoice{},
@@ -106,7 +106,7 @@ var objects = map[string]any{
 	"subscription": stripe.Subscription{}, "subscription_item": stripe.SubscriptionItem{}, "webhook_endpoint": stripe.WebhookEndpoint{},
 }
 
-// lists are those that the server shows of them.
+// lists are the lists in these objects that the server shows.
 var lists = []string{"charge refunds", "checkout.session line_items", "invoice lines", "invoice payments", "subscription items"}
 
 func main() {
@@ -114,8 +114,8 @@ func main() {
 	writeExpand()
 }
 
-// writeExpand writes a line for each field that holds an object or its ID: the kind it is in, its path, and the kind of
-// what it holds, "-" for one that the server does not have.
+// writeExpand writes a line for each field that holds an object or its ID. The line has the kind of the object around it, the
+// path of the field, and the kind of the object in it. The last is "-" if the server has no objects of that kind.
 func writeExpand() {
 	var lines []string
 	for kind, o := range objects {
@@ -128,7 +128,7 @@ func writeExpand() {
 	}
 }
 
-// expandable adds the lines of one type within an object of a kind, each path below prefix.
+// expandable adds the lines of one type within an object of a kind. Their paths begin with prefix.
 func expandable(lines *[]string, kind, prefix string, t reflect.Type) {
 	for i := range t.NumField() {
 		f := t.Field(i)
@@ -148,7 +148,7 @@ func expandable(lines *[]string, kind, prefix string, t reflect.Type) {
 			expandable(lines, kind, path+".", to)
 		case list:
 			*lines = append(*lines, kind+" "+path+" -")
-		case json.Unmarshal([]byte(`"id"`), reflect.New(to).Interface()) == nil: // it can be an ID alone
+		case json.Unmarshal([]byte(`"id"`), reflect.New(to).Interface()) == nil: // JSON may hold the object's ID alone
 			*lines = append(*lines, kind+" "+path+" "+kindOf(to))
 		default:
 			expandable(lines, kind, path+".", to)
@@ -172,7 +172,7 @@ func writeParams() {
 		keys := map[string]string{}
 		walk(keys, "", reflect.TypeOf(c.params))
 		if strings.Contains(c.route, "{id}/line_items") {
-			delete(keys, "session") // in the path
+			delete(keys, "session") // it is in the path
 		}
 		lines := make([]string, 0, len(keys))
 		for k, kind := range keys {
@@ -186,7 +186,7 @@ func writeParams() {
 	}
 }
 
-// walk adds the keys of one parameter type, each below prefix, with the kind of value it takes.
+// walk adds the keys of one parameter type, below prefix, with the kinds of their values.
 func walk(keys map[string]string, prefix string, t reflect.Type) {
 	switch t {
 	case reflect.TypeFor[stripe.Params]():

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -28,7 +29,7 @@ func newServer(t testing.TB, cfg checkouttest.Config) *checkouttest.Server {
 	return srv
 }
 
-// tee is the smallest session: one T-shirt for 19.99 USD.
+// tee returns the parameters of the smallest session: one T-shirt for 19.99 USD.
 func tee() *stripe.CheckoutSessionCreateParams {
 	return &stripe.CheckoutSessionCreateParams{
 		Mode:              stripe.String("payment"),
@@ -64,7 +65,7 @@ func retrieve(t testing.TB, srv *checkouttest.Server, id string, expand ...strin
 	return sess
 }
 
-// inbox is a webhook receiver that checks signatures and keeps what it accepted.
+// An inbox is a webhook receiver that checks signatures and keeps the events that it has accepted.
 type inbox struct {
 	srv *checkouttest.Server
 
@@ -108,14 +109,14 @@ func (in *inbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(status)
 }
 
-// respond sets how the inbox answers from now on.
+// respond sets the inbox's answers from now on.
 func (in *inbox) respond(answer func(e stripe.Event) int) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.answer = answer
 }
 
-// types lists what was accepted and starts afresh.
+// types returns the types of the accepted events, and empties the inbox.
 func (in *inbox) types(t testing.TB) []string {
 	t.Helper()
 	in.mu.Lock()
@@ -129,7 +130,7 @@ func (in *inbox) types(t testing.TB) []string {
 	return out
 }
 
-// verify checks a delivery's headers as Stripe documents them, without any library.
+// verify checks the headers of a delivery as Stripe documents them, without a library.
 func verify(r *http.Request, body []byte, secret string, now time.Time) error {
 	ts, v1, ok := strings.Cut(strings.TrimPrefix(r.Header.Get("Stripe-Signature"), "t="), ",v1=")
 	if !ok {
@@ -147,4 +148,115 @@ func verify(r *http.Request, body []byte, secret string, now time.Time) error {
 		return fmt.Errorf("%s with headers %v", r.Method, r.Header)
 	}
 	return nil
+}
+
+// request sends a request without stripe-go, and returns the answer and its decoded body.
+func request(t testing.TB, srv *checkouttest.Server, method, path string, form url.Values, header ...string) (*http.Response, map[string]any) {
+	t.Helper()
+	var body io.Reader
+	if method == http.MethodPost {
+		body = strings.NewReader(form.Encode())
+	} else if form != nil {
+		path += "?" + form.Encode()
+	}
+	r, err := http.NewRequestWithContext(context.Background(), method, srv.URL()+path, body)
+	require.NoError(t, err)
+	r.Header.Set("Authorization", "Bearer "+srv.Key())
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	resp, err := srv.Transport().RoundTrip(r)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	var decoded map[string]any
+	require.NoError(t, json.NewDecoder(resp.Body).Decode(&decoded))
+	return resp, decoded
+}
+
+// teeForm returns tee as a form. Pairs of keys and values change the form; the value "-" removes a key.
+func teeForm(pairs ...string) url.Values {
+	v := url.Values{
+		"mode": {"payment"}, "success_url": {"https://shop.example/thanks"},
+		"line_items[0][price_data][currency]": {"usd"}, "line_items[0][price_data][product_data][name]": {"T-shirt"},
+		"line_items[0][price_data][unit_amount]": {"1999"}, "line_items[0][quantity]": {"1"},
+	}
+	for i := 0; i < len(pairs); i += 2 {
+		v.Set(pairs[i], pairs[i+1])
+		if pairs[i+1] == "-" {
+			v.Del(pairs[i])
+		}
+	}
+	return v
+}
+
+// form returns a form of pairs of keys and values.
+func form(pairs ...string) url.Values {
+	v := url.Values{}
+	for i := 0; i < len(pairs); i += 2 {
+		v.Add(pairs[i], pairs[i+1])
+	}
+	return v
+}
+
+func long(n int) string { return strings.Repeat("x", n) }
+
+func str(v any) string { s, _ := v.(string); return s }
+
+// refusal posts a form, which the server must refuse with status 400. It returns the error's code, parameter and message.
+func refusal(t *testing.T, srv *checkouttest.Server, path string, pairs ...string) (code, param, message string) {
+	t.Helper()
+	resp, body := request(t, srv, "POST", path, form(pairs...))
+	require.Equal(t, http.StatusBadRequest, resp.StatusCode, "%s %v", path, pairs)
+	e := body["error"].(map[string]any)
+	require.Equal(t, "invalid_request_error", e["type"])
+	return str(e["code"]), str(e["param"]), str(e["message"])
+}
+
+// eventTypes returns the types of all events so far.
+func eventTypes(srv *checkouttest.Server) []string {
+	var types []string
+	for _, e := range srv.Events() {
+		types = append(types, e.Type)
+	}
+	return types
+}
+
+// call sends a form to a path that stripe-go does not know.
+func call(t *testing.T, srv *checkouttest.Server, method, path string, form url.Values) (int, map[string]any) {
+	t.Helper()
+	r, err := http.NewRequest(method, srv.URL()+path, strings.NewReader(form.Encode()))
+	require.NoError(t, err)
+	r.Header.Set("Authorization", "Bearer "+srv.Key())
+	resp, err := srv.Transport().RoundTrip(r)
+	require.NoError(t, err)
+	var answer map[string]any
+	require.NoError(t, json.NewDecoder(resp.Body).Decode(&answer))
+	return resp.StatusCode, answer
+}
+
+// ids returns the IDs of a list.
+func ids(t *testing.T, srv *checkouttest.Server, path string) []string {
+	t.Helper()
+	resp, body := request(t, srv, "GET", path, nil)
+	require.Equal(t, http.StatusOK, resp.StatusCode, body)
+	require.Equal(t, "list", body["object"])
+	out := []string{}
+	for _, o := range body["data"].([]any) {
+		out = append(out, str(o.(map[string]any)["id"]))
+	}
+	return out
+}
+
+// paid returns a session that was paid with a method, and an empty inbox.
+func paid(t *testing.T, method checkouttest.PaymentMethod) (*checkouttest.Server, *inbox, *stripe.CheckoutSession) {
+	t.Helper()
+	srv := newServer(t, checkouttest.Config{})
+	in := newInbox(srv)
+	id := create(t, srv, tee()).ID
+	require.NoError(t, srv.Pay(id, method))
+	if method == checkouttest.BankDebit {
+		require.NoError(t, srv.Settle(id))
+	}
+	in.types(t)
+	return srv, in, retrieve(t, srv, id, "payment_intent")
 }

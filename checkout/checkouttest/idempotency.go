@@ -3,12 +3,14 @@ package checkouttest
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"time"
 )
 
-// keptFor is how long an idempotency key is remembered: https://docs.stripe.com/api/idempotent_requests
-const keptFor = 24 * time.Hour
+// idemKeyLife is how long the server remembers an idempotency key: https://docs.stripe.com/api/idempotent_requests
+const idemKeyLife = 24 * time.Hour
 
+// A savedAnswer is the answer that an idempotency key remembers.
 type savedAnswer struct {
 	answer
 	id     string // of the request
@@ -17,24 +19,29 @@ type savedAnswer struct {
 	at     time.Time
 }
 
-// reserve takes a call's idempotency key for as long as it runs, latency and all, and reports false if another call has it.
+// hasIdemKey reports whether the server remembers the call by its key. GET and DELETE ignore the key: repeating them does
+// no harm.
+func (c *call) hasIdemKey() bool { return c.method == http.MethodPost && c.idemKey != "" }
+
+// keyName is the call's key among the keys of all accounts.
+func (c *call) keyName() string { return c.account + " " + c.idemKey }
+
+// reserveKey takes a call's idempotency key until releaseKey. It reports false if a running call has the key.
 // https://docs.stripe.com/error-low-level#idempotency
-func (s *Server) reserve(c *call) (release func(), free bool) {
-	if !c.keyed() {
-		return func() {}, true
-	}
+func (s *Server) reserveKey(c *call) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	name := c.keyName()
-	if s.inUse[name] {
-		return nil, false
+	if s.keysInUse[c.keyName()] {
+		return false
 	}
-	s.inUse[name] = true
-	return func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		delete(s.inUse, name)
-	}, true
+	s.keysInUse[c.keyName()] = true
+	return true
+}
+
+func (s *Server) releaseKey(c *call) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.keysInUse, c.keyName())
 }
 
 func keyInUse(c *call) *apiError {
@@ -44,41 +51,44 @@ func keyInUse(c *call) *apiError {
 	}
 }
 
-// keyed says whether a call is remembered by its key: those of GET and DELETE repeat without harm.
-func (c *call) keyed() bool { return c.method == http.MethodPost && c.idemKey != "" }
-
-// keyName is the key among those of all accounts.
-func (c *call) keyName() string { return c.account + " " + c.idemKey }
-
-// once answers a request with an idempotency key: the first answer to it, if there was one that is to be remembered. The
-// call has reserved the key.
-func (s *Server) once(c *call, params string, run func() (_ answer, save bool)) (_ answer, replayed bool) {
+// executeOnce executes a call with an idempotency key, or returns the answer that the key remembers. The call has reserved
+// the key, and the server is locked.
+func (s *Server) executeOnce(c *call, op *operation, values url.Values) (_ answer, replayed bool) {
 	if len(c.idemKey) > 255 {
-		return answerWith(nil, invalid("", "", "Idempotency keys must be at most 255 characters long.")), false
+		return answerError(invalid("", "", "Idempotency keys must be at most 255 characters long.")), false
 	}
-	name, now := c.keyName(), s.Now()
-	if first, ok := s.saved[name]; ok && now.Sub(first.at) < keptFor {
-		e := &apiError{status: http.StatusBadRequest, typ: "idempotency_error"}
-		switch {
-		case first.path != c.url:
-			e.message = fmt.Sprintf("Keys for idempotent requests can only be used for the same endpoint they were first used for ('%s'). Try using a key other than '%s' if you meant to execute a different request.", first.path, c.idemKey)
-		case first.params != params:
-			e.message = fmt.Sprintf("Keys for idempotent requests can only be used with the same parameters they were first used with. Try using a key other than '%s' if you meant to execute a different request.", c.idemKey)
-		default:
-			c.original = first.id
-			return first.answer, true
+	key, params, now := c.keyName(), values.Encode(), s.Now()
+	first, found := s.savedAnswers[key]
+	if found && now.Sub(first.at) < idemKeyLife {
+		if err := first.mismatch(c, params); err != nil {
+			return answerError(err), false
 		}
-		return answerWith(nil, e), false
+		c.original = first.id
+		return first.answer, true
 	}
-	a, save := run()
-	if save {
+	a, remember := s.execute(c, op, values)
+	if remember {
 		c.original = c.id
-		s.saved[name] = savedAnswer{answer: a, id: c.id, path: c.url, params: params, at: now}
-		s.schedule(now.Add(keptFor), func() {
-			if s.saved[name].at.Equal(now) {
-				delete(s.saved, name)
+		s.savedAnswers[key] = savedAnswer{answer: a, id: c.id, path: c.url, params: params, at: now}
+		s.schedule(now.Add(idemKeyLife), func() {
+			if s.savedAnswers[key].at.Equal(now) {
+				delete(s.savedAnswers, key)
 			}
 		})
 	}
 	return a, false
+}
+
+// mismatch returns an error if a call with the same key is not the same call.
+func (first savedAnswer) mismatch(c *call, params string) *apiError {
+	err := &apiError{status: http.StatusBadRequest, typ: "idempotency_error"}
+	switch {
+	case first.path != c.url:
+		err.message = fmt.Sprintf("Keys for idempotent requests can only be used for the same endpoint they were first used for ('%s'). Try using a key other than '%s' if you meant to execute a different request.", first.path, c.idemKey)
+	case first.params != params:
+		err.message = fmt.Sprintf("Keys for idempotent requests can only be used with the same parameters they were first used with. Try using a key other than '%s' if you meant to execute a different request.", c.idemKey)
+	default:
+		return nil
+	}
+	return err
 }

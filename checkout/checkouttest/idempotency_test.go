@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"github.com/stripe/stripe-go/v82"
 
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
 )
@@ -67,7 +66,7 @@ func TestIdempotencyKeys(t *testing.T) {
 	require.NotEqual(t, one["id"], three["id"], "the key is forgotten after a day")
 }
 
-// A request whose body has not arrived yet holds its key.
+// A request holds its key even before its body has arrived.
 func TestConcurrentRequestsWithOneKey(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t, checkouttest.Config{})
@@ -105,20 +104,4 @@ func TestConcurrentRequestsWithOneKey(t *testing.T) {
 	require.Equal(t, http.StatusOK, resp.StatusCode)
 	require.Equal(t, "true", resp.Header.Get("Idempotent-Replayed"))
 	require.Equal(t, one, again)
-}
-
-func TestVersions(t *testing.T) {
-	t.Parallel()
-	srv := newServer(t, checkouttest.Config{})
-	for v, status := range map[string]int{
-		stripe.APIVersion: 200, "2024-06-20": 200, "2020-08-27": 200, "2026-03-25.dahlia": 200, "2025-02-24.acacia": 200,
-		"2019-2-19": 400, "2020-08-28": 400, "2025-13-01.basil": 400, "2025-08-27.parsley": 400, "2020-08-27; beta=v1": 400, "x": 400,
-	} {
-		resp, body := request(t, srv, "GET", "/v1/events", nil, "Stripe-Version", v)
-		require.Equal(t, status, resp.StatusCode, v)
-		require.Equal(t, stripe.APIVersion, resp.Header.Get("Stripe-Version"), "what it is answered in")
-		if status == 400 {
-			require.Equal(t, "Invalid Stripe API version: "+v, body["error"].(map[string]any)["message"])
-		}
-	}
 }

@@ -7,13 +7,13 @@ import (
 	"sync"
 )
 
-// idSource is where the IDs and secrets of one server come from.
+// An idSource makes the IDs and secrets of one server.
 type idSource struct {
-	mu  sync.Mutex // requests get their IDs before the server is locked
+	mu  sync.Mutex // a lock of its own, as requests get their IDs before they lock the server
 	rng *rand.ChaCha8
 }
 
-// newIDSource draws from a seed, or, if it is 0, from one that nobody can guess.
+// newIDSource returns a source for a seed. Seed 0 stands for a random seed that a stranger can't guess.
 func newIDSource(seed uint64) *idSource {
 	var from [32]byte
 	if seed == 0 {
@@ -24,10 +24,10 @@ func newIDSource(seed uint64) *idSource {
 	return &idSource{rng: rand.NewChaCha8(from)}
 }
 
-// idLetters are 32, so that five bits are one: each of 26 letters or more can't be guessed.
+// idLetters are 32 letters, so that each stands for five random bits. IDs of 26 letters or more can't be guessed.
 const idLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
-// newID is an ID that no other object has: prefix and n letters.
+// newID returns a new ID: prefix and n letters.
 func (s *Server) newID(prefix string, n int) string {
 	s.ids.mu.Lock()
 	defer s.ids.mu.Unlock()
@@ -43,5 +43,5 @@ func (s *Server) newID(prefix string, n int) string {
 	return string(b)
 }
 
-// newSecret is a secret that webhook deliveries are signed with.
+// newSecret returns a secret that signs webhook deliveries.
 func (s *Server) newSecret() string { return s.newID("whsec_", 26) }

@@ -13,7 +13,7 @@ import (
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
 )
 
-// lives has a server make at least one of everything that has an ID, and returns all that can be seen of it.
+// lives makes a server create at least one object of each kind that has an ID. It returns everything that a client sees.
 func lives(t *testing.T, cfg checkouttest.Config) (seen []string) {
 	t.Helper()
 	cfg.Sequential, cfg.Start = true, time.Unix(1_800_000_000, 0)
@@ -57,7 +57,7 @@ func lives(t *testing.T, cfg checkouttest.Config) (seen []string) {
 	return seen
 }
 
-// anID matches what a server made up. What follows a prefix has no lower-case letter.
+// anID matches the IDs that a server makes up. They have no lower-case letters after the prefix.
 var anID = regexp.MustCompile(`\b[a-z]+_(?:test_)?[0-9a]{0,2}[A-Z2-7]{8,}\b`)
 
 func TestSeed(t *testing.T) {
@@ -80,19 +80,4 @@ func TestSeed(t *testing.T) {
 		}
 		mine = append(mine, theirs...)
 	}
-}
-
-func TestWebhookSecretOfTheConfig(t *testing.T) {
-	t.Parallel()
-	const secret = "whsec_of_the_receiver"
-	srv := newServer(t, checkouttest.Config{WebhookSecret: secret})
-	require.Equal(t, secret, srv.WebhookSecret())
-	in := newInbox(srv)
-	require.NoError(t, srv.Pay(create(t, srv, tee()).ID, checkouttest.CardOK))
-	require.NotEmpty(t, in.types(t), "the inbox checks signatures")
-	_, cli := request(t, srv, "POST", "/v1/stripecli/sessions", url.Values{"device_name": {"d"}})
-	require.NotEqual(t, secret, cli["secret"])
-	rolled, err := srv.RollSecret("", 0)
-	require.NoError(t, err)
-	require.NotEqual(t, secret, rolled)
 }

@@ -3,10 +3,15 @@ package checkouttest
 import (
 	"fmt"
 	"maps"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/gofulfil/fulfil/checkout/checkouttest/internal/formparams"
 )
 
-// newInvoice bills a subscription for its current period, as a draft: all of the session's lines first, and what recurs of
-// them later. https://docs.stripe.com/api/invoices/object
+// newInvoice bills a subscription for its current period, as a draft. The first invoice has all lines of the session, later
+// ones the recurring lines. https://docs.stripe.com/api/invoices/object
 func (s *Server) newInvoice(sess *session, sub object, reason string) object {
 	inv := s.invoiceOf(sess, sub, reason)
 	now := inv["created"]
@@ -44,7 +49,7 @@ func (s *Server) newInvoice(sess *session, sub object, reason string) object {
 	return inv
 }
 
-// invoiceLine is one line of an invoice, of a line or an item in its currency and quantity.
+// invoiceLine returns one line of an invoice. It takes currency and quantity from a line or an item.
 func (s *Server) invoiceLine(invoice string, of object, amount int64, description any, parent, period object, pricing any) object {
 	return object{
 		"id": s.newID("il_1", 23), "object": "line_item", "amount": amount, "currency": of["currency"], "description": description,
@@ -61,7 +66,7 @@ func (o object) bill(lines []object, total int64) {
 	}
 }
 
-// invoiceOf is a draft without lines, of a subscription or of none.
+// invoiceOf returns a draft without lines. sub is nil for an invoice of no subscription.
 func (s *Server) invoiceOf(sess *session, sub object, reason string) object {
 	now, id := s.Now().Unix(), s.newID("in_1", 23)
 	cus := s.objects[sess.str("customer")]
@@ -97,12 +102,12 @@ func (s *Server) finalize(inv object) {
 	was := maps.Clone(inv)
 	now := s.Now().Unix()
 	inv["status"], inv["effective_at"], inv["ending_balance"] = "open", now, int64(0)
-	inv["number"] = fmt.Sprintf("TEST-%04d", len(s.kinds["invoice"]))
+	inv["number"] = fmt.Sprintf("TEST-%04d", len(s.byKind["invoice"]))
 	inv["status_transitions"] = inv["status_transitions"].(object).with(object{"finalized_at": now})
-	s.report("invoice.finalized", inv, was, nil)
+	s.emitChange("invoice.finalized", inv, was, nil)
 }
 
-// payInvoice records that an invoice is paid. by is the payment intent; empty: there was nothing to pay.
+// payInvoice records that an invoice is paid. by is the payment intent; it is empty if there was nothing to pay.
 func (s *Server) payInvoice(inv object, by string) {
 	was, now := maps.Clone(inv), s.Now().Unix()
 	inv["status"], inv["amount_paid"], inv["amount_remaining"] = "paid", inv["total"], int64(0)
@@ -117,13 +122,153 @@ func (s *Server) payInvoice(inv object, by string) {
 			"status_transitions": object{"canceled_at": nil, "paid_at": now},
 		})
 	}
-	s.report("invoice.paid", inv, was, nil)
-	s.report("invoice.payment_succeeded", inv, was, nil)
+	s.emitChange("invoice.paid", inv, was, nil)
+	s.emitChange("invoice.payment_succeeded", inv, was, nil)
 }
 
-// with is a copy of an object with other values.
-func (o object) with(set object) object {
-	out := maps.Clone(o)
-	maps.Copy(out, set)
-	return out
+// invoiceFails records that an attempt to pay an invoice has failed. again is the time to the next attempt; 0 means that
+// there is none.
+func (s *Server) invoiceFails(inv object, again time.Duration) {
+	was := maps.Clone(inv)
+	inv["attempted"], inv["attempt_count"], inv["next_payment_attempt"] = true, inv["attempt_count"].(int64)+1, nil
+	if again > 0 {
+		inv["next_payment_attempt"] = s.Now().Add(again).Unix()
+	}
+	s.emitChange("invoice.payment_failed", inv, was, nil)
+}
+
+func (s *Server) voidInvoice(inv object) {
+	was := maps.Clone(inv)
+	inv["status"], inv["auto_advance"], inv["next_payment_attempt"] = "void", false, nil
+	inv["status_transitions"] = inv["status_transitions"].(object).with(object{"voided_at": s.Now().Unix()})
+	s.emitChange("invoice.voided", inv, was, nil)
+}
+
+func ofSubscription(o object, p *formparams.Param) bool {
+	parent, ok := o["parent"].(object)
+	return ok && parent["subscription_details"].(object)["subscription"] == p.String()
+}
+
+// createInvoiceItem adds an item to a customer's next invoice: https://docs.stripe.com/api/invoiceitems/create
+func (s *Server) createInvoiceItem(c *call) (object, *apiError) {
+	p := c.params
+	if err := only(p, "amount", "currency", "customer", "description", "expand", "metadata"); err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"customer", "amount", "currency"} {
+		if p.Get(name) == nil {
+			return nil, missing(name)
+		}
+	}
+	if _, err := s.objectInParam(c, "customer", p.Get("customer")); err != nil {
+		return nil, err
+	}
+	currency, now := p.Get("currency").String(), s.Now().Unix()
+	if !slices.Contains(currencies, currency) {
+		return nil, badCurrency("currency", currency)
+	}
+	o := object{
+		"id": s.newID("ii_1", 23), "object": "invoiceitem", "amount": p.Get("amount").Int(), "currency": currency, "customer": p.Get("customer").String(),
+		"date": now, "description": value(p.Get("description")), "discountable": true, "discounts": []any{}, "invoice": nil, "livemode": false,
+		"metadata": object{}, "parent": nil, "period": object{"start": now, "end": now}, "pricing": nil, "proration": false, "quantity": int64(1),
+		"tax_rates": []any{}, "test_clock": nil,
+	}
+	if err := o.setMetadata(p); err != nil {
+		return nil, err
+	}
+	s.keep(&session{account: c.account}, o)
+	s.emitChange("invoiceitem.created", o, nil, c)
+	return o, nil
+}
+
+// createInvoice bills a customer for the items that wait: https://docs.stripe.com/api/invoices/create
+func (s *Server) createInvoice(c *call) (object, *apiError) {
+	p := c.params
+	if err := only(p, "customer", "description", "expand", "metadata", "pending_invoice_items_behavior"); err != nil {
+		return nil, err
+	}
+	if err := oneOf(p.Get("pending_invoice_items_behavior"), "exclude", "include"); err != nil {
+		return nil, err
+	}
+	if p.Get("customer") == nil {
+		return nil, missing("customer")
+	}
+	cus, err := s.objectInParam(c, "customer", p.Get("customer"))
+	if err != nil {
+		return nil, err
+	}
+	sess := s.payer(c, cus, &formparams.Param{})
+	var waiting []object
+	if p.Get("pending_invoice_items_behavior").String() == "include" {
+		for _, item := range s.byKind["invoiceitem"] {
+			if item["customer"] == cus["id"] && item["invoice"] == nil {
+				waiting = append(waiting, item)
+			}
+		}
+	}
+	sess.object["currency"] = "usd"
+	if len(waiting) > 0 {
+		sess.object["currency"] = waiting[0]["currency"]
+	}
+	inv := s.invoiceOf(sess, nil, "manual")
+	inv["auto_advance"], inv["description"] = false, value(p.Get("description"))
+	if err := inv.setMetadata(p); err != nil {
+		return nil, err
+	}
+	lines, total := []object{}, int64(0)
+	for _, item := range waiting {
+		if item["currency"] != inv["currency"] {
+			return nil, invalid("", "pending_invoice_items_behavior", "This test server bills items of one currency only.")
+		}
+		parent := object{"invoice_item_details": object{
+			"invoice_item": item["id"], "proration": false, "proration_details": object{"credited_items": nil}, "subscription": nil,
+		}, "subscription_item_details": nil, "type": "invoice_item_details"}
+		amount := item["amount"].(int64)
+		lines, total = append(lines, s.invoiceLine(inv.str("id"), item, amount, item["description"], parent, item["period"].(object), nil)), total+amount
+	}
+	inv.bill(lines, total)
+	for _, item := range waiting {
+		item["invoice"] = inv["id"]
+	}
+	s.keep(sess, inv)
+	s.emitChange("invoice.created", inv, nil, c)
+	return inv, nil
+}
+
+// payInvoiceOverAPI pays an invoice, finalized or not: https://docs.stripe.com/api/invoices/pay
+func (s *Server) payInvoiceOverAPI(c *call) (object, *apiError) {
+	inv, err := s.objectInPath(c, "invoice")
+	if err != nil {
+		return nil, err
+	}
+	if err := only(c.params, "expand", "payment_method"); err != nil {
+		return nil, err
+	}
+	if inv["status"] == "paid" || inv["status"] == "void" {
+		return nil, &apiError{status: http.StatusBadRequest, typ: "invalid_request_error", code: "invoice_not_editable", message: "Invoice is already " + inv.str("status") + "."}
+	}
+	sess := s.ownerOf(inv)
+	if sess.subscription != nil {
+		return nil, invalid("", "", "This test server pays a subscription's invoices by themselves.")
+	}
+	id := c.params.Get("payment_method").String()
+	if id == "" {
+		id = s.objects[inv.str("customer")]["invoice_settings"].(object).str("default_payment_method")
+	}
+	with, err := s.tenderOf(c, id)
+	switch {
+	case err != nil:
+		return nil, err
+	case with.method == "":
+		return nil, missing("payment_method")
+	}
+	if inv["status"] == "draft" {
+		s.finalize(inv)
+	}
+	if refused := s.chargeTender(sess, inv["total"].(int64), with); refused != nil {
+		s.invoiceFails(inv, 0)
+		return nil, s.payError(sess, refused)
+	}
+	s.payInvoice(inv, sess.pi)
+	return inv, nil
 }

@@ -8,19 +8,19 @@ import (
 	"time"
 )
 
-// An Entry is one line of the server's history: a request to the API and its answer, or an attempt to deliver an event
-// and what became of it. Requests have a Method, attempts an EventID. It holds no parameter, no body and no key.
+// An Entry is one line of the server's history: a request to the API and its answer, or an attempt to deliver an event and
+// the answer. Requests have a Method, attempts an EventID. An Entry holds no parameters, no bodies and no keys.
 type Entry struct {
-	At     time.Time // on the server's clock, when the attempt was made or the request answered
-	Status int       // HTTP status; zero: there was no answer
+	At     time.Time // on the server's clock: the start of an attempt, the end of a request
+	Status int       // HTTP status; 0: there was no answer
 	Err    string    // why there was none
-	Faults []string  // what went wrong on purpose, such as "drop"
+	Faults []string  // that hit it, such as "drop"
 
 	Method         string
 	Path           string // without the query
 	RequestID      string // req_…
 	IdempotencyKey string
-	Replayed       bool // the answer is an earlier one to the same idempotency key
+	Replayed       bool // the idempotency key remembered the answer
 
 	EventID   string
 	EventType string
@@ -28,7 +28,7 @@ type Entry struct {
 	Attempt   int    // as Attempt.Number
 }
 
-// String is the entry in one line.
+// String returns the entry in one line.
 func (e Entry) String() string {
 	var b strings.Builder
 	b.WriteString(e.At.UTC().Format("2006-01-02 15:04:05.000 "))
@@ -61,29 +61,30 @@ func (e Entry) String() string {
 	return b.String()
 }
 
-// Log is the server's history so far: every request to the API and every attempt to deliver an event, in the order in
-// which they ended.
+// Log returns the server's history: every request to the API and every attempt to deliver an event, in the order in which
+// they ended.
 func (s *Server) Log() []Entry {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.entries)
 }
 
-// record adds to the history. The server is locked.
+// record adds an entry to the history. The server is locked.
 func (s *Server) record(e Entry) {
 	s.entries = append(s.entries, e)
-	s.notify()
+	s.wakeWaiters()
 }
 
-// notify has WaitFor look again. The server is locked.
-func (s *Server) notify() {
+// wakeWaiters makes every WaitFor check its condition again. The server is locked.
+func (s *Server) wakeWaiters() {
 	close(s.changed)
 	s.changed = make(chan struct{})
 }
 
-// WaitFor returns once condition holds, which it asks at first and after each event, request and attempt. Condition may
-// call the server and look at the program under test. With Config.Sequential the deliveries that are due are made first.
-// WaitFor must not be called from a webhook receiver. Errors: that of ctx; the end of the server.
+// WaitFor returns once condition reports true. It checks the condition at once, and again after each event, request and
+// attempt to deliver. The condition may call the server and look at the program under test. With Config.Sequential, WaitFor
+// makes the due deliveries before each check. Do not call it from a webhook receiver. Errors: the context's, if ctx ends
+// before the condition holds; context.Canceled, if the server is closed before.
 func (s *Server) WaitFor(ctx context.Context, condition func() bool) error {
 	for {
 		if s.sequential {
@@ -98,15 +99,15 @@ func (s *Server) WaitFor(ctx context.Context, condition func() bool) error {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return fmt.Errorf("checkouttest: what was waited for did not happen: %w", ctx.Err())
+			return fmt.Errorf("checkouttest: the condition of WaitFor did not come true: %w", ctx.Err())
 		case <-s.ctx.Done():
-			return fmt.Errorf("checkouttest: what was waited for did not happen before Close: %w", s.ctx.Err())
+			return fmt.Errorf("checkouttest: the condition of WaitFor did not come true before Close: %w", s.ctx.Err())
 		}
 	}
 }
 
-// A TestingT is what LogOnFailure needs of a *testing.T, a *testing.B or a *testing.F, so that programs that serve this
-// package outside of tests do not link package testing.
+// A TestingT is the part of *testing.T, *testing.B and *testing.F that LogOnFailure needs. With it, programs that serve
+// this package outside of tests do not link package testing.
 type TestingT interface {
 	Helper()
 	Cleanup(func())
@@ -114,7 +115,7 @@ type TestingT interface {
 	Logf(format string, args ...any)
 }
 
-// LogOnFailure has the server's history written to t's log at the end of the test, if it failed.
+// LogOnFailure writes the server's history to the log of t at the end of the test, if the test has failed.
 func (s *Server) LogOnFailure(t TestingT) {
 	t.Helper()
 	t.Cleanup(func() {

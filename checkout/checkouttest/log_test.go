@@ -1,12 +1,10 @@
 package checkouttest_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"net/http"
 	"regexp"
-	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -67,54 +65,6 @@ func TestLog(t *testing.T) {
 	}
 }
 
-// With Config.Sequential a delivery is made in the goroutine that waits for it, and not before.
-func TestSequential(t *testing.T) {
-	t.Parallel()
-	srv := newServer(t, checkouttest.Config{Sequential: true})
-	var by []string
-	srv.Deliver(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { by = append(by, goroutine()) }))
-	me := goroutine()
-	first, second := create(t, srv, tee()).ID, create(t, srv, tee()).ID
-	_, err := srv.Client().V1CheckoutSessions.Expire(context.Background(), first, nil)
-	require.NoError(t, err)
-	require.Empty(t, by)
-	srv.Flush()
-	require.Equal(t, []string{me}, by)
-	require.NoError(t, srv.Pay(second, checkouttest.BankDebit))
-	require.Len(t, by, 5)
-	require.NoError(t, srv.Settle(second))
-	srv.Advance(48 * time.Hour)
-	require.NoError(t, srv.Redeliver(srv.Events()[0].ID))
-	for _, g := range by {
-		require.Equal(t, me, g)
-	}
-	// Another goroutine's Flush waits for the one that delivers.
-	entered, leave := make(chan struct{}), make(chan struct{})
-	srv.Deliver(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { close(entered); <-leave }))
-	done := make(chan struct{})
-	go func() { defer close(done); _ = srv.Redeliver(srv.Events()[0].ID) }()
-	<-entered
-	flushed := make(chan struct{})
-	go func() { srv.Flush(); close(flushed) }()
-	for range 100 {
-		runtime.Gosched()
-	}
-	select {
-	case <-flushed:
-		require.Fail(t, "Flush returned while a delivery was out")
-	default:
-	}
-	close(leave)
-	<-flushed
-	<-done
-}
-
-func goroutine() string {
-	b := make([]byte, 64)
-	b = b[:runtime.Stack(b, false)]
-	return string(bytes.Fields(b)[1])
-}
-
 func TestWaitFor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -131,7 +81,7 @@ func TestWaitFor(t *testing.T) {
 			require.NoError(t, srv.WaitFor(ctx, func() bool { return len(srv.Log()) == 3 }))
 			require.Equal(t, 1, fulfilled)
 
-			// Somebody else makes it happen.
+			// Another goroutine makes the condition true.
 			go func() {
 				time.Sleep(10 * time.Second)
 				_ = srv.Pay(create(t, srv, tee()).ID, checkouttest.CardOK)
@@ -139,7 +89,7 @@ func TestWaitFor(t *testing.T) {
 			began := time.Now()
 			require.NoError(t, srv.WaitFor(ctx, func() bool { return len(srv.Events()) == 5 }))
 			require.Equal(t, 10*time.Second, time.Since(began))
-			// Events that go nowhere are waited for, too.
+			// WaitFor also notices events that go to no endpoint.
 			go func() {
 				time.Sleep(10 * time.Second)
 				srv.Deliver(nil)
@@ -160,16 +110,19 @@ func TestWaitFor(t *testing.T) {
 	})
 }
 
-// fakeT is a test that may have failed.
+// A fakeT is a test that may have failed.
 type fakeT struct {
 	failed   bool
 	log      strings.Builder
 	cleanups []func()
 }
 
-func (f *fakeT) Helper()          {}
+func (f *fakeT) Helper() {}
+
 func (f *fakeT) Cleanup(c func()) { f.cleanups = append(f.cleanups, c) }
-func (f *fakeT) Failed() bool     { return f.failed }
+
+func (f *fakeT) Failed() bool { return f.failed }
+
 func (f *fakeT) Logf(format string, args ...any) {
 	fmt.Fprintf(&f.log, format, args...)
 }
@@ -196,7 +149,7 @@ func TestLogOnFailure(t *testing.T) {
 
 var idPattern = regexp.MustCompile(`\b(evt|req|cs_test|we)_\w+`)
 
-// simulate has a shop sell under faults of all kinds, and returns the history with IDs replaced by their order.
+// simulate lets a shop sell under faults of all kinds. It returns the history, with each ID replaced by its number.
 func simulate(t *testing.T, seed uint64) string {
 	srv := newServer(t, checkouttest.Config{Start: time.Unix(1_800_000_000, 0), Sequential: true})
 	srv.Deliver(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -238,7 +191,7 @@ func simulate(t *testing.T, seed uint64) string {
 	})
 }
 
-// One seed, one history; and every kind of fault happens.
+// A seed determines the whole history, and every kind of fault happens.
 func TestSeedReplays(t *testing.T) {
 	t.Parallel()
 	all := ""

@@ -90,20 +90,23 @@ func run(t *testing.T, seed uint64, steps int) {
 			case 0:
 				do = srv.SettleRefund
 				log("settle refund %s", re.id)
-				if want = checkouttest.ErrNotPending; re.status == "pending" {
+				want = checkouttest.ErrNotPending
+				if re.status == "pending" {
 					want = nil
 					m.endRefund(re, "succeeded")
 				}
 			case 1:
 				do = func(id string) error { return cancelRefund(srv, id) }
 				log("cancel refund %s", re.id)
-				if want = checkouttest.ErrNotPending; re.status == "pending" {
+				want = checkouttest.ErrNotPending
+				if re.status == "pending" {
 					want = nil
 					m.endRefund(re, "canceled")
 				}
 			default:
 				log("fail refund %s", re.id)
-				if want = checkouttest.ErrNotPending; re.status == "pending" || re.status == "succeeded" {
+				want = checkouttest.ErrNotPending
+				if re.status == "pending" || re.status == "succeeded" {
 					want = nil
 					m.endRefund(re, "failed")
 				}

@@ -2,13 +2,18 @@ package checkouttest
 
 import (
 	"bytes"
+	"embed"
 	"errors"
+	"fmt"
+	"html/template"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
 
-// redirectWait is how long the page waits for the webhook's answer before it sends the customer back to the shop.
+// redirectWait is the time for which the page waits for the webhook's answer before it sends the customer back to the shop.
 // https://docs.stripe.com/checkout/fulfillment
 const redirectWait = 10 * time.Second
 
@@ -47,23 +52,25 @@ func (s *Server) submitPay(w http.ResponseWriter, r *http.Request) {
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 	v.Form = readForm(r, v)
-	if card := r.PostFormValue("fill"); card != "" { // a button beside a test card
-		v.Form.Method, v.Form.Number, v.Form.Expiry, v.Form.CVC = "card", spaced(card), "12 / 34", "123"
+	if card := r.PostFormValue("fill"); card != "" { // the button beside a test card
+		v.Form.Method, v.Form.Number, v.Form.Expiry, v.Form.CVC = "card", spaced(PaymentMethod(card)), "12 / 34", "123"
 		v.render(w, http.StatusOK)
 		return
 	}
 	if v.ShowsForm() {
-		if v.Errors = v.Form.check(v, s.Now()); len(v.Errors) > 0 {
+		v.Errors = v.Form.check(v, s.Now())
+		if len(v.Errors) > 0 {
 			v.Alert = "Please look at the fields marked below."
 			if v.Errors["number"] != "" {
-				v.Form.Number = "" // it may be a real card's
+				v.Form.Number = "" // it may be the number of a real card
 			}
 			v.render(w, http.StatusUnprocessableEntity)
 			return
 		}
 	}
 	var challenge bool
-	err := s.locked(v.ID, func(sess *session) (err error) {
+	err := s.withSession(v.ID, func(sess *session) error {
+		var err error
 		challenge, err = s.pay(sess, v.Form.paymentMethod(), v.Form.buyer())
 		return err
 	})
@@ -74,7 +81,7 @@ func (s *Server) submitPay(w http.ResponseWriter, r *http.Request) {
 	s.afterPaying(w, r, v, err)
 }
 
-// afterPaying answers a form by what became of the payment.
+// afterPaying answers a form with the outcome of the payment.
 func (s *Server) afterPaying(w http.ResponseWriter, r *http.Request, v view, err error) {
 	var refused *PaymentError
 	switch {
@@ -82,7 +89,7 @@ func (s *Server) afterPaying(w http.ResponseWriter, r *http.Request, v view, err
 		v.Alert = refused.Message
 		v.Form.Refused = true
 		v.render(w, http.StatusPaymentRequired)
-	case err == nil, errors.Is(err, ErrComplete): // the second of two clicks ends where the first did
+	case err == nil, errors.Is(err, ErrComplete): // the second of two clicks ends like the first
 		s.flushFor(redirectWait)
 		if v.ReturnURL == "" {
 			v.Status = "complete"
@@ -93,7 +100,7 @@ func (s *Server) afterPaying(w http.ResponseWriter, r *http.Request, v view, err
 	case errors.Is(err, ErrExpired):
 		v.Status, v.Late = "expired", false
 		v.render(w, http.StatusConflict)
-	case errors.Is(err, ErrNotPending): // a challenge that is no longer open
+	case errors.Is(err, ErrNotPending): // the challenge is over
 		http.Redirect(w, r, "/c/pay/"+v.ID, http.StatusSeeOther)
 	default:
 		v.Alert = "This session does not offer that payment method."
@@ -121,11 +128,11 @@ func (s *Server) submitChallenge(w http.ResponseWriter, r *http.Request) {
 	}
 	v.Form = formData{Email: v.Email, Method: "card"}
 	passed := r.PostFormValue("result") == "complete"
-	err := s.locked(v.ID, func(sess *session) error { return s.authenticated(sess, passed) })
+	err := s.withSession(v.ID, func(sess *session) error { return s.authenticate3DS(sess, passed) })
 	s.afterPaying(w, r, v, err)
 }
 
-// render shows the view that fits the session's status.
+// render shows the page that fits the session's status.
 func (v view) render(w http.ResponseWriter, status int) {
 	if v.ShowsForm() {
 		render(w, status, "pay", v)
@@ -134,7 +141,7 @@ func (v view) render(w http.ResponseWriter, status int) {
 	render(w, status, v.Status, v)
 }
 
-// ShowsForm says whether the page is the form, or a notice of what became of the session.
+// ShowsForm reports whether the page is the form. Otherwise it is a notice about the session.
 func (v view) ShowsForm() bool { return v.Status == "open" || v.Late }
 
 func render(w http.ResponseWriter, status int, name string, v view) {
@@ -154,7 +161,7 @@ func render(w http.ResponseWriter, status int, name string, v view) {
 }
 
 // spaced writes a card number in groups of four.
-func spaced(number string) string {
+func spaced(number PaymentMethod) string {
 	var b strings.Builder
 	for i, c := range number {
 		if i > 0 && i%4 == 0 {
@@ -163,4 +170,228 @@ func spaced(number string) string {
 		b.WriteRune(c)
 	}
 	return b.String()
+}
+
+// formData is the payment form as the customer filled it in.
+type formData struct {
+	Email, Name, Phone                             string
+	Line1, Line2, City, State, PostalCode, Country string
+	Method                                         string // card or debit
+	Number, Expiry, CVC                            string
+	Refused                                        bool // the payment was declined: the customer must change the method
+}
+
+func readForm(r *http.Request, v view) formData {
+	get := func(name string) string { return strings.TrimSpace(r.PostFormValue(name)) }
+	f := formData{
+		Email: get("email"), Name: get("name"), Phone: get("phone"),
+		Line1: get("line1"), Line2: get("line2"), City: get("city"), State: get("state"), PostalCode: get("postal_code"), Country: strings.ToUpper(get("country")),
+		Method: get("method"), Number: get("number"), Expiry: get("expiry"), CVC: get("cvc"),
+	}
+	if v.EmailFixed {
+		f.Email = v.Email
+	}
+	if f.Method != "card" && f.Method != "debit" {
+		f.Method = v.firstMethod()
+	}
+	return f
+}
+
+// check returns what is wrong with the form, by field.
+func (f formData) check(v view, now time.Time) map[string]string {
+	wrong := map[string]string{}
+	if !validEmail(f.Email) {
+		wrong["email"] = "Enter an e-mail address, such as you@example.com."
+	}
+	if v.AskPhone && f.Phone == "" {
+		wrong["phone"] = "Enter a phone number."
+	}
+	if v.AskShipping {
+		for field, value := range map[string]string{"name": f.Name, "line1": f.Line1, "city": f.City} {
+			if value == "" {
+				wrong[field] = "This field is needed for the delivery."
+			}
+		}
+		if !slices.Contains(v.Countries, f.Country) {
+			wrong["country"] = "Choose a country."
+		}
+	}
+	if v.AskMethod && f.Method == "card" {
+		f.checkCard(wrong, now)
+	}
+	return wrong
+}
+
+func (f formData) checkCard(wrong map[string]string, now time.Time) {
+	if number := PaymentMethod(digits(f.Number)); number == "" {
+		wrong["number"] = "Enter a card number."
+	} else if card := cardByNumber(number); card == nil || card.Effect == "" {
+		wrong["number"] = "This is not one of the test cards. Real cards are refused here."
+	}
+	expiry := digits(f.Expiry)
+	if end, err := time.Parse("0106", expiry); err != nil {
+		wrong["expiry"] = "Enter month and year, such as 12 / 34."
+	} else if !now.Before(end.AddDate(0, 1, 0)) {
+		wrong["expiry"] = "This date is in the past."
+	}
+	if cvc := digits(f.CVC); len(cvc) != 3 || cvc != f.CVC {
+		wrong["cvc"] = "Enter three digits."
+	}
+}
+
+func (f formData) paymentMethod() PaymentMethod {
+	if f.Method == "debit" {
+		return BankDebit
+	}
+	number := PaymentMethod(digits(f.Number))
+	if number == "" {
+		return CardOK // the form asks for no card when there is nothing to pay
+	}
+	return number
+}
+
+func (f formData) buyer() Buyer {
+	return Buyer{Email: f.Email, Name: f.Name, Phone: f.Phone, Address: Address{
+		Line1: f.Line1, Line2: f.Line2, City: f.City, State: f.State, PostalCode: f.PostalCode, Country: f.Country,
+	}}
+}
+
+func digits(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return r
+		}
+		return -1
+	}, s)
+}
+
+//go:embed templates/*.html
+var templateFiles embed.FS
+
+//go:embed templates/style.css
+var styleSheet []byte
+
+var templates = template.Must(template.New("").Funcs(template.FuncMap{"spaced": spaced, "field": field}).ParseFS(templateFiles, "templates/*.html"))
+
+// A view is what the page shows of a session.
+type view struct {
+	ID, Status, PaymentStatus string
+	Lines                     []viewLine
+	Shipping, Total           string // Shipping is empty without one
+	Verb                      string // on the button
+	Email                     string
+	EmailFixed                bool
+	AskMethod                 bool // there is something to pay, or a card to save
+	OffersCard, OffersDebit   bool
+	AskPhone, AskShipping     bool
+	Late                      bool // the page shows the form although the session has expired
+	Countries                 []string
+	CancelURL, ReturnURL      string
+	Challenge                 bool // the customer must authenticate
+	Cards                     []testCard
+
+	Form   formData
+	Alert  string
+	Errors map[string]string
+}
+
+type viewLine struct {
+	Name, Detail, Amount string
+}
+
+// view reads the session that the path of a page names.
+func (s *Server) view(r *http.Request) (view, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sess := s.sessions[r.PathValue("id")]
+	if sess == nil {
+		return view{}, false
+	}
+	s.refresh(sess)
+	o, p := sess.object, sess.sent
+	total, _ := o["amount_total"].(int64)
+	v := view{
+		ID: sess.id(), Status: o.str("status"), PaymentStatus: o.str("payment_status"), Verb: "Complete order",
+		Email: o.str("customer_email"), EmailFixed: o["customer_email"] != nil,
+		AskMethod: total > 0 || o.str("mode") != "payment", OffersCard: sess.offers("card"), OffersDebit: sess.offersDebit(),
+		AskPhone: p.Get("phone_number_collection", "enabled").Bool(), AskShipping: p.Get("shipping_address_collection") != nil,
+		Countries: p.Get("shipping_address_collection", "allowed_countries").Strings(),
+		Late:      s.expiredForm && o["status"] == "expired",
+		CancelURL: webURL(o.str("cancel_url")), ReturnURL: webURL(sess.returnURL()),
+		Challenge: sess.method == Card3DS, Cards: cardsOnThePage(),
+	}
+	if v.Email == "" {
+		v.Email = sess.buyer.Email // from an earlier try, with a card that was refused
+	}
+	for _, line := range sess.lines {
+		quantity, price := line["quantity"].(int64), line["price"].(object)
+		shown := viewLine{Name: line.str("description"), Amount: money(line["amount_total"].(int64), line.str("currency"))}
+		var details []string
+		if unit, ok := price["unit_amount"].(int64); ok && quantity > 1 {
+			details = append(details, fmt.Sprintf("%d × %s", quantity, money(unit, line.str("currency"))))
+		} else if quantity > 1 {
+			details = append(details, fmt.Sprintf("Quantity %d", quantity))
+		}
+		if recurring, ok := price["recurring"].(object); ok {
+			details = append(details, "every "+recurring.str("interval"))
+		}
+		shown.Detail = strings.Join(details, ", ")
+		v.Lines = append(v.Lines, shown)
+	}
+	if cost, ok := o["shipping_cost"].(object); ok {
+		v.Shipping = money(cost["amount_total"].(int64), o.str("currency"))
+	}
+	if o.str("mode") != "setup" {
+		v.Total = money(total, o.str("currency"))
+	}
+	switch {
+	case o.str("mode") == "setup":
+		v.Verb = "Save payment method"
+	case total > 0 && o.str("mode") == "subscription":
+		v.Verb = "Subscribe for " + v.Total
+	case total > 0:
+		v.Verb = "Pay " + v.Total
+	}
+	return v, true
+}
+
+func (v view) firstMethod() string {
+	if !v.OffersCard && v.OffersDebit {
+		return "debit"
+	}
+	return "card"
+}
+
+// webURL returns u if a page may link to it, and "" otherwise. newSession has checked u already; this check is the last
+// before a browser sees it.
+func webURL(u string) string {
+	if parsed, err := url.Parse(u); err != nil || parsed.Scheme != "https" && parsed.Scheme != "http" {
+		return ""
+	}
+	return u
+}
+
+// A fieldView is one input of the form.
+type fieldView struct {
+	Name, Label, Value, Error, Type, Autocomplete, Hint string
+	Fixed, Numeric                                      bool
+}
+
+// field makes an input for the template. attrs are pairs of name and value.
+func field(v view, name, label, value string, attrs ...string) fieldView {
+	f := fieldView{Name: name, Label: label, Value: value, Error: v.Errors[name], Type: "text", Autocomplete: "off"}
+	for i := 0; i+1 < len(attrs); i += 2 {
+		switch attrs[i] {
+		case "type":
+			f.Type = attrs[i+1]
+		case "autocomplete":
+			f.Autocomplete = attrs[i+1]
+		case "hint":
+			f.Hint = attrs[i+1]
+		case "inputmode":
+			f.Numeric = attrs[i+1] == "numeric"
+		}
+	}
+	f.Fixed = name == "email" && v.EmailFixed
+	return f
 }

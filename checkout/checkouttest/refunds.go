@@ -1,19 +1,24 @@
 package checkouttest
 
 import (
+	"errors"
 	"maps"
-	"strings"
+	"net/http"
 	"time"
+
+	"github.com/gofulfil/fulfil/checkout/checkouttest/internal/formparams"
 )
 
-// refundTakes is how long a refund is pending, and how long it takes one of CardRefundFails to fail. Stripe gives no figure.
+// refundTakes is the time for which a refund is pending, and the time after which a refund of CardRefundFails fails. Stripe
+// publishes no figure.
 const refundTakes = 24 * time.Hour
 
-// Refund refunds a session's payment as the dashboard would: amount minor units, or what is left of it when amount is 0. It
-// returns the refund's ID. Refunds of bank debits and of CardRefundPending are pending until a day has passed, or until
-// SettleRefund or FailRefund. Like Pay, it waits for the deliveries. Errors: ErrNoSession, ErrNotPaid, ErrOverRefund, ErrDisputed.
+// Refund refunds a session's payment, as the dashboard would. amount is in minor units; 0 refunds all that is left of the
+// payment. Refund returns the refund's ID, and waits for the deliveries, like Pay. Refunds of bank debits and of
+// CardRefundPending are pending for a day, or until SettleRefund or FailRefund. Errors: ErrNoSession, ErrNotPaid,
+// ErrOverRefund, ErrDisputed.
 func (s *Server) Refund(sessionID string, amount int64) (refundID string, _ error) {
-	err := s.change(sessionID, func(sess *session) error {
+	err := s.changeSession(sessionID, func(sess *session) error {
 		re, err := s.refund(s.latestCharge(sess), refundTerms{amount: amount}, nil)
 		refundID = re.str("id")
 		return err
@@ -32,7 +37,7 @@ func (s *Server) SettleRefund(refundID string) error {
 	})
 }
 
-// FailRefund lets a refund fail that is pending or has succeeded: the money comes back to the shop.
+// FailRefund lets a refund fail that is pending or has succeeded. The money comes back to the shop:
 // https://docs.stripe.com/refunds#failed-refunds. Errors: ErrNoRefund, ErrNotPending.
 func (s *Server) FailRefund(refundID string) error {
 	return s.changeObject("refund", refundID, ErrNoRefund, func(re object) error {
@@ -44,14 +49,14 @@ func (s *Server) FailRefund(refundID string) error {
 	})
 }
 
-// refundTerms are what a refund is asked for with. An amount of 0 is all that is left.
+// refundTerms say what to refund. Amount 0 stands for all that is left.
 type refundTerms struct {
 	amount   int64
 	reason   any
 	metadata object
 }
 
-// refund refunds a charge. Nothing has changed if it returns an error.
+// refund refunds a charge. If it returns an error, it has changed nothing.
 func (s *Server) refund(ch object, terms refundTerms, c *call) (object, error) {
 	left, err := s.refundable(ch)
 	if err != nil {
@@ -87,24 +92,24 @@ func (s *Server) refund(ch object, terms refundTerms, c *call) (object, error) {
 		})
 	}
 	switch {
-	case method["type"] != "card" || card == CardRefundPending:
+	case method["type"] != "card" || card.refundsPending:
 		re["status"], re["pending_reason"] = "pending", "processing"
 		later("pending", s.settleRefund)
-	case card == CardRefundFails:
+	case card.refundsFail:
 		later("succeeded", s.failRefund)
 	}
-	s.report("refund.created", re, nil, c)
+	s.emitChange("refund.created", re, nil, c)
 	was := maps.Clone(ch)
 	refunded := ch["amount_refunded"].(int64) + terms.amount
 	ch["amount_refunded"], ch["refunded"] = refunded, refunded == ch["amount_captured"]
-	s.report("charge.refunded", ch, was, c)
+	s.emitChange("charge.refunded", ch, was, c)
 	if d := s.disputeOf(ch); d != nil && isInquiry(d) && !disputeOver(d) && ch["refunded"] == true {
-		s.closeDispute(d, "warning_closed", c) // what the bank asked about is settled
+		s.closeDispute(d, "warning_closed", c) // the refund answers the bank's question
 	}
 	return re, nil
 }
 
-// refundable is how much of a charge can be refunded.
+// refundable returns the amount of a charge that can still be refunded.
 func (s *Server) refundable(ch object) (int64, error) {
 	if ch["status"] != "succeeded" || ch["captured"] != true {
 		return 0, ErrNotPaid
@@ -123,12 +128,12 @@ func (s *Server) settleRefund(re object) {
 	was := maps.Clone(re)
 	re["status"] = "succeeded"
 	delete(re, "pending_reason")
-	s.reportRefund(re, was, nil)
+	s.emitRefundUpdated(re, was, nil)
 }
 
 func (s *Server) failRefund(re object) { s.undoRefund(re, "failed", "unknown", nil) }
 
-// undoRefund ends a refund with the money back at the shop.
+// undoRefund ends a refund and brings the money back to the shop.
 func (s *Server) undoRefund(re object, status, reason string, c *call) {
 	was := maps.Clone(re)
 	txn := s.newBalanceTransaction("refund_failure", "refund_failure", re, re["amount"].(int64), 0)
@@ -138,21 +143,22 @@ func (s *Server) undoRefund(re object, status, reason string, c *call) {
 	ch := s.objects[re.str("charge")]
 	chargeWas := maps.Clone(ch)
 	ch["amount_refunded"], ch["refunded"] = ch["amount_refunded"].(int64)-re["amount"].(int64), false
-	s.reportRefund(re, was, c)
+	s.emitRefundUpdated(re, was, c)
 	if status == "failed" {
-		s.report("refund.failed", re, was, c)
+		s.emitChange("refund.failed", re, was, c)
 	}
-	s.report("charge.updated", ch, chargeWas, c)
+	s.emitChange("charge.updated", ch, chargeWas, c)
 }
 
-// reportRefund says that a refund has changed, under its new name and under its old one.
+// emitRefundUpdated emits the event of a changed refund, under its new name and under its old one.
 // https://docs.stripe.com/api/events/types#event_types-charge.refund.updated
-func (s *Server) reportRefund(re, was object, c *call) {
-	s.report("refund.updated", re, was, c)
-	s.report("charge.refund.updated", re, was, c)
+func (s *Server) emitRefundUpdated(re, was object, c *call) {
+	s.emitChange("refund.updated", re, was, c)
+	s.emitChange("charge.refund.updated", re, was, c)
 }
 
-// refundDestination is where the money goes: https://docs.stripe.com/api/refunds/object#refund_object-destination_details
+// refundDestination shows where the money of a refund goes:
+// https://docs.stripe.com/api/refunds/object#refund_object-destination_details
 func refundDestination(methodType string) object {
 	switch methodType {
 	case "card":
@@ -168,17 +174,104 @@ func refundDestination(methodType string) object {
 	}
 }
 
-// cardOf is the test card that a charge was paid with, if it was paid by card. Their last four digits differ.
-func cardOf(ch object) PaymentMethod {
-	details := ch["payment_method_details"].(object)
-	card, _ := details["card"].(object)
-	for _, m := range methods {
-		if strings.HasSuffix(string(m), card.str("last4")) && m != BankDebit {
-			return m
-		}
+func (s *Server) createRefund(c *call) (object, *apiError) {
+	p := c.params
+	ch, err := s.refundedCharge(c)
+	if err != nil {
+		return nil, err
 	}
-	return ""
+	meta, err := metadataOf(p.Get("metadata"))
+	if err != nil {
+		return nil, err
+	}
+	amount := p.Get("amount")
+	if amount != nil && amount.Int() < 1 {
+		return nil, invalid("parameter_invalid_integer", "amount", "Invalid positive integer")
+	}
+	if err := oneOf(p.Get("reason"), "duplicate", "fraudulent", "requested_by_customer"); err != nil {
+		return nil, err
+	}
+	re, refused := s.refund(ch, refundTerms{amount: amount.Int(), reason: value(p.Get("reason")), metadata: meta}, c)
+	if refused != nil {
+		return nil, s.refundError(refused, ch, c, amount)
+	}
+	return re, nil
 }
 
-// disputeOf is the dispute of a charge, or nil.
-func (s *Server) disputeOf(ch object) object { return s.objects[ch.str("dispute")] }
+// refundedCharge returns the charge that a request wants to refund: https://docs.stripe.com/api/refunds/create
+func (s *Server) refundedCharge(c *call) (object, *apiError) {
+	byCharge, byIntent := c.params.Get("charge"), c.params.Get("payment_intent")
+	switch {
+	case byCharge == nil && byIntent == nil:
+		return nil, invalid("parameter_missing", "", "One of the following params should be provided for this request: payment_intent or charge.")
+	case byIntent == nil:
+		return s.objectInParam(c, "charge", byCharge)
+	}
+	pi, err := s.objectInParam(c, "payment_intent", byIntent)
+	if err != nil {
+		return nil, err
+	}
+	if byCharge != nil && pi["latest_charge"] != byCharge.String() {
+		return nil, invalid("", "charge", "Charge %s does not belong to PaymentIntent %s.", byCharge.String(), pi.str("id"))
+	}
+	return s.objects[pi.str("latest_charge")], nil
+}
+
+// refundError returns Stripe's answer to a refund that is impossible. The call itself finds these errors, so idempotency
+// keys remember them.
+func (s *Server) refundError(err error, ch object, c *call, amount *formparams.Param) *apiError {
+	e := &apiError{status: http.StatusBadRequest, typ: "invalid_request_error"}
+	switch {
+	case errors.Is(err, ErrDisputed):
+		e.code, e.message = "charge_disputed", "Charge "+ch.str("id")+" has been charged back; cannot issue a refund."
+	case errors.Is(err, ErrNotPaid):
+		intent := c.params.Get("payment_intent").String()
+		if intent == "" {
+			intent = ch.str("payment_intent")
+		}
+		e.message = "This PaymentIntent (" + intent + ") does not have a successful charge to refund."
+	case ch["refunded"] == true || ch["amount_refunded"] == ch["amount_captured"]:
+		e.code, e.message = "charge_already_refunded", "Charge "+ch.str("id")+" has already been refunded."
+	default:
+		currency := ch.str("currency")
+		left := ch["amount_captured"].(int64) - ch["amount_refunded"].(int64)
+		e.param = "amount"
+		e.message = "Refund amount (" + money(amount.Int(), currency) + ") is greater than unrefunded amount on charge (" + money(left, currency) + ")"
+	}
+	return e
+}
+
+// cancelRefund takes a pending refund back. Stripe cancels over the API only refunds that wait for the customer
+// (requires_action), which this server has none of. Pending refunds stand in for them, as the dashboard can cancel those.
+// https://docs.stripe.com/api/refunds/cancel
+func (s *Server) cancelRefund(c *call) (object, *apiError) {
+	re, err := s.objectInPath(c, "refund")
+	if err != nil {
+		return nil, err
+	}
+	if re["status"] != "pending" {
+		return nil, &apiError{
+			status: http.StatusBadRequest, typ: "invalid_request_error",
+			message: "You cannot cancel this refund because it has a status of " + re.str("status") + ".",
+		}
+	}
+	s.undoRefund(re, "canceled", "merchant_request", c)
+	return re, nil
+}
+
+func (s *Server) updateRefund(c *call) (object, *apiError) {
+	re, err := s.objectInPath(c, "refund")
+	if err != nil {
+		return nil, err
+	}
+	meta, err := mergeMetadata(re["metadata"], c.params.Get("metadata"))
+	if err != nil {
+		return nil, err
+	}
+	was := maps.Clone(re)
+	re["metadata"] = meta
+	if len(previous(was, re)) > 0 {
+		s.emitRefundUpdated(re, was, c)
+	}
+	return re, nil
+}

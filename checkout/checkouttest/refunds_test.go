@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/url"
 	"reflect"
 	"strings"
 	"testing"
@@ -15,20 +14,6 @@ import (
 
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
 )
-
-// paid is a session that was paid with a method, and its inbox, emptied.
-func paid(t *testing.T, method checkouttest.PaymentMethod) (*checkouttest.Server, *inbox, *stripe.CheckoutSession) {
-	t.Helper()
-	srv := newServer(t, checkouttest.Config{})
-	in := newInbox(srv)
-	id := create(t, srv, tee()).ID
-	require.NoError(t, srv.Pay(id, method))
-	if method == checkouttest.BankDebit {
-		require.NoError(t, srv.Settle(id))
-	}
-	in.types(t)
-	return srv, in, retrieve(t, srv, id, "payment_intent")
-}
 
 func TestLifeOfARefund(t *testing.T) {
 	t.Parallel()
@@ -113,7 +98,7 @@ func TestLifeOfARefund(t *testing.T) {
 	}
 }
 
-// cancelRefund cancels a refund over the API. Its error is ErrNotPending if the API says that it can't be.
+// cancelRefund cancels a refund over the API. It returns ErrNotPending if the API refuses.
 func cancelRefund(srv *checkouttest.Server, id string) error {
 	_, err := srv.Client().V1Refunds.Cancel(context.Background(), id, nil)
 	srv.Flush()
@@ -175,7 +160,7 @@ func TestPartialRefunds(t *testing.T) {
 	}
 }
 
-// Whatever has happened to a payment, no more is given back than is left of it.
+// No sequence of refunds and disputes gives back more than the payment.
 func TestOverRefunds(t *testing.T) {
 	t.Parallel()
 	refund := func(t *testing.T, srv *checkouttest.Server, id string) string {
@@ -270,14 +255,3 @@ func TestRefusedRefunds(t *testing.T) {
 	resp, _ := request(t, srv, "GET", "/v1/refunds/re_1", nil)
 	require.Equal(t, http.StatusNotFound, resp.StatusCode)
 }
-
-// form is a form of pairs of keys and values.
-func form(pairs ...string) url.Values {
-	v := url.Values{}
-	for i := 0; i < len(pairs); i += 2 {
-		v.Add(pairs[i], pairs[i+1])
-	}
-	return v
-}
-
-func long(n int) string { return strings.Repeat("x", n) }

@@ -15,53 +15,53 @@ import (
 	"github.com/stripe/stripe-go/v82"
 )
 
-// Config says how a Server is reached and how its clock goes. The zero Config is a server without sockets whose clock
-// stands still.
+// A Config configures a Server. The zero Config is a server without sockets, whose clock stands still.
 type Config struct {
-	// Key is the secret key that requests must carry. Default: one made up for this server. It must be a test key.
+	// Key is the secret key that requests must carry. It must be a test key. Default: a random one.
 	Key string
-	// WebhookURL is the default endpoint, where every event is delivered over HTTP: a loopback URL. Deliver names a receiver
-	// in the same process. Further endpoints are made with the API.
+	// WebhookURL makes the default endpoint deliver every event over HTTP. It must be a loopback URL. Default: none. Use
+	// Deliver for a receiver in the same process, and the API for further endpoints.
 	WebhookURL string
-	// WebhookSecret is what deliveries to the default endpoint are signed with, whsec_…, for a receiver that is to keep its
-	// settings when the server starts anew. Default: one made up for this server. The CLI has a secret of its own.
+	// WebhookSecret, whsec_…, signs the deliveries to the default endpoint. Set it if the receiver keeps its settings when
+	// the server starts again. Default: a random one. The CLI has a secret of its own.
 	WebhookSecret string
-	// Addr is a loopback address to listen on, such as "127.0.0.1:0". Default: none. The server is then reached through
-	// Transport alone.
+	// Addr is a loopback address to listen on, such as "127.0.0.1:0". Default: none. Without a listener, only Transport
+	// reaches the server.
 	Addr string
-	// Start is what the clock shows first. Default: the time at which the server is made.
+	// Start is the first time that the clock shows. Default: the time of NewServer. It excludes WallClock.
 	Start time.Time
-	// WallClock has the clock follow the wall clock, as a demo wants it. Advance then jumps ahead of it. Not with Start.
+	// WallClock lets the clock follow the wall clock, as a demo needs it. Advance then puts the clock ahead of the wall
+	// clock. Default: the clock stands still. It excludes Start and Sequential.
 	WallClock bool
-	// Sequential has the server start no goroutine for deliveries: what calls of the API cause waits until Flush, Advance,
-	// Pay or another method that waits for deliveries makes them, one after the other, in its caller's goroutine. A test that
-	// itself runs one goroutine at a time then replays from its seeds. Not with WallClock, where nobody would make them.
+	// Sequential makes the server start no goroutine for deliveries. They wait until Flush, Advance, Pay or another method
+	// that waits for deliveries makes them, one after the other, in its caller's goroutine. A test that itself runs one
+	// goroutine at a time then replays exactly from its seeds. Default: a goroutine of the server delivers. It excludes
+	// WallClock.
 	Sequential bool
-	// Seed is what the IDs and secrets come from that the server makes up, in the order of their making: the same calls to
-	// servers with one seed make the same. Two servers that are to be told apart need two seeds. Default, 0: a random one.
+	// Seed determines the IDs and secrets that the server makes up. Servers with the same seed and the same calls make the
+	// same ones, so give servers different seeds if their IDs must differ. Default: 0, which is a random seed.
 	Seed uint64
-	// ExpiredForm has the hosted page of an expired session still show its form, and fail only when the customer pays, as
-	// Stripe's does to those who left the page open. Default: the page says at once that the session has expired.
+	// ExpiredForm lets the hosted page of an expired session still show its form, and fail only when the customer pays.
+	// Stripe's page does so for customers who left it open. Default: the page says at once that the session has expired.
 	ExpiredForm bool
 	// Logger gets a line for each delivery, at debug level. Default: none.
 	Logger *slog.Logger
 }
 
 // A Server is a Stripe for tests: the API, the hosted payment page and the webhook deliveries of one account and of
-// accounts connected to it. It is safe for use by many goroutines at once.
+// accounts connected to it. Many goroutines may use it at once.
 //
-// It keeps everything until it is closed: each object, each event with its snapshot of one, and an entry of the log for
-// each request and each attempt to deliver; idempotency keys alone end after a day. Nothing of it is bounded. A test with
-// its own server does not notice; a program that serves for days grows by some tens of kilobytes with each session that is
-// paid, and starts anew to forget.
+// A Server keeps everything until Close: each object, each event with its snapshot of an object, and a log entry for each
+// request and each attempt to deliver. Only idempotency keys end, after a day. A test with its own server does not notice.
+// A program that serves for days grows by some tens of kilobytes with each paid session; start it again to free the memory.
 type Server struct {
-	key        string
-	base       string // of its own URLs, without a slash at the end
-	ids        *idSource
-	sequential bool
-	lateForm   bool // Config.ExpiredForm
-	log        *slog.Logger
-	mux        *http.ServeMux
+	key         string
+	base        string // the base URL, without a slash at the end
+	ids         *idSource
+	sequential  bool
+	expiredForm bool // Config.ExpiredForm
+	log         *slog.Logger
+	mux         *http.ServeMux
 
 	ctx       context.Context // ends with Close
 	cancel    context.CancelFunc
@@ -72,49 +72,49 @@ type Server struct {
 	advancing sync.Mutex // held by Advance
 	wake      chan struct{}
 
-	mu       sync.Mutex // guards what follows; never held while a delivery is out
-	agenda   agenda
-	taskSeq  int
-	sessions map[string]*session
-	ordered  []*session // by creation
-	objects  map[string]object
-	kinds    map[string][]object // of object, by creation
-	owners   map[string]*session // of object
-	events   []*event
-	saved    map[string]savedAnswer // by idempotency key
-	inUse    map[string]bool        // idempotency keys of calls that run
-	hooks    []*hook                // the first is the default endpoint
-	faults   []*armed
-	requests int // served since the faults were set
-	entries  []Entry
-	changed  chan struct{} // closed with the next entry or event
-	queue    []delivery
-	idle     chan struct{} // closed when the queue has been worked off; nil: nothing is out
-	cli      cli
-	closed   bool
+	mu               sync.Mutex // guards all fields below; never held while a receiver runs
+	agenda           agenda
+	taskSeq          int
+	sessions         map[string]*session
+	sessionsByAge    []*session          // the oldest first
+	objects          map[string]object   // by ID
+	byKind           map[string][]object // the oldest first
+	owners           map[string]*session // by the ID of the object
+	events           []*event
+	savedAnswers     map[string]savedAnswer // by idempotency key
+	keysInUse        map[string]bool        // the idempotency keys of running calls
+	webhookEndpoints []*webhookEndpoint     // the first is the default endpoint
+	faults           []*activeFault
+	requests         int // since the faults were set
+	entries          []Entry
+	changed          chan struct{} // the next entry or event closes it
+	queue            []delivery
+	idle             chan struct{} // closed when the queue is empty; nil: no delivery runs
+	cli              cli
+	closed           bool
 }
 
-// NewServer starts a server. End it with Close. A Config that makes no sense is a mistake in the program, and panics:
-// a live key, an address that is not loopback, an address that is taken.
+// NewServer starts a server. End it with Close. NewServer panics if the Config is wrong: the key is a live key, an address
+// is not a loopback address or is taken, or two fields exclude each other.
 func NewServer(cfg Config) *Server {
 	s := &Server{
-		key:      cfg.Key,
-		base:     "http://" + memoryHost,
-		ids:      newIDSource(cfg.Seed),
-		log:      cfg.Logger,
-		clock:    clock{at: cfg.Start, wall: cfg.WallClock},
-		wake:     make(chan struct{}, 1),
-		sessions: map[string]*session{},
-		objects:  map[string]object{},
-		kinds:    map[string][]object{},
-		owners:   map[string]*session{},
-		saved:    map[string]savedAnswer{},
-		inUse:    map[string]bool{},
-		http:     newDeliveryClient(),
-		changed:  make(chan struct{}),
+		key:          cfg.Key,
+		base:         "http://" + memoryHost,
+		ids:          newIDSource(cfg.Seed),
+		log:          cfg.Logger,
+		clock:        clock{at: cfg.Start, wall: cfg.WallClock},
+		wake:         make(chan struct{}, 1),
+		sessions:     map[string]*session{},
+		objects:      map[string]object{},
+		byKind:       map[string][]object{},
+		owners:       map[string]*session{},
+		savedAnswers: map[string]savedAnswer{},
+		keysInUse:    map[string]bool{},
+		http:         newDeliveryClient(),
+		changed:      make(chan struct{}),
 
-		sequential: cfg.Sequential,
-		lateForm:   cfg.ExpiredForm,
+		sequential:  cfg.Sequential,
+		expiredForm: cfg.ExpiredForm,
 	}
 	if err := cfg.validate(); err != nil {
 		panic("checkouttest: " + err.Error())
@@ -123,7 +123,7 @@ func NewServer(cfg Config) *Server {
 	if secret == "" {
 		secret = s.newSecret()
 	}
-	s.hooks = []*hook{{types: []string{"*"}, secrets: []signingSecret{{value: secret}}}}
+	s.webhookEndpoints = []*webhookEndpoint{{types: []string{"*"}, secrets: []signingSecret{{value: secret}}}}
 	if s.key == "" {
 		s.key = s.newID("sk_test_", 26)
 	}
@@ -136,19 +136,19 @@ func NewServer(cfg Config) *Server {
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.mux = s.routes()
 	if cfg.WebhookURL != "" {
-		s.hooks[0].to = overHTTP{client: s.http, url: cfg.WebhookURL}
+		s.webhookEndpoints[0].to = overHTTP{client: s.http, url: cfg.WebhookURL}
 	}
 	if cfg.Addr != "" {
 		s.listen(cfg.Addr)
 	}
 	if cfg.WallClock {
 		s.running.Add(1)
-		go s.follow()
+		go s.followWallClock()
 	}
 	return s
 }
 
-// secretForm is what signing secrets look like.
+// secretForm matches signing secrets.
 var secretForm = regexp.MustCompile(`^whsec_\w+$`)
 
 func (cfg Config) validate() error {
@@ -166,13 +166,13 @@ func (cfg Config) validate() error {
 	}
 	if cfg.Addr != "" {
 		if host, _, err := net.SplitHostPort(cfg.Addr); err != nil || !loopback(host) {
-			return fmt.Errorf("Config.Addr %q must be a loopback address and a port", cfg.Addr)
+			return fmt.Errorf("Config.Addr %q must be a loopback address and a port, such as 127.0.0.1:0", cfg.Addr)
 		}
 	}
 	if cfg.WebhookURL != "" {
 		u, err := url.Parse(cfg.WebhookURL)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || !loopback(u.Hostname()) {
-			return fmt.Errorf("Config.WebhookURL must be an http URL of a loopback host")
+			return fmt.Errorf("Config.WebhookURL must be an http URL of a loopback host, such as http://127.0.0.1:3000/webhook")
 		}
 	}
 	return nil
@@ -197,8 +197,8 @@ func (s *Server) listen(addr string) {
 	}()
 }
 
-// Close stops the server: no delivery starts any more, and it returns when those that are out have been answered.
-// It may be called twice.
+// Close stops the server. It starts no further delivery, and waits for those that the receivers are still answering. Close
+// may be called twice.
 func (s *Server) Close() {
 	s.mu.Lock()
 	s.closed = true
@@ -216,16 +216,16 @@ func (s *Server) Close() {
 	s.http.CloseIdleConnections()
 }
 
-// Key is the secret key that requests must carry.
+// Key returns the secret key that requests must carry.
 func (s *Server) Key() string { return s.key }
 
-// URL is the server's base URL, of the API and of the hosted page. Without Config.Addr, only Transport reaches it.
+// URL returns the base URL of the API and of the hosted page. Without Config.Addr, only Transport reaches it.
 func (s *Server) URL() string { return s.base }
 
-// Client is a Stripe client of this server. It does not retry requests.
+// Client returns a Stripe client of this server. The client does not retry requests.
 func (s *Server) Client() *stripe.Client { return s.ClientOver(s.Transport()) }
 
-// ClientOver is Client with a transport of its own, such as one that wraps Transport and loses answers.
+// ClientOver is Client over another transport, such as one that wraps Transport and loses answers.
 func (s *Server) ClientOver(rt http.RoundTripper) *stripe.Client {
 	backend := stripe.GetBackendWithConfig(stripe.APIBackend, &stripe.BackendConfig{
 		URL:               stripe.String(s.base),

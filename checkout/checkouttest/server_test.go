@@ -5,7 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"runtime"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -53,8 +53,11 @@ func TestOverSockets(t *testing.T) {
 			w.WriteHeader(http.StatusBadRequest)
 			return
 		}
-		if got.Add(1) == 1 {
+		switch got.Add(1) {
+		case 1:
 			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+		case 5:
+			panic(http.ErrAbortHandler) // cuts the connection
 		}
 	}))
 	defer hook.Close()
@@ -69,9 +72,8 @@ func TestOverSockets(t *testing.T) {
 	require.Equal(t, http.StatusTemporaryRedirect, srv.Events()[0].Attempts[0].Status, "a redirect is a failure")
 	_, err = srv.Client().V1CheckoutSessions.Retrieve(context.Background(), sess.ID, nil)
 	require.NoError(t, err, "the in-memory transport works beside the listener")
-	hook.Close()
 	require.NoError(t, srv.Redeliver(srv.Events()[0].ID))
-	require.NotEmpty(t, srv.Events()[0].Attempts[1].Err, "nobody answers")
+	require.NotEmpty(t, srv.Events()[0].Attempts[1].Err, "there is no answer")
 }
 
 func TestManyAtOnce(t *testing.T) {
@@ -133,8 +135,11 @@ func TestInABubble(t *testing.T) {
 }
 
 func TestCloseLeavesNothingBehind(t *testing.T) {
-	// Not parallel: it counts goroutines.
-	before := runtime.NumGoroutine()
+	t.Parallel()
+	synctest.Test(t, closeLeavesNothing) // it ends when every goroutine that was started in it has ended
+}
+
+func closeLeavesNothing(t *testing.T) {
 	entered, release := make(chan struct{}), make(chan struct{})
 	srv := checkouttest.NewServer(checkouttest.Config{Addr: "127.0.0.1:0", WallClock: true})
 	srv.Deliver(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -154,11 +159,19 @@ func TestCloseLeavesNothingBehind(t *testing.T) {
 	srv.Close()
 	require.Len(t, srv.Events()[0].Attempts, 1)
 	require.Empty(t, srv.Events()[1].Attempts, "no delivery starts after Close")
-	for range 1_000_000 { // the runtime takes a moment to bury them
-		if runtime.NumGoroutine() <= before {
-			return
-		}
-		runtime.Gosched()
-	}
-	require.LessOrEqual(t, runtime.NumGoroutine(), before)
+}
+
+func TestWebhookSecretOfTheConfig(t *testing.T) {
+	t.Parallel()
+	const secret = "whsec_of_the_receiver"
+	srv := newServer(t, checkouttest.Config{WebhookSecret: secret})
+	require.Equal(t, secret, srv.WebhookSecret())
+	in := newInbox(srv)
+	require.NoError(t, srv.Pay(create(t, srv, tee()).ID, checkouttest.CardOK))
+	require.NotEmpty(t, in.types(t), "the inbox checks signatures")
+	_, cli := request(t, srv, "POST", "/v1/stripecli/sessions", url.Values{"device_name": {"d"}})
+	require.NotEqual(t, secret, cli["secret"])
+	rolled, err := srv.RollSecret("", 0)
+	require.NoError(t, err)
+	require.NotEqual(t, secret, rolled)
 }

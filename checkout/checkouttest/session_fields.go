@@ -1,48 +1,49 @@
 package checkouttest
 
 import (
-	"maps"
 	"strings"
-)
 
-// What a session asks of its customer besides the payment, and what the customer answers here: whatever is asked for.
+	"github.com/gofulfil/fulfil/checkout/checkouttest/internal/formparams"
+)
 
 // customFields shows the fields that a session asks for, without values yet.
 // https://docs.stripe.com/payments/checkout/custom-fields
-func customFields(p *param) ([]any, *apiError) {
+func customFields(p *formparams.Param) ([]any, *apiError) {
 	shown := []any{}
-	for _, f := range p.list() {
-		typ := f.get("type")
+	for _, f := range p.List() {
+		typ := f.Get("type")
 		for _, name := range []string{"key", "label", "type"} {
-			if f.get(name) == nil {
-				return nil, missing(f.nameOf(name))
+			if f.Get(name) == nil {
+				return nil, missing(f.NameOf(name))
 			}
 		}
 		if err := oneOf(typ, "dropdown", "numeric", "text"); err != nil {
 			return nil, err
 		}
 		if len(shown) == 3 {
-			return nil, invalid("", p.name, "You can only specify up to 3 custom fields.")
+			return nil, invalid("", p.Name, "You can only specify up to 3 custom fields.")
 		}
-		kind := object{"default_value": f.get(typ.str(), "default_value").value(), "value": nil}
-		if typ.str() == "dropdown" {
-			if kind["options"] = f.get("dropdown", "options").or([]any{}); f.get("dropdown", "options") == nil {
-				return nil, missing(f.nameOf("dropdown") + "[options]")
+		kind := object{"default_value": value(f.Get(typ.String(), "default_value")), "value": nil}
+		if typ.String() == "dropdown" {
+			options := f.Get("dropdown", "options")
+			if options == nil {
+				return nil, missing(f.NameOf("dropdown") + "[options]")
 			}
+			kind["options"] = value(options)
 		} else {
-			kind["maximum_length"], kind["minimum_length"] = f.get(typ.str(), "maximum_length").value(), f.get(typ.str(), "minimum_length").value()
+			kind["maximum_length"], kind["minimum_length"] = value(f.Get(typ.String(), "maximum_length")), value(f.Get(typ.String(), "minimum_length"))
 		}
 		shown = append(shown, object{
-			"key": f.get("key").value(), "label": object{"custom": f.get("label", "custom").value(), "type": f.get("label", "type").or("custom")},
-			"optional": f.get("optional").bool(), "type": typ.str(), typ.str(): kind,
+			"key": value(f.Get("key")), "label": object{"custom": value(f.Get("label", "custom")), "type": valueOr(f.Get("label", "type"), "custom")},
+			"optional": f.Get("optional").Bool(), "type": typ.String(), typ.String(): kind,
 		})
 	}
 	return shown, nil
 }
 
-// filledIn are the fields as the customer leaves them: with their defaults and, where something is required, with the first
-// choice, or with as many ones as will do.
-func filledIn(fields []any) []any {
+// answeredFields returns the fields as the customer leaves them, with their defaults. A required field without a default
+// gets its first choice, or as many ones as its minimum length asks for.
+func answeredFields(fields []any) []any {
 	filled := []any{}
 	for _, f := range fields {
 		field := f.(object)
@@ -62,24 +63,25 @@ func filledIn(fields []any) []any {
 	return filled
 }
 
-// consentCollection shows what a session asks consent to. https://docs.stripe.com/payments/checkout/promotional-emails-consent
-func consentCollection(p *param) (any, *apiError) {
+// consentCollection shows the consent that a session asks for.
+// https://docs.stripe.com/payments/checkout/promotional-emails-consent
+func consentCollection(p *formparams.Param) (any, *apiError) {
 	if p == nil {
 		return nil, nil
 	}
-	if err := oneOf(p.get("promotions"), "auto", "none"); err != nil {
+	if err := oneOf(p.Get("promotions"), "auto", "none"); err != nil {
 		return nil, err
 	}
-	if err := oneOf(p.get("terms_of_service"), "none", "required"); err != nil {
+	if err := oneOf(p.Get("terms_of_service"), "none", "required"); err != nil {
 		return nil, err
 	}
 	return object{
-		"payment_method_reuse_agreement": p.get("payment_method_reuse_agreement").value(), "promotions": p.get("promotions").or("none"),
-		"terms_of_service": p.get("terms_of_service").or("none"),
+		"payment_method_reuse_agreement": value(p.Get("payment_method_reuse_agreement")), "promotions": valueOr(p.Get("promotions"), "none"),
+		"terms_of_service": valueOr(p.Get("terms_of_service"), "none"),
 	}, nil
 }
 
-// consent is what the customer agreed to: to the terms, and to no e-mails.
+// consent returns the customer's answers: the customer accepts the terms and wants no e-mails.
 func consent(asked object) any {
 	given := object{"promotions": nil, "terms_of_service": nil}
 	if asked["promotions"] == "auto" {
@@ -91,46 +93,24 @@ func consent(asked object) any {
 	return given
 }
 
-// answerAll has the session show what its customer answered.
-func (s *Server) answerAll(sess *session) {
+// collectAnswers makes the session show what its customer has answered.
+func (s *Server) collectAnswers(sess *session) {
 	o, p, buyer := sess.object, sess.sent, sess.buyer
-	if !p.get("phone_number_collection", "enabled").bool() {
+	if !p.Get("phone_number_collection", "enabled").Bool() {
 		buyer.Phone = ""
 	}
 	o["customer_details"] = buyer.details(buyer.Address.shown())
 	collected := object{"shipping_details": nil}
-	if p.get("shipping_address_collection") != nil {
+	if p.Get("shipping_address_collection") != nil {
 		collected["shipping_details"] = object{"address": buyer.Address.shown(), "name": buyer.Name}
 	}
 	o["collected_information"] = collected
-	o["custom_fields"] = filledIn(o["custom_fields"].([]any))
+	o["custom_fields"] = answeredFields(o["custom_fields"].([]any))
 	if asked, ok := o["consent_collection"].(object); ok {
 		o["consent"] = consent(asked)
 	}
 	if tax := o["automatic_tax"].(object); tax["enabled"] == true {
-		o["automatic_tax"] = tax.with(object{"status": "complete"}) // the shop is registered nowhere: there is no tax to collect
+		o["automatic_tax"] = tax.with(object{"status": "complete"}) // the shop is registered for taxes nowhere, so the tax is 0
 	}
 	s.saveToCustomer(sess)
-}
-
-// saveToCustomer saves what the customer gave where `customer_update` asks for it.
-// https://docs.stripe.com/api/checkout/sessions/create#create_checkout_session-customer_update
-func (s *Server) saveToCustomer(sess *session) {
-	cus, ask := s.objects[sess.str("customer")], sess.sent.get("customer_update")
-	if cus == nil || ask == nil {
-		return
-	}
-	was := maps.Clone(cus)
-	if ask.get("address").str() == "auto" {
-		cus["address"] = sess.buyer.Address.shown()
-	}
-	if ask.get("name").str() == "auto" {
-		cus["name"] = sess.buyer.Name
-	}
-	if ask.get("shipping").str() == "auto" && sess.sent.get("shipping_address_collection") != nil {
-		cus["shipping"] = object{"address": sess.buyer.Address.shown(), "name": sess.buyer.Name, "phone": nil}
-	}
-	if len(previous(was, cus)) > 0 {
-		s.report("customer.updated", cus, was, nil)
-	}
 }

@@ -1,20 +1,15 @@
 package checkouttest
 
 import (
+	"fmt"
 	"math/big"
 	"net/http"
 	"reflect"
-	"strings"
+
+	"github.com/gofulfil/fulfil/checkout/checkouttest/internal/formparams"
 )
 
-// currencies are those that a session can be in: https://docs.stripe.com/currencies
-var currencies = strings.Fields(`aed afn all amd ang aoa ars aud awg azn bam bbd bdt bgn bhd bif bmd bnd bob brl bsd bwp byn bzd
-cad cdf chf clp cny cop crc cve czk djf dkk dop dzd egp etb eur fjd fkp gbp gel gip gmd gnf gtq gyd hkd hnl htg huf idr ils inr
-isk jmd jod jpy kes kgs khr kmf krw kwd kyd kzt lak lbp lkr lrd lsl mad mdl mga mkd mmk mnt mop mur mvr mwk mxn myr mzn nad ngn
-nio nok npr nzd omr pab pen pgk php pkr pln pyg qar ron rsd rub rwf sar sbd scr sek sgd shp sle sos srd std szl thb tjs tnd top
-try ttd twd tzs uah ugx usd uyu uzs vnd vuv wst xaf xcd xcg xof xpf yer zar zmw`)
-
-// maxTotal keeps sums far from overflow; Stripe's own limits are lower and differ by currency.
+// maxTotal keeps sums far from overflow. Stripe's own limits are lower, and differ by currency.
 const maxTotal = 999_999_999_999
 
 // newLines builds the line items that a request asks for.
@@ -22,9 +17,9 @@ func (s *Server) newLines(sess *session, now int64) ([]object, *apiError) {
 	p := sess.sent
 	var lines []object
 	var oneTime, recurring int
-	var every any // the billing interval
+	var interval any // the recurring of all recurring prices
 	total := new(big.Rat)
-	for _, item := range p.get("line_items").list() {
+	for _, item := range p.Get("line_items").List() {
 		price, name, err := s.linePrice(sess, item, now)
 		if err != nil {
 			return nil, err
@@ -33,21 +28,21 @@ func (s *Server) newLines(sess *session, now int64) ([]object, *apiError) {
 			oneTime++
 		} else {
 			recurring++
-			if every == nil {
-				every = price["recurring"]
-			} else if !reflect.DeepEqual(every, price["recurring"]) {
+			if interval == nil {
+				interval = price["recurring"]
+			} else if !reflect.DeepEqual(interval, price["recurring"]) {
 				return nil, invalid("", "line_items", "This test server takes recurring prices of the same billing interval only.")
 			}
 		}
-		quantity := item.get("quantity")
+		quantity := item.Get("quantity")
 		switch {
 		case quantity == nil:
-			return nil, invalid("parameter_missing", item.name, "Quantity is required. Add `quantity` to `%s`", item.name)
-		case quantity.int() < 1:
-			return nil, invalid("parameter_invalid_integer", quantity.name, "This value must be greater than or equal to 1.")
+			return nil, invalid("parameter_missing", item.Name, "Quantity is required. Add `quantity` to `%s`", item.Name)
+		case quantity.Int() < 1:
+			return nil, invalid("parameter_invalid_integer", quantity.Name, "This value must be greater than or equal to 1.")
 		}
 		unit, _ := new(big.Rat).SetString(price.str("unit_amount_decimal"))
-		exact := new(big.Rat).Mul(unit, big.NewRat(quantity.int(), 1))
+		exact := new(big.Rat).Mul(unit, big.NewRat(quantity.Int(), 1))
 		if total.Add(total, exact).Cmp(big.NewRat(maxTotal, 1)) > 0 {
 			return nil, invalid("amount_too_large", "line_items", "The Checkout Session's total amount is too large.")
 		}
@@ -58,10 +53,11 @@ func (s *Server) newLines(sess *session, now int64) ([]object, *apiError) {
 		}
 		lines = append(lines, object{
 			"id": s.newID("li_", 24), "object": "item", "amount_discount": int64(0), "amount_subtotal": amount, "amount_tax": int64(0),
-			"amount_total": amount, "currency": currency, "description": name, "price": price, "quantity": quantity.int(),
+			"amount_total": amount, "currency": currency, "description": name, "price": price, "quantity": quantity.Int(),
 		})
 	}
-	switch mode := p.get("mode").str(); {
+	mode := p.Get("mode").String()
+	switch {
 	case mode == "payment" && recurring > 0:
 		return nil, invalid("", "line_items", "You specified `payment` mode but passed a recurring price. Either switch to `subscription` mode or use only one-time prices.")
 	case mode == "payment" && oneTime > 100:
@@ -74,23 +70,24 @@ func (s *Server) newLines(sess *session, now int64) ([]object, *apiError) {
 	return lines, nil
 }
 
-// linePrice is the price of a line, one that exists or one made of inline data, and the name of its product.
-func (s *Server) linePrice(sess *session, item *param, now int64) (price object, name string, _ *apiError) {
-	data, ref := item.get("price_data"), item.get("price")
+// linePrice returns the price of a line and the name of its product. The price exists, or linePrice makes it from inline
+// data.
+func (s *Server) linePrice(sess *session, item *formparams.Param, now int64) (price object, name string, _ *apiError) {
+	data, ref := item.Get("price_data"), item.Get("price")
 	switch {
 	case data != nil && ref != nil:
-		return nil, "", onlyOneOf(item.name, "price", "price_data")
+		return nil, "", onlyOneOf(item.Name, "price", "price_data")
 	case ref != nil:
-		price = s.find(sess.account, "price", ref.str())
+		price = s.find(sess.account, "price", ref.String())
 		if price == nil {
-			return nil, "", noSuch(http.StatusBadRequest, "price", ref.str(), ref.name)
+			return nil, "", noSuch(http.StatusBadRequest, "price", ref.String(), ref.Name)
 		}
 		if price["active"] != true {
-			return nil, "", invalid("", ref.name, "The price specified is inactive. This field only accepts active prices.")
+			return nil, "", invalid("", ref.Name, "The price specified is inactive. This field only accepts active prices.")
 		}
 		return price, s.objects[price.str("product")].str("name"), nil
 	case data == nil:
-		return nil, "", invalid("", item.name, "You must provide either price or price_data for each line item when using prices.")
+		return nil, "", invalid("", item.Name, "You must provide either price or price_data for each line item when using prices.")
 	}
 	price, product, err := s.newPriceOf(sess, data, false, now)
 	if err != nil {
@@ -105,9 +102,39 @@ func (s *Server) linePrice(sess *session, item *param, now int64) (price object,
 	return price, product.str("name"), nil
 }
 
-// round is the nearest whole amount, halves up.
-func round(r *big.Rat) int64 {
-	n := new(big.Int).Mul(r.Num(), big.NewInt(2))
-	n.Add(n, r.Denom())
-	return n.Div(n, new(big.Int).Mul(r.Denom(), big.NewInt(2))).Int64()
+// adjustQuantities gives the lines the quantities that the buyer chose, where the session allows it. If it returns an
+// error, it has changed nothing. https://docs.stripe.com/payments/checkout/adjustable-quantity
+func (s *Server) adjustQuantities(sess *session, quantities []int64) error {
+	items := sess.sent.Get("line_items").List()
+	if len(quantities) > len(items) {
+		return fmt.Errorf("%w: it has only %d lines", ErrQuantity, len(items))
+	}
+	for i, n := range quantities {
+		adjustable := items[i].Get("adjustable_quantity")
+		least, most := max(1, adjustable.Get("minimum").Int()), int64(99)
+		if m := adjustable.Get("maximum"); m != nil {
+			most = m.Int()
+		}
+		if n != 0 && n != sess.lines[i]["quantity"] && (!adjustable.Get("enabled").Bool() || n < least || n > most) {
+			return fmt.Errorf("%w: %d in line %d", ErrQuantity, n, i)
+		}
+	}
+	var more int64
+	for i, n := range quantities {
+		if n == 0 {
+			continue
+		}
+		line := sess.lines[i]
+		unit, _ := new(big.Rat).SetString(line["price"].(object).str("unit_amount_decimal"))
+		amount := round(unit.Mul(unit, big.NewRat(n, 1)))
+		more += amount - line["amount_total"].(int64)
+		sess.lines[i] = line.with(object{"quantity": n, "amount_subtotal": amount, "amount_total": amount})
+	}
+	if o := sess.object; more != 0 {
+		o["amount_subtotal"], o["amount_total"] = o["amount_subtotal"].(int64)+more, o["amount_total"].(int64)+more
+		if pi := s.objects[sess.pi]; pi != nil {
+			pi["amount"] = o["amount_total"]
+		}
+	}
+	return nil
 }

@@ -3,15 +3,15 @@ package checkouttest
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"time"
 )
 
-// recoverable is how long the link of an expired session works: https://docs.stripe.com/payments/checkout/abandoned-carts.
+// recoverable is the time for which the link of an expired session works:
+// https://docs.stripe.com/payments/checkout/abandoned-carts
 const recoverable = 30 * 24 * time.Hour
 
-// offerRecovery gives a session that expires the link under which its customer gets another, if it was created so.
+// offerRecovery gives an expiring session the link to a new session, if the session was created with after_expiration.
 func (s *Server) offerRecovery(sess *session) {
 	recovery, _ := sess.object["after_expiration"].(object)
 	if offer, ok := recovery["recovery"].(object); ok && offer["enabled"] == true {
@@ -21,11 +21,11 @@ func (s *Server) offerRecovery(sess *session) {
 	}
 }
 
-// Recover opens the link of an expired session, after_expiration.recovery.url, as its customer would. It returns the ID of the
-// session that this creates: a copy, with the same metadata, that says what it was recovered_from. Errors: ErrNoSession,
-// ErrNotRecoverable.
+// Recover opens the link of an expired session, after_expiration.recovery.url, as its customer would. The link creates a
+// copy of the session with the same metadata, whose recovered_from names the expired session. Recover returns the ID of the
+// copy. Errors: ErrNoSession, ErrNotRecoverable.
 func (s *Server) Recover(sessionID string) (recovered string, err error) {
-	err = s.change(sessionID, func(sess *session) error {
+	err = s.changeSession(sessionID, func(sess *session) error {
 		copied, err := s.recover(sess)
 		if err == nil {
 			recovered = copied.id()
@@ -41,12 +41,10 @@ func (s *Server) recover(sess *session) (*session, error) {
 	if until, _ := offer["expires_at"].(int64); until <= s.Now().Unix() {
 		return nil, ErrNotRecoverable
 	}
-	params := *sess.sent
-	params.fields = maps.Clone(params.fields)
-	delete(params.fields, "expires_at")
-	copied, refused := s.newSession(&call{account: sess.account, params: &params})
-	if refused != nil {
-		return nil, fmt.Errorf("%w: %s", ErrNotRecoverable, refused.message)
+	params := sess.sent.Without("expires_at") // it has passed
+	copied, err := s.newSession(&call{account: sess.account, params: params})
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s", ErrNotRecoverable, err.message)
 	}
 	copied.object["recovered_from"], copied.object["metadata"] = sess.id(), sess.object["metadata"]
 	s.open(copied)

@@ -42,7 +42,7 @@ func TestRecover(t *testing.T) {
 	require.Equal(t, first.AmountTotal, copied.AmountTotal)
 	require.NoError(t, srv.Pay(id, checkouttest.CardOK))
 
-	// By its link, as often as it is followed.
+	// The link works more than once.
 	answer := visit(t, srv, offer.URL)
 	require.Equal(t, http.StatusSeeOther, answer.StatusCode)
 	require.Contains(t, answer.Header.Get("Location"), "/c/pay/cs_test_")

@@ -14,7 +14,7 @@ import (
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
 )
 
-// monthly is a session for a subscription to a tea club, 9.00 EUR a month, with a cup for 5.00 once.
+// monthly returns the parameters of a subscription to a tea club: 9.00 EUR a month, and once 5.00 EUR for a cup.
 func monthly() *stripe.CheckoutSessionCreateParams {
 	line := func(name string, amount int64) *stripe.CheckoutSessionCreateLineItemParams {
 		return &stripe.CheckoutSessionCreateLineItemParams{
@@ -34,7 +34,7 @@ func monthly() *stripe.CheckoutSessionCreateParams {
 	return params
 }
 
-// club is a server on 31 January with one such session, completed with a method.
+// club returns a server on 31 January with one such session, which is completed with a method.
 func club(t *testing.T, method checkouttest.PaymentMethod) (srv *checkouttest.Server, in *inbox, session, sub string) {
 	t.Helper()
 	srv = newServer(t, checkouttest.Config{Start: time.Date(2027, 1, 31, 12, 0, 0, 0, time.UTC)})
@@ -264,4 +264,56 @@ func TestSubscriptionsOverTheAPI(t *testing.T) {
 	for _, key := range jsonKeys(reflect.TypeFor[stripe.InvoiceLineItem](), "subscription") {
 		require.Contains(t, line, key)
 	}
+}
+
+// billing returns a server with a customer who has a card.
+func billing(t *testing.T, card string) (srv *checkouttest.Server, post func(want int, path string, pairs ...string) map[string]any, customer, method string) {
+	t.Helper()
+	srv = newServer(t, checkouttest.Config{})
+	post = func(want int, path string, pairs ...string) map[string]any {
+		t.Helper()
+		resp, body := request(t, srv, "POST", path, form(pairs...))
+		require.Equal(t, want, resp.StatusCode, body)
+		return body
+	}
+	made := post(200, "/v1/customers", "email", "ada@example.org", "payment_method", card, "invoice_settings[default_payment_method]", card)
+	method = made["invoice_settings"].(map[string]any)["default_payment_method"].(string)
+	require.NotEqual(t, card, method, "a copy that is the customer's own")
+	_, pm := request(t, srv, "GET", "/v1/payment_methods/"+method, nil)
+	require.Equal(t, made["id"], pm["customer"])
+	return srv, post, made["id"].(string), method
+}
+
+// A subscription without a session is paid, renewed and canceled like the subscription of a session.
+func TestSubscriptionWithoutASession(t *testing.T) {
+	t.Parallel()
+	srv, post, customer, _ := billing(t, "pm_card_visa")
+	price := srv.AddPrice(checkouttest.Price{Currency: "usd", UnitAmount: 1500, Interval: "month"})
+	sub := post(200, "/v1/subscriptions", "customer", customer, "items[0][price]", price, "items[0][quantity]", "2", "metadata[k]", "v")
+	require.Equal(t, "active", sub["status"])
+	require.Equal(t, map[string]any{"k": "v"}, sub["metadata"])
+	require.EqualValues(t, 3000, balance(t, srv, ""))
+	srv.Advance(32 * 24 * time.Hour)
+	require.EqualValues(t, 6000, balance(t, srv, ""), "it was renewed")
+	resp, gone := request(t, srv, "DELETE", "/v1/customers/"+customer, nil)
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+	require.Equal(t, map[string]any{"id": customer, "object": "customer", "deleted": true}, gone)
+	_, sub = request(t, srv, "GET", "/v1/subscriptions/"+sub["id"].(string), nil)
+	require.Equal(t, "canceled", sub["status"])
+	_, again := request(t, srv, "GET", "/v1/customers/"+customer, nil)
+	require.Equal(t, gone, again)
+	_, list := request(t, srv, "GET", "/v1/customers", nil)
+	require.Empty(t, list["data"])
+	post(400, "/v1/subscriptions", "customer", customer, "items[0][price]", price)
+	post(404, "/v1/customers/"+customer, "name", "Ada")
+	resp, _ = request(t, srv, "DELETE", "/v1/customers/"+customer, nil)
+	require.Equal(t, http.StatusNotFound, resp.StatusCode)
+	events := srv.Events()
+	require.Equal(t, "customer.deleted", events[len(events)-1].Type)
+
+	srv, post, customer, _ = billing(t, "pm_card_chargeCustomerFail")
+	price = srv.AddPrice(checkouttest.Price{Currency: "usd", UnitAmount: 1500, Interval: "month"})
+	sub = post(200, "/v1/subscriptions", "customer", customer, "items[0][price]", price)
+	require.Equal(t, "incomplete", sub["status"])
+	require.Zero(t, balance(t, srv, ""))
 }

@@ -8,10 +8,11 @@ import (
 	"syscall"
 )
 
-// memoryHost is where a server without a listener says it is. The name cannot resolve: RFC 6761 reserves it.
+// memoryHost is the host of a server without a listener. The name cannot resolve: RFC 6761 reserves it.
 const memoryHost = "stripe.test"
 
-// Transport reaches the server without a socket, and no other host. Wrap it to lose, delay or count requests.
+// Transport returns a transport that reaches the server without a socket, and reaches no other host. Wrap it to lose, delay
+// or count requests.
 func (s *Server) Transport() http.RoundTripper { return memoryTransport{s} }
 
 type memoryTransport struct{ s *Server }
@@ -25,7 +26,7 @@ func (t memoryTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if got := r.URL.Scheme + "://" + r.URL.Host; got != t.s.base {
-		return nil, fmt.Errorf("checkouttest: the in-memory transport reaches %s only, not %s", t.s.base, got)
+		return nil, fmt.Errorf("checkouttest: Server.Transport reaches %s only, not %s: use another client for other hosts", t.s.base, got)
 	}
 	in := r.Clone(r.Context())
 	in.RequestURI = r.URL.RequestURI()
@@ -43,7 +44,7 @@ func (t memoryTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return w.response(r), nil
 }
 
-// serveUncut reports whether the request ended without an answer.
+// serveUncut serves a request, and reports whether a fault cut the connection.
 func (s *Server) serveUncut(w http.ResponseWriter, r *http.Request) (cut bool) {
 	defer func() {
 		if p := recover(); p == http.ErrAbortHandler {
@@ -56,11 +57,11 @@ func (s *Server) serveUncut(w http.ResponseWriter, r *http.Request) (cut bool) {
 	return false
 }
 
-// recorder keeps the answer of a handler that is called without a connection.
+// A recorder keeps the answer of a handler that has no connection.
 type recorder struct {
 	status int
-	header http.Header // as the handler sees it
-	sent   http.Header // as it was when the status was written
+	header http.Header // that the handler changes
+	sent   http.Header // the header at the time of WriteHeader
 	body   bytes.Buffer
 }
 

@@ -188,12 +188,12 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
+	fmt.Fprintln(out, s.welcome())
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var sweeping sync.WaitGroup
 	sweeping.Go(func() { _ = s.flow.Run(ctx) }) // gives back expired stock, retries, finds what webhooks missed
 	go func() { cancel(server.Serve(listener)) }()
-	fmt.Fprintf(out, "\nShop      %s\nPayments  %s\n\nCtrl-C stops it.\n\n", url, pay.describe(url, s.hook.Types()))
 
 	<-ctx.Done()
 	fmt.Fprintln(out, "\nStopping: finishing what is being answered.")
@@ -206,6 +206,18 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 	}
 	fmt.Fprintln(out, "Stopped. Everything was in memory, and is gone.")
 	return err
+}
+
+// welcome returns the address to open and what to try there.
+func (s *shop) welcome() string {
+	text := "Shop      " + s.url + `
+Try       Buy the brass ruler in two tabs: there is only one, so the second tab is told that it is sold out.
+          Pay with card 4000 0000 0000 0002, which is declined, and then with 4242 4242 4242 4242.
+`
+	if s.pay.test != nil {
+		text += "          Pay by bank debit, and then settle it or bounce it on the Orders page.\n"
+	}
+	return text + "Payments  " + s.pay.describe(s.url, s.hook.Types()) + "\n\nCtrl-C stops it.\n"
 }
 
 // listen refuses addresses that others can reach: the orders page has no password.

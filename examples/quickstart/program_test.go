@@ -6,11 +6,29 @@ import (
 	"io"
 	"net/http"
 	"net/http/cookiejar"
+	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/stripe/stripe-go/v82"
 )
+
+func TestMain(m *testing.M) {
+	stripe.SetHTTPClient(&http.Client{Transport: withoutStripe{}})
+	os.Exit(m.Run())
+}
+
+// withoutStripe is the way to Stripe in all tests, which never ask it. The answer is Stripe's to a key that it does not know.
+type withoutStripe struct{}
+
+func (withoutStripe) RoundTrip(*http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	w.WriteHeader(http.StatusUnauthorized)
+	_, _ = io.WriteString(w, `{"error":{"type":"invalid_request_error","message":"a test does not ask Stripe"}}`)
+	return w.Result(), nil
+}
 
 // running is the program, started as main starts it.
 type running struct {

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"fmt"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 	"github.com/stretchr/testify/require"
+	"github.com/stripe/stripe-go/v82"
 )
 
 // The servers to test with are those that these name, by a DSN of a user who may create databases, as in internal/dbtest.
@@ -21,6 +23,7 @@ const (
 )
 
 func TestMain(m *testing.M) {
+	stripe.SetHTTPClient(&http.Client{Transport: withoutStripe{}})
 	if os.Getenv("SHOP_TEST_CHILD") == "1" {
 		main()
 		return

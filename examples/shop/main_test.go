@@ -11,7 +11,6 @@ import (
 	"net/http/httptest"
 	"net/http/httptrace"
 	"os"
-	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -238,11 +237,11 @@ func TestStoppingFinishesWhatIsBeingAnswered(t *testing.T) {
 
 func TestASignalStopsTheProgram(t *testing.T) {
 	t.Parallel()
-	child := exec.CommandContext(t.Context(), os.Args[0], "-addr", "127.0.0.1:0")
-	child.Env = append(os.Environ(), "SHOP_TEST_CHILD=1", "DATABASE_URL="+sqliteFile(t), "STRIPE_SECRET_KEY=", "STRIPE_WEBHOOK_SECRET=")
+	child := childCommand(map[string]string{"DATABASE_URL": sqliteFile(t)})
 	out, err := child.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, child.Start())
+	t.Cleanup(func() { _ = child.Process.Kill() }) // if this test fails
 	said := ""
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		said += lines.Text() + "\n"

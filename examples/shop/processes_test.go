@@ -153,9 +153,9 @@ func TestTheTestServerOfAnotherProcess(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, database string) {
 		var accepted atomic.Int64
-		var two *running
+		var two atomic.Pointer[running]
 		hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			webhooksTo(t, two, &accepted).ServeHTTP(w, r)
+			webhooksTo(t, two.Load(), &accepted).ServeHTTP(w, r)
 		}))
 		t.Cleanup(hook.Close)
 		one := startChild(t, map[string]string{"DATABASE_URL": database}, "-webhooks", hook.URL)
@@ -164,7 +164,7 @@ func TestTheTestServerOfAnotherProcess(t *testing.T) {
 			name, value, _ := strings.Cut(variable, "=")
 			env[name] = value
 		}
-		two = startChild(t, env)
+		two.Store(startChild(t, env))
 
 		b := visit(t, one.url+"/")
 		b.take("Dinner plate", "2")
@@ -174,7 +174,7 @@ func TestTheTestServerOfAnotherProcess(t *testing.T) {
 		require.Equal(t, one.url, "http://"+b.url.Host)
 		require.Contains(t, b.element(`id="order"`), `data-status="fulfilled"`)
 		require.Positive(t, accepted.Load(), "two took the webhook")
-		two.requireOrders(t, "fulfilled")
+		two.Load().requireOrders(t, "fulfilled")
 		one.requireStock(t, "plate", "18 0 2")
 	})
 }

@@ -6,9 +6,11 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -28,6 +30,20 @@ type running struct {
 	kill     func()     // of a child: as a power cut does
 }
 
+// withoutStripe is the way to Stripe in all tests: requests to a test server pass, and Stripe itself is never asked. The answer is
+// Stripe's to a key that it does not know.
+type withoutStripe struct{}
+
+func (withoutStripe) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Hostname() == "127.0.0.1" {
+		return http.DefaultTransport.RoundTrip(r)
+	}
+	w := httptest.NewRecorder()
+	w.WriteHeader(http.StatusUnauthorized)
+	_, _ = io.WriteString(w, `{"error":{"type":"invalid_request_error","message":"a test does not ask Stripe"}}`)
+	return w.Result(), nil
+}
+
 // start starts a process of the shop, in this one.
 func start(t *testing.T, env map[string]string, args ...string) *running {
 	t.Helper()
@@ -35,8 +51,14 @@ func start(t *testing.T, env map[string]string, args ...string) *running {
 	p := &running{stopping: make(chan struct{}), stopped: make(chan error, 1), cancel: cancel}
 	out, in := io.Pipe()
 	var result error
+	getenv := func(name string) string {
+		if !slices.Contains(settings, name) {
+			panic("add " + name + " to the settings of the tests")
+		}
+		return env[name]
+	}
 	go func() {
-		result = run(ctx, append([]string{"-addr", "127.0.0.1:0"}, args...), func(name string) string { return env[name] }, in)
+		result = run(ctx, append([]string{"-addr", "127.0.0.1:0"}, args...), getenv, in)
 		in.Close()
 	}()
 	ready, read := make(chan struct{}), make(chan struct{})
@@ -62,19 +84,24 @@ func start(t *testing.T, env map[string]string, args ...string) *running {
 	return p
 }
 
+// childCommand is the program as a process of its own. Its settings are those of env: what it reads is unset, should the
+// environment of the tests have it.
+func childCommand(env map[string]string, args ...string) *exec.Cmd {
+	child := exec.Command(os.Args[0], append([]string{"-addr", "127.0.0.1:0"}, args...)...)
+	child.Env = append(os.Environ(), "SHOP_TEST_CHILD=1")
+	for _, name := range settings {
+		child.Env = append(child.Env, name+"="+env[name])
+	}
+	return child
+}
+
+// settings are the environment variables that the shop reads.
+var settings = []string{"DATABASE_URL", "ORDERS_PASSWORD", "SHOP_URL", "STRIPE_API_BASE", "STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET"}
+
 // startChild starts a process of its own.
 func startChild(t *testing.T, env map[string]string, args ...string) *running {
 	t.Helper()
-	child := exec.Command(os.Args[0], append([]string{"-addr", "127.0.0.1:0"}, args...)...)
-	for _, variable := range os.Environ() { // but not what the shop itself reads
-		if !strings.HasPrefix(variable, "STRIPE_") && !strings.HasPrefix(variable, "SHOP_") {
-			child.Env = append(child.Env, variable)
-		}
-	}
-	child.Env = append(child.Env, "SHOP_TEST_CHILD=1")
-	for name, value := range env {
-		child.Env = append(child.Env, name+"="+value)
-	}
+	child := childCommand(env, args...)
 	out, err := child.StdoutPipe()
 	require.NoError(t, err)
 	var said bytes.Buffer

@@ -21,14 +21,14 @@ var styleSheet []byte
 
 var templates = template.Must(template.New("").Funcs(template.FuncMap{"when": when}).ParseFS(templateFiles, "templates/control.html"))
 
-// control is the page by which a person plays the customer, the bank and time.
+// A control is the page on which a person plays the customer, the bank and time.
 type control struct {
 	test       *checkouttest.Server
 	webhookURL string
 	log        *slog.Logger
 }
 
-// method is a way to pay that the page offers.
+// A method is a way to pay that the page offers.
 type method struct {
 	ID     checkouttest.PaymentMethod
 	Effect string
@@ -45,24 +45,24 @@ var methods = []method{
 	{checkouttest.BankDebit, "Bank debit"},
 }
 
-// notices say what a button did. The redirect after it names one of them.
+// notices say what a button has done, by the name of its action. The redirect after the action names the notice.
 var notices = map[string]string{
-	"pay":           "The customer went through with it.",
+	"pay":           "The customer has completed the checkout.",
 	"settle":        "The bank debit has settled.",
 	"bounce":        "The bank debit has bounced.",
-	"refund":        "A refund was made.",
+	"refund":        "The payment is refunded.",
 	"settle-refund": "The refund has succeeded.",
 	"fail-refund":   "The refund has failed.",
 	"dispute":       "The customer disputes the payment.",
 	"win-dispute":   "The dispute is won.",
 	"lose-dispute":  "The dispute is lost.",
-	"advance":       "Time has passed, and what fell due has happened.",
+	"advance":       "Time has passed, and everything due has happened.",
 	"redeliver":     "The event was delivered once more.",
 }
 
-var errForm = errors.New("the form was not filled in as it should be")
+var errForm = errors.New("fill in the form with a number in its range")
 
-// actions are the buttons. Each waits until the webhooks that it causes have been answered.
+// actions are the actions of the buttons. Each waits until the receivers have answered the webhooks that it causes.
 func (c *control) actions() map[string]func(r *http.Request) error {
 	return map[string]func(r *http.Request) error{
 		"pay": func(r *http.Request) error {
@@ -98,7 +98,7 @@ func (c *control) actions() map[string]func(r *http.Request) error {
 	}
 }
 
-// handler is everything that the control page's listener serves.
+// handler serves the control page and its actions.
 func (c *control) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {

@@ -1,18 +1,18 @@
-// Command standalone serves a Stripe Checkout for tests by itself, so that an app in any language can use it: the API, the
-// hosted payment page, signed webhooks and a control page. It listens on loopback only, no money moves, and everything it
-// keeps is in memory.
+// Command standalone serves a Stripe Checkout for tests, for apps in any language. It serves the API, the hosted payment page
+// and a control page, and delivers signed webhooks. It listens on loopback only and keeps everything in memory. No money
+// moves.
 //
 //	go run ./examples/standalone -addr 127.0.0.1:12111 -key sk_test_standalone -webhook http://127.0.0.1:3000/webhook
 //
-// It prints the base URL of the API, the secret key and the signing secret of the webhooks. The secret is new at each
-// start unless -webhook-secret whsec_… keeps it, as -key keeps the key. Any client will do whose base URL can be set:
+// It prints the base URL of the API, the secret key and the signing secret of the webhooks. Each start makes a new key and a
+// new secret; the flags -key and -webhook-secret keep them. Use any client with a configurable base URL:
 //
 //	curl http://127.0.0.1:12111/v1/checkout/sessions -u sk_test_standalone: \
 //	  -d mode=payment -d success_url=http://127.0.0.1:3000/thanks \
 //	  -d 'line_items[0][quantity]=1' -d 'line_items[0][price_data][currency]=usd' \
 //	  -d 'line_items[0][price_data][unit_amount]=1999' -d 'line_items[0][price_data][product_data][name]=T-shirt'
 //
-// With stripe-node 18.5.0, whose version of the API the server speaks:
+// stripe-node 18.5.0 speaks the same API version as the server:
 //
 //	const stripe = new Stripe("sk_test_standalone", { protocol: "http", host: "127.0.0.1", port: 12111 });
 //	const session = await stripe.checkout.sessions.create({
@@ -22,9 +22,10 @@
 //	});
 //	console.log(session.url); // pay there with a test card, or on the control page
 //
-// The control page, at http://127.0.0.1:12112/ unless -control says otherwise, lists the platform's sessions and all events.
-// It plays the customer, the bank and time: it pays, settles, bounces, refunds, disputes, moves the clock and delivers an
-// event once more. It works without JavaScript, and it has a listener of its own because the server's paths are Stripe's.
+// The control page is at http://127.0.0.1:12112/; the flag -control changes the address. The page lists the platform's sessions
+// and all events. Its buttons play the customer, the bank and time: they pay, settle, bounce, refund, dispute, move the clock
+// and deliver an event again. The page works without JavaScript. It has a listener of its own, because the paths of the server
+// are Stripe's.
 package main
 
 import (
@@ -53,15 +54,15 @@ func main() {
 	}
 }
 
-// run serves until ctx ends, and then finishes what is being answered.
+// run serves until ctx ends, and then finishes the requests that have begun.
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("standalone", flag.ContinueOnError)
 	flags.SetOutput(out)
 	addr := flags.String("addr", "127.0.0.1:12111", "loopback `address` of the API and the payment page")
 	controlAddr := flags.String("control", "127.0.0.1:12112", "loopback `address` of the control page")
-	key := flags.String("key", "", "secret `key` that requests must carry: sk_test_… (default: made up)")
-	secret := flags.String("webhook-secret", "", "signing `secret` of the webhooks: whsec_… (default: made up)")
-	webhookURL := flags.String("webhook", "", "loopback `URL` that every event is delivered to (default: none)")
+	key := flags.String("key", "", "secret `key` that requests must carry: sk_test_… (default: a random one)")
+	secret := flags.String("webhook-secret", "", "signing `secret` of the webhooks: whsec_… (default: a random one)")
+	webhookURL := flags.String("webhook", "", "loopback `URL` that gets every event (default: none)")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return nil
 	} else if err != nil {
@@ -93,17 +94,18 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		test.URL(), test.Key(), test.WebhookSecret(), receiver(*webhookURL), listener.Addr())
 
 	<-ctx.Done()
-	fmt.Fprintln(out, "\nStopping: finishing what is being answered.")
+	fmt.Fprintln(out, "\nStopping: finishing the requests that have begun.")
 	last, cancelLast := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancelLast()
 	err = server.Shutdown(last)
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
-		return cause // the server ended by itself
+		return cause // the listener failed
 	}
 	return err
 }
 
-// newServer returns what checkouttest panics with: here it is a mistake in the command line, or an address that is taken.
+// newServer returns the panics of checkouttest.NewServer as errors. Here they come from a wrong flag or an address that is
+// taken.
 func newServer(cfg checkouttest.Config) (_ *checkouttest.Server, err error) {
 	defer func() {
 		switch p := recover().(type) {
@@ -117,19 +119,19 @@ func newServer(cfg checkouttest.Config) (_ *checkouttest.Server, err error) {
 	return checkouttest.NewServer(cfg), nil
 }
 
-// listen refuses addresses that others can reach: the control page has no password.
+// listen listens on a loopback address. It refuses other addresses, because the control page has no password.
 func listen(addr string) (net.Listener, error) {
 	tcp, err := net.ResolveTCPAddr("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("-control: %w", err)
 	}
 	if !tcp.IP.IsLoopback() {
-		return nil, fmt.Errorf("-control %s: not a loopback address such as 127.0.0.1:12112", addr)
+		return nil, fmt.Errorf("-control %s: not a loopback address, such as 127.0.0.1:12112", addr)
 	}
 	return net.ListenTCP("tcp", tcp)
 }
 
-// receiver names who gets the webhooks.
+// receiver says where the webhooks go.
 func receiver(webhookURL string) string {
 	if webhookURL == "" {
 		return "go nowhere, but to endpoints made with the API"

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"io"
@@ -15,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// inbox is an app's webhook endpoint.
+// An inbox is an app's webhook endpoint.
 type inbox struct {
 	url string
 
@@ -131,7 +132,7 @@ func TestRefunds(t *testing.T) {
 	p := start(t, "-webhook", in.url)
 	id, _ := p.create(t)
 	p.open(t)
-	p.press(t, id, "Pay", "method", "4000000000007726") // its refunds are pending first
+	p.press(t, id, "Pay", "method", "4000000000007726") // CardRefundPending
 	for _, amount := range []string{"", "0", "-1", "1.5", "much"} {
 		p.press(t, id, "Refund", "amount", amount)
 		require.Equal(t, http.StatusBadRequest, p.status, "amount %q", amount)
@@ -146,7 +147,7 @@ func TestRefunds(t *testing.T) {
 	p.press(t, id, "Let it fail")
 	require.Contains(t, plain(p.element(t, id)), "Refund of 500 usd: failed")
 	require.Equal(t, 1, in.got("refund.failed"))
-	p.press(t, id, "Refund") // what is left
+	p.press(t, id, "Refund") // of all that is left
 	require.Contains(t, plain(p.element(t, id)), "Refund of 1999 usd")
 	require.NotContains(t, p.element(t, id), `action="/refund"`)
 }
@@ -228,7 +229,7 @@ func TestRefusesToStart(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			ctx, stop := context.WithCancel(t.Context())
-			stop() // should it start after all, it ends at once
+			stop() // ends the program if it starts nevertheless
 			err := run(ctx, append([]string{"-addr", "127.0.0.1:0", "-control", "127.0.0.1:0"}, test.args...), io.Discard)
 			require.ErrorContains(t, err, test.want)
 			require.NotContains(t, err.Error(), "sk_live_x")
@@ -240,12 +241,25 @@ func TestRefusesToStart(t *testing.T) {
 func TestStops(t *testing.T) {
 	t.Parallel()
 	p := start(t)
-	p.stop()
-	require.NoError(t, <-p.stopped)
+	var conns []*bufio.Reader
 	for _, address := range []string{p.api, p.control} {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
 		require.NoError(t, err)
-		_, err = http.DefaultTransport.RoundTrip(request)
-		require.Error(t, err, "nothing listens any more")
+		conn, err := net.Dial("tcp", request.URL.Host)
+		require.NoError(t, err)
+		t.Cleanup(func() { conn.Close() })
+		require.NoError(t, request.Write(conn))
+		answers := bufio.NewReader(conn)
+		response, err := http.ReadResponse(answers, request)
+		require.NoError(t, err)
+		_, err = io.Copy(io.Discard, response.Body)
+		require.NoError(t, err)
+		conns = append(conns, answers)
+	}
+	p.stop()
+	require.NoError(t, <-p.stopped)
+	for _, answers := range conns { // a new connection would prove nothing: another program may have the port by now
+		_, err := answers.ReadByte()
+		require.Error(t, err, "the server hangs up")
 	}
 }

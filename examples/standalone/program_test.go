@@ -17,14 +17,14 @@ import (
 
 const testKey = "sk_test_standalone"
 
-// running is the program, started as main starts it, and a person at its control page whose browser has no JavaScript.
+// A running is the program as main starts it, and a person at its control page. The person's browser has no JavaScript.
 type running struct {
 	api, secret, control string
 	stop                 context.CancelFunc
-	stopped              chan error // what run returned
+	stopped              chan error // the result of run
 
 	status int
-	body   string // of the page shown
+	body   string // of the page in the browser
 }
 
 func start(t *testing.T, args ...string) *running {
@@ -63,7 +63,7 @@ func start(t *testing.T, args ...string) *running {
 	return p
 }
 
-// create makes a session as an app in any language would, and returns its ID and the URL of its payment page.
+// create makes a session, as an app in any language would. It returns the ID and the URL of the payment page.
 func (p *running) create(t *testing.T) (id, pay string) {
 	t.Helper()
 	form := url.Values{
@@ -112,8 +112,8 @@ var (
 	attribute = regexp.MustCompile(`([a-z-]+)="([^"]*)"`)
 )
 
-// press presses the first button with this text within the element with this id, or on the page, with some fields of its
-// form filled in.
+// press fills in a form and presses its button: the first button with a text within the element with an id. An empty id
+// stands for the whole page.
 func (p *running) press(t *testing.T, id, text string, fill ...string) {
 	t.Helper()
 	for _, form := range formTag.FindAllStringSubmatch(p.element(t, id), -1) {
@@ -140,7 +140,7 @@ func (p *running) press(t *testing.T, id, text string, fill ...string) {
 	require.Failf(t, "no such button", "%q in %q: %s", text, id, plain(p.body))
 }
 
-// post sends a form from a page of an origin.
+// post sends a form, as a page of the origin would.
 func (p *running) post(t *testing.T, action string, fields url.Values, origin string) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, strings.TrimSuffix(p.control, "/")+action, strings.NewReader(fields.Encode()))
@@ -150,7 +150,7 @@ func (p *running) post(t *testing.T, action string, fields url.Values, origin st
 	p.do(t, request)
 }
 
-// element is the article or list item with this id; empty: the whole page.
+// element returns the article or list item with an id. An empty id stands for the whole page.
 func (p *running) element(t *testing.T, id string) string {
 	t.Helper()
 	if id == "" {
@@ -169,7 +169,7 @@ func attributes(tag string) map[string]string {
 	return found
 }
 
-// plain is the text of a piece of a page, as it is read.
+// plain returns the text of a piece of a page, as a person reads it.
 func plain(markup string) string {
 	return strings.Join(strings.Fields(html.UnescapeString(anyTag.ReplaceAllString(markup, ""))), " ")
 }

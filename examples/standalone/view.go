@@ -9,10 +9,10 @@ import (
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
 )
 
-// shown is how many sessions and how many events the page lists at most.
-const shown = 100
+// maxRows is the number of sessions, and of events, that the page lists at most.
+const maxRows = 100
 
-// view is what the page shows.
+// A view is the content of the page.
 type view struct {
 	Notice, Alert        string
 	APIBase, Key, Secret string
@@ -23,21 +23,21 @@ type view struct {
 	Events               []eventView // both newest first
 }
 
-// sessionView is a session and what can be done with it. Amounts are in minor units.
+// A sessionView is a session with its possible actions. Amounts are in minor units.
 type sessionView struct {
 	ID, URL, Mode, Status, PaymentStatus, Reference string
 	Total                                           string
 	Created                                         time.Time
 	Open, Pending                                   bool
-	Left                                            int64 // of its payment, to refund or dispute; 0: nothing
+	Left                                            int64 // of its payment, to refund or dispute; 0: nothing is left
 	Refunds, Disputes                               []moneyBack
 }
 
-// moneyBack is a refund or a dispute.
+// A moneyBack is a refund or a dispute.
 type moneyBack struct {
 	ID, Status, Total string
-	Undecided         bool // a refund that can succeed, a dispute that can be won
-	Failable          bool // a refund that can fail
+	Undecided         bool // the refund is pending, or the dispute is open
+	Failable          bool // the refund can fail
 }
 
 type eventView struct {
@@ -45,7 +45,7 @@ type eventView struct {
 	Outcome string
 }
 
-// payments is what is known of payments, by the ID of the payment intent.
+// payments holds the state of all payments, by the ID of the payment intent.
 type payments struct {
 	pending  map[string]bool
 	left     map[string]int64
@@ -53,7 +53,7 @@ type payments struct {
 	disputes map[string][]moneyBack
 }
 
-// view reads the state as any client of the API does.
+// view reads the state over the API, as any client does.
 func (c *control) view(ctx context.Context) (view, error) {
 	v := view{
 		APIBase: c.test.URL(), Key: c.test.Key(), Secret: c.test.WebhookSecret(), Webhooks: receiver(c.webhookURL),
@@ -67,7 +67,7 @@ func (c *control) view(ctx context.Context) (view, error) {
 		if err != nil {
 			return v, err
 		}
-		if len(v.Sessions) == shown {
+		if len(v.Sessions) == maxRows {
 			break
 		}
 		row := sessionView{
@@ -134,7 +134,7 @@ func (c *control) events() []eventView {
 	events := c.test.Events()
 	slices.Reverse(events)
 	var views []eventView
-	for _, e := range events[:min(len(events), shown)] {
+	for _, e := range events[:min(len(events), maxRows)] {
 		outcome := "not delivered"
 		if n := len(e.Attempts); n > 0 {
 			last := e.Attempts[n-1]

@@ -75,9 +75,10 @@ func (d Database) Version(t testing.TB, db *sql.DB) (version string) {
 
 // All lists the databases at hand, one for each driver.
 func All() []Database {
+	// Writers wait for each other for ten minutes: a busy machine may need more time than an application would grant.
 	all := []Database{
-		{Name: "sqlite/modernc", Dialect: sqlkit.SQLite, Driver: "sqlite", Create: sqliteFile("_pragma=busy_timeout(20000)&_pragma=synchronous(normal)")},
-		{Name: "sqlite/mattn", Dialect: sqlkit.SQLite, Driver: "sqlite3", Create: sqliteFile("_busy_timeout=20000&_synchronous=normal")},
+		{Name: "sqlite/modernc", Dialect: sqlkit.SQLite, Driver: "sqlite", Create: sqliteFile("_pragma=busy_timeout(600000)&_pragma=synchronous(normal)")},
+		{Name: "sqlite/mattn", Dialect: sqlkit.SQLite, Driver: "sqlite3", Create: sqliteFile("_busy_timeout=600000&_synchronous=normal")},
 	}
 	if dsn := os.Getenv(postgresEnv); dsn != "" {
 		all = append(all,
@@ -164,7 +165,7 @@ func postgresDatabase(dsn string) func(t testing.TB) string {
 	return func(t testing.TB) string {
 		t.Helper()
 		n := name()
-		admin(t, "pgx", dsn, "CREATE DATABASE "+n, "DROP DATABASE "+n+" WITH (FORCE)")
+		admin(t, "pgx", dsn, "CREATE DATABASE "+n+" TEMPLATE template0", "DROP DATABASE "+n+" WITH (FORCE)") // template1 may be in use
 		u, err := url.Parse(dsn)
 		if err != nil {
 			t.Fatal(err)

@@ -7,7 +7,6 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -209,8 +208,7 @@ func TestSQLReserverCommitLocksNoStock(t *testing.T) {
 			t.Skip("there is one writer")
 		}
 		t.Parallel()
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-		defer cancel()
+		ctx := untilDeadline(t)
 		r := newReserver(t, d, 4)
 		r.set(t, 5, "tee")
 		answers, err := r.hold(holdOf("h", 1, "tee"))

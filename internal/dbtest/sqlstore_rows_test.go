@@ -1,7 +1,6 @@
 package dbtest
 
 import (
-	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
@@ -171,8 +170,7 @@ func TestSQLStoreLocksNoMore(t *testing.T) {
 			t.Skip("has one lock")
 		}
 		t.Parallel()
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-		defer cancel()
+		ctx := untilDeadline(t)
 		st, _ := openStore(t, d, 4)
 		ids := []string{"a", "b", "c", "d", "e", "f", "g", "h"}
 		must(t, st.InTx(ctx, func(tx *sql.Tx) error {

@@ -14,7 +14,6 @@ import (
 	"github.com/gofulfil/fulfil/reservation/memreserver"
 	"github.com/gofulfil/fulfil/store"
 	"github.com/gofulfil/fulfil/store/memstore"
-	"github.com/gofulfil/fulfil/webhook/webhooktest"
 )
 
 // stage is a Stripe, and a shop in memory that begins orders there and hears nothing.
@@ -127,19 +126,4 @@ func (s *stage) dispute(id string) (dispute string) {
 	dispute, err := s.srv.Dispute(id)
 	s.must(err)
 	return dispute
-}
-
-// inquiry is the step in which a question of the bank's about the order's payment comes.
-func (s *stage) inquiry(eventType, status string) Step {
-	s.tb.Helper()
-	o, err := s.flow.Order(s.tb.Context(), OrderID)
-	s.must(err)
-	session, err := s.srv.Client().V1CheckoutSessions.Retrieve(s.tb.Context(), o.Attempts[0].SessionID, nil)
-	s.must(err)
-	return hears(eventType, webhooktest.Event{
-		ID: "evt_" + status, Type: eventType, Created: s.srv.Now(), APIVersion: stripe.APIVersion,
-		Object: map[string]any{
-			"id": "dp_1", "object": "dispute", "status": status, "amount": 1999, "payment_intent": session.PaymentIntent.ID,
-		},
-	}.Payload())
 }

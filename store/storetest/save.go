@@ -62,11 +62,11 @@ func (k *kit[Tx]) saveTimes() {
 	}
 	o := order("a")
 	o.CreatedAt, o.UpdatedAt, o.DueAt, o.FulfilledAt = at(1999), at(2999), at(999_999_999), at(4999)
-	o.Attempts = []store.Attempt{{N: 1, PaidAt: at(5999), CheckAt: at(6999)}}
+	o.Attempts = []store.Attempt{{N: 1, PaidAt: at(5999), CheckedAt: at(6999)}}
 	o.Notices = []store.Notice{{N: 1, At: at(7999)}}
 	want := order("a")
 	want.CreatedAt, want.UpdatedAt, want.DueAt, want.FulfilledAt = at(1000).UTC(), at(2000).UTC(), at(999_999_000).UTC(), at(4000).UTC()
-	want.Attempts = []store.Attempt{{N: 1, PaidAt: at(5000).UTC(), CheckAt: at(6000).UTC()}}
+	want.Attempts = []store.Attempt{{N: 1, PaidAt: at(5000).UTC(), CheckedAt: at(6000).UTC()}}
 	want.Notices = []store.Notice{{N: 1, At: at(7000).UTC()}}
 	k.insert(o)
 	k.same("with times of another zone, to the nanosecond", k.find("a"), want)

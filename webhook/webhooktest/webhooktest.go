@@ -1,5 +1,5 @@
-// Package webhooktest signs and builds webhook deliveries as Stripe sends them, for tests of code that receives them.
-// It knows nothing of package webhook, so it serves to test any receiver.
+// Package webhooktest builds and signs webhook deliveries as Stripe does, for tests of receivers. It does not use package
+// webhook, so it can test any receiver.
 package webhooktest
 
 import (
@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// Sign returns the Stripe-Signature header of payload, signed with secret at the given time, which is sent in whole
+// Sign returns the Stripe-Signature header for payload, signed with secret at the given time. The header has the time in whole
 // seconds (https://docs.stripe.com/webhooks/signature).
 func Sign(payload []byte, secret string, at time.Time) string {
 	stamp := strconv.FormatInt(at.Unix(), 10)
@@ -24,8 +24,8 @@ func Sign(payload []byte, secret string, at time.Time) string {
 	return "t=" + stamp + ",v1=" + hex.EncodeToString(mac.Sum(nil))
 }
 
-// NewRequest returns a signed POST of payload to url, for an [http.Handler] or an [http.Client]. It panics if url can't
-// be parsed.
+// NewRequest returns a signed POST request of payload to url, for an [http.Handler] or an [http.Client]. It panics if url is
+// malformed.
 func NewRequest(url string, payload []byte, secret string, at time.Time) *http.Request {
 	r, err := http.NewRequest(http.MethodPost, url, bytes.NewReader(payload))
 	if err != nil {
@@ -38,22 +38,22 @@ func NewRequest(url string, payload []byte, secret string, at time.Time) *http.R
 
 // Event describes an event for [Event.Payload].
 type Event struct {
-	ID         string    // empty: "evt_test"
+	ID         string    // default: "evt_test"
 	Type       string    // for example "checkout.session.completed"
 	Created    time.Time // sent in whole seconds
-	APIVersion string    // empty: sent as null
-	Account    string    // the connected account; empty: left out
+	APIVersion string    // default: null
+	Account    string    // the connected account; default: none
 	Livemode   bool
 
-	// Object is data.object, marshalled with encoding/json. Give it the "object" Stripe's has. A map, a
-	// json.RawMessage or a small struct are best: stripe-go's own structs are made for reading and do not marshal into
-	// what Stripe sends.
+	// Object is data.object. Payload encodes it with encoding/json. It needs the "object" field of Stripe's object. Use a map,
+	// a json.RawMessage or a small struct. The structs of stripe-go are made for decoding; encoded, they differ from Stripe's
+	// objects.
 	Object any
-	// Previous is data.previous_attributes of an update; nil: left out.
+	// Previous is data.previous_attributes of an update. Default: none.
 	Previous any
 }
 
-// Payload returns the event as Stripe sends it. It panics if Object or Previous can't be marshalled.
+// Payload returns the event in the form that Stripe sends. It panics if encoding/json can't encode Object or Previous.
 func (e Event) Payload() []byte {
 	type data struct {
 		Object   any `json:"object"`

@@ -15,7 +15,7 @@ import (
 	"github.com/gofulfil/fulfil/webhook/webhooktest"
 )
 
-// stripe-go is the judge of both the signature and the event.
+// stripe-go accepts the signature and the event.
 func TestStripeAcceptsRequests(t *testing.T) {
 	t.Parallel()
 	at := time.Now()
@@ -83,4 +83,19 @@ func ExampleNewRequest() {
 	r := webhooktest.NewRequest("/stripe/webhook", payload, "whsec_test", time.Now())
 	fmt.Println(r.Method, r.URL, r.Header.Get("Content-Type"))
 	// Output: POST /stripe/webhook application/json; charset=utf-8
+}
+
+func ExampleEvent_Payload() {
+	payload := webhooktest.Event{
+		ID: "evt_1", Type: "customer.updated", Created: time.Unix(1700000000, 0),
+		Object:   map[string]any{"id": "cus_1", "object": "customer", "name": "New"},
+		Previous: map[string]any{"name": "Old"},
+	}.Payload()
+	var event struct{ ID, Type string }
+	if err := json.Unmarshal(payload, &event); err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(event.ID, event.Type)
+	// Output: evt_1 customer.updated
 }

@@ -1,6 +1,8 @@
 package flowtest
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -14,6 +16,8 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -37,9 +41,47 @@ type childConfig struct {
 	DSN     string
 	Dialect sqlkit.Dialect
 	Conns   int
-	Addr    string
 	// Stripe, Key and Secret are those of the test Stripe in the parent; Clock is a file with its time.
 	Stripe, Key, Secret, Clock string
+	// Steps is the number of steps after which the child prints saidReached. Zero: never.
+	Steps int64
+}
+
+// The child prints two lines: saidListening with its address, and later saidReached.
+const (
+	saidListening = "listening "
+	saidReached   = "reached"
+)
+
+// processHeader is the header of every answer of a child: its process ID. A parent that asks an address of which the child has
+// just died learns by it that another program listens there now.
+const processHeader = "Shop-Process"
+
+// steps counts what a child does: a request comes in or is answered, a call of Stripe begins or ends, Fulfil runs, the Flow
+// asks for the time. The child prints saidReached at the last step.
+type steps struct{ left atomic.Int64 }
+
+func (s *steps) take() {
+	if s.left.Add(-1) == 0 {
+		fmt.Println(saidReached)
+	}
+}
+
+// RoundTrip is the way of a child to Stripe.
+func (s *steps) RoundTrip(r *http.Request) (*http.Response, error) {
+	s.take()
+	defer s.take()
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+// around takes a step before and after each request, and names the process in the answer.
+func (s *steps) around(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.take()
+		defer s.take()
+		w.Header().Set(processHeader, strconv.Itoa(os.Getpid()))
+		next.ServeHTTP(w, r)
+	})
 }
 
 // shopTables are the merchant's own: a row in shipments for each run of Fulfil that was committed.
@@ -95,9 +137,13 @@ func serveChild() error {
 	if err := migrate(context.Background(), db, c.Dialect); err != nil {
 		return err
 	}
-	clock := func() time.Time { return readClock(c.Clock) }
+	var taken steps
+	clock := func() time.Time {
+		taken.take()
+		return readClock(c.Clock)
+	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
-	flow, err := newFlow(db, c.Dialect, stripeClient(c.Stripe, c.Key), clock, log, nil)
+	flow, err := newFlow(db, c.Dialect, stripeClient(c.Stripe, c.Key, &taken), clock, log, func(context.Context) { taken.take() })
 	if err != nil {
 		return err
 	}
@@ -108,11 +154,13 @@ func serveChild() error {
 		return err
 	}
 	flow.Handle(hook)
-	listener, err := net.Listen("tcp", c.Addr)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
-	return http.Serve(listener, childHandler(flow, hook))
+	fmt.Println(saidListening + listener.Addr().String())
+	taken.left.Store(c.Steps) // counted from now on, so that the lines come in this order
+	return http.Serve(listener, taken.around(childHandler(flow, hook)))
 }
 
 // cartRequest is what a customer orders: one of each SKU, as often as it is named.
@@ -165,9 +213,9 @@ func childHandler(flow *checkout.Flow[*sql.Tx], hook *webhook.Handler) http.Hand
 	return mux
 }
 
-func stripeClient(url, key string) *stripe.Client {
+func stripeClient(url, key string, way http.RoundTripper) *stripe.Client {
 	backend := stripe.GetBackendWithConfig(stripe.APIBackend, &stripe.BackendConfig{
-		URL: stripe.String(url), MaxNetworkRetries: stripe.Int64(0), EnableTelemetry: stripe.Bool(false),
+		HTTPClient: &http.Client{Transport: way}, URL: stripe.String(url), MaxNetworkRetries: stripe.Int64(0), EnableTelemetry: stripe.Bool(false),
 		LeveledLogger: &stripe.LeveledLogger{Level: stripe.LevelNull},
 	})
 	return stripe.NewClient(key, stripe.WithBackends(&stripe.Backends{API: backend, Connect: backend, Uploads: backend}))
@@ -196,46 +244,97 @@ func readClock(file string) time.Time {
 	return time.UnixMicro(micros).UTC()
 }
 
-// process is a shop in a process of its own.
+// process is a shop in a process of its own, which can be killed and started again. Each start gives it another address.
 type process struct {
 	t      testing.TB
 	config childConfig
+	client *http.Client
 	cmd    *exec.Cmd
-	stderr *strings.Builder
+	said   *bufio.Scanner // the child's output
+	stderr *logBuffer
+
+	mu      sync.Mutex
+	addr    string        // empty: the process does not run
+	pid     string        // as processHeader has it
+	running chan struct{} // closed while the process runs
 }
 
-// start starts the process and returns when it answers.
+// newProcess makes a process that does not run yet, and is killed when the test ends.
+func newProcess(t testing.TB, config childConfig) *process {
+	transport := &http.Transport{}
+	p := &process{t: t, config: config, client: &http.Client{Transport: transport}, running: make(chan struct{})}
+	t.Cleanup(func() {
+		p.kill()
+		transport.CloseIdleConnections()
+	})
+	return p
+}
+
+// start starts the process and returns when it listens.
 func (p *process) start() {
 	p.t.Helper()
 	settings, err := json.Marshal(p.config)
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.stderr = new(strings.Builder)
+	p.stderr = &logBuffer{}
 	p.cmd = exec.Command(os.Args[0])
 	p.cmd.Env = append(os.Environ(), childEnv+"="+string(settings))
 	p.cmd.Stderr = p.stderr
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		p.t.Fatal(err)
+	}
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}
-	for deadline := time.Now().Add(30 * time.Second); ; {
-		conn, err := net.DialTimeout("tcp", p.config.Addr, time.Second)
-		if err == nil {
-			_ = conn.Close()
-			return
-		}
-		if time.Now().After(deadline) {
-			p.kill()
-			p.t.Fatalf("a shop process does not answer: %v: %s", err, p.stderr)
-		}
-		time.Sleep(5 * time.Millisecond) // of a real process there is no other sign
+	p.said = bufio.NewScanner(out)
+	addr := p.awaitLine(saidListening)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.addr, p.pid = addr, strconv.Itoa(p.cmd.Process.Pid)
+	close(p.running)
+}
+
+// awaitSteps returns when the process has taken the steps of its configuration.
+func (p *process) awaitSteps() {
+	p.t.Helper()
+	p.awaitLine(saidReached)
+}
+
+// awaitLine returns the rest of the child's next line, which must begin with prefix.
+func (p *process) awaitLine(prefix string) (rest string) {
+	p.t.Helper()
+	if !p.said.Scan() {
+		_ = p.cmd.Wait()
+		p.t.Fatalf("a shop process ended by itself: %v: %s", p.cmd.ProcessState, p.stderr)
 	}
+	rest, ok := strings.CutPrefix(p.said.Text(), prefix)
+	if !ok {
+		p.t.Fatalf("a shop process said %q, not %q", p.said.Text(), prefix)
+	}
+	return rest
+}
+
+// awaitRunning returns when the process runs.
+func (p *process) awaitRunning() {
+	p.mu.Lock()
+	running := p.running
+	p.mu.Unlock()
+	<-running
 }
 
 // kill ends the process as kill -9 does.
 func (p *process) kill() {
-	_ = p.cmd.Process.Kill()
-	_ = p.cmd.Wait()
+	p.mu.Lock()
+	if p.addr != "" {
+		p.addr, p.running = "", make(chan struct{})
+	}
+	p.mu.Unlock()
+	if p.cmd != nil && p.cmd.Process != nil {
+		_ = p.cmd.Process.Kill()
+		_ = p.cmd.Wait()
+	}
 }
 
 // post asks something of the process. An error means that it gave no answer.
@@ -244,22 +343,54 @@ func (p *process) post(path string, body any) (status int, answer string, err er
 	if err != nil {
 		return 0, "", err
 	}
-	response, err := http.Post("http://"+p.config.Addr+path, "application/json", strings.NewReader(string(data)))
+	return p.do(http.MethodPost, path, http.Header{"Content-Type": {"application/json"}}, data)
+}
+
+// get asks the process for a page. An error means that it gave no answer.
+func (p *process) get(path string) (status int, answer string, err error) {
+	return p.do(http.MethodGet, path, nil, nil)
+}
+
+// ServeHTTP passes a webhook on to the process, wherever it listens now.
+func (p *process) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	payload, err := io.ReadAll(r.Body)
+	if err == nil {
+		var status int
+		if status, _, err = p.do(http.MethodPost, "/webhook", r.Header, payload); err == nil {
+			w.WriteHeader(status)
+			return
+		}
+	}
+	http.Error(w, err.Error(), http.StatusBadGateway)
+}
+
+var (
+	errNotRunning = errors.New("the shop process does not run")
+	errStranger   = errors.New("the shop process has ended, and another program has its port")
+)
+
+func (p *process) do(method, path string, header http.Header, body []byte) (status int, answer string, err error) {
+	p.mu.Lock()
+	addr, pid := p.addr, p.pid
+	p.mu.Unlock()
+	if addr == "" {
+		return 0, "", errNotRunning
+	}
+	request, err := http.NewRequest(method, "http://"+addr+path, bytes.NewReader(body))
+	if err != nil {
+		return 0, "", err
+	}
+	if header != nil {
+		request.Header = header.Clone()
+	}
+	response, err := p.client.Do(request)
 	if err != nil {
 		return 0, "", err
 	}
 	defer response.Body.Close()
+	if response.Header.Get(processHeader) != pid {
+		return 0, "", errStranger
+	}
 	text, err := io.ReadAll(response.Body)
 	return response.StatusCode, string(text), err
-}
-
-// freeAddr is a loopback address that nobody listens on.
-func freeAddr(t testing.TB) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
 }

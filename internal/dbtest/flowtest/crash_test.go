@@ -60,24 +60,18 @@ func newTown(t *testing.T, d dbtest.Database, n int, stock map[string]int64) *to
 	if err != nil {
 		t.Fatal(err)
 	}
-	addrs := make([]string, n)
-	for i := range addrs {
-		addrs[i] = freeAddr(t)
-	}
-	w.srv = checkouttest.NewServer(checkouttest.Config{
-		Addr: "127.0.0.1:0", WebhookURL: "http://" + addrs[0] + "/webhook", Start: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC),
-	})
+	w.srv = checkouttest.NewServer(checkouttest.Config{Addr: "127.0.0.1:0", Start: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)})
 	t.Cleanup(w.srv.Close)
 	writeClock(t, w.clock, w.srv.Now())
-	for _, addr := range addrs {
-		p := &process{t: t, config: childConfig{
-			Driver: d.Driver, DSN: w.dsn, Dialect: d.Dialect, Conns: 4, Addr: addr,
+	for range n {
+		p := newProcess(t, childConfig{
+			Driver: d.Driver, DSN: w.dsn, Dialect: d.Dialect, Conns: 4,
 			Stripe: w.srv.URL(), Key: w.srv.Key(), Secret: w.srv.WebhookSecret(), Clock: w.clock,
-		}}
+		})
 		p.start()
-		t.Cleanup(func() { p.kill() })
 		w.shops = append(w.shops, p)
 	}
+	w.srv.Deliver(w.shops[0])
 	return w
 }
 
@@ -206,9 +200,11 @@ func (w *town) customer(rng *rand.Rand, id string, stop *atomic.Bool) {
 	for clicks := 1 + rng.IntN(2); clicks > 0 && !stop.Load(); {
 		status, answer, err := w.shops[0].post("/begin", cart)
 		switch {
-		case err != nil || status == http.StatusServiceUnavailable || status == http.StatusInternalServerError:
-			time.Sleep(time.Duration(rng.IntN(20)) * time.Millisecond) // a customer who tries again
+		case err != nil:
+			w.shops[0].awaitRunning()
 			continue
+		case status == http.StatusServiceUnavailable || status == http.StatusInternalServerError:
+			continue // a customer who tries again
 		case status == http.StatusOK:
 			session = answer
 		case status != http.StatusConflict && status != http.StatusGone:
@@ -235,18 +231,29 @@ func (w *town) customer(rng *rand.Rand, id string, stop *atomic.Bool) {
 	default:
 		_ = w.srv.Pay(session, checkouttest.CardOK) // may have expired in the meantime
 	}
-	if response, err := http.Get("http://" + w.shops[0].config.Addr + "/status?session_id=" + session); err == nil {
-		_ = response.Body.Close()
-	}
+	_, _, _ = w.shops[0].get("/status?session_id=" + session) // may be killed meanwhile
 }
 
-// TestKill has a shop process killed again and again at random moments, with customers at work.
+// maxSteps is how many steps a shop process takes at most before TestKill kills it: those of about ten orders.
+const maxSteps = 400
+
+// TestKill has a shop process killed again and again, each time after a random number of its steps, with customers at work.
+// The process goes on with its work until the signal arrives, so that the kills hit any statement between the steps too.
 func TestKill(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d dbtest.Database) {
 		began := time.Now()
 		w := newTown(t, d, 1, testStock)
 		shop := w.shops[0]
+		rng := rand.New(rand.NewPCG(*seedFlag, 1000))
+		restart := func() {
+			shop.kill()
+			w.advance(time.Duration(rng.IntN(180)) * time.Second)
+			shop.config.Steps = 1 + rng.Int64N(maxSteps)
+			shop.start()
+		}
+		restart()
 		var stop atomic.Bool
+		defer stop.Store(true)
 		var customers sync.WaitGroup
 		for n := range 6 {
 			customers.Go(func() {
@@ -256,15 +263,12 @@ func TestKill(t *testing.T) {
 				}
 			})
 		}
-		rng := rand.New(rand.NewPCG(*seedFlag, 1000))
 		for range *killsFlag {
-			time.Sleep(time.Duration(rng.IntN(250)) * time.Millisecond) // the random moment
-			shop.kill()
-			w.advance(time.Duration(rng.IntN(180)) * time.Second)
-			shop.start()
 			if rng.IntN(2) == 0 {
-				_, _, _ = shop.post("/sweep", nil)
+				customers.Go(func() { _, _, _ = shop.post("/sweep", nil) }) // may be killed meanwhile
 			}
+			shop.awaitSteps()
+			restart()
 		}
 		stop.Store(true)
 		customers.Wait()

@@ -1,0 +1,147 @@
+package checkouttest
+
+import (
+	"slices"
+)
+
+// charge makes the charge of an attempt to pay. It emits no event for a failed charge; failCharge does.
+func (s *Server) charge(sess *session, status string) object {
+	pi := s.objects[sess.pi]
+	if pi == nil {
+		return nil
+	}
+	captured := status == "succeeded" && pi["capture_method"] != "manual"
+	id := s.newID("ch_3", 23)
+	o := object{
+		"id": id, "object": "charge", "created": s.Now().Unix(), "livemode": false, "status": status, "paid": status == "succeeded",
+		"captured": captured, "amount": pi["amount"], "amount_captured": int64(0), "amount_refunded": int64(0), "currency": pi["currency"],
+		"payment_intent": pi["id"], "metadata": pi["metadata"],
+
+		"application": nil, "application_fee": nil, "application_fee_amount": pi["application_fee_amount"], "balance_transaction": nil,
+		"billing_details": object{
+			"address": sess.buyer.Address.shown(), "email": sess.buyer.Email, "name": orNull(sess.buyer.Name), "phone": nil, "tax_id": nil,
+		},
+		"calculated_statement_descriptor": "TEST SHOP", "customer": pi["customer"], "description": pi["description"], "destination": nil,
+		"dispute": nil, "disputed": false, "failure_balance_transaction": nil, "failure_code": nil, "failure_message": nil,
+		"fraud_details": object{}, "on_behalf_of": pi["on_behalf_of"], "order": nil,
+		"outcome": object{
+			"advice_code": nil, "network_advice_code": nil, "network_decline_code": nil, "network_status": "approved_by_network", "reason": nil,
+			"risk_level": "normal", "risk_score": 17, "seller_message": "Payment complete.", "type": "authorized",
+		},
+		"payment_method": s.newID("pm_1", 23), "payment_method_details": sess.methodDetails(pi["amount"]), "radar_options": object{},
+		"receipt_email": pi["receipt_email"], "receipt_number": nil, "receipt_url": nil, "refunded": false, "review": nil,
+		"shipping": pi["shipping"], "source": nil, "source_transfer": nil, "statement_descriptor": pi["statement_descriptor"],
+		"statement_descriptor_suffix": pi["statement_descriptor_suffix"], "transfer_data": pi["transfer_data"], "transfer_group": pi["transfer_group"],
+	}
+	s.keep(sess, o)
+	if captured {
+		o["amount_captured"] = pi["amount"]
+		s.bookCharge(sess, o)
+	}
+	pi["latest_charge"], pi["payment_method"] = id, o["payment_method"]
+	if status != "failed" {
+		s.emit(sess, "charge."+status, o, nil)
+	}
+	return o
+}
+
+// failCharge fills in the reason why a charge failed, and emits an event. It does nothing for a nil charge, which is that
+// of a payment without one.
+func (s *Server) failCharge(sess *session, ch object, e *PaymentError) {
+	if ch == nil {
+		return
+	}
+	reason := e.DeclineCode
+	if reason == "" {
+		reason = e.Code
+	}
+	ch["status"], ch["paid"], ch["failure_code"], ch["failure_message"] = "failed", false, e.Code, e.Message
+	ch["outcome"] = object{
+		"advice_code": nil, "network_advice_code": nil, "network_decline_code": nil, "network_status": "declined_by_network", "reason": reason,
+		"risk_level": "normal", "risk_score": 17, "seller_message": "The bank did not return any further details with this decline.", "type": "issuer_declined",
+	}
+	s.emit(sess, "charge.failed", ch, nil)
+}
+
+func (s *Server) latestCharge(sess *session) object {
+	return s.objects[s.objects[sess.pi].str("latest_charge")]
+}
+
+// chargeBy returns the charge that was made with a payment method, or nil.
+func (s *Server) chargeBy(method string) object {
+	for _, ch := range slices.Backward(s.byKind["charge"]) {
+		if ch["payment_method"] == method {
+			return ch
+		}
+	}
+	return nil
+}
+
+// chargeFails records an attempt to pay that was declined. The session stays open.
+func (s *Server) chargeFails(sess *session, e *PaymentError) {
+	ch := s.charge(sess, "failed")
+	s.failCharge(sess, ch, e)
+	s.refuse(sess, e, ch)
+}
+
+// refuse takes the payment intent back to the state in which the customer can try another method.
+func (s *Server) refuse(sess *session, e *PaymentError, ch object) {
+	method := sess.method
+	sess.method = ""
+	s.changeIntent(sess, "payment_intent.payment_failed", object{
+		"status": "requires_payment_method", "next_action": nil, "payment_method": nil, "last_payment_error": paymentErrorObject(e, method, ch),
+	})
+}
+
+// paymentErrorObject shows an error as last_payment_error does.
+func paymentErrorObject(e *PaymentError, method PaymentMethod, ch object) object {
+	o := object{
+		"code": e.Code, "doc_url": "https://stripe.com/docs/error-codes/" + dashed(e.Code), "message": e.Message, "type": "card_error",
+	}
+	if e.DeclineCode != "" {
+		o["decline_code"] = e.DeclineCode
+	}
+	if method == BankDebit || e == authenticationFailed {
+		o["type"] = "invalid_request_error"
+	}
+	if ch != nil {
+		o["charge"] = ch["id"]
+		o["payment_method"] = methodOfCharge(ch)
+	}
+	return o
+}
+
+// methodDetails shows the method of the payment in progress as a charge does.
+func (sess *session) methodDetails(amount any) object {
+	t := sess.methodType(sess.method)
+	if t != "card" {
+		return object{"type": t, t: debitDetails()}
+	}
+	number := string(sess.method)
+	return object{"type": "card", "card": object{
+		"amount_authorized": amount, "authorization_code": nil, "brand": "visa",
+		"checks":  object{"address_line1_check": nil, "address_postal_code_check": nil, "cvc_check": "pass"},
+		"country": "US", "exp_month": 12, "exp_year": 2034, "fingerprint": "test" + number[len(number)-4:], "funding": "credit",
+		"installments": nil, "last4": number[len(number)-4:], "mandate": nil, "network": "visa", "network_token": object{"used": false},
+		"network_transaction_id": nil, "three_d_secure": nil, "wallet": nil,
+	}}
+}
+
+// methodType returns the API's name for the type of a payment method.
+func (sess *session) methodType(m PaymentMethod) string {
+	if m != BankDebit {
+		return "card"
+	}
+	types, _ := sess.object["payment_method_types"].([]string)
+	i := slices.IndexFunc(types, func(t string) bool { return slices.Contains(debits, t) })
+	return types[i] // pay has checked that there is one
+}
+
+// cardOf returns the test card that a charge was paid with, or nil if it was not paid by card.
+func cardOf(ch object) *testCard {
+	card, isCard := ch["payment_method_details"].(object)["card"].(object)
+	if !isCard {
+		return nil
+	}
+	return cardByLast4(card.str("last4"))
+}

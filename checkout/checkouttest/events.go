@@ -1,0 +1,244 @@
+package checkouttest
+
+import (
+	"encoding/json"
+	"net/http"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/stripe/stripe-go/v82"
+)
+
+// An event is one event of the account.
+type event struct {
+	n                  int // counts the events, from 0
+	id, typ, account   string
+	session            string // the ID of the session that the event belongs to; empty: none
+	created            time.Time
+	object             json.RawMessage // the snapshot, with every key
+	previous           object          // the earlier values of changed fields; nil: the event reports no change
+	objectID           string
+	requestID, idemKey string
+	targets            []*target
+	attempts           []Attempt
+}
+
+// A target is a webhook endpoint that an event is delivered to.
+type target struct {
+	endpoint *webhookEndpoint
+	pending  bool // the endpoint has not accepted the event yet
+	tries    int  // the number of attempts so far
+}
+
+// An Event is one event and its deliveries.
+type Event struct {
+	ID        string
+	Type      string
+	Account   string // the connected account; empty: the platform
+	ObjectID  string // of the object in the event
+	SessionID string // of the session that the event belongs to; empty: none
+	Created   time.Time
+	Pending   bool // an endpoint has not accepted the event yet
+	Attempts  []Attempt
+}
+
+// An Attempt is one try to deliver an event to one endpoint.
+type Attempt struct {
+	At       time.Time
+	Endpoint string   // we_…; empty: the default endpoint, of Config.WebhookURL and Deliver
+	Number   int      // 1 for the first attempt to this endpoint; the copies of a fault share a number
+	Status   int      // HTTP status; 0: there was no answer
+	Err      string   // why there was none
+	Faults   []string // that hit the attempt, such as "drop"
+}
+
+func (a Attempt) accepted() bool { return a.Status >= 200 && a.Status < 300 }
+
+// Events returns the events so far, oldest first.
+func (s *Server) Events() []Event {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]Event, len(s.events))
+	for i, e := range s.events {
+		out[i] = Event{
+			ID: e.id, Type: e.typ, Account: e.account, ObjectID: e.objectID, SessionID: e.session,
+			Created: e.created, Pending: e.pending() > 0, Attempts: slices.Clone(e.attempts),
+		}
+	}
+	return out
+}
+
+func (s *Server) event(id string) *event {
+	for _, e := range s.events {
+		if e.id == id {
+			return e
+		}
+	}
+	return nil
+}
+
+// emit records an event of a session, or of an object that belongs to the session, and has it delivered. The event holds a
+// snapshot of o. c is the call that caused the event, or nil. The server is locked.
+func (s *Server) emit(sess *session, typ string, o object, c *call) {
+	if o.str("id") == "" {
+		return // createIntent made this session, which has no ID and no events
+	}
+	s.emitFor(sess.account, sess.id(), typ, o, nil, c)
+}
+
+// emitFor is emit for objects that may belong to no session; sessionID is then empty. previous holds the earlier values of
+// the fields that have changed, or is nil. https://docs.stripe.com/api/events/object#event_object-data-previous_attributes
+func (s *Server) emitFor(account, sessionID, typ string, o, previous object, c *call) {
+	e := &event{
+		n: len(s.events), id: s.newID("evt_1", 23), typ: typ, account: account, session: sessionID, created: s.Now(),
+		object: encode(o), previous: previous, objectID: o.str("id"),
+	}
+	if c != nil {
+		e.requestID, e.idemKey = c.id, c.idemKey
+	}
+	s.events = append(s.events, e)
+	for _, h := range s.webhookEndpoints {
+		if h.wants(e) {
+			s.enqueue(delivery{event: e, to: e.target(h, true)})
+		}
+	}
+	s.sendToListeners(e)
+	s.wakeWaiters()
+}
+
+// target returns the target that counts the event's deliveries to an endpoint.
+func (e *event) target(h *webhookEndpoint, pending bool) *target {
+	for _, t := range e.targets {
+		if t.endpoint == h {
+			return t
+		}
+	}
+	t := &target{endpoint: h, pending: pending}
+	e.targets = append(e.targets, t)
+	return t
+}
+
+// pending counts the endpoints that have not accepted the event yet.
+func (e *event) pending() int {
+	n := 0
+	for _, t := range e.targets {
+		if t.pending {
+			n++
+		}
+	}
+	return n
+}
+
+// shown returns the event as the API shows it.
+func (e *event) shown() object { return e.shownAt(stripe.APIVersion) }
+
+// shownAt returns the event in the envelope of an API version. The object in the event keeps its shape.
+func (e *event) shownAt(version string) object {
+	data := object{"object": e.object}
+	if e.previous != nil {
+		data["previous_attributes"] = e.previous
+	}
+	o := object{
+		"id": e.id, "object": "event", "api_version": version, "created": e.created.Unix(),
+		"data": data, "livemode": false, "pending_webhooks": e.pending(),
+		"request": object{"id": orNull(e.requestID), "idempotency_key": orNull(e.idemKey)}, "type": e.typ,
+	}
+	if e.account != "" {
+		o["account"] = e.account
+	}
+	return o
+}
+
+// emitChange emits an event of a stored object. was is a copy of the object from before the change. It is nil if the event
+// reports no change.
+func (s *Server) emitChange(typ string, o, was object, c *call) {
+	var prev object
+	if was != nil {
+		prev = previous(was, o)
+	}
+	owner := s.ownerOf(o)
+	s.emitFor(owner.account, owner.id(), typ, o, prev, c)
+}
+
+// previous returns the earlier values of the fields that have changed: the previous_attributes of an event.
+// https://docs.stripe.com/api/events/object#event_object-data-previous_attributes
+func previous(was, o object) object {
+	diff := object{}
+	for k, v := range o {
+		if !reflect.DeepEqual(was[k], v) {
+			diff[k] = was[k]
+		}
+	}
+	return diff
+}
+
+func (s *Server) retrieveEvent(c *call) (object, *apiError) {
+	e := s.event(c.path("id"))
+	if e == nil || e.account != c.account {
+		return nil, noSuch(http.StatusNotFound, "event", c.path("id"), "id")
+	}
+	return e.shown(), nil
+}
+
+// eventsListedFor is the number of seconds for which the API lists an event: https://docs.stripe.com/api/events
+const eventsListedFor = 30 * 24 * 60 * 60
+
+func (s *Server) listEvents(c *call) (object, *apiError) {
+	within, err := createdFilter(c.params)
+	if err != nil {
+		return nil, err
+	}
+	types := c.params.Get("types").Strings()
+	if t := c.params.Get("type"); t != nil {
+		if types != nil {
+			return nil, invalid("", "types", "You may only specify one of these parameters: type, types.")
+		}
+		types = []string{t.String()}
+	}
+	delivered := c.params.Get("delivery_success")
+	now := s.Now().Unix()
+	var found []object
+	for _, e := range slices.Backward(s.events) {
+		created := e.created.Unix()
+		listed := e.account == c.account && within(created) && created >= now-eventsListedFor
+		if types != nil {
+			listed = listed && slices.Contains(types, e.typ)
+		}
+		if delivered != nil {
+			listed = listed && delivered.Bool() == (e.pending() == 0)
+		}
+		if listed {
+			found = append(found, e.shown())
+		}
+	}
+	return listPage(found, "/v1/events", "event", c.params)
+}
+
+// retryEvent serves `stripe events resend`. It delivers the event again to a webhook endpoint or to the CLIs that listen.
+// Without either it delivers to every endpoint that got the event, which Stripe does not do. Stripe does not document this
+// call; https://github.com/stripe/stripe-cli has its parameters.
+func (s *Server) retryEvent(c *call) (object, *apiError) {
+	e, p := s.event(c.path("id")), c.params
+	account := c.account
+	if a := p.Get("account"); a != nil {
+		account = a.String()
+	}
+	if e == nil || e.account != account {
+		return nil, noSuch(http.StatusNotFound, "event", c.path("id"), "id")
+	}
+	to := p.Get("webhook_endpoint")
+	switch {
+	case to != nil:
+		h := s.webhookEndpoint(to.String())
+		if h == nil || h.account != c.account {
+			return nil, noSuch(http.StatusBadRequest, "webhook_endpoint", to.String(), "webhook_endpoint")
+		}
+		s.enqueue(delivery{event: e, to: e.target(h, false), byHand: true})
+	case p.Get("for_stripecli").Bool():
+		s.sendToListeners(e)
+	default:
+		s.resend(e)
+	}
+	return e.shown(), nil
+}

@@ -1,0 +1,255 @@
+package checkouttest
+
+import (
+	"errors"
+	"net/http"
+)
+
+// Pay pays a session as its customer would, with the session's e-mail address or else buyer@example.com. It returns when
+// the receivers have answered the deliveries that are due. Do not call it from a webhook receiver.
+// Errors: *PaymentError for a refusal, ErrNoSession, ErrExpired, ErrComplete, ErrMethodNotOffered.
+func (s *Server) Pay(sessionID string, method PaymentMethod) error {
+	return s.PayAs(sessionID, method, Buyer{})
+}
+
+// PayAs is Pay by a customer who gives details of their own. Errors: those of Pay, and ErrQuantity.
+func (s *Server) PayAs(sessionID string, method PaymentMethod, buyer Buyer) error {
+	return s.changeSession(sessionID, func(sess *session) error {
+		challenge, err := s.pay(sess, method, buyer)
+		if challenge {
+			err = s.authenticate3DS(sess, true)
+		}
+		return err
+	})
+}
+
+// Settle lets the bank debit of a completed session succeed: https://docs.stripe.com/payments/bank-debits. Like Pay, it
+// waits for the deliveries. Errors: ErrNoSession, ErrNotPending.
+func (s *Server) Settle(sessionID string) error {
+	return s.changeSession(sessionID, s.debitSettles)
+}
+
+// Bounce lets the bank debit of a completed session fail. Like Pay, it waits for the deliveries.
+// Errors: ErrNoSession, ErrNotPending.
+func (s *Server) Bounce(sessionID string) error {
+	return s.changeSession(sessionID, s.debitBounces)
+}
+
+// offersMethod reports whether a session takes a payment method.
+func (sess *session) offersMethod(method PaymentMethod) bool {
+	switch {
+	case method == BankDebit:
+		return sess.offersDebit()
+	case method.isCard():
+		return sess.offers("card")
+	default:
+		return false
+	}
+}
+
+// pay tries to pay a session. It reports whether the customer has to authenticate first.
+func (s *Server) pay(sess *session, method PaymentMethod, buyer Buyer) (challenge bool, _ error) {
+	switch sess.str("status") {
+	case "expired":
+		return false, ErrExpired
+	case "complete":
+		return false, ErrComplete
+	}
+	if !sess.offersMethod(method) {
+		return false, ErrMethodNotOffered
+	}
+	if err := s.adjustQuantities(sess, buyer.Quantities); err != nil {
+		return false, err
+	}
+	sess.method, sess.buyer = method, buyer.orDefaults(sess)
+	if sess.str("mode") == "payment" && sess.object["amount_total"] == int64(0) {
+		s.complete(sess, "no_payment_required")
+		return false, nil
+	}
+	s.ensureIntent(sess)
+	refusal := method.refusal()
+	switch {
+	case refusal != nil:
+		s.chargeFails(sess, refusal)
+		return false, refusal
+	case method == Card3DS:
+		s.changeIntent(sess, "payment_intent.requires_action", object{
+			"status": "requires_action", "next_action": object{"type": "use_stripe_sdk", "use_stripe_sdk": object{"type": "three_d_secure_redirect"}},
+		})
+		return true, nil
+	case method == BankDebit && sess.str("mode") == "setup":
+		s.complete(sess, "no_payment_required")
+	case method == BankDebit:
+		s.ensureCustomer(sess)
+		s.charge(sess, "pending")
+		s.changeIntent(sess, "payment_intent.processing", object{"status": "processing"})
+		s.complete(sess, "unpaid")
+	default:
+		s.cardSucceeds(sess)
+	}
+	return false, nil
+}
+
+// authenticate3DS ends the 3-D Secure challenge of a session.
+func (s *Server) authenticate3DS(sess *session, passed bool) error {
+	switch sess.str("status") {
+	case "expired":
+		return ErrExpired
+	case "complete":
+		return ErrComplete
+	}
+	if sess.method != Card3DS {
+		return ErrNotPending
+	}
+	if !passed {
+		s.refuse(sess, authenticationFailed, nil)
+		return authenticationFailed
+	}
+	s.cardSucceeds(sess)
+	return nil
+}
+
+func (s *Server) cardSucceeds(sess *session) {
+	total, _ := sess.object["amount_total"].(int64)
+	s.ensureCustomer(sess)
+	switch {
+	case sess.str("mode") == "setup", total == 0:
+		s.complete(sess, "no_payment_required")
+	case sess.sent.Get("payment_intent_data", "capture_method").String() == "manual":
+		// The card is only authorized, so the session stays unpaid: https://docs.stripe.com/payments/place-a-hold-on-a-payment-method
+		s.charge(sess, "succeeded")
+		s.changeIntent(sess, "payment_intent.amount_capturable_updated", object{
+			"status": "requires_capture", "next_action": nil, "last_payment_error": nil, "amount_capturable": total,
+		})
+		s.lapseLater(sess, s.objects[sess.pi])
+		s.complete(sess, "unpaid")
+	default:
+		s.charge(sess, "succeeded")
+		s.intentSucceeds(sess)
+		s.complete(sess, "paid")
+	}
+}
+
+// complete ends a session: the customer has finished the checkout.
+func (s *Server) complete(sess *session, paymentStatus string) {
+	o := sess.object
+	o["status"], o["payment_status"], o["url"] = "complete", paymentStatus, nil
+	s.ensureCustomer(sess)
+	switch o.str("mode") {
+	case "setup":
+		s.saveMethod(sess)
+	case "subscription":
+		s.subscribe(sess, paymentStatus != "unpaid")
+	}
+	if sess.id() != "" {
+		s.collectAnswers(sess)
+	}
+	debitInProgress := sess.method == BankDebit && paymentStatus == "unpaid"
+	if !debitInProgress {
+		sess.method = ""
+	}
+	s.emit(sess, "checkout.session.completed", o, nil)
+}
+
+// debitSettles ends the bank debit of a completed session with success.
+func (s *Server) debitSettles(sess *session) error {
+	if sess.str("status") != "complete" || sess.method != BankDebit {
+		return ErrNotPending
+	}
+	if ch := s.latestCharge(sess); ch != nil {
+		ch["status"], ch["paid"], ch["captured"], ch["amount_captured"] = "succeeded", true, true, ch["amount"]
+		s.bookCharge(sess, ch)
+		s.emit(sess, "charge.succeeded", ch, nil)
+		s.intentSucceeds(sess)
+	}
+	if sess.subscription != nil {
+		s.firstDebitSettles(sess)
+	}
+	sess.method = ""
+	sess.object["payment_status"] = "paid"
+	s.emit(sess, "checkout.session.async_payment_succeeded", sess.object, nil)
+	return nil
+}
+
+// debitBounces ends the bank debit of a completed session with a failure.
+func (s *Server) debitBounces(sess *session) error {
+	if sess.str("status") != "complete" || sess.method != BankDebit {
+		return ErrNotPending
+	}
+	if ch := s.latestCharge(sess); ch != nil {
+		s.failCharge(sess, ch, debitFailed)
+		s.refuse(sess, debitFailed, ch)
+	}
+	if sess.subscription != nil {
+		s.firstDebitBounces(sess)
+	}
+	sess.method = ""
+	s.emit(sess, "checkout.session.async_payment_failed", sess.object, nil)
+	return nil
+}
+
+// A tender is a payment method that the API was given, with what follows from it.
+type tender struct {
+	method  PaymentMethod // empty: the API was given none
+	buyer   Buyer
+	outcome *debitOutcome // of a bank debit; nil: it waits for Settle or Bounce
+	// disputed says that the owner disputes the payment at once. With inquiry, the owner's bank only asks about it.
+	disputed, inquiry bool
+}
+
+// chargeTender charges a tender for an amount. It returns the reason of a refusal, or nil.
+func (s *Server) chargeTender(sess *session, total int64, with tender) *PaymentError {
+	sess.method, sess.buyer = with.method, with.buyer.orDefaults(sess)
+	if total == 0 {
+		return nil
+	}
+	s.newIntent(sess, total)
+	refusal := with.method.refusal()
+	if refusal != nil {
+		s.chargeFails(sess, refusal)
+		return refusal
+	}
+	s.charge(sess, "succeeded")
+	s.intentSucceeds(sess)
+	return nil
+}
+
+// followUp starts what follows a payment by itself: a dispute, or the end of a bank debit.
+func (s *Server) followUp(sess *session, with tender) {
+	if with.disputed {
+		_, _ = s.dispute(s.latestCharge(sess), with.inquiry) // a payment that was just made can be disputed
+	}
+	if with.outcome == nil {
+		return
+	}
+	end := func() {
+		if with.outcome.bounces {
+			_ = s.debitBounces(sess) // an error means that the debit has ended already
+		} else {
+			_ = s.debitSettles(sess)
+		}
+	}
+	if with.outcome.after == 0 {
+		end()
+	} else {
+		s.schedule(s.Now().Add(with.outcome.after), end)
+	}
+}
+
+// payError returns the API's answer to a payment that failed.
+func (s *Server) payError(sess *session, err error) *apiError {
+	var refusal *PaymentError
+	if errors.As(err, &refusal) {
+		return &apiError{
+			status: http.StatusPaymentRequired, typ: "card_error", code: refusal.Code, declineCode: refusal.DeclineCode,
+			message: refusal.Message, intent: s.objects[sess.pi],
+		}
+	}
+	if errors.Is(err, ErrMethodNotOffered) {
+		return invalid("", "payment_method", "The payment method is not one of those that can be used here.")
+	}
+	if sess.id() != "" {
+		return &apiError{status: http.StatusBadRequest, typ: "invalid_request_error", message: "This Checkout Session is no longer open."}
+	}
+	return unexpectedState("You cannot confirm this PaymentIntent because it has already succeeded or is processing.")
+}

@@ -1,0 +1,55 @@
+package checkout
+
+import (
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/stripe/stripe-go/v82"
+)
+
+// clockOffset is how far Stripe's clock is ahead of this process's, learned from the Date header of Stripe's answers.
+// Stripe checks the end of a new session against its own clock, and processes whose clocks differ share the time up to
+// which events were read.
+type clockOffset struct {
+	local  func() time.Time
+	log    *slog.Logger
+	offset atomic.Int64 // nanoseconds
+	warned atomic.Bool
+}
+
+const (
+	// offsetIgnored is the difference that a request on its way and whole seconds explain.
+	offsetIgnored = 5 * time.Second
+	// offsetMost is the largest difference that is believed. A larger one is no clock that runs fast or slow: it is wrong, or
+	// it is the clock of a test.
+	offsetMost = time.Hour
+)
+
+// learn reads the Date header of an answer (https://www.rfc-editor.org/rfc/rfc9110#field.date).
+func (c *clockOffset) learn(response *stripe.APIResponse) {
+	if response == nil {
+		return
+	}
+	date, err := http.ParseTime(response.Header.Get("Date"))
+	if err != nil {
+		return
+	}
+	offset := date.Sub(c.local())
+	switch {
+	case offset.Abs() <= offsetIgnored:
+		offset = 0
+	case offset.Abs() > offsetMost:
+		if !c.warned.Swap(true) {
+			c.log.Error("the clock of this machine is wrong: set it by NTP", "ahead of stripe", -offset)
+		}
+		return
+	}
+	if before := c.offset.Swap(int64(offset)); before == 0 && offset != 0 {
+		c.log.Warn("the clock of this machine differs from stripe's: set it by NTP", "ahead of stripe", -offset)
+	}
+}
+
+// at is Stripe's time when this process's clock says now.
+func (c *clockOffset) at(now time.Time) time.Time { return now.Add(time.Duration(c.offset.Load())) }

@@ -1,0 +1,37 @@
+package checkout_test
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gofulfil/fulfil/checkout"
+	"github.com/gofulfil/fulfil/store"
+)
+
+// A machine whose clock is minutes off still sells: the end of a session is computed by Stripe's clock, which the first
+// refusal brings to light.
+func TestClockThatIsOff(t *testing.T) {
+	t.Parallel()
+	for _, off := range []time.Duration{-2 * time.Minute, -10 * time.Second, 2 * time.Minute, 10 * time.Minute} {
+		t.Run(off.String(), func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			flow, err := checkout.New(checkout.Config[tx]{
+				Stripe: s.srv.ClientOver(s.wire), Store: s.st, Reserver: s.stock, Logger: slog.New(slog.NewTextHandler(s.log, nil)),
+				Clock:  func() time.Time { return s.srv.Now().Add(off) },
+				Fulfil: func(context.Context, tx, *store.Order) error { return nil },
+			})
+			require.NoError(t, err)
+			for _, holdFor := range []time.Duration{10 * time.Minute, 0} {
+				cart := cartOf("order-"+holdFor.String(), "tee")
+				cart.HoldFor = holdFor
+				_, err := flow.Begin(t.Context(), cart)
+				require.NoError(t, err)
+			}
+		})
+	}
+}

@@ -1,0 +1,125 @@
+package checkout
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/gofulfil/fulfil/store"
+)
+
+// raceFor is how long after its creation the order of a session may be missing from what a process reads: a replica that
+// lags behind is no loss.
+const raceFor = 10 * time.Minute
+
+// settleLost deals with a session of this shop whose order is not in the Store: a backup was restored, or the database
+// failed over to a standby that lacked the last commits. A paid session is recorded with a new order that is parked, so that
+// a person decides about the money. An open session is ended, as no stock is held for it.
+func (f *Flow[Tx]) settleLost(ctx context.Context, shop shopIdentity, u sessionUpdate) (id string, err error) {
+	known, err := f.ownAccount(ctx, u.account)
+	if err != nil {
+		return "", err
+	}
+	if !known {
+		f.countForeign(u.cause, u.facts.ID)
+		return "", nil
+	}
+	if f.stripeNow().Sub(time.Unix(u.facts.Created, 0)) < raceFor {
+		return "", fmt.Errorf("%w: %s", ErrUnknownOrder, u.facts.Metadata[metadataOrder])
+	}
+	if !u.asked {
+		answer, err := f.stripe.session(ctx, u.account, u.facts.Mode, u.facts.ID, u.cause)
+		if notOurs(err) {
+			f.countForeign(u.cause, u.facts.ID)
+			return "", nil
+		}
+		if err != nil {
+			return "", err
+		}
+		u = answer
+	}
+	id = u.facts.Metadata[metadataOrder]
+	if !shop.marked(&u.facts, id) || !shop.fits(u.facts.Livemode) || !validOrderID(id) {
+		f.countForeign(u.cause, u.facts.ID)
+		return "", nil
+	}
+	switch {
+	case u.paid:
+		return id, f.recordLost(ctx, id, u)
+	case !u.completed && !u.expired:
+		f.log.Error("open session without an order is ended: the database lost the order", "session", u.facts.ID, "order", id)
+		_, err := f.stripe.expireSession(ctx, &store.Order{Mode: u.facts.Mode, Account: u.account}, u.facts.ID, u.cause)
+		if badRequest(err) {
+			err = nil // it has ended in the meantime; if it was paid, its event comes
+		}
+		return "", err
+	}
+	return "", nil
+}
+
+// recordLost inserts an order for a paid session whose order was lost.
+func (f *Flow[Tx]) recordLost(ctx context.Context, id string, u sessionUpdate) error {
+	lines, err := f.stripe.lineItems(ctx, u.account, u.facts.ID)
+	if err != nil {
+		return err
+	}
+	f.log.Error("paid session without an order: the database lost the order, which is parked for a person", "session", u.facts.ID, "order", id)
+	if err := f.lookForListeners(ctx); err != nil {
+		return err
+	}
+	if err := f.noticeLoss(ctx, time.Unix(u.facts.Created, 0)); err != nil {
+		return err
+	}
+	inserted := false
+	err = f.store.InTx(ctx, func(tx Tx) error {
+		now := f.now()
+		o := &store.Order{
+			ID: id, CreatedAt: now, UpdatedAt: now, Mode: u.facts.Mode, Currency: u.facts.Currency, Account: u.account, Lines: lines,
+			Attempts: []store.Attempt{{
+				N: 1, CreatedAt: now, ClosedAt: now, Lines: lines, SessionID: u.facts.ID, Mismatch: "the order is not in the store, which lost it",
+			}},
+		}
+		answers, err := f.store.Insert(ctx, tx, o)
+		if err != nil {
+			return err
+		}
+		if inserted = answers[0]; !inserted {
+			return nil
+		}
+		s := settlement{o: o, update: u, now: now, before: store.Draft}
+		if _, err := s.join(f.refund); err != nil {
+			return err
+		}
+		return f.carryOut(ctx, tx, o, store.Draft, now, u.cause)
+	})
+	if err != nil || inserted {
+		return err
+	}
+	return f.settle(ctx, id, u)
+}
+
+// ownAccount reports whether orders of this shop may be on the account.
+func (f *Flow[Tx]) ownAccount(ctx context.Context, account string) (bool, error) {
+	if account == "" {
+		return true, nil
+	}
+	if f.accounts == nil {
+		return false, nil
+	}
+	accounts, err := f.accounts(ctx)
+	if err != nil {
+		return false, fmt.Errorf("checkout: listing connected accounts: %w", err)
+	}
+	for _, a := range accounts {
+		if a == account {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// validOrderID reports whether id can be an order's.
+func validOrderID(id string) bool {
+	return id != "" && len(id) <= 200 && strings.Trim(id, idCharacters) == ""
+}

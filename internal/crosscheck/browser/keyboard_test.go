@@ -1,0 +1,90 @@
+package browser
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestPayByKeyboard(t *testing.T) {
+	walk(t, func(t *testing.T, s screen) {
+		shop := newTill(t)
+		p := s.open(t, shop.session(t, nil))
+		card := func() {
+			t.Helper()
+			p.typeInto("number", "4000000000003220", "expiry", "1234", "cvc", "123")
+			p.enter(payButton)
+			require.Contains(t, p.text(), "3-D Secure test")
+		}
+		p.typeInto("email", "ann@example.com")
+		p.tabTo("method-card")
+		card()
+		p.enter("Fail authentication")
+		require.Contains(t, p.text(), "unable to authenticate")
+		card()
+		p.enter("Complete authentication")
+		require.Equal(t, shop.shop+"/thanks", p.url())
+	})
+}
+
+func TestDeliveryByKeyboard(t *testing.T) {
+	walk(t, func(t *testing.T, s screen) {
+		shop := newTill(t)
+		p := s.open(t, shop.session(t, delivery))
+		p.typeInto("email", "ann@example.com", "phone", "+1 555 0100", "name", "Ann Example", "line1", "1 Mill Lane", "postal_code", "10115",
+			"city", "Berlin", "country", "DE")
+		p.tabTo("method-card")
+		p.run("key", "key", "ArrowDown") // to the other choice
+		p.enter("Pay $2,478.00")
+		require.Equal(t, shop.shop+"/thanks", p.url())
+	})
+}
+
+func TestTurnBackByKeyboard(t *testing.T) {
+	walk(t, func(t *testing.T, s screen) {
+		shop := newTill(t)
+		p := s.open(t, shop.session(t, nil))
+		p.enter("Cancel and return to the shop")
+		require.Equal(t, shop.shop+"/cart", p.url())
+	})
+}
+
+func TestFillInByKeyboard(t *testing.T) {
+	walk(t, func(t *testing.T, s screen) {
+		shop := newTill(t)
+		p := s.open(t, shop.session(t, monthly))
+		p.enter("Fill in the card that is declined")
+		p.typeInto("email", "ann@example.com")
+		p.enter("Subscribe for $2,469.00")
+		require.Contains(t, p.text(), "Your card was declined.")
+		p.enter("Fill in the card that is paid")
+		p.enter("Subscribe for $2,469.00")
+		require.Equal(t, shop.shop+"/thanks", p.url())
+	})
+}
+
+func TestQuickstartByKeyboard(t *testing.T) {
+	walk(t, func(t *testing.T, s screen) {
+		p := s.open(t, start(t, "quickstart", nil, "-addr", "127.0.0.1:0")["Shop"])
+		p.enter("Buy Notebook")
+		p.typeInto("email", "ann@example.com", "number", "4242424242424242", "expiry", "1234", "cvc", "123")
+		p.run("enter") // in a field, as in its button
+		require.Contains(t, p.text(), "Thank you, it’s on its way")
+	})
+}
+
+func TestShopByKeyboard(t *testing.T) {
+	walk(t, func(t *testing.T, s screen) {
+		p := s.open(t, startShop(t))
+		p.typeInto("quantity-mug", "2")
+		p.enter("Add to cart (Everyday mug)")
+		p.typeInto("note", "by keyboard")
+		p.enter("Continue to payment")
+		p.typeInto("email", "ann@example.com", "name", "Ann Example", "line1", "1 Mill Lane", "city", "Portland", "country", "US",
+			"number", "4242424242424242", "expiry", "1234", "cvc", "123")
+		p.enter("Pay $48.00")
+		require.Contains(t, p.text(), "Thank you, it’s on its way")
+		p.enter("Orders")
+		require.Contains(t, p.text(), "“by keyboard”")
+	})
+}

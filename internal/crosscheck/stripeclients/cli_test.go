@@ -1,0 +1,250 @@
+package stripeclients
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http/httptest"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gofulfil/fulfil/checkout/checkouttest"
+	"github.com/gofulfil/fulfil/webhook"
+)
+
+// patience is how long a test waits for a child.
+const patience = time.Minute
+
+// cli is Stripe's CLI with a test server, and a webhook.Handler behind `stripe listen --forward-to`.
+type cli struct {
+	t      *testing.T
+	srv    *checkouttest.Server
+	secret string
+
+	mu       sync.Mutex
+	verified map[string]int // deliveries that the handler accepted, by event
+	said     []string       // by `stripe listen`, and why the handler refused
+	news     chan struct{}
+}
+
+// run runs a command of the CLI and returns what it wrote.
+func (c *cli) run(args ...string) string {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
+	defer cancel()
+	cmd := c.command(ctx, args...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	require.NoError(c.t, cmd.Run(), "stripe %s: %s%s", strings.Join(args, " "), &out, &errs)
+	return out.String()
+}
+
+func (c *cli) command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, filepath.Join(packages.Modules, "@stripe", "cli-linux-x64", "bin", "stripe"), append(args, "--api-base", c.srv.URL())...)
+	cmd.Env = environment(c.t, "STRIPE_API_KEY="+c.srv.Key(), "STRIPE_CLI_TELEMETRY_OPTOUT=1")
+	cmd.WaitDelay = 5 * time.Second
+	return cmd
+}
+
+// newCLI starts a server, a webhook.Handler and `stripe listen` between them, and returns when it is ready.
+func newCLI(t *testing.T) *cli {
+	t.Helper()
+	c := &cli{t: t, srv: checkouttest.NewServer(checkouttest.Config{Addr: "127.0.0.1:0"}), verified: map[string]int{}, news: make(chan struct{}, 1)}
+	t.Cleanup(c.srv.Close)
+	c.secret = strings.TrimSpace(c.run("listen", "--print-secret", "--all-snapshot", "--skip-update"))
+	require.Regexp(t, `^whsec_\w+$`, c.secret)
+	hook, err := webhook.New(webhook.Config{
+		Secrets: []string{c.secret}, Clock: c.srv.Now, Logger: slog.New(slog.DiscardHandler), Observe: c.observe, StrictAPIVersion: true,
+	})
+	require.NoError(t, err)
+	shop := httptest.NewServer(hook)
+	t.Cleanup(shop.Close)
+
+	ctx, cancel := context.WithCancel(context.Background())
+	cmd := c.command(ctx, "listen", "--all-snapshot", "--skip-update", "--forward-to", shop.URL)
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	cmd.Stderr = cmd.Stdout
+	require.NoError(t, cmd.Start())
+	ready, ended := make(chan string, 1), make(chan struct{})
+	go func() {
+		defer close(ended)
+		scanner := bufio.NewScanner(out)
+		for scanner.Scan() {
+			c.note(scanner.Text())
+			if found := regexp.MustCompile(`Ready!.*(whsec_\w+)`).FindStringSubmatch(scanner.Text()); found != nil {
+				ready <- found[1]
+			}
+		}
+		_, _ = io.Copy(io.Discard, out)
+		_ = cmd.Wait() // it was killed
+	}()
+	t.Cleanup(func() { cancel(); <-ended })
+	select {
+	case secret := <-ready:
+		require.Equal(t, c.secret, secret)
+	case <-ended:
+		t.Fatal("stripe listen ended")
+	case <-time.After(patience):
+		t.Fatal("stripe listen is not ready")
+	}
+	return c
+}
+
+// note keeps what may explain a failure.
+func (c *cli) note(line string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.said = append(c.said, line)
+}
+
+func (c *cli) observe(r webhook.Result) {
+	if r.Status != 200 || r.Err != nil {
+		c.note(fmt.Sprintf("the handler answered %d: %v", r.Status, r.Err))
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r.Status == 200 && r.Err == nil {
+		c.verified[r.EventID]++
+	}
+	select {
+	case c.news <- struct{}{}:
+	default:
+	}
+}
+
+// arrives waits until the handler has accepted an event that often.
+func (c *cli) arrives(e checkouttest.Event, times int) {
+	c.t.Helper()
+	limit := time.After(patience)
+	for {
+		c.mu.Lock()
+		got := c.verified[e.ID]
+		c.mu.Unlock()
+		if got >= times {
+			return
+		}
+		select {
+		case <-c.news:
+		case <-limit:
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.t.Fatalf("%s %s did not arrive, verified, at the handler:\n%s", e.Type, e.ID, strings.Join(c.said, "\n"))
+		}
+	}
+}
+
+// event fetches an event through the CLI.
+func (c *cli) event(id string) (e struct {
+	ID   string
+	Type string
+	Data struct{ Object map[string]any }
+}) {
+	c.t.Helper()
+	require.NoError(c.t, json.Unmarshal([]byte(c.run("get", "/v1/events/"+id)), &e))
+	return e
+}
+
+// TestTrigger has the CLI trigger events, and expects each at the handler: `stripe trigger` reports success either way.
+func TestTrigger(t *testing.T) {
+	t.Parallel()
+	c := newCLI(t)
+	catalogue := []string{"product.created", "price.created"}
+	intent := []string{"payment_intent.created"}
+	after := func(base []string, more ...string) []string { return slices.Concat(base, more) }
+	paid := after(intent, "charge.succeeded", "payment_intent.succeeded")
+	disputed := after(paid, "charge.dispute.created", "charge.updated") // an inquiry: no money moves
+	invoiced := []string{"customer.created", "payment_method.attached", "invoiceitem.created", "invoice.created", "invoice.finalized"}
+	debited := after(after(catalogue, intent...), "charge.pending", "payment_intent.processing", "checkout.session.completed")
+	for _, trigger := range []struct {
+		event  string
+		events []string       // all that it makes, in order
+		object map[string]any // of the event, in part
+	}{
+		{"checkout.session.completed", after(after(catalogue, paid...), "checkout.session.completed"), map[string]any{"status": "complete", "payment_status": "paid", "amount_total": 3000.0}},
+		{"checkout.session.expired", after(catalogue, "checkout.session.expired"), map[string]any{"status": "expired", "payment_status": "unpaid"}},
+		{
+			"checkout.session.async_payment_succeeded", after(debited, "charge.succeeded", "payment_intent.succeeded", "checkout.session.async_payment_succeeded"),
+			map[string]any{"status": "complete", "payment_status": "paid", "currency": "eur"},
+		},
+		{
+			"checkout.session.async_payment_failed", after(debited, "charge.failed", "payment_intent.payment_failed", "checkout.session.async_payment_failed"),
+			map[string]any{"status": "complete", "payment_status": "unpaid"},
+		},
+		{"payment_intent.created", intent, map[string]any{"status": "requires_payment_method", "amount": 2000.0}},
+		{"payment_intent.succeeded", paid, map[string]any{"status": "succeeded", "amount_received": 2000.0}},
+		{"payment_intent.payment_failed", after(intent, "charge.failed", "payment_intent.payment_failed"), map[string]any{"status": "requires_payment_method"}},
+		{"payment_intent.canceled", after(intent, "payment_intent.canceled"), map[string]any{"status": "canceled", "cancellation_reason": "requested_by_customer"}},
+		{"payment_intent.requires_action", after(intent, "payment_intent.requires_action"), map[string]any{"status": "requires_action"}},
+		{"payment_intent.processing", after(intent, "charge.pending", "payment_intent.processing"), map[string]any{"status": "processing"}},
+		{"payment_intent.amount_capturable_updated", after(intent, "charge.succeeded", "payment_intent.amount_capturable_updated"), map[string]any{"status": "requires_capture"}},
+		{"charge.succeeded", paid, map[string]any{"status": "succeeded", "paid": true}},
+		{"charge.failed", after(intent, "charge.failed", "payment_intent.payment_failed"), map[string]any{"status": "failed", "paid": false}},
+		{"charge.captured", after(intent, "charge.succeeded", "payment_intent.amount_capturable_updated", "charge.captured", "payment_intent.succeeded"), map[string]any{"captured": true}},
+		{"charge.refunded", after(paid, "refund.created", "charge.refunded"), map[string]any{"refunded": true, "amount_refunded": 100.0}},
+		{"charge.refund.updated", after(paid, "refund.created", "charge.refunded", "refund.updated", "charge.refund.updated"), map[string]any{"object": "refund", "metadata": map[string]any{"order_id": "6735"}}},
+		{"charge.dispute.created", disputed, map[string]any{"status": "warning_needs_response", "amount": 100.0}},
+		{"charge.dispute.updated", after(disputed, "charge.dispute.updated"), map[string]any{"metadata": map[string]any{"foo": "bar"}}},
+		{"charge.dispute.closed", after(disputed, "charge.dispute.closed"), map[string]any{"status": "warning_closed"}},
+		{"product.created", catalogue[:1], map[string]any{"object": "product"}},
+		{"price.created", catalogue, map[string]any{"object": "price"}},
+		{"customer.created", []string{"customer.created"}, map[string]any{"object": "customer"}},
+		{"customer.deleted", []string{"customer.created", "customer.deleted"}, map[string]any{"object": "customer", "description": "(created by Stripe CLI)"}},
+		{
+			"customer.subscription.created", after(slices.Concat([]string{"customer.created", "payment_method.attached"}, catalogue, paid),
+				"invoice.created", "invoice.finalized", "customer.subscription.created", "invoice.paid", "invoice.payment_succeeded"),
+			map[string]any{"status": "active", "currency": "usd"},
+		},
+		{"invoice.paid", after(slices.Concat(invoiced, paid), "invoice.paid", "invoice.payment_succeeded"), map[string]any{"status": "paid", "amount_paid": 2000.0}},
+		{"invoice.payment_succeeded", after(slices.Concat(invoiced, paid), "invoice.paid", "invoice.payment_succeeded"), map[string]any{"status": "paid"}},
+		{
+			"invoice.payment_failed", after(slices.Concat(invoiced, intent), "charge.failed", "payment_intent.payment_failed", "invoice.payment_failed"),
+			map[string]any{"status": "open", "amount_paid": 0.0, "attempted": true},
+		},
+	} {
+		before := len(c.srv.Events())
+		require.Contains(t, c.run("trigger", trigger.event), "Trigger succeeded", trigger.event)
+		made := c.srv.Events()[before:]
+		var types []string
+		for _, e := range made {
+			types = append(types, e.Type)
+			c.arrives(e, 1)
+			if e.Type == trigger.event {
+				require.Subset(t, c.event(e.ID).Data.Object, trigger.object)
+			}
+		}
+		require.Equal(t, trigger.events, types, trigger.event)
+	}
+}
+
+// TestResend has the CLI create, pay, fetch and list by its plain commands, and resend an event.
+func TestResend(t *testing.T) {
+	t.Parallel()
+	c := newCLI(t)
+	var session struct{ ID, Status string }
+	require.NoError(t, json.Unmarshal([]byte(c.run("post", "/v1/checkout/sessions", "-d", "mode=setup", "-d", "currency=usd", "-d", "success_url=https://shop.example/")), &session))
+	require.Equal(t, "open", session.Status)
+	require.NoError(t, c.srv.Pay(session.ID, checkouttest.CardOK))
+	require.NoError(t, json.Unmarshal([]byte(c.run("get", "/v1/checkout/sessions/"+session.ID)), &session))
+	require.Equal(t, "complete", session.Status)
+	var list struct{ Data []struct{ ID string } }
+	require.NoError(t, json.Unmarshal([]byte(c.run("get", "/v1/events", "-d", "type=checkout.session.completed")), &list))
+	require.Len(t, list.Data, 1)
+	completed := checkouttest.Event{ID: list.Data[0].ID, Type: "checkout.session.completed"}
+	c.arrives(completed, 1)
+	require.Contains(t, c.run("events", "resend", completed.ID), completed.ID)
+	c.arrives(completed, 2)
+	require.Contains(t, c.run("checkout", "sessions", "list"), session.ID)
+}

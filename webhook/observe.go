@@ -1,0 +1,101 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/stripe/stripe-go/v82"
+)
+
+// Result is the outcome of one delivery.
+type Result struct {
+	// The event's own fields. All are zero if the delivery was refused before its payload was read as an event.
+	EventID    string
+	EventType  string
+	APIVersion string // empty for thin events, as are Account and Created
+	Account    string
+	Livemode   bool
+	Created    time.Time
+
+	Status    int   // the HTTP status that ServeHTTP answers; for Dispatch, the one that it would answer
+	Err       error // the refusal or the handlers' failure; with status 200, a permanent failure (ErrPermanent)
+	Handlers  int   // how many handlers ran; 0 with status 200 if the event's type has no handler
+	Duplicate bool  // a Once handler did not run, because it has handled the event before
+	Bytes     int   // how much of the payload was read
+
+	Read   time.Duration // how long receiving the body took
+	Verify time.Duration // how long checking the signature took
+	Handle time.Duration // how long decoding and the handlers took
+}
+
+// report logs a failure and passes res to Config.Observe.
+func (h *Handler) report(ctx context.Context, res *Result) {
+	if res.Err != nil && !aborted(res.Err) {
+		h.log(ctx, res)
+	}
+	if h.cfg.Observe != nil {
+		h.cfg.Observe(*res)
+	}
+}
+
+func (h *Handler) log(ctx context.Context, res *Result) {
+	event := slog.Group("event", "id", res.EventID, "type", res.EventType)
+	var panicked *PanicError
+	switch {
+	case errors.As(res.Err, &panicked):
+		h.cfg.Logger.ErrorContext(ctx, "webhook: handler panicked", event, "error", res.Err, "stack", string(panicked.Stack))
+	case res.Handlers > 0:
+		h.cfg.Logger.ErrorContext(ctx, "webhook: handler failed", event, "status", res.Status, "error", res.Err)
+	default:
+		h.cfg.Logger.WarnContext(ctx, "webhook: delivery refused", event, "status", res.Status, "error", res.Err)
+	}
+}
+
+// aborted reports whether a handler panicked with http.ErrAbortHandler. With it, a handler asks net/http to close the
+// connection and to log nothing. Stripe counts the delivery as failed.
+func aborted(err error) bool {
+	if err == nil {
+		return false
+	}
+	var p *PanicError
+	return errors.As(err, &p) && p.Value == http.ErrAbortHandler
+}
+
+// versions counts events by their API version.
+type versions struct {
+	mu     sync.Mutex
+	counts map[string]*int64
+}
+
+// add counts an event. It reports whether the event is the first one of a version other than stripe-go's.
+func (v *versions) add(version []byte) (news bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if n, ok := v.counts[string(version)]; ok {
+		*n++
+		return false
+	}
+	if v.counts == nil {
+		v.counts = map[string]*int64{}
+	}
+	n := int64(1)
+	v.counts[string(version)] = &n
+	return string(version) != stripe.APIVersion
+}
+
+// APIVersions returns the number of events of each API version since the process started. The key "" counts events without a
+// version. Thin events have none and are not counted. The Handler logs a warning when it first sees a version other than
+// stripe.APIVersion. Set the API version of the endpoint to stripe.APIVersion to have every field decoded.
+func (h *Handler) APIVersions() map[string]int64 {
+	h.versions.mu.Lock()
+	defer h.versions.mu.Unlock()
+	counts := make(map[string]int64, len(h.versions.counts))
+	for version, n := range h.versions.counts {
+		counts[version] = *n
+	}
+	return counts
+}
