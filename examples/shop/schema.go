@@ -56,19 +56,24 @@ func (s *shop) migrate(ctx context.Context) error {
 	if err := sqlreserver.Migrate(ctx, s.db, s.dialect); err != nil {
 		return err
 	}
-	return s.store.InTx(ctx, func(tx *sql.Tx) error {
-		if s.dialect == sqlstore.Postgres { // where two who make the same table collide; the others take turns by themselves
-			if _, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock(7467)`); err != nil {
-				return err
-			}
+	// Not the Store's InTx: MySQL commits every CREATE TABLE by itself, and InTx returns an error when its transaction has
+	// ended.
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()                 // does nothing after the commit
+	if s.dialect == sqlstore.Postgres { // where two who make the same table collide; the others take turns by themselves
+		if _, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock(7467)`); err != nil {
+			return err
 		}
-		for _, table := range tables {
-			if _, err := tx.ExecContext(ctx, words[s.dialect].Replace(table)); err != nil {
-				return err
-			}
+	}
+	for _, table := range tables {
+		if _, err := tx.ExecContext(ctx, words[s.dialect].Replace(table)); err != nil {
+			return err
 		}
-		return nil
-	})
+	}
+	return tx.Commit()
 }
 
 // fillShelves puts the products into an empty shop. What is there already, such as a product whose price or stock was

@@ -8,7 +8,7 @@ import (
 )
 
 // Fail says what was being done when err came. The error of a context that has ended is matched whatever the driver made
-// of it, and a missing table is explained. Nil stays nil.
+// of it, and a missing table or a pooler is explained. Nil stays nil.
 func Fail(ctx context.Context, doing string, err error) error {
 	switch {
 	case err == nil:
@@ -18,7 +18,7 @@ func Fail(ctx context.Context, doing string, err error) error {
 	case missingTable(err):
 		return fmt.Errorf("%s: %s: %w", doing, notMigrated, err)
 	}
-	return fmt.Errorf("%s: %w", doing, err)
+	return fmt.Errorf("%s: %w", doing, explainPooler(err))
 }
 
 const notMigrated = "a table is missing, Migrate has not been run on this database"

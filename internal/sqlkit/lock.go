@@ -75,16 +75,10 @@ func lockMySQL(ctx context.Context, conn *sql.Conn) (unlock func(ok bool) error,
 	return unlock, nil
 }
 
-// prepareSQLite has the file use a write-ahead log, so that readers do not wait for writers, and checks that a writer
-// waits for another.
+// prepareSQLite turns on the file's write-ahead log, so that readers do not wait for writers.
 func prepareSQLite(ctx context.Context, conn *sql.Conn) error {
-	var timeout int
-	if err := conn.QueryRowContext(ctx, `PRAGMA busy_timeout`).Scan(&timeout); err != nil {
+	if err := checkBusyTimeout(ctx, conn); err != nil {
 		return err
-	}
-	if timeout <= 0 {
-		return errors.New("busy_timeout is 0, so that writers fail instead of waiting for each other: " +
-			"open the database with ?_pragma=busy_timeout(10000) (modernc.org/sqlite) or ?_busy_timeout=10000 (mattn/go-sqlite3)")
 	}
 	var mode string
 	if err := conn.QueryRowContext(ctx, `PRAGMA journal_mode = WAL`).Scan(&mode); err != nil {

@@ -12,11 +12,13 @@ import (
 	"time"
 )
 
-// Component is a part of the schema with versions of its own: "store" or "reserver". Files holds its statements, one file
-// per version, named NUMBER_WORDS.up.sql, in a folder per dialect.
+// Component is a part of the schema with versions of its own: "store" or "reserver".
 type Component struct {
-	Name  string
+	Name string
+	// Files holds the statements, one file per version, named NUMBER_WORDS.up.sql, in a folder per dialect.
 	Files fs.FS
+	// Needs returns the tables and indexes that the component uses. Nil: Check looks for none.
+	Needs func(d Dialect) (tables []Table, indexes []string)
 }
 
 // Schema returns the files of one dialect, for those who migrate with a tool of their own.
@@ -33,7 +35,7 @@ const lockTimeout = 5 * time.Minute
 // must bear that, but for one that adds an index alone.
 func Migrate(ctx context.Context, db *sql.DB, d Dialect, c Component) error {
 	if err := Retry(ctx, func() error { return migrate(ctx, db, d, c) }); err != nil {
-		return fmt.Errorf("migrating %s of fulfil on %s: %w", c.Name, d, err)
+		return fmt.Errorf("migrating %s of fulfil on %s: %w", c.Name, d, explainPooler(err))
 	}
 	return nil
 }
@@ -43,11 +45,19 @@ func migrate(ctx context.Context, db *sql.DB, d Dialect, c Component) error {
 	if err != nil {
 		return err
 	}
+	if err := checkPooler(ctx, db, d); err != nil {
+		return err
+	}
 	conn, err := db.Conn(ctx)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
+	if d != SQLite { // lockSchema changes the settings of SQLite
+		if err := checkSettings(ctx, conn, d); err != nil {
+			return err
+		}
+	}
 	unlock, err := lockSchema(ctx, conn, d)
 	if err != nil {
 		return err

@@ -1,69 +1,99 @@
 package sqlkit
 
 import (
-	"reflect"
-	"slices"
-	"strings"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
 )
 
-// What the databases call a conflict that is over when the transaction is run again.
-var (
-	// https://www.postgresql.org/docs/current/errcodes-appendix.html: serialization_failure, deadlock_detected.
-	retrySQLStates = []string{"40001", "40P01"}
-	// https://mariadb.com/kb/en/mariadb-error-code-reference/: lock wait timeout, deadlock, and a snapshot that is too old
-	// for a row (MariaDB's innodb_snapshot_isolation).
-	retryMySQL = []uint64{1205, 1213, 1020}
-	// https://www.sqlite.org/rescode.html: SQLITE_BUSY, SQLITE_LOCKED.
-	retrySQLite = []int64{5, 6}
+const (
+	// conflictTries is how often a transaction is run before InTx returns its conflict. PostgreSQL finds a deadlock only
+	// after deadlock_timeout, and until then transactions that are run again walk into the next one.
+	conflictTries = 30
+	// conflictTime ends the repetition early, as waits for a lock or a busy database may be long themselves.
+	conflictTime = time.Minute
+	// The pause before the n-th repetition doubles from the first to the longest, less up to all of it at random, so that
+	// transactions that collided do not meet again.
+	firstConflictPause   = 2 * time.Millisecond
+	longestConflictPause = 250 * time.Millisecond
+
+	// outageTries is how often something is tried on a database that can't be reached or does not write. The pauses
+	// between the tries come to about five seconds, which is longer than a server needs to restart.
+	outageTries = 12
+	// The pause doubles from the first to the longest. Up to a quarter of it is left out at random.
+	firstOutagePause   = 10 * time.Millisecond
+	longestOutagePause = time.Second
 )
 
-// Retryable reports whether err is a conflict between transactions. The drivers' error types are told by their shape, as
-// the library imports no driver: pgx and lib/pq have a method SQLState, go-sql-driver/mysql a field Number, modernc's
-// SQLite a method Code and mattn's a field Code.
-func Retryable(err error) bool {
-	for err != nil {
-		if isConflict(err) {
-			return true
-		}
-		switch u := err.(type) {
-		case interface{ Unwrap() error }:
-			err = u.Unwrap()
-		case interface{ Unwrap() []error }:
-			return slices.ContainsFunc(u.Unwrap(), Retryable)
+// ErrConflict is matched by the error of a transaction that was given up because it kept colliding with others.
+var ErrConflict = errors.New("transaction gave up")
+
+// Retry runs fn until it succeeds or fails for good. It runs fn again after two kinds of failure, with growing pauses:
+//
+//   - A conflict with another transaction: up to 30 times within a minute. A statement outside of a transaction needs that,
+//     too: at SERIALIZABLE the database may refuse even one that only reads.
+//   - A database that can't be reached, broke the connection or does not write, as during a restart or a failover: up to
+//     12 times, which takes about five seconds.
+//
+// Retry never runs fn again after a COMMIT whose answer was lost, as that transaction may be committed.
+func Retry(ctx context.Context, fn func() error) error {
+	began := time.Now()
+	conflicts, outages := 0, 0
+	for {
+		err := fn()
+		var wait time.Duration
+		switch {
+		case err == nil || isFinal(err):
+			return err
+		case isConflict(err):
+			conflicts++
+			if conflicts == conflictTries || time.Since(began) > conflictTime {
+				return fmt.Errorf("%w after %d tries: %w", ErrConflict, conflicts, err)
+			}
+			wait = rand.N(doubled(firstConflictPause, longestConflictPause, conflicts))
+		case isBroken(err) || isReadOnly(err):
+			outages++
+			if outages == outageTries {
+				return fmt.Errorf("the database failed %d times in a row: %w", outages, err)
+			}
+			wait = doubled(firstOutagePause, longestOutagePause, outages)
+			wait -= rand.N(wait / 4)
 		default:
-			return false
+			return err
+		}
+		if ended := pause(ctx, wait); ended != nil {
+			return errors.Join(ended, err)
 		}
 	}
-	return false
 }
 
-func isConflict(err error) bool {
-	if e, ok := err.(interface{ SQLState() string }); ok {
-		return slices.Contains(retrySQLStates, e.SQLState())
-	}
-	if number := mysqlNumber(err); number != 0 {
-		return slices.Contains(retryMySQL, number)
-	}
-	v := reflect.Indirect(reflect.ValueOf(err))
-	if v.Kind() != reflect.Struct || !strings.Contains(v.Type().PkgPath(), "sqlite") {
-		return false
-	}
-	if e, ok := err.(interface{ Code() int }); ok {
-		return slices.Contains(retrySQLite, int64(e.Code()&0xff))
-	}
-	code := v.FieldByName("Code")
-	return code.IsValid() && code.CanInt() && slices.Contains(retrySQLite, code.Int()&0xff)
+// doubled returns first, doubled for each repetition after the first, but at most longest.
+func doubled(first, longest time.Duration, repetition int) time.Duration {
+	return min(first<<(repetition-1), longest)
 }
 
-// mysqlNumber is the number of an error of MySQL's or MariaDB's; 0: it is none.
-func mysqlNumber(err error) uint64 {
-	v := reflect.Indirect(reflect.ValueOf(err))
-	if v.Kind() != reflect.Struct || !strings.Contains(v.Type().PkgPath(), "mysql") {
-		return 0
+// pause waits for d. It returns the context's error if the context ends before.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
 	}
-	number := v.FieldByName("Number")
-	if !number.IsValid() || !number.CanUint() {
-		return 0
-	}
-	return number.Uint()
+}
+
+// finalError is an error after which Retry does not run its function again, whatever it wraps.
+type finalError struct{ err error }
+
+func (e finalError) Error() string { return e.err.Error() }
+func (e finalError) Unwrap() error { return e.err }
+
+// isFinal reports whether err is or wraps a finalError.
+func isFinal(err error) bool {
+	var final finalError
+	return errors.As(err, &final)
 }

@@ -3,68 +3,61 @@ package sqlkit
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 )
 
-const (
-	// txTries is how often a transaction is run before its conflict becomes the caller's: PostgreSQL finds a deadlock
-	// only after deadlock_timeout, and until then those who are run again walk into the next.
-	txTries = 30
-	// After txTime it is not run again, as waits for a lock or a busy database may be long themselves.
-	txTime = time.Minute
-	// The pause before the n-th repetition doubles from the first to the last, less up to all of it at random, so that
-	// those who collided do not meet again.
-	firstPause = 2 * time.Millisecond
-	lastPause  = 250 * time.Millisecond
-)
+// ErrTxEnded is matched by the error of InMarkedTx when the transaction ended before its function returned.
+var ErrTxEnded = errors.New("the transaction ended before its function did")
 
-// ErrConflict is matched by the error of a transaction that was given up because it kept colliding with others.
-var ErrConflict = errors.New("transaction gave up")
-
-// InTx runs fn in a transaction and commits it; an error or a panic of fn rolls it back. After a serialization failure, a
-// deadlock or a busy database it runs fn again, up to thirty times within a minute, with growing pauses, and then returns
-// an error that matches [ErrConflict] and the last cause.
+// InTx runs fn in a transaction and commits it. An error or a panic of fn rolls it back. InTx runs fn again in a new
+// transaction as [Retry] says. Fn must return every error of a statement, and must not end the transaction.
 //
 // On SQLite the transaction takes the write lock before fn runs, so that it waits for other writers as long as
-// busy_timeout says: one that began by reading would be refused at once.
+// busy_timeout says: SQLite would refuse at once the first write of a transaction that began by reading.
 func InTx(ctx context.Context, db *sql.DB, d Dialect, fn func(tx *sql.Tx) error) error {
 	return InTxLevel(ctx, db, d, sql.LevelDefault, fn)
 }
 
 // InTxLevel is InTx in a transaction of another isolation level than the database's default.
 func InTxLevel(ctx context.Context, db *sql.DB, d Dialect, level sql.IsolationLevel, fn func(tx *sql.Tx) error) error {
-	return Retry(ctx, func() error { return once(ctx, db, d, level, fn) })
+	return Retry(ctx, func() error { return once(ctx, db, d, level, guard{}, fn) })
 }
 
-// Retry runs fn until it succeeds, fails for good, or has failed with a conflict as often as InTx bears. A statement
-// outside of a transaction needs it too: at SERIALIZABLE even one that only reads may be refused.
-func Retry(ctx context.Context, fn func() error) error {
-	began := time.Now()
-	for try := 1; ; try++ {
-		err := fn()
-		if err == nil || !Retryable(err) {
-			return err
-		}
-		if try == txTries || time.Since(began) > txTime {
-			return fmt.Errorf("%w after %d tries: %w", ErrConflict, try, err)
-		}
-		pause := time.NewTimer(rand.N(min(firstPause<<(try-1), lastPause)))
-		select {
-		case <-ctx.Done():
-			pause.Stop()
-			return errors.Join(ctx.Err(), err)
-		case <-pause.C:
-		}
-	}
+// InMarkedTx is InTx for a function that calls code of others. It commits only the transaction that it began. If the database
+// rolled that one back and fn did not return the error, or if fn ended the transaction itself, InMarkedTx rolls back what came
+// after and returns an error that matches [ErrTxEnded].
+//
+// The mark takes two more statements on PostgreSQL and SQLite, and four on MySQL. One of them is between fn and the COMMIT.
+func InMarkedTx(ctx context.Context, db *sql.DB, d Dialect, fn func(tx *sql.Tx) error) error {
+	return Retry(ctx, func() error { return once(ctx, db, d, sql.LevelDefault, guards[d], fn) })
 }
 
-func once(ctx context.Context, db *sql.DB, d Dialect, level sql.IsolationLevel, fn func(tx *sql.Tx) error) error {
-	tx, err := db.BeginTx(ctx, &sql.TxOptions{Isolation: level})
+// once runs fn in one transaction.
+func once(ctx context.Context, db *sql.DB, d Dialect, level sql.IsolationLevel, g guard, fn func(tx *sql.Tx) error) (err error) {
+	committed := false
+	conn, err := db.Conn(ctx)
 	if err != nil {
-		return fmt.Errorf("begin: %w", err)
+		return fmt.Errorf("connect: %w", err)
+	}
+	defer conn.Close() // waits for the end of the transaction
+	defer func() {
+		if isReadOnly(err) {
+			discard(conn)
+		}
+	}()
+	if g.session != "" {
+		if _, err := conn.ExecContext(ctx, g.session); err != nil {
+			discard(conn)
+			return fmt.Errorf("begin: %w", err)
+		}
+		defer func() { restore(ctx, conn, g, committed) }()
+	}
+	tx, err := conn.BeginTx(ctx, &sql.TxOptions{Isolation: level})
+	if err != nil {
+		return beginError(err)
 	}
 	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing, and otherwise the first error counts
 	if d == SQLite {
@@ -72,11 +65,71 @@ func once(ctx context.Context, db *sql.DB, d Dialect, level sql.IsolationLevel, 
 			return Fail(ctx, "begin", err)
 		}
 	}
+	if err := g.begin(ctx, tx); err != nil {
+		return Fail(ctx, "begin", err)
+	}
 	if err := fn(tx); err != nil {
+		if isBroken(err) && isAlive(ctx, tx) {
+			return finalError{err} // of another connection, such as one to a carrier's API
+		}
 		return err
 	}
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("commit: %w", err)
+	if err := g.check(ctx, tx); err != nil {
+		return Fail(ctx, "before the commit", err)
 	}
+	if err := tx.Commit(); err != nil {
+		err = fmt.Errorf("commit: %w", err)
+		if isConflict(err) {
+			return err
+		}
+		return finalError{err} // the transaction may be committed
+	}
+	committed = true
 	return nil
+}
+
+// beginError adds what was being done to an error of BEGIN. lib/pq begins a transaction as READ WRITE, which a standby of
+// PostgreSQL refuses as a feature_not_supported; beginError makes that a server that does not write.
+func beginError(err error) error {
+	if sqlState(err) == "0A000" {
+		err = readOnlyError{err}
+	}
+	return fmt.Errorf("begin: %w", err)
+}
+
+// readOnlyError has an error count as one of a server that does not write.
+type readOnlyError struct{ error }
+
+func (readOnlyError) SQLState() string { return readOnlySQLStates[0] }
+func (e readOnlyError) Unwrap() error  { return e.error }
+
+// isAlive reports whether the connection of a transaction still works. The transaction may be aborted.
+func isAlive(ctx context.Context, tx *sql.Tx) bool {
+	_, err := tx.ExecContext(ctx, "SELECT 1")
+	return !isBroken(err)
+}
+
+// discard closes a connection instead of returning it to the pool.
+func discard(conn *sql.Conn) {
+	_ = conn.Raw(func(any) error { return driver.ErrBadConn })
+}
+
+// restoreTime is how long restoring a connection may take. It works on without the caller's context, which may have ended.
+const restoreTime = 10 * time.Second
+
+// restore gives a connection back the settings that g changed, and closes the connection if that fails. It rolls back first
+// what was not committed: when a context ends, database/sql rolls back at some later time, and until then turning autocommit
+// on would commit.
+func restore(ctx context.Context, conn *sql.Conn, g guard, committed bool) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), restoreTime)
+	defer cancel()
+	if !committed {
+		if _, err := conn.ExecContext(ctx, "ROLLBACK"); err != nil {
+			discard(conn)
+			return
+		}
+	}
+	if _, err := conn.ExecContext(ctx, g.restore); err != nil {
+		discard(conn)
+	}
 }

@@ -10,9 +10,8 @@ import (
 	"github.com/gofulfil/fulfil/store/memstore"
 )
 
-// Set says how many goods of a SKU are there now, those set aside included and those sold not, as one counts them on the
-// shelf. The first Set makes the SKU known. The error matches [reservation.ErrInvalidStock], also for a negative number,
-// or [reservation.ErrBelowHeld].
+// Set records the physical stock of a SKU: the goods on the shelf, held units included and sold units excluded. The first Set
+// makes the SKU known. The error matches [reservation.ErrBelowHeld], or [reservation.ErrInvalidStock] for a negative number.
 func (*Reserver) Set(ctx context.Context, tx *memstore.Tx, sku string, onHand int64) error {
 	if err := checkSKU(sku); err != nil {
 		return err
@@ -24,8 +23,24 @@ func (*Reserver) Set(ctx context.Context, tx *memstore.Tx, sku string, onHand in
 	return put(ctx, tx, s, onHand)
 }
 
-// Adjust adds delta to what is there of a SKU: goods that came in, or with a negative delta went away without a sale. The
-// error matches [reservation.ErrUnknownSKU] if no stock was ever set, [reservation.ErrInvalidStock] or
+// SetNew records the stock of a SKU that has none yet, and changes nothing if stock of the SKU was ever set. The error matches
+// [reservation.ErrInvalidStock].
+func (*Reserver) SetNew(ctx context.Context, tx *memstore.Tx, sku string, onHand int64) error {
+	if err := checkSKU(sku); err != nil {
+		return err
+	}
+	if err := tx.Lock(ctx, stockTable+sku); err != nil {
+		return err
+	}
+	s, known := stockOf(tx, sku)
+	if known && onHand >= 0 {
+		return nil
+	}
+	return put(ctx, tx, reservation.Stock{SKU: s.SKU}, onHand)
+}
+
+// Adjust adds delta to the stock of a SKU: goods that came in, or with a negative delta goods that went away without a sale.
+// The error matches [reservation.ErrUnknownSKU] if no stock was ever set, [reservation.ErrInvalidStock] or
 // [reservation.ErrBelowHeld].
 func (*Reserver) Adjust(ctx context.Context, tx *memstore.Tx, sku string, delta int64) error {
 	if err := checkSKU(sku); err != nil {

@@ -13,6 +13,7 @@ func adminChecks[Tx any]() []check[Tx] {
 	return []check[Tx]{
 		{name: "Set/says what is there, held included and sold not", fn: (*kit[Tx]).adminSet},
 		{name: "Set/refuses what cannot be", fn: (*kit[Tx]).adminSetRefuses},
+		{name: "SetNew/sets only what was never set", fn: (*kit[Tx]).adminSetNew, newStock: true},
 		{name: "Stock/answers for each SKU, or for all", fn: (*kit[Tx]).adminStock},
 		{name: "Adjust/adds and takes away", fn: (*kit[Tx]).adminAdjust, admin: true},
 		{name: "Adjust/loses nothing under concurrency", fn: (*kit[Tx]).adminAdjustRace, admin: true},
@@ -58,6 +59,32 @@ func (k *kit[Tx]) adminSetRefuses() {
 	k.refuses("stock of a SKU with a zero byte", reservation.ErrInvalidStock, k.setIn("a\x00b", 1))
 	k.stock("a Set that is refused changes nothing", "tee", 5, 3, 0)
 	k.answers("a Set that is refused makes no SKU known", k.hold(hold("h2", "cap", 1)), reservation.ErrUnknownSKU)
+}
+
+func (k *kit[Tx]) adminSetNew() {
+	setNew := func(sku string, onHand int64) func(tx Tx) error {
+		return func(tx Tx) error { return k.Stock.(NewStock[Tx]).SetNew(k.ctx, tx, sku, onHand) }
+	}
+	k.inTx(setNew("tee", 10))
+	k.stock("stock of a new SKU", "tee", 10, 0, 0)
+	k.answers("new holds", k.hold(hold("h1", "tee", 4), hold("h2", "tee", 6)), nil, nil)
+	k.answers("a commit", k.commit("h1"), nil)
+	k.inTx(setNew("tee", 10))
+	k.stock("SetNew at the next start changes nothing", "tee", 6, 6, 4)
+	k.answers("a commit of the rest", k.commit("h2"), nil)
+	k.inTx(setNew("tee", 10))
+	k.stock("SetNew of what is sold out changes nothing", "tee", 0, 0, 10)
+	k.set("cap", 0)
+	k.inTx(setNew("cap", 3))
+	k.stock("SetNew changes nothing where none was set", "cap", 0, 0, 0)
+	k.refuses("new stock below zero", reservation.ErrInvalidStock, setNew("mug", -1))
+	k.refuses("stock below zero of a known SKU", reservation.ErrInvalidStock, setNew("tee", -1))
+	k.refuses("new stock of an empty SKU", reservation.ErrInvalidStock, setNew("", 1))
+	k.refuses("new stock that is rolled back", errRolledBack, func(tx Tx) error {
+		return errors.Join(setNew("mug", 1)(tx), errRolledBack)
+	})
+	k.inTx(setNew("mug", 2))
+	k.stock("new stock that was rolled back before", "mug", 2, 0, 0)
 }
 
 func (k *kit[Tx]) adminStock() {

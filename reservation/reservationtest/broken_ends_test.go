@@ -180,6 +180,19 @@ var brokenAdmin = []broken{
 			return v.Reserver.Set(ctx, tx, sku, max(onHand, v.committed(sku).Held))
 		}
 	}},
+	{"SetNew sets at every start", "SetNew/sets only what was never set", "SetNew at the next start changes nothing", func(v *variant) {
+		v.setNew = func(ctx context.Context, tx tx, sku string, onHand int64) error {
+			return v.Reserver.Set(ctx, tx, sku, onHand)
+		}
+	}},
+	{"SetNew sets what is sold out", "SetNew/sets only what was never set", "SetNew of what is sold out changes nothing", func(v *variant) {
+		v.setNew = func(ctx context.Context, tx tx, sku string, onHand int64) error {
+			if onHand >= 0 && v.committed(sku).OnHand == 0 {
+				return v.Reserver.Set(ctx, tx, sku, onHand)
+			}
+			return v.Reserver.SetNew(ctx, tx, sku, onHand)
+		}
+	}},
 	{"unknown SKUs have no answer", "Stock/answers for each SKU, or for all", "must answer in the order given", func(v *variant) {
 		v.stock = func(ctx context.Context, tx tx, skus ...string) (known []reservation.Stock, err error) {
 			all, err := v.Reserver.Stock(ctx, tx, skus...)

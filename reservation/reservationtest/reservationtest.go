@@ -30,7 +30,7 @@ import (
 type Subject[Tx any] struct {
 	// Reserver is the backend.
 	Reserver reservation.Reserver[Tx]
-	// Stock sets and reads the Reserver's stock. If it is an [Admin], all of the administration is tested.
+	// Stock sets and reads the Reserver's stock. If it is an [Admin] or a [NewStock], the suite tests that, too.
 	Stock Stock[Tx]
 	// InTx runs fn in a transaction: committed when fn returns nil, rolled back when it returns an error, run again after
 	// a deadlock. The InTx of a Store does.
@@ -54,6 +54,12 @@ type Admin[Tx any] interface {
 	Holds(ctx context.Context, tx Tx, after string, limit int) ([]reservation.Hold, error)
 }
 
+// NewStock sets the stock of SKUs that have none yet.
+type NewStock[Tx any] interface {
+	// SetNew sets the stock of a SKU, and changes nothing if stock of it was ever set.
+	SetNew(ctx context.Context, tx Tx, sku string, onHand int64) error
+}
+
 // Run runs the suite as subtests of t. Open returns a new subject without stock for each of them.
 func Run[Tx any](t *testing.T, open func(t *testing.T) Subject[Tx]) {
 	for _, c := range checks[Tx]() {
@@ -61,6 +67,9 @@ func Run[Tx any](t *testing.T, open func(t *testing.T) Subject[Tx]) {
 			s := open(t)
 			if _, ok := s.Stock.(Admin[Tx]); c.admin && !ok {
 				t.Skip("Stock is no Admin")
+			}
+			if _, ok := s.Stock.(NewStock[Tx]); c.newStock && !ok {
+				t.Skip("Stock is no NewStock")
 			}
 			c.run(t, s)
 		})
@@ -76,9 +85,10 @@ type reporter interface {
 
 // check is one promise of the contract.
 type check[Tx any] struct {
-	name  string
-	fn    func(k *kit[Tx])
-	admin bool // needs an Admin
+	name     string
+	fn       func(k *kit[Tx])
+	admin    bool // needs an Admin
+	newStock bool // needs a NewStock
 }
 
 func (c check[Tx]) run(t reporter, s Subject[Tx]) {

@@ -25,6 +25,7 @@ type variant struct {
 	commit  func(ctx context.Context, tx tx, ids ...string) ([]error, error)
 	release func(ctx context.Context, tx tx, ids ...string) ([]error, error)
 	set     func(ctx context.Context, tx tx, sku string, onHand int64) error
+	setNew  func(ctx context.Context, tx tx, sku string, onHand int64) error
 	adjust  func(ctx context.Context, tx tx, sku string, delta int64) error
 	stock   func(ctx context.Context, tx tx, skus ...string) ([]reservation.Stock, error)
 	holds   func(ctx context.Context, tx tx, after string, limit int) ([]reservation.Hold, error)
@@ -34,7 +35,7 @@ func newVariant(breakIt func(v *variant)) *variant {
 	st, r := memstore.New(), memreserver.New()
 	v := &variant{
 		Reserver: r, st: st, inTx: st.InTx, hold: r.Hold, commit: r.Commit, release: r.Release,
-		set: r.Set, adjust: r.Adjust, stock: r.Stock, holds: r.Holds,
+		set: r.Set, setNew: r.SetNew, adjust: r.Adjust, stock: r.Stock, holds: r.Holds,
 	}
 	breakIt(v)
 	return v
@@ -60,6 +61,9 @@ func (v *variant) Release(ctx context.Context, tx tx, ids ...string) ([]error, e
 }
 func (v *variant) Set(ctx context.Context, tx tx, sku string, onHand int64) error {
 	return v.set(ctx, tx, sku, onHand)
+}
+func (v *variant) SetNew(ctx context.Context, tx tx, sku string, onHand int64) error {
+	return v.setNew(ctx, tx, sku, onHand)
 }
 func (v *variant) Adjust(ctx context.Context, tx tx, sku string, delta int64) error {
 	return v.adjust(ctx, tx, sku, delta)

@@ -33,8 +33,8 @@ func Example() {
 	}
 	st, stock := sqlstore.New(db, sqlstore.Postgres), sqlreserver.New(sqlreserver.Postgres)
 
-	// Goods came in: in one transaction with whatever else the shop writes of it.
-	err = st.InTx(ctx, func(tx *sql.Tx) error { return stock.Set(ctx, tx, "tee-m", 100) })
+	// The stock that the shop opens with. At every later start SetNew changes nothing.
+	err = st.InTx(ctx, func(tx *sql.Tx) error { return stock.SetNew(ctx, tx, "tee-m", 100) })
 	if err != nil {
 		log.Fatal(err)
 	}

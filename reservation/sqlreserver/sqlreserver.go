@@ -1,11 +1,8 @@
 package sqlreserver
 
 import (
-	"context"
 	"database/sql"
-	"embed"
 	"fmt"
-	"io/fs"
 
 	"github.com/gofulfil/fulfil/internal/sqlkit"
 	"github.com/gofulfil/fulfil/reservation"
@@ -20,20 +17,6 @@ const (
 	MySQL    = sqlkit.MySQL // MariaDB, too
 	SQLite   = sqlkit.SQLite
 )
-
-//go:embed schema
-var files embed.FS
-
-var component = sqlkit.Component{Name: "reserver", Files: files}
-
-// Migrate creates the tables or brings them up to date. Any number of processes may call it at once and at every start.
-func Migrate(ctx context.Context, db *sql.DB, dialect Dialect) error {
-	return sqlkit.Migrate(ctx, db, dialect, component)
-}
-
-// Schema returns the files that [Migrate] runs, for those who migrate with a tool of their own: one for each version, named
-// NUMBER_WORDS.up.sql.
-func Schema(dialect Dialect) (fs.FS, error) { return component.Schema(dialect) }
 
 var _ reservation.Reserver[*sql.Tx] = (*Reserver)(nil)
 

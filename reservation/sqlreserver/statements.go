@@ -37,7 +37,7 @@ type statements struct {
 	readAll string
 	// readHolds returns ID and lines of at most so many holds that stand behind an ID: it takes both.
 	readHolds string
-	// makeStock inserts a SKU without goods unless it is there.
+	// makeStock inserts a SKU with goods of which none is taken, unless the SKU is there. It takes both.
 	makeStock string
 	// lockHeld returns the sum of what is held of a SKU whose stock is locked, as of now.
 	lockHeld string

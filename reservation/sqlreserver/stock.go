@@ -10,9 +10,10 @@ import (
 	"github.com/gofulfil/fulfil/reservation"
 )
 
-// Set says how many goods of a SKU are there now, those set aside included and those sold not, as one counts them on the
-// shelf. The first Set makes the SKU known. The error matches [reservation.ErrInvalidStock], also for a negative number or
-// one that with all that was ever sold is more than fits in 64 bits, or [reservation.ErrBelowHeld].
+// Set records the physical stock of a SKU: the goods on the shelf, held units included and sold units excluded. The first Set
+// makes the SKU known. Call it after somebody has counted, not at every start of a program: see [Reserver.SetNew]. The error
+// matches [reservation.ErrBelowHeld], or [reservation.ErrInvalidStock] for a negative number and for one that with all sold
+// units does not fit in 64 bits.
 func (r *Reserver) Set(ctx context.Context, tx *sql.Tx, sku string, onHand int64) error {
 	if err := checkSKU(sku); err != nil {
 		return err
@@ -20,7 +21,7 @@ func (r *Reserver) Set(ctx context.Context, tx *sql.Tx, sku string, onHand int64
 	if onHand < 0 {
 		return below(sku, onHand, 0)
 	}
-	if _, err := tx.ExecContext(ctx, r.sql.makeStock, sku); err != nil {
+	if _, err := tx.ExecContext(ctx, r.sql.makeStock, sku, 0); err != nil {
 		return sqlkit.Fail(ctx, "sqlreserver: setting stock", err)
 	}
 	stock, _, err := r.lockOne(ctx, tx, sku)
@@ -30,8 +31,21 @@ func (r *Reserver) Set(ctx context.Context, tx *sql.Tx, sku string, onHand int64
 	return r.put(ctx, tx, stock, onHand)
 }
 
-// Adjust adds delta to what is there of a SKU: goods that came in, or with a negative delta went away without a sale. The
-// error matches [reservation.ErrUnknownSKU] if no stock was ever set, [reservation.ErrInvalidStock] or
+// SetNew records the stock of a SKU that has none yet, and changes nothing if stock of the SKU was ever set. A program calls
+// it at every start for the SKUs of its catalog. The error matches [reservation.ErrInvalidStock].
+func (r *Reserver) SetNew(ctx context.Context, tx *sql.Tx, sku string, onHand int64) error {
+	if err := checkSKU(sku); err != nil {
+		return err
+	}
+	if onHand < 0 {
+		return below(sku, onHand, 0)
+	}
+	_, err := tx.ExecContext(ctx, r.sql.makeStock, sku, onHand)
+	return sqlkit.Fail(ctx, "sqlreserver: setting new stock", err)
+}
+
+// Adjust adds delta to the stock of a SKU: goods that came in, or with a negative delta goods that went away without a sale.
+// The error matches [reservation.ErrUnknownSKU] if no stock was ever set, [reservation.ErrInvalidStock] or
 // [reservation.ErrBelowHeld].
 func (r *Reserver) Adjust(ctx context.Context, tx *sql.Tx, sku string, delta int64) error {
 	if err := checkSKU(sku); err != nil {

@@ -47,7 +47,7 @@ func (s *Store) Prune(ctx context.Context, before time.Time, limit int) (pruned 
 	oldest := "SELECT claim FROM fulfil_claims WHERE claimed_at < ? ORDER BY claimed_at, claim LIMIT ?" + s.grammar.skipLocked
 	statement := s.dialect.Rebind(s.grammar.deleteClaims(oldest))
 	var deleted int64
-	err = sqlkit.InTxLevel(ctx, s.db, s.dialect, s.grammar.skipLevel, func(tx *sql.Tx) (err error) {
+	err = s.ownTx(ctx, s.grammar.skipLevel, func(tx *sql.Tx) (err error) {
 		deleted, err = exec(ctx, tx, statement, []any{s.dialect.Time(before), limit})
 		return err
 	})
@@ -69,7 +69,7 @@ func (s *Store) ShopID(ctx context.Context, fresh string) (string, error) {
 	if err != nil || id != "" {
 		return id, err
 	}
-	err = s.InTx(ctx, func(tx *sql.Tx) error {
+	err = s.ownTx(ctx, sql.LevelDefault, func(tx *sql.Tx) error {
 		if err := s.keep(ctx, tx, valuesTable, [][]any{{shopName, fresh}}); err != nil {
 			return err
 		}
@@ -89,7 +89,7 @@ func (s *Store) SetCursor(ctx context.Context, name, value string) error {
 	if len(name) > maxName {
 		return fmt.Errorf("sqlstore: the name of a cursor has %d bytes, not at most %d", len(name), maxName)
 	}
-	err := s.InTx(ctx, func(tx *sql.Tx) error {
+	err := s.ownTx(ctx, sql.LevelDefault, func(tx *sql.Tx) error {
 		if err := s.keep(ctx, tx, valuesTable, [][]any{{cursorPrefix + name, value}}); err != nil {
 			return err
 		}
@@ -102,7 +102,7 @@ func (s *Store) SetCursor(ctx context.Context, name, value string) error {
 // value returns a row of fulfil_values, empty if it is missing.
 func (s *Store) value(ctx context.Context, name string) (value string, err error) {
 	query := s.dialect.Rebind("SELECT value FROM fulfil_values WHERE name = ?")
-	err = sqlkit.Retry(ctx, func() error { return s.db.QueryRowContext(ctx, query, name).Scan(&value) })
+	err = s.read(ctx, func() error { return s.db.QueryRowContext(ctx, query, name).Scan(&value) })
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return "", sqlkit.Fail(ctx, "sqlstore: read "+name, err)
 	}

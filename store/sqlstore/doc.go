@@ -26,6 +26,18 @@
 // waits for the one before: Migrate refuses to go on without it. Migrate also turns on the write-ahead log, without which
 // readers wait for writers; who migrates with a tool of their own sets PRAGMA journal_mode = WAL once.
 //
+// # PgBouncer
+//
+// Behind PgBouncer in transaction mode a driver must send each statement in one piece. Both drivers do with one option:
+//
+//	sql.Open("pgx", "postgres://shop@localhost:6432/shop?default_query_exec_mode=exec")
+//	sql.Open("postgres", "postgres://shop@localhost:6432/shop?binary_parameters=yes")
+//
+// [Migrate] and [Check] refuse a connection without it if they can see the pooler: they need two connections, and a pooler
+// that is not busy. Pgx also works without the option if max_prepared_statements of PgBouncer 1.21 or later is not 0.
+//
+// # Connections
+//
 // A small pool is fast: transactions that want the same row wait for each other anyway, and 64 connections that do so were
 // two to four times slower than 4. Begin with SetMaxOpenConns of 4 to 8 per process.
 //

@@ -28,8 +28,9 @@ type grammar struct {
 	ignore func(key string) string
 	// add inserts rows whose keys are not taken, and says of which.
 	add func(ctx context.Context, tx *sql.Tx, t table, rows [][]any) (added map[string]bool, err error)
-	// save updates rows of ordersTable, at most saveRows, each ID once, and counts those that are there.
-	save func(ctx context.Context, tx *sql.Tx, rows [][]any) (saved int64, err error)
+	// save updates rows of ordersTable, at most saveRows, each ID once, and counts those that are there. If marked is set, the
+	// transaction is one of InTx, and save changes nothing unless that goes on.
+	save func(ctx context.Context, tx *sql.Tx, marked bool, rows [][]any) (saved int64, err error)
 }
 
 var grammars = map[Dialect]grammar{Postgres: postgres, MySQL: mysql, SQLite: sqlite}

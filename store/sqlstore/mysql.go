@@ -37,7 +37,7 @@ func ignoreDuplicate(key string) string { return "ON DUPLICATE KEY UPDATE " + ke
 // addToken marks the rows of this call, as there is no RETURNING and the count of rows does not say which. It reads them
 // back with a lock, which they have: a read without one would take the transaction's snapshot too early for its caller.
 func addToken(ctx context.Context, tx *sql.Tx, t table, rows [][]any) (added map[string]bool, err error) {
-	marked := table{t.name, append(slices.Clone(t.columns), "token")}
+	marked := tokenTable(t)
 	added = map[string]bool{}
 	for chunk := range slices.Chunk(rows, maxParams/len(marked.columns)) {
 		token := rand.Text()
@@ -58,9 +58,13 @@ func addToken(ctx context.Context, tx *sql.Tx, t table, rows [][]any) (added map
 	return added, nil
 }
 
+// tokenTable adds the column that says which call wrote a row.
+func tokenTable(t table) table { return table{t.name, append(slices.Clone(t.columns), "token")} }
+
 // saveCase picks each row's values by its ID, as MySQL and MariaDB have no list of rows to join with in common. Token
-// changes every row, so that every row found counts as affected.
-func saveCase(ctx context.Context, tx *sql.Tx, rows [][]any) (saved int64, err error) {
+// changes every row, so that every row found counts as affected. SaveCase need not look whether the transaction goes on: InTx
+// turns autocommit off, and rolls back what came after the end.
+func saveCase(ctx context.Context, tx *sql.Tx, _ bool, rows [][]any) (saved int64, err error) {
 	var statement strings.Builder
 	var args []any
 	statement.WriteString("UPDATE fulfil_orders" + mysqlByKey + " SET ")

@@ -95,8 +95,9 @@ func (s *Store) Save(ctx context.Context, tx *sql.Tx, orders ...*store.Order) er
 		}
 		rows = append(rows, row)
 	}
+	_, marked := s.begun.Load(tx)
 	for chunk := range slices.Chunk(rows, saveRows) {
-		saved, err := s.grammar.save(ctx, tx, chunk)
+		saved, err := s.grammar.save(ctx, tx, marked, chunk)
 		if err == nil && saved != int64(len(chunk)) {
 			err = fmt.Errorf("%d of %d are there: %w", saved, len(chunk), store.ErrNotFound)
 		}
@@ -147,7 +148,7 @@ func (s *Store) find(ctx context.Context, doing string, possible bool, where, ar
 	}
 	query := s.dialect.Rebind("SELECT data, " + s.grammar.dueText + " FROM fulfil_orders WHERE " + where)
 	var k kept
-	err := sqlkit.Retry(ctx, func() error { return s.db.QueryRowContext(ctx, query, arg).Scan(&k.data, &k.due) })
+	err := s.read(ctx, func() error { return s.db.QueryRowContext(ctx, query, arg).Scan(&k.data, &k.due) })
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, store.ErrNotFound
 	}

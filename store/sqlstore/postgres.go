@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"slices"
 	"strings"
+
+	"github.com/gofulfil/fulfil/internal/sqlkit"
 )
 
 var postgres = grammar{
@@ -22,10 +24,18 @@ var postgres = grammar{
 }
 
 // savePostgres joins the table with the rows, whose parameters need types as no column gives them one.
-func savePostgres(ctx context.Context, tx *sql.Tx, rows [][]any) (saved int64, err error) {
+func savePostgres(ctx context.Context, tx *sql.Tx, marked bool, rows [][]any) (saved int64, err error) {
 	const typed = "(?::text, ?::text, ?::boolean, ?::text, ?::text, ?::bigint, ?::boolean, ?::timestamptz, ?::timestamptz, ?::timestamptz, ?::json)"
 	values := strings.Repeat(typed+", ", len(rows)-1) + typed
-	return exec(ctx, tx, Postgres.Rebind(updateFrom(values)), slices.Concat(rows...))
+	statement := updateFrom(values)
+	if marked {
+		statement += " AND " + sqlkit.PostgresMark
+	}
+	saved, err = exec(ctx, tx, Postgres.Rebind(statement), slices.Concat(rows...))
+	if err == nil && saved == 0 && marked {
+		err = sqlkit.CheckTx(ctx, tx, Postgres)
+	}
+	return saved, err
 }
 
 // updateFrom is a statement that updates orders from a list of rows.

@@ -18,7 +18,7 @@ func (s *Store) List(ctx context.Context, q store.Query) ([]*store.Order, error)
 	}
 	query, args := s.page(q)
 	var page []*store.Order
-	err := sqlkit.Retry(ctx, func() error {
+	err := s.read(ctx, func() error {
 		page = nil
 		return each(ctx, s.db, query, args, func(scan func(...any) error) error {
 			var k kept
@@ -107,7 +107,7 @@ func (s *Store) Due(ctx context.Context, now time.Time, lease time.Duration, lim
 	}
 	query := s.dialect.Rebind("SELECT id FROM fulfil_orders WHERE due_at <= ? ORDER BY due_at, id LIMIT ?" + s.grammar.skipLocked)
 	var ids []string
-	err := sqlkit.InTxLevel(ctx, s.db, s.dialect, s.grammar.skipLevel, func(tx *sql.Tx) error {
+	err := s.ownTx(ctx, s.grammar.skipLevel, func(tx *sql.Tx) error {
 		ids = nil
 		err := each(ctx, tx, query, []any{s.dialect.Time(now), limit}, func(scan func(...any) error) error {
 			var id string

@@ -15,7 +15,12 @@ var sqlite = grammar{
 	deleteClaims: func(query string) string { return "DELETE FROM fulfil_claims WHERE claim IN (" + query + ")" },
 	ignore:       ignoreConflict,
 	add:          addReturning(SQLite),
-	save: func(ctx context.Context, tx *sql.Tx, rows [][]any) (saved int64, err error) {
+	save: func(ctx context.Context, tx *sql.Tx, marked bool, rows [][]any) (saved int64, err error) {
+		if marked {
+			if err := sqlkit.CheckTx(ctx, tx, SQLite); err != nil {
+				return 0, err
+			}
+		}
 		return exec(ctx, tx, updateFrom(sqlkit.Rows(len(rows), len(ordersTable.columns))), slices.Concat(rows...))
 	},
 }

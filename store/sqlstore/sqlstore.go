@@ -3,9 +3,9 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
-	"embed"
-	"io/fs"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"unicode/utf8"
 
 	"github.com/gofulfil/fulfil/internal/sqlkit"
@@ -25,24 +25,15 @@ const (
 	SQLite = sqlkit.SQLite
 )
 
-// ErrConflict is matched by the error of [Store.InTx], and of what the Store does in transactions of its own, when all
-// its tries collided with other transactions.
-var ErrConflict = sqlkit.ErrConflict
-
-//go:embed schema
-var files embed.FS
-
-var component = sqlkit.Component{Name: "store", Files: files}
-
-// Migrate creates the Store's tables or brings them up to date. Any number of processes may call it at once and as often
-// as they like: they take turns, and what is done is not done again. After a crash the next call goes on where it ended.
-func Migrate(ctx context.Context, db *sql.DB, dialect Dialect) error {
-	return sqlkit.Migrate(ctx, db, dialect, component)
-}
-
-// Schema returns what [Migrate] runs as plain SQL, one file per version named as golang-migrate wants it
-// (0001_orders.up.sql) and annotated for goose. Statements end with a semicolon at the end of a line.
-func Schema(dialect Dialect) (fs.FS, error) { return component.Schema(dialect) }
+// Errors of [Store.InTx].
+var (
+	// ErrConflict is matched when all tries of a transaction collided with other transactions. The errors of methods that
+	// work in a transaction of their own match it, too.
+	ErrConflict = sqlkit.ErrConflict
+	// ErrTxEnded is matched when the transaction ended before its function returned. Either the database rolled it back and
+	// the function did not return that error, or the function ran a COMMIT, a ROLLBACK or a change of the schema.
+	ErrTxEnded = sqlkit.ErrTxEnded
+)
 
 var _ store.Store[*sql.Tx] = (*Store)(nil)
 
@@ -51,10 +42,13 @@ type Store struct {
 	db      *sql.DB
 	dialect Dialect
 	grammar grammar
+	begun   sync.Map    // the transactions of InTx that go on, *sql.Tx to true
+	checked atomic.Bool // the settings of a connection suit the Store
 }
 
 // New returns the Store of a database whose tables [Migrate] has made. It panics if dialect is not one of this package's or
-// db is nil; it does not talk to the database.
+// db is nil. It does not talk to the database: the first use of the Store checks the settings of the connection, and returns
+// an error if they do not suit, as [Check] does.
 func New(db *sql.DB, dialect Dialect) *Store {
 	g, ok := grammars[dialect]
 	if !ok {
@@ -66,14 +60,61 @@ func New(db *sql.DB, dialect Dialect) *Store {
 	return &Store{db: db, dialect: dialect, grammar: g}
 }
 
-// InTx runs fn in a transaction, as [store.Store] says: up to thirty times within a minute while it collides with
-// others, with growing pauses between, and then it returns an error that matches [ErrConflict]. So fn may run several times, and what it does outside
-// of tx may happen several times. On SQLite the transaction has the write lock from its beginning.
+// InTx runs fn in a transaction, as [store.Store] says. It runs fn again in a new transaction, with growing pauses between,
+// in two cases. So what fn does outside of tx may happen several times.
+//
+//   - The transaction collided with another: up to 30 times within a minute. After that the error matches [ErrConflict].
+//   - The database could not be reached, broke the connection or did not write, as during a restart or a failover: up to
+//     12 times, which takes about five seconds. A connection to a server that does not write is closed.
+//
+// InTx never repeats a COMMIT whose answer was lost: that transaction may be committed, and the caller must find out.
+//
+// InTx commits only the transaction that it began. A database may roll a transaction back in the middle: MySQL does on a
+// deadlock, SQLite on a full disk. If fn does not return that error, or ends the transaction itself, InTx returns an error
+// that matches [ErrTxEnded].
+//
+// On SQLite the transaction has the write lock from its beginning.
 //
 // Fn must not use the database except through tx: it would wait for a second connection while it holds one, and on SQLite
 // for itself.
 func (s *Store) InTx(ctx context.Context, fn func(tx *sql.Tx) error) error {
-	return sqlkit.InTx(ctx, s.db, s.dialect, fn)
+	if err := s.ready(ctx); err != nil {
+		return err
+	}
+	return sqlkit.InMarkedTx(ctx, s.db, s.dialect, func(tx *sql.Tx) error {
+		s.begun.Store(tx, true)
+		defer s.begun.Delete(tx)
+		return fn(tx)
+	})
+}
+
+// ownTx is InTx for functions of this package, which return every error.
+func (s *Store) ownTx(ctx context.Context, level sql.IsolationLevel, fn func(tx *sql.Tx) error) error {
+	if err := s.ready(ctx); err != nil {
+		return err
+	}
+	return sqlkit.InTxLevel(ctx, s.db, s.dialect, level, fn)
+}
+
+// read runs fn, which only reads, outside of a transaction.
+func (s *Store) read(ctx context.Context, fn func() error) error {
+	if err := s.ready(ctx); err != nil {
+		return err
+	}
+	return sqlkit.Retry(ctx, fn)
+}
+
+// ready checks the settings of a connection before the Store is first used, so that a customer's name that does not fit is
+// found before somebody has paid.
+func (s *Store) ready(ctx context.Context) error {
+	if s.checked.Load() {
+		return nil
+	}
+	if err := sqlkit.CheckSettings(ctx, s.db, s.dialect); err != nil {
+		return sqlkit.Fail(ctx, "check the connection", err)
+	}
+	s.checked.Store(true)
+	return nil
 }
 
 // Lengths in bytes at most.

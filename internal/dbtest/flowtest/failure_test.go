@@ -23,7 +23,8 @@ import (
 // fault is something that happens to a database.
 type fault struct {
 	name string
-	// do and undo run on the shop's only connection; says is part of the error that is logged.
+	// do and undo run on the shop's only connection; says is part of the error that is logged. Without says the shop gets
+	// over the fault by itself, with a new connection.
 	do, undo, says map[sqlkit.Dialect]string
 }
 
@@ -46,7 +47,7 @@ var faults = []fault{
 			sqlkit.MySQL:    "SET SESSION TRANSACTION READ WRITE",
 			sqlkit.SQLite:   "PRAGMA query_only = 0",
 		},
-		says: map[sqlkit.Dialect]string{sqlkit.Postgres: "read-only", sqlkit.MySQL: "READ ONLY", sqlkit.SQLite: "readonly"},
+		says: map[sqlkit.Dialect]string{sqlkit.SQLite: "readonly"},
 	},
 	{
 		name: "full disk",
@@ -176,7 +177,11 @@ func TestDatabaseFails(t *testing.T) {
 				session := s.begin("order-1")
 				s.exec(f.do[d.Dialect])
 				s.pay(session)
-				if got := s.firstAnswer(); got != http.StatusInternalServerError {
+				want := http.StatusInternalServerError
+				if f.says[d.Dialect] == "" {
+					want = http.StatusOK
+				}
+				if got := s.firstAnswer(); got != want {
 					t.Errorf("the event was answered with %d", got)
 				}
 				if !strings.Contains(s.log.String(), f.says[d.Dialect]) {
@@ -204,7 +209,7 @@ func TestDatabaseFails(t *testing.T) {
 				return err
 			})
 			s.pay(s.begin("order-1"))
-			if got := s.firstAnswer(); got != http.StatusInternalServerError {
+			if got := s.firstAnswer(); got != http.StatusOK { // the transaction is run again
 				t.Errorf("the event was answered with %d", got)
 			}
 			s.requireFulfilledOnce("order-1")

@@ -1,0 +1,243 @@
+package sqlkit
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func noSteps(*sql.Tx) error { return nil }
+
+// The statements around a function are few, and the same for each transaction.
+func TestStatementsOfATransaction(t *testing.T) {
+	t.Parallel()
+	for d, want := range map[Dialect][]string{
+		Postgres: {"BEGIN", guards[Postgres].mark, guards[Postgres].look, "COMMIT"},
+		MySQL:    {"SET autocommit = 0", "BEGIN", savepoint, release, "COMMIT", "SET autocommit = 1"},
+		SQLite:   {"BEGIN", "DELETE FROM fulfil_schema WHERE 0", savepoint, release, "COMMIT"},
+	} {
+		server := &fakeServer{}
+		require.NoError(t, InMarkedTx(t.Context(), server.open(t), d, noSteps))
+		require.Equal(t, "1: CONNECT\n1: "+strings.Join(want, "\n1: "), strings.Join(server.log, "\n"), d)
+	}
+	server := &fakeServer{}
+	require.NoError(t, InTx(t.Context(), server.open(t), Postgres, noSteps))
+	require.Equal(t, []string{"1: CONNECT", "1: BEGIN", "1: COMMIT"}, server.log)
+}
+
+// outages are the ways in which a database fails before a transaction is committed.
+var outages = map[string]error{
+	"admin shutdown":      stateError("57P01"),
+	"crash shutdown":      stateError("57P02"),
+	"starting up":         stateError("57P03"),
+	"connection failure":  stateError("08006"),
+	"read-only":           stateError("25006"),
+	"refused":             &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED},
+	"reset":               &net.OpError{Op: "read", Err: syscall.ECONNRESET},
+	"closed":              net.ErrClosed,
+	"end of file":         io.EOF,
+	"unexpected end":      fmt.Errorf("failed to receive: %w", io.ErrUnexpectedEOF),
+	"bad connection":      driver.ErrBadConn,
+	"invalid connection":  errors.New("invalid connection"),
+	"joined with another": errors.Join(errors.New("rollback"), stateError("57P01")),
+}
+
+// A transaction is tried again whichever of its steps fails, until the database is back.
+func TestOutageBeforeTheCommit(t *testing.T) {
+	t.Parallel()
+	mark, look := guards[Postgres].mark, guards[Postgres].look
+	for name, outage := range outages {
+		for _, at := range []string{"CONNECT", "BEGIN", mark, "INSERT", look} {
+			t.Run(name+" at "+at, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					back := time.Now().Add(2 * time.Second)
+					server := &fakeServer{answer: func(_ int, statement string) error {
+						if (statement == at || statement == "SELECT 1") && time.Now().Before(back) {
+							return outage
+						}
+						return nil
+					}}
+					db := server.open(t)
+					runs := 0
+					require.NoError(t, InMarkedTx(t.Context(), db, Postgres, func(tx *sql.Tx) error {
+						runs++
+						_, err := tx.Exec("INSERT")
+						return err
+					}))
+					require.Equal(t, 1, strings.Count(strings.Join(server.log, "\n"), "COMMIT"))
+					require.Positive(t, runs)
+					require.NoError(t, db.Close())
+				})
+			})
+		}
+	}
+}
+
+// A COMMIT without an answer may have been carried out.
+func TestCommitIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	for name, outage := range outages {
+		server := &fakeServer{answer: func(_ int, statement string) error {
+			if statement == "COMMIT" {
+				return outage
+			}
+			return nil
+		}}
+		runs := 0
+		err := InMarkedTx(t.Context(), server.open(t), Postgres, func(*sql.Tx) error { runs++; return nil })
+		require.ErrorIs(t, err, outage, name)
+		require.Equal(t, 1, runs, name)
+	}
+	conflicts := 0
+	server := &fakeServer{answer: func(_ int, statement string) error {
+		if statement == "COMMIT" && conflicts < 3 {
+			conflicts++
+			return stateError("40001")
+		}
+		return nil
+	}}
+	require.NoError(t, InMarkedTx(t.Context(), server.open(t), Postgres, noSteps), "a commit that the database refused is none")
+}
+
+// The tries end: after a number of them, or with the context.
+func TestOutageThatLasts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server := &fakeServer{answer: func(int, string) error { return outages["refused"] }}
+		db := server.open(t)
+		began := time.Now()
+		err := InMarkedTx(t.Context(), db, Postgres, noSteps)
+		require.ErrorIs(t, err, syscall.ECONNREFUSED)
+		require.ErrorContains(t, err, "the database failed 12 times in a row: connect: ")
+		require.Greater(t, time.Since(began), 3*time.Second)
+		require.Less(t, time.Since(began), 6*time.Second)
+		require.Equal(t, 12, server.conns)
+
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		began = time.Now()
+		err = InMarkedTx(ctx, db, Postgres, noSteps)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorIs(t, err, syscall.ECONNREFUSED)
+		require.Equal(t, time.Second, time.Since(began))
+		require.NoError(t, db.Close())
+	})
+}
+
+// A pool full of connections to a server that became a replica does not keep a transaction from the new primary.
+func TestReadOnlyConnectionsLeaveThePool(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const old = 8
+		server := &fakeServer{answer: func(conn int, statement string) error {
+			if conn <= old && statement == "INSERT" {
+				return stateError("25006")
+			}
+			return nil
+		}}
+		db := server.open(t)
+		db.SetMaxIdleConns(old)
+		db.SetMaxOpenConns(old)
+		var idle []*sql.Conn
+		for range old {
+			conn, err := db.Conn(t.Context())
+			require.NoError(t, err)
+			idle = append(idle, conn)
+		}
+		for _, conn := range idle {
+			require.NoError(t, conn.Close())
+		}
+		require.NoError(t, InMarkedTx(t.Context(), db, Postgres, func(tx *sql.Tx) error {
+			_, err := tx.Exec("INSERT")
+			return err
+		}))
+		require.Equal(t, old+1, server.conns)
+		require.Equal(t, 1, db.Stats().OpenConnections)
+		require.NoError(t, db.Close())
+	})
+}
+
+// An error of somebody else's network is the function's own.
+func TestFunctionsOwnNetworkError(t *testing.T) {
+	t.Parallel()
+	for _, d := range []Dialect{Postgres, MySQL, SQLite} {
+		server := &fakeServer{}
+		runs := 0
+		err := InMarkedTx(t.Context(), server.open(t), d, func(*sql.Tx) error {
+			runs++
+			return fmt.Errorf("carrier: %w", outages["reset"])
+		})
+		require.ErrorIs(t, err, syscall.ECONNRESET)
+		require.Equal(t, 1, runs, d)
+	}
+}
+
+// A swallowed error, or an end by hand, is found before the commit.
+func TestTransactionThatEnded(t *testing.T) {
+	t.Parallel()
+	for d, gone := range map[Dialect]error{
+		Postgres: stateError("25P02"), MySQL: errors.New("SAVEPOINT does not exist"), SQLite: errors.New("no such savepoint"),
+	} {
+		server := &fakeServer{answer: func(_ int, statement string) error {
+			if statement == guards[d].look {
+				return gone
+			}
+			return nil
+		}}
+		runs := 0
+		err := InMarkedTx(t.Context(), server.open(t), d, func(*sql.Tx) error { runs++; return nil })
+		require.ErrorIs(t, err, ErrTxEnded, d)
+		require.ErrorIs(t, err, gone, d)
+		require.Equal(t, 1, runs, d)
+		require.NotContains(t, server.log, "1: COMMIT")
+		require.Contains(t, server.log, "1: ROLLBACK")
+	}
+}
+
+// On MySQL autocommit is turned on again after the rollback, never before, or else that would commit.
+func TestAutocommitIsRestored(t *testing.T) {
+	t.Parallel()
+	boom := errors.New("boom")
+	for name, c := range map[string]struct {
+		fn   func(ctx context.Context, cancel func()) error
+		want error
+	}{
+		"error":    {func(context.Context, func()) error { return boom }, boom},
+		"canceled": {func(ctx context.Context, cancel func()) error { cancel(); return ctx.Err() }, context.Canceled},
+	} {
+		server := &fakeServer{}
+		db := server.open(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		require.ErrorIs(t, InMarkedTx(ctx, db, MySQL, func(*sql.Tx) error { return c.fn(ctx, cancel) }), c.want, name)
+		cancel()
+		text := strings.Join(server.log, " ")
+		require.Contains(t, text[:strings.Index(text, "SET autocommit = 1")], "ROLLBACK", name)
+		require.Equal(t, 1, db.Stats().Idle, name)
+	}
+	server := &fakeServer{}
+	db := server.open(t)
+	require.PanicsWithValue(t, "boom", func() { _ = InMarkedTx(t.Context(), db, MySQL, func(*sql.Tx) error { panic("boom") }) })
+	require.Contains(t, server.log, "1: SET autocommit = 1")
+
+	server = &fakeServer{answer: func(_ int, statement string) error {
+		if statement == "SET autocommit = 1" {
+			return boom
+		}
+		return nil
+	}}
+	db = server.open(t)
+	require.NoError(t, InMarkedTx(t.Context(), db, MySQL, noSteps))
+	require.Zero(t, db.Stats().OpenConnections, "a connection in another mode must not be used again")
+}

@@ -1,0 +1,47 @@
+package sqlreserver
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"io/fs"
+
+	"github.com/gofulfil/fulfil/internal/sqlkit"
+)
+
+//go:embed schema
+var files embed.FS
+
+var component = sqlkit.Component{Name: "reserver", Files: files, Needs: needs}
+
+// Migrate creates the tables or brings them up to date. Any number of processes may call it at once and at every start. It
+// refuses a connection that does not suit the Reserver, as [Check] does.
+func Migrate(ctx context.Context, db *sql.DB, dialect Dialect) error {
+	return sqlkit.Migrate(ctx, db, dialect, component)
+}
+
+// Check returns an error that names the cure unless the tables, columns and indexes of the Reserver are there and the
+// connection suits it, as Check of package sqlstore says. A program that migrates with a tool of its own calls Check at its
+// start.
+func Check(ctx context.Context, db *sql.DB, dialect Dialect) error {
+	return sqlkit.Check(ctx, db, dialect, component)
+}
+
+// Schema returns the files that [Migrate] runs, for programs that migrate with a tool of their own: one for each version,
+// named NUMBER_WORDS.up.sql. The versions of this Schema and those of sqlstore's are one sequence: both fit into one folder.
+// Schema of package sqlstore says how tools read the files.
+func Schema(dialect Dialect) (fs.FS, error) { return component.Schema(dialect) }
+
+// needs returns the tables and indexes that the Reserver uses.
+func needs(d Dialect) (tables []sqlkit.Table, indexes []string) {
+	tables = []sqlkit.Table{
+		{Name: "fulfil_stock", Columns: []string{"sku", "stocked", "taken"}},
+		{Name: "fulfil_holds", Columns: []string{"id", "state", "hold_lines"}},
+		{Name: "fulfil_held", Columns: []string{"sku", "hold_id", "quantity"}},
+	}
+	if d == MySQL {
+		tables[1].Columns = append(tables[1].Columns, "repeats")
+		return tables, []string{"fulfil_holds_state"}
+	}
+	return tables, []string{"fulfil_holds_held"}
+}
