@@ -1,4 +1,4 @@
-package checkout_test
+package simtest
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 )
 
 var (
+	errDead     = errors.New("the process is dead")
 	errCallback = errors.New("the callback fails")
 	errCommit   = errors.New("the answer to a commit is lost")
 )

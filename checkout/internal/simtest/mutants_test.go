@@ -1,4 +1,4 @@
-package checkout_test
+package simtest
 
 import (
 	"encoding/json"
@@ -47,7 +47,7 @@ func (m mutant) overlay(t *testing.T) string {
 var failingSeed = regexp.MustCompile(`seed (\d+): (.*)`)
 
 // TestMutants plants bugs, one at a time and in no shipped code, and has TestSimulation find each within 10,000 histories:
-// go test ./checkout -run TestMutants -mutants -v -timeout 1h. Without -mutants it only checks that they still apply.
+// go test ./checkout/internal/simtest -run TestMutants -mutants -v -timeout 1h. Without -mutants it only checks that they still apply.
 func TestMutants(t *testing.T) {
 	t.Parallel()
 	for _, m := range mutants {
