@@ -84,6 +84,12 @@ func (c *checker) order(id string) error {
 	if shipped && !c.w.healed.Load() && o.Status() != store.Paid && o.Status() != store.PartiallyRefunded {
 		return fmt.Errorf("%s was shipped and is %s", id, o.Status())
 	}
+	if shipped && !o.GivenUpAt.IsZero() {
+		return fmt.Errorf("%s was shipped after it was given up", id)
+	}
+	if !o.ErasedAt.IsZero() && len(o.Attempts) == o.ErasedAttempts && (o.Customer.Email != "" || o.Customer.Name != "" || len(o.Session) > 0) {
+		return fmt.Errorf("%s was erased, and its customer is %+v", id, o.Customer)
+	}
 	for _, n := range o.Notices {
 		told := len(c.w.st.Scan(fmt.Sprintf("told/%s/%d/", id, n.N)))
 		if told > 1 || told == 1 && n.DeliveredAt.IsZero() {

@@ -59,13 +59,14 @@ func (w *world) perform(t *testing.T, ctx context.Context, o op) {
 			w.answered(ctx, "status", err)
 		}
 	case opResolve:
-		if o := w.order(o.order); o == nil || !o.Stuck() {
-			return
-		}
 		how := [...]checkout.Resolution{checkout.Retry, checkout.FulfilAnyway, checkout.GiveUp}[o.dice%3]
 		w.answered(ctx, string(how), p.flow.Resolve(ctx, o.order, how))
+	case opErase:
+		w.answered(ctx, "erase", p.flow.Erase(ctx, o.order))
+	case opForge:
+		w.forge(ctx, p, o)
 	case opSkew:
-		p.skew.Store(int64([...]time.Duration{0, -40 * time.Second, 40 * time.Second, 10 * time.Minute}[o.dice%4]))
+		p.skew.Store(int64(w.apartOf(p.name) + [...]time.Duration{0, -40 * time.Second, 40 * time.Second, 10 * time.Minute}[o.dice%4]))
 		w.met("clock jumps")
 	default:
 		w.outside(t, ctx, o)
@@ -108,8 +109,11 @@ func (w *world) outside(t *testing.T, ctx context.Context, o op) {
 	switch o.kind {
 	case opPay:
 		card := checkouttest.CardOK
-		if o.dice%4 == 0 {
+		switch o.dice % 8 {
+		case 0, 1, 2:
 			card = checkouttest.CardRefundPending
+		case 3:
+			card = checkouttest.CardRefundFails // its refunds leave the state succeeded after a day
 		}
 		err = w.srv.Pay(s.id, card)
 	case opDecline:
@@ -156,7 +160,7 @@ func (w *world) begin(ctx context.Context, p *simProcess, o op) {
 var expected = []error{
 	errDead, context.Canceled, store.ErrNotFound, checkout.ErrAlreadyPaid, checkout.ErrProcessing, checkout.ErrCanceled,
 	checkout.ErrSuperseded, checkout.ErrStillOpen, checkout.ErrBusy, checkout.ErrBackoff, checkout.ErrNotPaid,
-	checkout.ErrNotFound, errCallback, errCommit, context.DeadlineExceeded,
+	checkout.ErrNotFound, checkout.ErrGivenBack, checkout.ErrFulfilled, errCallback, errCommit, context.DeadlineExceeded,
 }
 
 // answered notes what a call of the Flow came to, and fails if that is nothing a caller should see.

@@ -19,6 +19,7 @@ type plan struct {
 	deaf   bool    // webhooks are not delivered at the end either
 	refund bool    // what can't be fulfilled is refunded at once
 	ops    []op
+	apart  time.Duration // how far the clock of the second process is ahead of that of the first
 	odds
 }
 
@@ -54,6 +55,8 @@ const (
 	opResolve    opKind = "resolve"
 	opSkew       opKind = "skew"
 	opReceiver   opKind = "receiver"
+	opErase      opKind = "erase"
+	opForge      opKind = "forge"
 )
 
 // op is one thing that somebody does. N and dice draw what exactly.
@@ -75,7 +78,8 @@ var often = []struct {
 }{
 	{opBegin, 30}, {opPay, 14}, {opDecline, 2}, {opDebit, 6}, {opBank, 6}, {opCancel, 4}, {opRefund, 5}, {opRefundFail, 2},
 	{opDispute, 2}, {opVerdict, 2}, {opAdvance, 16}, {opSweep, 10}, {opStatus, 6}, {opFlush, 6}, {opRedeliver, 3},
-	{opStranger, 1}, {opResolve, 2}, {opSkew, 1}, {opReceiver, 2},
+	{opStranger, 1}, {opResolve, 5}, {opSkew, 1}, {opReceiver, 2},
+	{opErase, 2}, {opForge, 4},
 }
 
 var jumps = []time.Duration{
@@ -114,6 +118,7 @@ func newPlan(seed uint64) plan {
 		p.ops = append(p.ops, o)
 	}
 	p.refund, p.commits = r.IntN(4) == 0, oneOf(0, 0.002, 0.01)
+	p.apart = [...]time.Duration{0, 0, -2 * time.Minute, -time.Minute, time.Minute, 2 * time.Minute}[r.IntN(6)]
 	return p
 }
 

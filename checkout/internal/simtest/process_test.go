@@ -28,6 +28,7 @@ type simProcess struct {
 
 func (w *world) newProcess(t *testing.T, name string) *simProcess {
 	p := &simProcess{w: w, name: name}
+	p.skew.Store(int64(w.apartOf(name)))
 	clock := func() time.Time { return w.srv.Now().Add(time.Duration(p.skew.Load())) }
 	logger := slog.New(slog.DiscardHandler)
 	var refund []checkout.ChangeKind
@@ -44,6 +45,14 @@ func (w *world) newProcess(t *testing.T, name string) *simProcess {
 	require.NoError(t, err)
 	p.flow.Handle(p.hook)
 	return p
+}
+
+// apartOf is how far the clock of a process is ahead while it does not jump.
+func (w *world) apartOf(process string) time.Duration {
+	if process == "p2" {
+		return w.apart
+	}
+	return 0
 }
 
 // step waits for a turn to do something. Its error says why it can't be done: the process died, or the caller has gone.
