@@ -60,7 +60,7 @@ func TestMutants(t *testing.T) {
 				return
 			}
 			out, err := exec.CommandContext(t.Context(), "go", "test", "-overlay="+overlay, "-vet=off", "-count=1", "-timeout=30m",
-				"-run=^TestSimulation$", ".", "-seeds=10000", "-firstseed=1").CombinedOutput()
+				"-run=^TestSimulation$", ".", "-seeds=10000", "-firstseed=1", "-minimise=false").CombinedOutput()
 			require.Error(t, err, "10,000 histories did not find it")
 			found := failingSeed.FindStringSubmatch(string(out))
 			require.NotNil(t, found, "it failed otherwise:\n%s", out)

@@ -19,9 +19,10 @@ import (
 )
 
 var (
-	simSeeds = flag.Int("seeds", 0, "histories that TestSimulation lives through; 0: 150, and 2000 with FULFIL_TEST_FULL=1")
-	simFirst = flag.Uint64("firstseed", 0, "seed of the first of them; 0: a random one")
-	simSeed  = flag.Uint64("seed", 0, "the one seed that TestSimulation replays, with its history")
+	simSeeds    = flag.Int("seeds", 0, "histories that TestSimulation lives through; 0: 150, and 2000 with FULFIL_TEST_FULL=1")
+	simFirst    = flag.Uint64("firstseed", 0, "seed of the first of them; 0: a random one")
+	simSeed     = flag.Uint64("seed", 0, "the one seed that TestSimulation replays, with its history")
+	simMinimise = flag.Bool("minimise", true, "have TestSimulation look for the shortest history that still fails")
 )
 
 // outcomeOf is what one history came to.
@@ -121,6 +122,10 @@ func TestSimulation(t *testing.T) {
 	}
 	workers.Wait()
 	for _, out := range failed {
+		if !*simMinimise {
+			t.Errorf("seed %d: %v", out.seed, out.err)
+			continue
+		}
 		report(t, out)
 	}
 	took := time.Since(begun)
