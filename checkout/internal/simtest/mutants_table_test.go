@@ -71,7 +71,6 @@ var mutants = []mutant{
 			"if u.facts.Metadata == nil {\n\t\tu.facts.Metadata = map[string]string{}\n\t}\n\tif u.facts.Reference != \"\" {\n\t\tu.facts.Metadata[metadataShop], u.facts.Metadata[metadataOrder] = shop.id, u.facts.Reference\n\t}\n\tif o == nil && (u.facts.Metadata[metadataShop] != shop.id || u.facts.Metadata[metadataOrder] == \"\") {\n"},
 		{"../../webhooks.go", "!recovered && !shop.marked(&u.facts, o.ID)", "false"},
 	}},
-
 	{name: "believe the event of a session that was not recorded", edits: []edit{{"../../webhooks.go",
 		"\tif !u.asked {\n", "\tif u.asked = true; !u.asked {\n"}}},
 	{name: "accept the other mode", edits: []edit{{"../../webhooks.go",
