@@ -78,7 +78,7 @@ var mutants = []mutant{
 	{"fulfil an old payment without asking", []edit{{"next.go",
 		"paid.PaymentIntent == \"\" || now.Sub(paid.VerifiedAt) <= verifiedFor", "paid.PaymentIntent != \"\""}}},
 	{"never look for refunds that webhooks missed", []edit{{"missed_events.go",
-		"func() error { return f.sweepMoneyBack(ctx, b, account, found) }", "func() error { return nil }"}}},
+		"{\"missed refunds\", account, f.sweepRefunds}, {\"missed disputes\", account, f.sweepDisputes},\n", "\n"}}},
 	{"add a refund up twice", []edit{{"refunds.go", "\tcase known == nil:\n", "\tcase known == nil || known.State != entry.State:\n"}}},
 	{"lose the end of a refund", []edit{{"refunds.go",
 		"heard.State == known.State && heard.Amount == known.Amount", "heard.Amount == known.Amount"}}},
