@@ -72,12 +72,19 @@ func (f *Flow[Tx]) backfillAccount(ctx context.Context, account string, since ti
 			return ours, ctx.Err()
 		}
 	}
-	always := func() bool { return true }
-	_, err = f.listMoneyBack(ctx, account, since, since, always, func(string) {})
-	return ours, errors.Join(append(failed, err)...)
+	for _, kind := range []func(context.Context, string, time.Time, string, func(string)) (string, error){f.refundsPage, f.disputesPage} {
+		for after, first := "", true; after != "" || first; first = false {
+			if after, err = kind(ctx, account, since, after, func(string) {}); err != nil {
+				failed = append(failed, err)
+			}
+		}
+	}
+	return ours, errors.Join(failed...)
 }
 
 func (f *Flow[Tx]) backfillSession(ctx context.Context, shop shopIdentity, account string, listed sessionFacts) (ours bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
+	defer cancel()
 	o, err := f.recordedOrder(ctx, &listed)
 	if err != nil {
 		return false, err

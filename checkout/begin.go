@@ -83,6 +83,7 @@ func (f *Flow[Tx]) begin(ctx context.Context, c *cart) (*Started, error) {
 		return nil, err
 	}
 	defer unlock()
+	searched := false
 	for try := 1; ; try++ {
 		o, a, err := f.open(ctx, c)
 		if err != nil {
@@ -106,14 +107,19 @@ func (f *Flow[Tx]) begin(ctx context.Context, c *cart) (*Started, error) {
 		if closeErr := f.closeAttempt(ctx, o.ID, a.N, "begin"); closeErr != nil {
 			return nil, errors.Join(err, closeErr)
 		}
-		if lost(err) {
-			if err := f.findLost(ctx, o); err != nil {
-				return nil, err
+		if lost(err) && a.N <= lostAttempts {
+			// The database may have lost many attempts. All their sessions are found by one search.
+			if !searched {
+				if err := f.findLost(ctx, o); err != nil {
+					return nil, err
+				}
 			}
+			searched, try = true, 0
+			continue
 		}
 		// Stripe replays a server error for a day under the same idempotency key, so the next try is another attempt.
 		var failed *stripeError
-		if !errors.As(err, &failed) || refused(err) && !tooLate(err) && !lost(err) || try == createTries {
+		if !errors.As(err, &failed) || refused(err) && !tooLate(err) || try == createTries {
 			return nil, err
 		}
 		f.log.Warn("creating a session failed; trying again", "order", o.ID, "attempt", a.N, "error", err)
@@ -421,6 +427,8 @@ const (
 	// lostSince is how long ago a session can have been created whose idempotency key Stripe still knows: a day, and some
 	// time to spare (https://docs.stripe.com/api/idempotent_requests).
 	lostSince = 26 * time.Hour
+	// lostAttempts is how many attempts of an order that the database lost are passed over at most.
+	lostAttempts = 100
 	// lostPages is how many pages of sessions findLost reads at most.
 	lostPages = 20
 )

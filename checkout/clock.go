@@ -13,10 +13,11 @@ import (
 // Stripe checks the end of a new session against its own clock, and processes whose clocks differ share the time up to
 // which events were read.
 type clockOffset struct {
-	local  func() time.Time
-	log    *slog.Logger
-	offset atomic.Int64 // nanoseconds
-	warned atomic.Bool
+	local   func() time.Time
+	log     *slog.Logger
+	offset  atomic.Int64 // nanoseconds
+	learned atomic.Bool  // Stripe's time was heard of
+	warned  atomic.Bool
 }
 
 const (
@@ -36,6 +37,7 @@ func (c *clockOffset) learn(response *stripe.APIResponse) {
 	if err != nil {
 		return
 	}
+	c.learned.Store(true)
 	offset := date.Sub(c.local())
 	switch {
 	case offset.Abs() <= offsetIgnored:

@@ -148,12 +148,14 @@ func (f *Flow[Tx]) deliverLane(ctx context.Context, id string, l lane) error {
 // leaseDelivery takes the lease on a lane and returns the order, or nil if no entry waits. Before an order is fulfilled whose
 // payment was heard of some time ago, Stripe is asked what was given back.
 func (f *Flow[Tx]) leaseDelivery(ctx context.Context, id string, l lane) (*store.Order, error) {
+	ctx, cancel := context.WithTimeout(ctx, sweepOrderTimeout)
+	defer cancel()
 	o, err := f.store.Find(ctx, id)
 	if err != nil || nextNotice(o, l) == nil {
 		return nil, err
 	}
 	if step, ok := verifyStep(o, f.now()); ok && l == fulfilLane {
-		if !step.due(f.now()) {
+		if !step.due(f.now()) || ctx.Value(unverifiedKey{}) != nil {
 			return nil, fmt.Errorf("%w: %s", ErrBackoff, id)
 		}
 		if err := f.verifyPayment(ctx, id, step.Attempt, "fulfil"); err != nil {

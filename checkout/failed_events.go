@@ -22,6 +22,7 @@ const (
 // own, for as long as Stripe keeps it.
 type failedEvent struct {
 	ID      string `json:"id"`
+	Type    string `json:"type"`
 	Account string `json:"account,omitempty"`
 	// Since and Next are Unix seconds: when the event failed first, and when it is tried next.
 	Since int64 `json:"since"`
@@ -29,74 +30,72 @@ type failedEvent struct {
 }
 
 // setAside keeps an event that could not be handled.
-func (f *Flow[Tx]) setAside(ctx context.Context, id, account string, now time.Time) {
+func (f *Flow[Tx]) setAside(ctx context.Context, e failedEvent, now time.Time) {
+	e.Since, e.Next = now.Unix(), now.Add(failedFirst).Unix()
 	err := f.changeFailedEvents(ctx, func(events []failedEvent) []failedEvent {
-		i := slices.IndexFunc(events, func(e failedEvent) bool { return e.ID == id })
-		if i < 0 {
-			if len(events) >= failedMost {
-				f.log.Error("too many events failed: this one is left to stripe's own tries", "event", id)
-				return events
-			}
-			return append(events, failedEvent{ID: id, Account: account, Since: now.Unix(), Next: now.Add(failedFirst).Unix()})
+		if len(events) >= failedMost {
+			f.log.Error("too many events failed: this one is left to stripe's own tries", "event", e.ID)
+			return events
 		}
-		e := &events[i]
-		e.Next = now.Add(growing(now.Sub(time.Unix(e.Since, 0)), failedFirst, failedLast)).Unix()
-		return events
+		return append(events, e)
 	})
 	if err != nil {
-		f.log.Warn("failed event could not be kept", "event", id, "error", err)
+		f.log.Warn("failed event could not be kept", "event", e.ID, "error", err)
 	}
 }
 
-// sweepFailed tries the events again that could not be handled.
-func (f *Flow[Tx]) sweepFailed(ctx context.Context, b *budget, found func(id string)) error {
+// sweepFailed tries the events again that could not be handled, of the types that this process has handlers for. An event
+// that fails again, or that Stripe does not answer, keeps no other waiting.
+func (f *Flow[Tx]) sweepFailed(ctx context.Context, b *budget, _ string, found func(id string)) error {
 	now := f.stripeNow()
 	events, err := f.failedEvents(ctx)
 	if err != nil {
 		return err
 	}
+	types := f.handledTypes()
 	for _, failed := range events {
-		if failed.Next > now.Unix() {
+		if failed.Next > now.Unix() || !slices.Contains(types, failed.Type) {
 			continue
 		}
 		if !b.take() {
 			return nil
 		}
-		e, err := f.stripe.event(ctx, failed.Account, failed.ID)
-		if err != nil && !missing(err) {
+		// The next try is set first, so that the event is not lost if this one is broken off.
+		if err := f.postponeFailed(ctx, failed, now); err != nil {
 			return err
 		}
-		// The event is taken off the list first, and comes back if it fails again.
+		e, err := f.stripe.event(ctx, failed.Account, failed.ID)
+		b.answered(err)
+		if e != nil && err == nil {
+			err = f.dispatchMissed(ctx, e, failed.Account, now, found)
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil && !missing(err) {
+			f.log.Error("failed event could not be handled again", "event", failed.ID, "type", failed.Type, "account", failed.Account, "error", err)
+			continue
+		}
 		err = f.changeFailedEvents(ctx, func(events []failedEvent) []failedEvent {
-			return slices.DeleteFunc(events, func(e failedEvent) bool {
-				return e.ID == failed.ID && (e.Next <= now.Unix() && e == failed)
-			})
+			return slices.DeleteFunc(events, func(e failedEvent) bool { return e.ID == failed.ID })
 		})
 		if err != nil {
 			return err
-		}
-		if e != nil {
-			f.dispatchMissed(ctx, e, failed.Account, now, found)
-			f.keepSince(ctx, failed)
 		}
 	}
 	return nil
 }
 
-// keepSince restores when an event failed first, after it failed again, so that its pauses grow.
-func (f *Flow[Tx]) keepSince(ctx context.Context, failed failedEvent) {
-	err := f.changeFailedEvents(ctx, func(events []failedEvent) []failedEvent {
+// postponeFailed sets the time of the next try. The pauses grow.
+func (f *Flow[Tx]) postponeFailed(ctx context.Context, failed failedEvent, now time.Time) error {
+	return f.changeFailedEvents(ctx, func(events []failedEvent) []failedEvent {
 		for i := range events {
-			if e := &events[i]; e.ID == failed.ID && e.Since > failed.Since {
-				age := time.Duration(e.Since-failed.Since) * time.Second
-				e.Next, e.Since = e.Since+int64(growing(age, failedFirst, failedLast)/time.Second), failed.Since
+			if e := &events[i]; e.ID == failed.ID {
+				e.Next = now.Add(growing(now.Sub(time.Unix(e.Since, 0)), failedFirst, failedLast)).Unix()
 			}
 		}
 		return events
 	})
-	if err != nil {
-		f.log.Warn("failed event could not be kept", "event", failed.ID, "error", err)
-	}
 }
 
 func (f *Flow[Tx]) failedEvents(ctx context.Context) ([]failedEvent, error) {

@@ -68,7 +68,7 @@ func (f *Flow[Tx]) recordLost(ctx context.Context, id string, u sessionUpdate) e
 	if err := f.lookForListeners(ctx); err != nil {
 		return err
 	}
-	if err := f.noticeLoss(ctx, time.Unix(u.facts.Created, 0)); err != nil {
+	if err := f.noticeLoss(ctx, u.account, time.Unix(u.facts.Created, 0)); err != nil {
 		return err
 	}
 	inserted := false

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/stripe/stripe-go/v82"
@@ -15,7 +16,9 @@ import (
 const (
 	// eventsCursor is the position up to which Stripe's events were read. The position of a connected account ends in its ID.
 	eventsCursor = "events"
-	// lossCursor is the position of a second reading, of all events, after the database lost orders.
+	// lostCursor is the time from which all events are read because the database lost orders, in Unix seconds, and lossCursor
+	// the position of that reading.
+	lostCursor = "lost"
 	lossCursor = "loss"
 	// eventsOverlap is read again at every sweep, as events may be listed late.
 	eventsOverlap = 5 * time.Minute
@@ -35,8 +38,9 @@ const (
 	// (https://docs.stripe.com/api/pagination).
 	pageSize = 100
 
-	// moneyBackCursor is when refunds and disputes were listed last, in Unix seconds. That of a connected account ends in its ID.
-	moneyBackCursor = "money_back"
+	// refundsCursor and disputesCursor are the listPositions of refunds and disputes. Those of a connected account end in its ID.
+	refundsCursor  = "refunds"
+	disputesCursor = "disputes"
 	// moneyBackEvery is how often they are listed, as far back as one can still change: a refund can fail a month after it
 	// was made, a dispute takes up to three (https://docs.stripe.com/disputes/how-disputes-work).
 	moneyBackEvery = time.Hour
@@ -44,58 +48,88 @@ const (
 	disputesBack   = 120 * 24 * time.Hour
 )
 
+// missedSearch is one search for what webhooks missed. It makes at least one request, if there is one left, and goes on
+// where it stopped.
+type missedSearch struct {
+	what, account string
+	run           func(ctx context.Context, b *budget, account string, found func(id string)) error
+}
+
 // sweepMissed finds what webhooks missed, as far as the budget goes: the events that Stripe could not deliver, and refunds
-// and disputes, however their events fared. It calls found with the IDs of the orders that it heard something of. A part
-// that fails is logged and left out, such as an account that answers 403. The error means that the Store failed or ctx ended.
+// and disputes, however their events fared. It calls found with the IDs of the orders that it heard something of. A search
+// that fails is logged and left out, such as one on an account that answers 403. The error means that the Store failed or
+// ctx ended.
 func (f *Flow[Tx]) sweepMissed(ctx context.Context, b *budget, found func(id string)) error {
-	attempt := func(what, account string, sweep func() error) error {
-		err := sweep()
-		var failed *stripeError
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case errors.As(err, &failed):
-			if statusCode(err) == 429 {
-				b.stop()
-			}
-			f.log.Warn("looking for "+what, "account", account, "error", err)
-			return nil
+	if !f.stripeClock.learned.Load() && b.left > 2 {
+		b.take()
+		err := f.stripe.askTime(ctx)
+		b.answered(err)
+		if err != nil && ctx.Err() == nil {
+			f.log.Warn("asking stripe for the time", "error", err)
 		}
-		return err
 	}
-	sweepAccount := func(account string, b *budget) error {
-		return errors.Join(
-			attempt("missed events", account, func() error { return f.sweepEvents(ctx, b, account, found) }),
-			attempt("missed refunds and disputes", account, func() error { return f.sweepMoneyBack(ctx, b, account, found) }),
-		)
+	searches := append([]missedSearch{{"failed events", "", f.sweepFailed}}, f.searches("")...)
+	if f.accounts != nil {
+		searches = append(searches, missedSearch{"connected accounts", "", f.sweepAccounts})
 	}
-	err := errors.Join(
-		attempt("failed events", "", func() error { return f.sweepFailed(ctx, b, found) }),
-		attempt("events of lost orders", "", func() error { return f.sweepLoss(ctx, b, found) }),
-		sweepAccount("", b),
-	)
-	if err != nil || f.accounts == nil {
-		return err
+	return f.search(ctx, b, searches, &f.nextPart, found)
+}
+
+// searches are the searches on one account.
+func (f *Flow[Tx]) searches(account string) []missedSearch {
+	return []missedSearch{
+		{"missed events", account, f.sweepEvents}, {"events of lost orders", account, f.sweepLoss},
+		{"missed refunds", account, f.sweepRefunds}, {"missed disputes", account, f.sweepDisputes},
 	}
+}
+
+// sweepAccounts searches the connected accounts. Half of the requests are left for the merchant's own account.
+func (f *Flow[Tx]) sweepAccounts(ctx context.Context, b *budget, _ string, found func(id string)) error {
 	accounts, err := f.accounts(ctx)
 	if err != nil {
-		f.log.Warn("listing connected accounts", "error", err)
-		return nil
-	}
-	// Half of the requests are left for the merchant's own account at the next part. A sweep goes on with the account at which
-	// the last one ran out of requests.
-	half := &budget{left: b.left - b.left/2}
-	for range accounts {
-		i := int(f.nextAccount.Load()) % len(accounts)
-		if err := sweepAccount(accounts[i], half); err != nil {
-			return err
+		if ctx.Err() == nil {
+			f.log.Warn("listing connected accounts", "error", err)
 		}
-		if half.left <= 0 {
+		return ctx.Err()
+	}
+	var searches []missedSearch
+	for _, account := range accounts {
+		searches = append(searches, f.searches(account)...)
+	}
+	defer b.release(b.setAside(b.left / 2))
+	return f.search(ctx, b, searches, &f.nextAccount, found)
+}
+
+// search runs searches one after the other while there are requests. The next sweep begins with the search after the one at
+// which the requests ran out, or the time, so that all have their turn.
+func (f *Flow[Tx]) search(ctx context.Context, b *budget, searches []missedSearch, next *atomic.Int64, found func(id string)) error {
+	var failed []error
+	first := next.Load()
+	for i := range int64(len(searches)) {
+		n := (first + i) % int64(len(searches))
+		s := searches[n]
+		before := b.left
+		err := s.run(ctx, b, s.account, found)
+		if ctx.Err() != nil {
+			next.Store(n + 1)
+			return ctx.Err()
+		}
+		var refusal *stripeError
+		switch {
+		case errors.As(err, &refusal):
+			f.log.Warn("looking for "+s.what, "account", s.account, "error", err)
+		case err != nil:
+			failed = append(failed, err)
+		}
+		if before > 0 {
+			b.answered(err)
+		}
+		if b.left <= 0 {
+			next.Store(n + 1)
 			break
 		}
-		f.nextAccount.Store(int64(i) + 1)
 	}
-	return nil
+	return errors.Join(failed...)
 }
 
 // eventPosition is a place in the list of Stripe's events: everything before Since was read, and of the window from there
@@ -105,60 +139,82 @@ type eventPosition struct {
 	Until int64  `json:"until,omitempty"`
 	Chunk int    `json:"chunk,omitempty"`
 	After string `json:"after,omitempty"`
+	// From is where the reading began, if it is one after a loss.
+	From int64 `json:"from,omitempty"`
 }
 
 // sweepEvents dispatches the events of an account that Stripe could not deliver, from where the last sweep stopped. A sweep
 // that runs out of requests keeps its position.
 func (f *Flow[Tx]) sweepEvents(ctx context.Context, b *budget, account string, found func(id string)) error {
-	cursor, now := eventsCursor, f.stripeNow()
-	if account != "" {
-		cursor += "/" + account
-	}
-	pos, err := f.eventPosition(ctx, cursor, now)
+	now := f.stripeNow()
+	r := eventReader{account: account, cursor: cursorOf(eventsCursor, account), undelivered: true}
+	pos, err := f.eventPosition(ctx, r.cursor, now)
 	if err != nil {
 		return err
 	}
-	r := eventReader{account: account, cursor: cursor, undelivered: true}
 	_, err = readEvents(ctx, f, b, r, pos, now, found)
 	return err
 }
 
-// sweepLoss reads all events since the database lost orders, delivered or not, as what was recorded of them is lost.
-func (f *Flow[Tx]) sweepLoss(ctx context.Context, b *budget, found func(id string)) error {
-	value, err := f.store.Cursor(ctx, lossCursor)
-	if err != nil || value == "" {
+// cursorOf is the name of a cursor of an account. The merchant's own account has the empty name.
+func cursorOf(name, account string) string {
+	if account == "" {
+		return name
+	}
+	return name + "/" + account
+}
+
+// sweepLoss reads all events since the database lost orders, delivered or not, as what was recorded of them is lost. If the
+// loss turns out to have begun earlier, it reads anew from there.
+func (f *Flow[Tx]) sweepLoss(ctx context.Context, b *budget, account string, found func(id string)) error {
+	noticed, err := f.store.Cursor(ctx, cursorOf(lostCursor, account))
+	if err != nil || noticed == "" {
 		return err
 	}
-	now := f.stripeNow()
-	pos, err := f.eventPosition(ctx, lossCursor, now)
+	since, err := strconv.ParseInt(noticed, 10, 64)
+	if err != nil {
+		return nil // written by no version that is known
+	}
+	now, r := f.stripeNow(), eventReader{account: account, cursor: cursorOf(lossCursor, account), from: since}
+	pos, err := f.eventPosition(ctx, r.cursor, now)
 	if err != nil {
 		return err
 	}
-	done, err := readEvents(ctx, f, b, eventReader{cursor: lossCursor}, pos, now, found)
+	if pos.From == 0 || pos.From > since {
+		pos = eventPosition{From: since, Since: max(since, now.Add(-eventsKept).Unix())}
+	}
+	done, err := readEvents(ctx, f, b, r, pos, now, found)
 	if err != nil || !done {
 		return err
 	}
-	return f.store.SetCursor(ctx, lossCursor, "")
+	latest, err := f.store.Cursor(ctx, cursorOf(lostCursor, account))
+	if err != nil || latest != noticed {
+		return err
+	}
+	return errors.Join(
+		f.store.SetCursor(ctx, cursorOf(lostCursor, account), ""),
+		f.store.SetCursor(ctx, r.cursor, ""),
+	)
 }
 
 // noticeLoss has the next sweeps read all events from some time before a lost order was created.
-func (f *Flow[Tx]) noticeLoss(ctx context.Context, created time.Time) error {
-	pos := eventPosition{Since: created.Add(-eventsWindow).Unix()}
-	value, err := f.store.Cursor(ctx, lossCursor)
+func (f *Flow[Tx]) noticeLoss(ctx context.Context, account string, created time.Time) error {
+	since, cursor := created.Add(-eventsWindow).Unix(), cursorOf(lostCursor, account)
+	value, err := f.store.Cursor(ctx, cursor)
 	if err != nil {
 		return err
 	}
-	var known eventPosition
-	if value != "" && json.Unmarshal([]byte(value), &known) == nil && known.Since <= pos.Since {
+	if known, err := strconv.ParseInt(value, 10, 64); err == nil && known <= since {
 		return nil
 	}
-	return f.setEventPosition(ctx, lossCursor, pos)
+	return f.store.SetCursor(ctx, cursor, strconv.FormatInt(since, 10))
 }
 
 // eventReader says which events are read, and where the position is kept.
 type eventReader struct {
 	account, cursor string
 	undelivered     bool
+	from            int64
 }
 
 // readEvents dispatches events from pos to now, a page with each request, and keeps the position after each page. It reports
@@ -173,17 +229,14 @@ func readEvents[Tx any](ctx context.Context, f *Flow[Tx], b *budget, r eventRead
 		for ; pos.Chunk < len(chunks); pos.Chunk++ {
 			for more := true; more; {
 				if !b.take() {
-					return false, nil
+					return false, f.setEventPosition(ctx, r.cursor, pos)
 				}
 				page, err := f.stripe.events(ctx, r.account, chunks[pos.Chunk], pos, r.undelivered)
 				if err != nil {
 					return false, err
 				}
-				for _, e := range slices.Backward(page) { // the oldest first
-					f.dispatchMissed(ctx, e, r.account, now, found)
-				}
-				if ctx.Err() != nil {
-					return false, ctx.Err()
+				if err := f.dispatchPage(ctx, page, r.account, now, found); err != nil {
+					return false, err
 				}
 				more, pos.After = len(page) == pageSize, ""
 				if more {
@@ -196,13 +249,16 @@ func readEvents[Tx any](ctx context.Context, f *Flow[Tx], b *budget, r eventRead
 		}
 		end := pos.Until
 		next := end
-		if end >= now.Unix() {
-			next = now.Add(-eventsOverlap).Unix()
+		if latest := f.stripeNow().Add(-eventsOverlap).Unix(); end >= now.Unix() || next > latest {
+			next = min(now.Add(-eventsOverlap).Unix(), latest)
 		}
-		if err := f.setEventPosition(ctx, r.cursor, eventPosition{Since: next}); err != nil {
+		if !f.stripeClock.learned.Load() {
+			return true, nil // Stripe named no event yet, and this clock may be ahead
+		}
+		if err := f.setEventPosition(ctx, r.cursor, eventPosition{Since: next, From: r.from}); err != nil {
 			return false, err
 		}
-		pos = eventPosition{Since: end}
+		pos = eventPosition{Since: end, From: r.from}
 		if !full {
 			window = min(2*window, eventsWindowMost)
 		}
@@ -220,21 +276,43 @@ func (f *Flow[Tx]) handledTypes() []string {
 	return slices.Compact(types)
 }
 
-// dispatchMissed has an event handled that was read instead of received. An event that fails is logged and tried again on its
-// own by later sweeps, for as long as the overlap of the readings names it and after that by Stripe's own tries.
-func (f *Flow[Tx]) dispatchMissed(ctx context.Context, e *stripe.Event, account string, now time.Time, found func(id string)) {
+// dispatchPage has the events of a page handled, the oldest first. An event that fails is logged and set aside, and tried
+// again on its own by later sweeps. The error means that the Store failed or ctx ended.
+func (f *Flow[Tx]) dispatchPage(ctx context.Context, page []*stripe.Event, account string, now time.Time, found func(id string)) error {
+	failed, err := f.failedEvents(ctx)
+	if err != nil {
+		return err
+	}
+	for _, e := range slices.Backward(page) {
+		if slices.ContainsFunc(failed, func(f failedEvent) bool { return f.ID == e.ID }) {
+			continue // it has its own time
+		}
+		err := f.dispatchMissed(ctx, e, account, now, found)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			f.log.Error("missed event could not be handled", "event", e.ID, "type", e.Type, "error", err)
+			f.setAside(ctx, failedEvent{ID: e.ID, Type: string(e.Type), Account: account}, now)
+		}
+	}
+	return nil
+}
+
+// dispatchMissed has an event handled that was read instead of received.
+func (f *Flow[Tx]) dispatchMissed(ctx context.Context, e *stripe.Event, account string, now time.Time, found func(id string)) error {
 	h := f.hook.Load()
 	ours := slices.Contains(flowEvents, string(e.Type))
 	switch {
 	case h == nil && !ours:
-		return
+		return nil
 	case h == nil:
 		h = f.ownHook
 	case !ours && now.Sub(time.Unix(e.Created, 0)) < eventsSettled:
-		return
+		return nil
 	}
 	if !ours && !f.seen.first(e.ID, now) {
-		return
+		return nil
 	}
 	payload, err := eventPayload(e, account)
 	if err == nil {
@@ -242,11 +320,10 @@ func (f *Flow[Tx]) dispatchMissed(ctx context.Context, e *stripe.Event, account 
 		defer cancel()
 		err = h.Dispatch(limited, payload)
 	}
-	if err != nil && ctx.Err() == nil {
-		f.log.Error("missed event could not be handled", "event", e.ID, "type", e.Type, "error", err)
+	if err != nil {
 		f.seen.forget(e.ID)
-		f.setAside(ctx, e.ID, account, now)
 	}
+	return err
 }
 
 // eventPayload is an event as Stripe delivers it, made of the event as Stripe lists it.
@@ -314,56 +391,115 @@ func (f *Flow[Tx]) startEvents(ctx context.Context) error {
 	return f.setEventPosition(ctx, eventsCursor, eventPosition{Since: f.now().Unix()})
 }
 
-// sweepMoneyBack lists the refunds and disputes of an account, unless that was done within the hour. An account that refuses
-// is asked again after as long.
-func (f *Flow[Tx]) sweepMoneyBack(ctx context.Context, b *budget, account string, found func(id string)) error {
-	now, cursor := f.now(), moneyBackCursor
-	if account != "" {
-		cursor += "/" + account
-	}
-	last, err := f.cursorTime(ctx, cursor, time.Time{})
-	if err != nil || now.Sub(last) < moneyBackEvery {
-		return err
-	}
-	more := func() bool { return b.take() }
-	whole, err := f.listMoneyBack(ctx, account, now.Add(-refundsBack), now.Add(-disputesBack), more, found)
-	if err != nil && !refused(err) || !whole && err == nil {
-		return err
-	}
-	return errors.Join(err, f.setCursorTime(ctx, cursor, now))
+// listPosition is a place in a list that is read once in a while: when the whole list was read last, and in a reading that
+// ran out of requests the ID of the last object that was read.
+type listPosition struct {
+	Listed int64  `json:"listed"`
+	After  string `json:"after,omitempty"`
 }
 
-// listMoneyBack settles the refunds and disputes of recorded payments that were created since then. It asks more before each
-// request, and reports false if it had to stop.
-func (f *Flow[Tx]) listMoneyBack(ctx context.Context, account string, refundsSince, disputesSince time.Time, more func() bool, found func(id string)) (whole bool, err error) {
-	settle := func(p payment, settle func(id string) error) {
-		o, err := f.findPayment(ctx, account, p)
-		if err == nil && o != nil {
-			if err = settle(o.ID); err == nil {
-				found(o.ID)
-			}
+func (f *Flow[Tx]) sweepRefunds(ctx context.Context, b *budget, account string, found func(id string)) error {
+	return f.sweepList(ctx, b, cursorOf(refundsCursor, account), func(now time.Time, after string) (string, error) {
+		return f.refundsPage(ctx, account, now.Add(-refundsBack), after, found)
+	})
+}
+
+func (f *Flow[Tx]) sweepDisputes(ctx context.Context, b *budget, account string, found func(id string)) error {
+	return f.sweepList(ctx, b, cursorOf(disputesCursor, account), func(now time.Time, after string) (string, error) {
+		return f.disputesPage(ctx, account, now.Add(-disputesBack), after, found)
+	})
+}
+
+// sweepList reads a list, unless that was done within the hour, from where the last sweep stopped. page reads one page and
+// returns where the next begins; empty: it was the last. An account that refuses is asked again after an hour.
+func (f *Flow[Tx]) sweepList(ctx context.Context, b *budget, cursor string, page func(now time.Time, after string) (string, error)) error {
+	now := f.stripeNow()
+	value, err := f.store.Cursor(ctx, cursor)
+	if err != nil {
+		return err
+	}
+	var pos listPosition
+	if value != "" && json.Unmarshal([]byte(value), &pos) != nil {
+		pos = listPosition{} // written by no version that is known
+	}
+	// A time that lies in the future was written by a process whose clock was ahead.
+	if age := now.Sub(time.Unix(pos.Listed, 0)); pos.After == "" && age >= 0 && age < moneyBackEvery {
+		return nil
+	}
+	for {
+		if !b.take() {
+			return nil
 		}
-		if err != nil && ctx.Err() == nil {
-			f.log.Warn("refund or dispute could not be settled", "order", idOf(o), "error", err)
+		after, failed := page(now, pos.After)
+		if failed != nil && (!refused(failed) || statusCode(failed) == 429) {
+			return failed
+		}
+		if pos.After = after; after == "" {
+			pos.Listed = now.Unix()
+		}
+		value, err := json.Marshal(pos)
+		if err != nil {
+			return err
+		}
+		if err := f.store.SetCursor(ctx, cursor, string(value)); err != nil {
+			return err
+		}
+		if after == "" {
+			return failed
 		}
 	}
-	whole, err = f.stripe.refundsSince(ctx, account, refundsSince, more, func(r refundFacts) {
-		settle(r.payment(), func(id string) error { return f.settleRefund(ctx, id, r, "sweep") })
-	})
-	if err != nil || !whole {
-		return whole, err
+}
+
+// refundsPage settles one page of the refunds of recorded payments that were created since then, and returns where the next
+// page begins; empty: it was the last.
+func (f *Flow[Tx]) refundsPage(ctx context.Context, account string, since time.Time, after string, found func(id string)) (next string, err error) {
+	page, err := f.stripe.refundsSince(ctx, account, since, after)
+	if err != nil {
+		return "", err
 	}
-	return f.stripe.disputesSince(ctx, account, disputesSince, more, func(d disputeFacts) {
-		settle(d.payment(), func(id string) error { return f.settleDispute(ctx, id, d, "sweep") })
-	})
+	for _, r := range page {
+		f.settleListed(ctx, account, r.payment(), found, func(id string) error { return f.settleRefund(ctx, id, r, "sweep") })
+	}
+	if len(page) == pageSize {
+		next = page[len(page)-1].ID
+	}
+	return next, ctx.Err()
+}
+
+// disputesPage does for disputes what refundsPage does for refunds.
+func (f *Flow[Tx]) disputesPage(ctx context.Context, account string, since time.Time, after string, found func(id string)) (next string, err error) {
+	page, err := f.stripe.disputesSince(ctx, account, since, after)
+	if err != nil {
+		return "", err
+	}
+	for _, d := range page {
+		f.settleListed(ctx, account, d.payment(), found, func(id string) error { return f.settleDispute(ctx, id, d, "sweep") })
+	}
+	if len(page) == pageSize {
+		next = page[len(page)-1].ID
+	}
+	return next, ctx.Err()
+}
+
+// settleListed settles a refund or a dispute, if its payment is recorded.
+func (f *Flow[Tx]) settleListed(ctx context.Context, account string, p payment, found func(id string), settle func(id string) error) {
+	o, err := f.findPayment(ctx, account, p)
+	if err == nil && o != nil {
+		if err = settle(o.ID); err == nil {
+			found(o.ID)
+		}
+	}
+	if err != nil && ctx.Err() == nil {
+		f.log.Warn("refund or dispute could not be settled", "order", idOf(o), "error", err)
+	}
 }
 
 // cursorTime reads a time that setCursorTime wrote; otherwise is its value before it was first set. A time that lies in the
-// future is cut to now.
+// future was written by a process whose clock was ahead, and counts as not set.
 func (f *Flow[Tx]) cursorTime(ctx context.Context, name string, otherwise time.Time) (time.Time, error) {
 	at, err := f.storedTime(ctx, name, otherwise)
-	if now := f.now(); at.After(now) {
-		at = now
+	if at.After(f.now()) {
+		at = otherwise
 	}
 	return at, err
 }

@@ -171,7 +171,10 @@ func (f *Flow[Tx]) verifyPayment(ctx context.Context, id string, n int, doing st
 	p, err := f.givenBack(ctx, o, a, doing)
 	return errors.Join(err, f.record(ctx, id, doing, func(o *store.Order, now time.Time) (bool, error) {
 		a := o.Attempt(n)
-		if err != nil {
+		switch {
+		case a == nil: // the database lost the attempt
+			return false, nil
+		case err != nil:
 			a.VerifyFailedAt = now
 			return true, nil
 		}

@@ -123,7 +123,8 @@ func TestEveryClaimPruned(t *testing.T) {
 		s.hearAgain()
 		// And from Stripe's lists.
 		require.NoError(t, s.st.SetCursor(t.Context(), "events", fmt.Sprint(testStart.Unix())))
-		require.NoError(t, s.st.SetCursor(t.Context(), "money_back", ""))
+		require.NoError(t, s.st.SetCursor(t.Context(), "refunds", ""))
+		require.NoError(t, s.st.SetCursor(t.Context(), "disputes", ""))
 		s.sweep()
 	}
 	require.Equal(t, before, outcomes())

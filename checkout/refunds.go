@@ -192,6 +192,9 @@ func (f *Flow[Tx]) refundPayment(ctx context.Context, id string, n int) error {
 	err = f.record(ctx, id, "refund", func(o *store.Order, now time.Time) (bool, error) {
 		params = nil
 		a := o.Attempt(n)
+		if a == nil {
+			return false, nil // the database lost the attempt
+		}
 		if step, ok := refundStep(o, a); ok && step.due(now) {
 			account, params = o.Account, refundParams(a)
 			params.SetIdempotencyKey(fmt.Sprintf("%s/%s/%d/refund", shop.id, o.ID, n))
@@ -205,7 +208,9 @@ func (f *Flow[Tx]) refundPayment(ctx context.Context, id string, n int) error {
 	switch {
 	case err == nil:
 		return f.record(ctx, id, "refund", func(o *store.Order, now time.Time) (bool, error) {
-			o.Attempt(n).VerifyFailedAt = time.Time{}
+			if a := o.Attempt(n); a != nil {
+				a.VerifyFailedAt = time.Time{}
+			}
 			setRefund(o, answer, now, "refund")
 			return true, nil
 		})
@@ -215,7 +220,11 @@ func (f *Flow[Tx]) refundPayment(ctx context.Context, id string, n int) error {
 	case refused(err) && statusCode(err) != 429:
 		f.log.Error("automatic refund was refused", "order", id, "attempt", n, "error", err)
 		return f.record(ctx, id, "refund", func(o *store.Order, _ time.Time) (bool, error) {
-			o.Attempt(n).RefundRefused = refusal(err)
+			a := o.Attempt(n)
+			if a == nil {
+				return false, nil
+			}
+			a.RefundRefused = refusal(err)
 			return true, nil
 		})
 	}

@@ -90,7 +90,7 @@ func (f *Flow[Tx]) askIfDue(ctx context.Context, id, sessionID string) error {
 
 func unsettled(o *store.Order, sessionID string, now time.Time) bool {
 	a := o.AttemptBySession(sessionID)
-	return (a.Open() || a.Processing()) && now.Sub(a.CheckedAt) >= askAtMost
+	return a != nil && (a.Open() || a.Processing()) && now.Sub(a.CheckedAt) >= askAtMost
 }
 
 // MaxWait is the longest that the status endpoint waits for news.

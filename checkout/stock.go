@@ -73,8 +73,15 @@ func (f *Flow[Tx]) release(ctx context.Context, tx Tx, holds ...*store.Hold) err
 		}
 		h.State = store.Released
 		if answers[0] != nil {
-			// Somebody ended the hold by hand. The Reserver's books say how; nothing is held either way.
+			// Somebody ended the hold by hand. To sell it again succeeds, and does nothing, if it was sold.
 			f.log.Error("hold could not be released", "hold", h.ID, "error", answers[0])
+			sold, err := f.reserver.Commit(ctx, tx, h.ID)
+			if err != nil {
+				return err
+			}
+			if sold[0] == nil {
+				h.State = store.Sold
+			}
 		}
 	}
 	return nil

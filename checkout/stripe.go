@@ -251,12 +251,8 @@ func (s stripeAPI) events(ctx context.Context, account string, types []string, p
 	if undelivered {
 		params.DeliverySuccess = stripe.Bool(false)
 	}
-	if pos.After != "" {
-		params.StartingAfter = stripe.String(pos.After)
-	}
-	params.Limit = stripe.Int64(pageSize)
-	params.Single = true
-	onAccount(params, account)
+	ctx, cancel := onePage(ctx, &params.ListParams, account, pos.After)
+	defer cancel()
 	var page []*stripe.Event
 	for e, err := range s.client.V1Events.List(ctx, params) {
 		if err != nil {
@@ -264,11 +260,31 @@ func (s stripeAPI) events(ctx context.Context, account string, types []string, p
 		}
 		page = append(page, e)
 	}
+	if len(page) > 0 {
+		s.clock.learn(page[0].LastResponse)
+	}
 	return page, nil
+}
+
+// askTime learns Stripe's time by a list of the latest event, if there is one.
+func (s stripeAPI) askTime(ctx context.Context) error {
+	params := &stripe.EventListParams{}
+	ctx, cancel := onePage(ctx, &params.ListParams, "", "")
+	defer cancel()
+	params.Limit = stripe.Int64(1)
+	for e, err := range s.client.V1Events.List(ctx, params) {
+		if err != nil {
+			return s.failed("asking for the time", err)
+		}
+		s.clock.learn(e.LastResponse)
+	}
+	return nil
 }
 
 // event fetches an event.
 func (s stripeAPI) event(ctx context.Context, account, id string) (*stripe.Event, error) {
+	ctx, cancel := context.WithTimeout(ctx, pageTimeout)
+	defer cancel()
 	params := &stripe.EventRetrieveParams{}
 	onAccount(params, account)
 	e, err := s.client.V1Events.Retrieve(ctx, id, params)
@@ -278,47 +294,48 @@ func (s stripeAPI) event(ctx context.Context, account, id string) (*stripe.Event
 	return e, nil
 }
 
-// refundsSince calls found with the refunds that were created since then. It asks more before each request for a page, and
-// reports false if it had to stop.
-func (s stripeAPI) refundsSince(ctx context.Context, account string, since time.Time, more func() bool, found func(refundFacts)) (whole bool, err error) {
+// refundsSince lists one page of the refunds that were created since then, after the refund of that ID, the newest first.
+func (s stripeAPI) refundsSince(ctx context.Context, account string, since time.Time, after string) ([]refundFacts, error) {
 	params := &stripe.RefundListParams{CreatedRange: &stripe.RangeQueryParams{GreaterThanOrEqual: since.Unix()}}
-	params.Limit = stripe.Int64(pageSize)
-	onAccount(params, account)
-	n := 0
-	if !more() {
-		return false, nil
-	}
+	ctx, cancel := onePage(ctx, &params.ListParams, account, after)
+	defer cancel()
+	var page []refundFacts
 	for r, err := range s.client.V1Refunds.List(ctx, params) {
 		if err != nil {
-			return false, s.failed("listing refunds", err)
+			return nil, s.failed("listing refunds", err)
 		}
-		found(factsOfRefund(r))
-		if n++; n%pageSize == 0 && !more() {
-			return false, nil
-		}
+		page = append(page, factsOfRefund(r))
 	}
-	return true, nil
+	return page, nil
 }
 
 // disputesSince does for disputes what refundsSince does for refunds.
-func (s stripeAPI) disputesSince(ctx context.Context, account string, since time.Time, more func() bool, found func(disputeFacts)) (whole bool, err error) {
+func (s stripeAPI) disputesSince(ctx context.Context, account string, since time.Time, after string) ([]disputeFacts, error) {
 	params := &stripe.DisputeListParams{CreatedRange: &stripe.RangeQueryParams{GreaterThanOrEqual: since.Unix()}}
-	params.Limit = stripe.Int64(pageSize)
-	onAccount(params, account)
-	n := 0
-	if !more() {
-		return false, nil
-	}
+	ctx, cancel := onePage(ctx, &params.ListParams, account, after)
+	defer cancel()
+	var page []disputeFacts
 	for d, err := range s.client.V1Disputes.List(ctx, params) {
 		if err != nil {
-			return false, s.failed("listing disputes", err)
+			return nil, s.failed("listing disputes", err)
 		}
-		found(factsOfDispute(d))
-		if n++; n%pageSize == 0 && !more() {
-			return false, nil
-		}
+		page = append(page, factsOfDispute(d))
 	}
-	return true, nil
+	return page, nil
+}
+
+// pageTimeout is how long a sweep waits for one page of a list, so that an account that does not answer keeps no other
+// account waiting for long.
+const pageTimeout = 30 * time.Second
+
+// onePage has a list answer one page: the objects after the one of that ID.
+func onePage(ctx context.Context, p *stripe.ListParams, account, after string) (context.Context, context.CancelFunc) {
+	p.Limit, p.Single = stripe.Int64(pageSize), true
+	if after != "" {
+		p.StartingAfter = stripe.String(after)
+	}
+	onAccount(p, account)
+	return context.WithTimeout(ctx, pageTimeout)
 }
 
 // refused reports whether Stripe answered that it did not do what the request asked for. A conflict of idempotency keys

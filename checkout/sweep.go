@@ -20,7 +20,7 @@ const (
 	// sweepOrderTimeout is how long a sweep works on one order at most, so that an order that is locked elsewhere, or a Stripe
 	// that does not answer, keeps no other order waiting for long.
 	sweepOrderTimeout = 30 * time.Second
-	// sweepTimeout is how long one sweep of Run takes at most.
+	// sweepTimeout is how long one sweep takes at most.
 	sweepTimeout = 10 * time.Minute
 	// sweepDeliveries is how many callbacks a sweep runs side by side.
 	sweepDeliveries = 8
@@ -51,9 +51,13 @@ type Swept struct {
 // An order, an event or an account that fails does not stop the others and is no error of the sweep: it is logged and tried
 // again on its own. The error means that the Store failed or that ctx ended. Sweep returns when the callbacks that it called
 // have returned.
+//
+// A Sweep whose context has no deadline gets one of ten minutes.
 func (f *Flow[Tx]) Sweep(ctx context.Context) (Swept, error) {
 	p := f.newPass(ctx)
-	err := f.sweep(ctx, p)
+	limited, cancel := context.WithTimeout(ctx, sweepTimeout)
+	defer cancel()
+	err := f.sweep(limited, p)
 	p.running.Wait()
 	return Swept{Orders: len(p.orders), Failed: p.failures()}, err
 }
@@ -96,6 +100,7 @@ type pass struct {
 }
 
 func (f *Flow[Tx]) newPass(ctx context.Context) *pass {
+	ctx = context.WithValue(ctx, unverifiedKey{}, true)
 	return &pass{orders: map[string]bool{}, deliver: func(id string) bool { return f.sweepDelivery(ctx, id) }}
 }
 
@@ -155,7 +160,7 @@ func (f *Flow[Tx]) sweep(ctx context.Context, p *pass) error {
 		return err
 	}
 	b.release(reserved)
-	if err := f.sweepMissed(ctx, b, func(id string) { p.add(id, false) }); err != nil {
+	if err := f.sweepMissed(ctx, b, func(id string) { f.sweepFound(ctx, id, b, p) }); err != nil {
 		return err
 	}
 	if err := f.store.SetCursor(ctx, sweptCursor, f.now().Format(time.RFC3339)); err != nil {
@@ -171,6 +176,12 @@ func (f *Flow[Tx]) sweepDue(ctx context.Context, b *budget, p *pass) error {
 		ids, err := f.store.Due(ctx, f.now(), sweepLease, sweepBatch)
 		if err != nil {
 			return err
+		}
+		// What can be delivered without a question to Stripe does not wait for Stripe.
+		for _, id := range ids {
+			if f.deliverable(ctx, id) {
+				p.add(id, false)
+			}
 		}
 		for _, id := range ids {
 			done, err := f.sweepOrder(ctx, id, b)
@@ -190,16 +201,51 @@ func (f *Flow[Tx]) sweepDue(ctx context.Context, b *budget, p *pass) error {
 		}
 	}
 	for _, id := range postponed { // for want of requests: the next sweep goes on with them
-		err := f.record(ctx, id, "sweep", func(*store.Order, time.Time) (bool, error) { return true, nil })
-		if err != nil {
+		if err := f.postpone(ctx, id); err != nil {
 			f.log.Warn("order could not be postponed", "order", id, "error", err)
 		}
 	}
 	return nil
 }
 
+// postpone has an order due again at once.
+func (f *Flow[Tx]) postpone(ctx context.Context, id string) error {
+	ctx, cancel := context.WithTimeout(ctx, sweepOrderTimeout)
+	defer cancel()
+	return f.record(ctx, id, "sweep", func(*store.Order, time.Time) (bool, error) { return true, nil })
+}
+
+// sweepFound does the steps of an order that a missed event was about. What the requests do not suffice for is due, so that
+// the next sweep does it.
+func (f *Flow[Tx]) sweepFound(ctx context.Context, id string, b *budget, p *pass) {
+	_, err := f.sweepOrder(ctx, id, b)
+	if err != nil && ctx.Err() == nil {
+		f.log.Warn("order could not be swept", "order", id, "error", err)
+	}
+	p.add(id, err != nil)
+}
+
+// deliverable reports whether a callback can be run for an order without a question to Stripe.
+func (f *Flow[Tx]) deliverable(ctx context.Context, id string) bool {
+	ctx, cancel := context.WithTimeout(ctx, sweepOrderTimeout)
+	defer cancel()
+	o, err := f.store.Find(ctx, id)
+	if err != nil {
+		return false // sweepOrder says so
+	}
+	now := f.now()
+	return slices.ContainsFunc(laneSteps(o, now), func(s Step) bool { return s.due(now) && s.Action != VerifyPayment })
+}
+
+// unverifiedKey is the key of a value that the context of a sweep's deliveries carries: they leave the questions to Stripe
+// to the sweep, which counts its requests.
+type unverifiedKey struct{}
+
 // sweepDelivery runs the callbacks that wait for an order. It reports whether that succeeded, or is left to others.
 func (f *Flow[Tx]) sweepDelivery(ctx context.Context, id string) bool {
+	if ctx.Err() != nil {
+		return true // a later sweep delivers
+	}
 	err := f.deliver(ctx, id)
 	if err == nil || waiting(err) {
 		return true
@@ -210,8 +256,8 @@ func (f *Flow[Tx]) sweepDelivery(ctx context.Context, id string) bool {
 
 // sweepOrder does the steps of one order that are due, apart from deliveries. After each step it derives the next from the
 // facts as they are then. It reports false if it ran out of requests.
-func (f *Flow[Tx]) sweepOrder(ctx context.Context, id string, b *budget) (done bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, sweepOrderTimeout)
+func (f *Flow[Tx]) sweepOrder(sweep context.Context, id string, b *budget) (done bool, err error) {
+	ctx, cancel := context.WithTimeout(sweep, sweepOrderTimeout)
 	defer cancel()
 	type key struct {
 		action  Action
@@ -237,13 +283,14 @@ func (f *Flow[Tx]) sweepOrder(ctx context.Context, id string, b *budget) (done b
 		if !b.takeFor(step.Action) {
 			return false, failed
 		}
-		if err := f.sweepStep(ctx, o, step); err != nil {
+		err = f.sweepStep(ctx, o, step)
+		if asksStripe(step.Action) {
+			b.answered(err)
+		}
+		if err != nil {
 			failed = errors.Join(failed, err)
-			if statusCode(err) == 429 {
-				b.stop() // Stripe asks for a pause
-			}
 			if asksStripe(step.Action) {
-				failed = errors.Join(failed, f.recordCheckFailed(ctx, id, step))
+				failed = errors.Join(failed, f.recordCheckFailed(sweep, id, step))
 			}
 		}
 	}
@@ -286,8 +333,8 @@ func (f *Flow[Tx]) askAgain(ctx context.Context, o *store.Order, a *store.Attemp
 	}
 	f.log.Error("stripe does not know a session: is the key of another account?", "order", o.ID, "session", a.SessionID)
 	return f.record(ctx, o.ID, "sweep", func(o *store.Order, now time.Time) (bool, error) {
-		a := o.Attempt(a.N)
-		if !a.Open() {
+		a := o.AttemptBySession(a.SessionID)
+		if a == nil || !a.Open() {
 			return false, nil
 		}
 		if o.Livemode {
@@ -301,6 +348,9 @@ func (f *Flow[Tx]) askAgain(ctx context.Context, o *store.Order, a *store.Attemp
 
 // recordCheckFailed keeps that Stripe could not be asked about an attempt, so that it is asked again after a pause.
 func (f *Flow[Tx]) recordCheckFailed(ctx context.Context, id string, step Step) error {
+	// The time of the order may be over by now.
+	ctx, cancel := context.WithTimeout(ctx, sweepOrderTimeout)
+	defer cancel()
 	return f.record(ctx, id, "sweep", func(o *store.Order, now time.Time) (bool, error) {
 		a := o.Attempt(step.Attempt)
 		switch {
@@ -348,8 +398,15 @@ func (f *Flow[Tx]) pruneClaims(ctx context.Context) error {
 	return nil // the next sweep goes on
 }
 
+// hungMost is how many requests in a row Stripe may leave without an answer before a sweep makes no more.
+const hungMost = 3
+
 // budget is the number of requests to Stripe that are left to a sweep.
-type budget struct{ left int }
+type budget struct {
+	left    int
+	hung    int  // requests in a row that Stripe did not answer in time
+	stopped bool // no more requests are made in this sweep
+}
 
 // take reports whether one more request may be made.
 func (b *budget) take() bool {
@@ -372,8 +429,24 @@ func (b *budget) takeFor(a Action) bool {
 	return b.take()
 }
 
+// answered looks at the error of a request. The sweep makes no more requests after Stripe asked for a pause, or if Stripe
+// hangs.
+func (b *budget) answered(err error) {
+	var failed *stripeError
+	switch {
+	case statusCode(err) == 429:
+		b.stop()
+	case errors.As(err, &failed) && errors.Is(err, context.DeadlineExceeded):
+		if b.hung++; b.hung >= hungMost {
+			b.stop()
+		}
+	default:
+		b.hung = 0
+	}
+}
+
 // stop leaves no requests.
-func (b *budget) stop() { b.left = 0 }
+func (b *budget) stop() { b.left, b.stopped = 0, true }
 
 // reserve sets a quarter of the requests aside for what comes after the orders that are due. Of a single request, every
 // other sweep sets it aside.
@@ -382,9 +455,18 @@ func (b *budget) reserve(sweep int64) (reserved int) {
 	if reserved == 0 && (b.left > 1 || sweep%2 == 0) {
 		reserved = 1
 	}
-	b.left -= reserved
-	return reserved
+	return b.setAside(reserved)
 }
 
-// release adds what was set aside.
-func (b *budget) release(reserved int) { b.left += reserved }
+// setAside keeps requests from being made until they are released.
+func (b *budget) setAside(n int) int {
+	b.left -= n
+	return n
+}
+
+// release adds what was set aside, unless the sweep makes no more requests.
+func (b *budget) release(reserved int) {
+	if !b.stopped {
+		b.left += reserved
+	}
+}

@@ -204,7 +204,7 @@ func (f *Flow[Tx]) warnUnswept(ctx context.Context) {
 		return
 	}
 	swept, err := time.Parse(time.RFC3339, value)
-	if err == nil && now.Sub(swept) < unsweptAfter {
+	if err == nil && now.Sub(swept).Abs() < unsweptAfter {
 		return
 	}
 	f.log.Warn(fmt.Sprintf("no sweep for %v: run Flow.Run, or Flow.Sweep from cron", unsweptAfter), "last", value)

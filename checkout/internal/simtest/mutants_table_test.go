@@ -82,7 +82,7 @@ var mutants = []mutant{
 	{name: "fulfil an old payment without asking", edits: []edit{{"../../next.go",
 		"paid.PaymentIntent == \"\" || now.Sub(paid.VerifiedAt) <= verifiedFor", "paid.PaymentIntent != \"\""}}},
 	{name: "never look for refunds that webhooks missed", edits: []edit{{"../../missed_events.go",
-		"func() error { return f.sweepMoneyBack(ctx, b, account, found) }", "func() error { return nil }"}}},
+		"{\"missed refunds\", account, f.sweepRefunds}, {\"missed disputes\", account, f.sweepDisputes},\n", "\n"}}},
 	{name: "add a refund up twice", edits: []edit{{"../../refunds.go", "\tcase known == nil:\n", "\tcase known == nil || known.State != entry.State:\n"}}},
 	{name: "lose the end of a refund", edits: []edit{{"../../refunds.go",
 		"heard.State == known.State && heard.Amount == known.Amount", "heard.Amount == known.Amount"}}},

@@ -1,0 +1,283 @@
+package checkout_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gofulfil/fulfil/checkout"
+	"github.com/gofulfil/fulfil/checkout/checkouttest"
+	"github.com/gofulfil/fulfil/store"
+	"github.com/gofulfil/fulfil/store/memstore"
+)
+
+// losingStore loses what was recorded of an order before one of its calls: all of it, or its attempts.
+type losingStore struct {
+	store.Store[tx]
+	lose  func()
+	at    int64
+	calls atomic.Int64
+}
+
+func (l *losingStore) call() {
+	if l.calls.Add(1) == l.at {
+		l.lose()
+	}
+}
+
+func (l *losingStore) InTx(ctx context.Context, fn func(tx tx) error) error {
+	l.call()
+	return l.Store.InTx(ctx, fn)
+}
+
+func (l *losingStore) Find(ctx context.Context, id string) (*store.Order, error) {
+	l.call()
+	return l.Store.Find(ctx, id)
+}
+
+func (l *losingStore) FindRef(ctx context.Context, ref string) (*store.Order, error) {
+	l.call()
+	return l.Store.FindRef(ctx, ref)
+}
+
+func (l *losingStore) Due(ctx context.Context, now time.Time, lease time.Duration, limit int) ([]string, error) {
+	ids, err := l.Store.Due(ctx, now, lease, limit)
+	l.call() // after the order was taken
+	return ids, err
+}
+
+// unknownSessions answers that no session is known.
+func unknownSessions(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+	if strings.HasPrefix(r.URL.Path, "/v1/checkout/sessions/") {
+		return answer(r, http.StatusNotFound, `{"error":{"type":"invalid_request_error","code":"resource_missing"}}`), nil
+	}
+	return send()
+}
+
+// lose removes what was recorded of order-1: the order and its references, or its attempts.
+func (s *testShop) lose(whole bool) {
+	require.NoError(s.t, s.st.InTx(context.Background(), func(tx *memstore.Tx) error {
+		orders, err := s.st.Lock(context.Background(), tx, "order-1")
+		if err != nil || orders[0] == nil {
+			return err
+		}
+		o := orders[0]
+		for _, ref := range o.Refs() {
+			if err := tx.Delete(context.Background(), "fulfil_ref/"+ref); err != nil {
+				return err
+			}
+		}
+		if whole {
+			return tx.Delete(context.Background(), "fulfil_order/order-1")
+		}
+		o.Attempts, o.Notices, o.Delivery, o.ChangeDelivery, o.FulfilledAt = nil, nil, store.Delivery{}, store.Delivery{}, time.Time{}
+		return s.st.Save(context.Background(), tx, o)
+	}))
+}
+
+// Nothing panics when the database loses an order, or its attempts, between any two calls, whatever is being done.
+func TestOrderLostBetweenAnyTwoCalls(t *testing.T) {
+	t.Parallel()
+	doing := map[string]func(s *testShop, flow *checkout.Flow[tx], session string){
+		"Begin": func(s *testShop, flow *checkout.Flow[tx], _ string) {
+			_, _ = flow.Begin(s.t.Context(), cartOf("order-1", "tee", "tee"))
+		},
+		"Cancel": func(s *testShop, flow *checkout.Flow[tx], _ string) { _ = flow.Cancel(s.t.Context(), "order-1") },
+		"Erase":  func(s *testShop, flow *checkout.Flow[tx], _ string) { _ = flow.Erase(s.t.Context(), "order-1") },
+		"Settle": func(s *testShop, flow *checkout.Flow[tx], id string) {
+			s.pay(id)
+			_, _ = flow.Settle(s.t.Context(), id)
+		},
+		"Sweep": func(s *testShop, flow *checkout.Flow[tx], id string) {
+			s.pay(id)
+			s.srv.Advance(25 * time.Hour)
+			_, _ = flow.Sweep(s.t.Context())
+		},
+		"Sweep of a session that is gone": func(s *testShop, flow *checkout.Flow[tx], _ string) {
+			s.wire.on(unknownSessions)
+			s.srv.Advance(50 * time.Hour)
+			_, _ = flow.Sweep(s.t.Context())
+		},
+		"Resolve": func(s *testShop, flow *checkout.Flow[tx], id string) {
+			s.onFulfil(func(context.Context, tx, *store.Order) error { return errPrinter })
+			s.pay(id)
+			_, _ = s.flow.Settle(s.t.Context(), id)
+			s.srv.Advance(time.Hour)
+			_ = flow.Resolve(s.t.Context(), "order-1", checkout.Retry)
+		},
+	}
+	for name, do := range doing {
+		for _, whole := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, whole: %v", name, whole), func(t *testing.T) {
+				t.Parallel()
+				for at := int64(1); ; at++ {
+					s := newShop(t)
+					s.loseWebhooks()
+					id := s.begin(cartOf("order-1", "tee")).SessionID
+					st := &losingStore{Store: s.st, at: at, lose: func() { s.lose(whole) }}
+					flow, _ := s.processOn(st, s.stock, s.wire)
+					do(s, flow, id)
+					s.srv.Close()
+					if st.calls.Load() < at {
+						require.Greater(t, at, int64(1))
+						break
+					}
+				}
+			})
+		}
+	}
+}
+
+// An order that the database lost is recorded anew when its payment is heard of in whichever way: parked, stuck and not
+// refunded.
+func TestPaidOrderLost(t *testing.T) {
+	t.Parallel()
+	for name, hear := range map[string]func(s *testShop, event string){
+		"its webhook comes late": func(s *testShop, event string) { _ = s.srv.Redeliver(event) },
+		"Backfill finds it": func(s *testShop, _ string) {
+			_, err := s.flow.Backfill(s.t.Context(), testStart)
+			require.NoError(s.t, err)
+		},
+		"it was answered before the loss": func(s *testShop, _ string) { // another payment shows the loss
+			id := s.begin(cartOf("order-2", "tee")).SessionID
+			s.pay(id)
+			s.loseOrder("order-2")
+			s.srv.Advance(11 * time.Minute)
+			events := s.srv.Events()
+			require.NoError(s.t, s.srv.Redeliver(events[len(events)-1].ID))
+			s.sweep()
+		},
+	} {
+		for _, modeLost := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, mode lost: %v", name, modeLost), func(t *testing.T) {
+				t.Parallel()
+				s := newShop(t)
+				id := s.begin(cartOf("order-1", "tee")).SessionID
+				s.pay(id)
+				s.requireStatus("order-1", checkout.Fulfilled)
+				event := ""
+				for _, e := range s.srv.Events() {
+					if e.Type == completed {
+						event = e.ID
+					}
+				}
+				s.lose(true)
+				if modeLost {
+					require.NoError(t, s.st.SetCursor(t.Context(), "mode", ""))
+				}
+				s.flow, s.hook = s.process()
+				s.srv.Deliver(s.hook)
+				s.srv.Advance(11 * time.Minute)
+				hear(s, event)
+				o := s.order("order-1")
+				require.True(t, o.Stuck())
+				require.NotEmpty(t, o.Parked)
+				require.Empty(t, o.Attempts[0].RefundWanted)
+				require.Equal(t, 1, s.shipments("order-1"))
+			})
+		}
+	}
+}
+
+// loseOrder removes an order and its references.
+func (s *testShop) loseOrder(id string) {
+	s.t.Helper()
+	refs := s.order(id).Refs()
+	require.NoError(s.t, s.st.InTx(s.t.Context(), func(tx *memstore.Tx) error {
+		for _, ref := range refs {
+			if err := tx.Delete(s.t.Context(), "fulfil_ref/"+ref); err != nil {
+				return err
+			}
+		}
+		return tx.Delete(s.t.Context(), "fulfil_order/"+id)
+	}))
+}
+
+// loseHolds has the stock as it was before anything was held.
+func (s *testShop) loseHolds() {
+	s.t.Helper()
+	require.NoError(s.t, s.st.InTx(s.t.Context(), func(tx *memstore.Tx) error {
+		for _, prefix := range []string{"fulfil_hold/", "fulfil_stock/"} {
+			for _, row := range tx.Scan(prefix) {
+				if err := tx.Delete(s.t.Context(), row.Key); err != nil {
+					return err
+				}
+			}
+		}
+		return s.stock.Set(s.t.Context(), tx, "tee", 100)
+	}))
+}
+
+// What was lost is found on a connected account, too, though only another order there shows the loss.
+func TestLossOnConnectedAccount(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.connected = []string{"acct_1"}
+	first, second := s.beginOn("acct_1", "first"), s.beginOn("acct_1", "second")
+	s.pay(first)
+	s.pay(second)
+	s.loseOrder("first")
+	s.loseOrder("second")
+	s.srv.Advance(11 * time.Minute)
+	for _, e := range s.srv.Events() {
+		if e.Type == completed && e.ObjectID == first {
+			require.NoError(t, s.srv.Redeliver(e.ID))
+		}
+	}
+	require.True(t, s.order("first").Stuck())
+	s.sweep()
+	require.True(t, s.order("second").Stuck())
+}
+
+// An open session whose order was lost is ended, as no stock is held for it.
+func TestOpenSessionLost(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	id := s.begin(cartOf("order-1", "tee")).SessionID
+	s.lose(true)
+	s.srv.Advance(11 * time.Minute)
+	_, err := s.flow.Backfill(t.Context(), testStart)
+	require.NoError(t, err)
+	require.Equal(t, "expired", s.stripeStatus(id))
+}
+
+// Begin after a loss finds the session that was paid, and otherwise goes on with another attempt, however many were lost.
+func TestBeginAfterALoss(t *testing.T) {
+	t.Parallel()
+	for _, paid := range []bool{false, true} {
+		for _, whole := range []bool{false, true} {
+			t.Run(fmt.Sprintf("paid: %v, whole: %v", paid, whole), func(t *testing.T) {
+				t.Parallel()
+				s := newShop(t)
+				s.setStock("tee", 100)
+				s.loseWebhooks()
+				var session string
+				for i := range 6 { // six carts
+					cart := cartOf("order-1", "tee")
+					cart.Lines[0].Quantity = int64(i + 1)
+					session = s.begin(cart).SessionID
+				}
+				if paid {
+					require.NoError(t, s.srv.Pay(session, checkouttest.CardOK))
+				}
+				s.lose(whole)
+				s.loseHolds()
+				started, err := s.flow.Begin(t.Context(), cartOf("order-1", "tee"))
+				if paid {
+					require.ErrorIs(t, err, checkout.ErrAlreadyPaid)
+					return
+				}
+				require.NoError(t, err)
+				require.Equal(t, 7, started.Attempt)
+				require.Equal(t, "expired", s.stripeStatus(session))
+				require.Equal(t, 1, s.openSessions())
+			})
+		}
+	}
+}
