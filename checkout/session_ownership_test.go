@@ -295,8 +295,12 @@ func liveIfMarked(r *http.Request, send func() (*http.Response, error)) (*http.R
 func TestUnrecordedAttemptTakesOnlyItsOwn(t *testing.T) {
 	t.Parallel()
 	for name, failure := range map[string]func(r *http.Request) (*http.Response, error){
-		"429":   func(r *http.Request) (*http.Response, error) { return answer(r, 429, `{"error":{"type":"rate_limit_error"}}`), nil },
-		"500":   func(r *http.Request) (*http.Response, error) { return answer(r, 500, `{"error":{"type":"api_error"}}`), nil },
+		"429": func(r *http.Request) (*http.Response, error) {
+			return answer(r, 429, `{"error":{"type":"rate_limit_error"}}`), nil
+		},
+		"500": func(r *http.Request) (*http.Response, error) {
+			return answer(r, 500, `{"error":{"type":"api_error"}}`), nil
+		},
 		"reset": func(*http.Request) (*http.Response, error) { return nil, errors.New("connection reset") },
 	} {
 		t.Run(name, func(t *testing.T) {
