@@ -218,10 +218,9 @@ func (f *Flow[Tx]) refundPayment(ctx context.Context, id string, n int) error {
 			a := o.Attempt(n)
 			a.VerifyFailedAt, a.RefundAskedAt = time.Time{}, time.Time{}
 			known := refundEntry(o, answer.ID)
-			switch {
-			case known == nil:
+			if known == nil {
 				setRefund(o, answer, now, "refund")
-			case known.State == store.RefundFailed, known.State == store.RefundCanceled:
+			} else if known.State == store.RefundFailed || known.State == store.RefundCanceled {
 				// Stripe answers a repeated request with its first answer, which is older than what the ledger says.
 				a.RefundRefused = refundUndone
 			}
