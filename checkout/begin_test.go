@@ -3,6 +3,7 @@ package checkout_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -181,4 +182,49 @@ func TestBeginValidates(t *testing.T) {
 	moved.Connect.Account = "acct_1"
 	_, err = s.flow.Begin(t.Context(), moved)
 	require.ErrorContains(t, err, "another account")
+}
+
+// Two tabs with two carts, in two processes, at each moment at which the one can come between the steps of the other:
+// nobody is sent to a page that the other tab ended.
+func TestTwoTabsInTwoProcesses(t *testing.T) {
+	t.Parallel()
+	for name, moment := range map[string]func(r *http.Request) bool{"while the session is created": isCreate, "while the old session is ended": isExpire} {
+		for _, begun := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, begun before: %v", name, begun), func(t *testing.T) {
+				t.Parallel()
+				s := newShop(t)
+				other, _ := s.process()
+				if begun {
+					s.begin(cartOf("order-1", "tee"))
+				}
+				var first *checkout.Started
+				var firstErr error
+				came := false
+				s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+					if moment(r) && !came {
+						came = true
+						first, firstErr = other.Begin(t.Context(), cartOf("order-1", "tee"))
+					}
+					return send()
+				})
+				second, secondErr := s.flow.Begin(t.Context(), cartOf("order-1", "last"))
+				s.wire.on(nil)
+				sent := 0
+				for _, tab := range []struct {
+					started *checkout.Started
+					err     error
+				}{{first, firstErr}, {second, secondErr}} {
+					switch {
+					case tab.err != nil:
+						require.ErrorIs(t, tab.err, checkout.ErrSuperseded)
+					case tab.started != nil:
+						sent++
+						require.Equal(t, "open", s.stripeStatus(tab.started.SessionID))
+					}
+				}
+				require.Equal(t, 1, sent)
+				require.Equal(t, 1, s.openSessions())
+			})
+		}
+	}
 }

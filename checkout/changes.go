@@ -62,7 +62,7 @@ const (
 	// held back by refunding the payment.
 	ChangeFraudWarning ChangeKind = "fraud_warning"
 	// ChangeReviewOpened and ChangeReviewClosed: Stripe or a person at the merchant's reviews the payment. Detail is the
-	// review's ID, and why it was closed.
+	// review's ID, and why it was closed. With Config.HoldForReview the goods wait until then.
 	ChangeReviewOpened ChangeKind = "review_opened"
 	ChangeReviewClosed ChangeKind = "review_closed"
 	// ChangeDuplicatePayment: an order that was paid was paid again. It is fulfilled once. The second payment is the
@@ -140,7 +140,7 @@ func (f *Flow[Tx]) enqueuePayment(o *store.Order, a, paid *store.Attempt, add fu
 		trouble(ChangeMismatch, a.Mismatch)
 	case a.Duplicate:
 		trouble(ChangeDuplicatePayment, "")
-	case !o.GivenUpAt.IsZero() && a.PaidAt.After(o.GivenUpAt):
+	case !o.GivenUpAt.IsZero() && a.DismissedAt.IsZero():
 		trouble(ChangeLatePayment, "")
 	case a == paid && len(o.Shortfall) > 0 && a.AcceptedAt.IsZero():
 		trouble(ChangeShortfall, "")

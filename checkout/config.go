@@ -43,6 +43,12 @@ type Config[Tx any] struct {
 	// a session that was not begun for the order, always wait for a person. Default: every such order waits for a person, see
 	// [Flow.Resolve].
 	Refund []ChangeKind
+	// HoldForReview has goods wait while Stripe Radar's review of their payment is open. Before Fulfil runs, Stripe is asked
+	// for a review. An order whose payment is in review is stuck, so that a person looks at it. The order is fulfilled when
+	// the review is closed as approved or acknowledged, or when a person decides so: see [Flow.Resolve]. A review that is
+	// closed for another reason leaves the order to a person. The key needs read permission for Reviews then. Default: a review
+	// is a change, see [ChangeReviewOpened], and holds nothing back.
+	HoldForReview bool
 	// Accounts lists the connected accounts that orders may be on (see [Connect]). A sweep reads the undelivered events of each,
 	// and once an hour its refunds and disputes, with at most half of the requests that are left. Default: there are none.
 	Accounts func(ctx context.Context) ([]string, error)
@@ -68,7 +74,7 @@ func New[Tx any](c Config[Tx]) (*Flow[Tx], error) {
 	}
 	f := &Flow[Tx]{
 		store: c.Store, reserver: c.Reserver,
-		fulfil: c.Fulfil, onChange: c.OnChange, refund: c.Refund, accounts: c.Accounts, clock: c.Clock, log: c.Logger,
+		fulfil: c.Fulfil, onChange: c.OnChange, refund: c.Refund, holdForReview: c.HoldForReview, accounts: c.Accounts, clock: c.Clock, log: c.Logger,
 		sweepBudget: cmp.Or(c.SweepBudget, 500), ended: make(chan struct{}),
 	}
 	if c.SweepBudget < 0 {

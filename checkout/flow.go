@@ -23,9 +23,11 @@ type Flow[Tx any] struct {
 	fulfil   func(ctx context.Context, tx Tx, o *store.Order) error
 	onChange func(ctx context.Context, tx Tx, c Change) error
 	refund   []ChangeKind
-	accounts func(ctx context.Context) ([]string, error)
-	clock    func() time.Time
-	log      *slog.Logger
+	// holdForReview is Config.HoldForReview.
+	holdForReview bool
+	accounts      func(ctx context.Context) ([]string, error)
+	clock         func() time.Time
+	log           *slog.Logger
 
 	sweepBudget int
 

@@ -1,16 +1,20 @@
 package checkout_test
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/stripe/stripe-go/v82"
 
 	"github.com/gofulfil/fulfil/checkout"
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
 	"github.com/gofulfil/fulfil/reservation"
 	"github.com/gofulfil/fulfil/store"
+	"github.com/gofulfil/fulfil/webhook"
 )
 
 func TestPaid(t *testing.T) {
@@ -252,4 +256,36 @@ func TestRequestsOnTheOrdersAccount(t *testing.T) {
 	s.status(started.SessionID)
 	require.NoError(t, s.flow.Cancel(t.Context(), "order-1"))
 	require.Empty(t, without)
+}
+
+// No event brings the data of an erased order back, not even one of a session that the customer recovered. What was paid is
+// bookkeeping and stays.
+func TestEraseIsRemembered(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	cart := cartOf("order-1", "")
+	cart.Params = func(p *stripe.CheckoutSessionCreateParams) {
+		p.AfterExpiration = &stripe.CheckoutSessionCreateAfterExpirationParams{
+			Recovery: &stripe.CheckoutSessionCreateAfterExpirationRecoveryParams{Enabled: stripe.Bool(true)},
+		}
+	}
+	s.onFulfil(func(context.Context, tx, *store.Order) error { return webhook.Permanent(errors.New("Jane Doe moved")) })
+	id := s.begin(cart).SessionID
+	s.srv.Advance(25 * time.Hour)
+	require.NoError(t, s.flow.Erase(t.Context(), "order-1"))
+	recovered, err := s.srv.Recover(id)
+	require.NoError(t, err)
+	s.pay(recovered)
+	_, err = s.flow.Settle(t.Context(), recovered)
+	require.NoError(t, err)
+	s.refund(recovered, 100)
+	o := s.order("order-1")
+	require.True(t, o.Paid())
+	require.Equal(t, int64(1999), o.Amounts.Total)
+	require.Equal(t, "usd", o.Currency)
+	encoded, err := o.Encode()
+	require.NoError(t, err)
+	for _, personal := range []string{"buyer@example.com", "Jane", "checkout.session", "https://checkout"} {
+		require.NotContains(t, string(encoded), personal)
+	}
 }

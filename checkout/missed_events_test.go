@@ -67,32 +67,6 @@ func TestEveryWebhookLost(t *testing.T) {
 	})
 }
 
-func TestDisputes(t *testing.T) {
-	t.Parallel()
-	for name, end := range map[string]struct {
-		how    func(*checkouttest.Server, string) error
-		status checkout.DisplayStatus
-		kind   checkout.ChangeKind
-	}{
-		"won":  {(*checkouttest.Server).WinDispute, checkout.Fulfilled, checkout.ChangeDisputeWon},
-		"lost": {(*checkouttest.Server).LoseDispute, "disputed", checkout.ChangeDisputeLost},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := newShop(t)
-			id := s.begin(cartOf("order-1", "tee")).SessionID
-			s.pay(id)
-			dispute, err := s.srv.Dispute(id)
-			require.NoError(t, err)
-			s.requireStatus("order-1", "disputed")
-			require.True(t, s.order("order-1").Paid(), "a dispute never erases the payment")
-			require.NoError(t, end.how(s.srv, dispute))
-			s.requireStatus("order-1", end.status)
-			require.Equal(t, []checkout.ChangeKind{checkout.ChangeDisputed, end.kind}, s.kinds())
-		})
-	}
-}
-
 // While the endpoint is down for days, sweeping reads what Stripe could not deliver, each event once it is there.
 func TestUndeliveredEventsAreRead(t *testing.T) {
 	t.Parallel()

@@ -78,6 +78,9 @@ func next(o *store.Order, now time.Time) []Step {
 		if step, ok := refundStep(o, &o.Attempts[i]); ok {
 			steps = append(steps, step)
 		}
+		if step, ok := reviewStep(o, &o.Attempts[i]); ok {
+			steps = append(steps, step)
+		}
 	}
 	steps = append(steps, laneSteps(o, now)...)
 	slices.SortStableFunc(steps, func(a, b Step) int { return a.At.Compare(b.At) })
@@ -150,6 +153,16 @@ func refundStep(o *store.Order, a *store.Attempt) (Step, bool) {
 	return Step{Action: RefundPayment, Attempt: a.N, At: at, Reason: "Config.Refund names " + a.RefundWanted}, true
 }
 
+// reviewStep says when Stripe is asked about a review that holds goods back, as its event may be lost.
+func reviewStep(o *store.Order, a *store.Attempt) (Step, bool) {
+	if a != o.PaidAttempt() || a.Review == "" || a.ReviewClosed != "" || !o.FulfilledAt.IsZero() || !o.GivenUpAt.IsZero() || o.GivenBack(a) {
+		return Step{}, false
+	}
+	at := a.VerifiedAt.Add(growing(a.VerifiedAt.Sub(a.PaidAt), verifiedFor, 6*time.Hour))
+	at = notBefore(at, a.VerifyFailedAt, growing(a.VerifyFailedAt.Sub(a.PaidAt), time.Minute, time.Hour))
+	return Step{Action: VerifyPayment, Attempt: a.N, At: at, Reason: "its payment is in review"}, true
+}
+
 // laneSteps says what the merchant's callbacks receive next: at most one step of each lane.
 func laneSteps(o *store.Order, now time.Time) []Step {
 	var steps []Step
@@ -204,7 +217,7 @@ func stockSteps(o *store.Order) []Step {
 		held := a.Hold.State == store.Held || a.Increase.State == store.Held
 		switch {
 		case a == paid && !sold:
-			if held && !o.GivenUpAt.Before(a.PaidAt) {
+			if held && !o.GivenUpAt.IsZero() && !a.DismissedAt.IsZero() {
 				steps = append(steps, Step{Action: ReleaseStock, Attempt: a.N, Reason: "the order was given up"})
 			}
 		case a == paid:
@@ -228,7 +241,7 @@ func saleStep(o *store.Order, paid *store.Attempt) (Step, bool) {
 	switch {
 	case paid.Hold.ID == "" || paid.Hold.State == store.Sold:
 		return Step{}, false
-	case !o.GivenUpAt.IsZero() && !paid.PaidAt.After(o.GivenUpAt):
+	case !o.GivenUpAt.IsZero() && !paid.DismissedAt.IsZero():
 		return Step{Action: ReleaseStock, Attempt: paid.N, Reason: "the order was given up"}, held
 	case held:
 		return Step{Action: SellStock, Attempt: paid.N, Reason: "the order is paid"}, true

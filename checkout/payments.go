@@ -1,10 +1,13 @@
 package checkout
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/stripe/stripe-go/v82"
 
 	"github.com/gofulfil/fulfil/store"
 	"github.com/gofulfil/fulfil/webhook"
@@ -134,10 +137,11 @@ func (f *Flow[Tx]) observePayment(ctx context.Context, account string, p payment
 	return o.ID, f.settle(ctx, o.ID, update)
 }
 
-// observeWarning records an early fraud warning or a review of a recorded payment.
+// observeWarning records an early fraud warning or a review of a payment. A review is often heard of before its session, so
+// that Stripe is asked for the session of a payment that was not recorded.
 func (f *Flow[Tx]) observeWarning(ctx context.Context, account, eventType string, p paymentFacts, cause string) (id string, err error) {
-	o, err := f.findPayment(ctx, account, p.payment())
-	if o == nil || err != nil {
+	id, err = f.orderOfPayment(ctx, account, p.payment())
+	if id == "" || err != nil {
 		return "", err
 	}
 	kind, detail := ChangeFraudWarning, p.ID
@@ -147,17 +151,23 @@ func (f *Flow[Tx]) observeWarning(ctx context.Context, account, eventType string
 	case string(webhook.ReviewClosed):
 		kind, detail = ChangeReviewClosed, p.ID+" "+p.ClosedReason
 	}
-	return o.ID, f.record(ctx, o.ID, cause, func(o *store.Order, now time.Time) (bool, error) {
+	paidWith := 0
+	err = f.record(ctx, id, cause, func(o *store.Order, now time.Time) (bool, error) {
+		paidWith = attemptOf(o, p.payment())
 		for _, n := range o.Notices {
 			if n.Kind == string(kind) && n.Detail == detail {
 				return false, nil
 			}
 		}
 		enqueue(o, store.Notice{
-			Kind: string(kind), At: now, From: o.Status(), To: o.Status(), Attempt: attemptOf(o, p.payment()), Cause: cause, Detail: detail,
+			Kind: string(kind), At: now, From: o.Status(), To: o.Status(), Attempt: paidWith, Cause: cause, Detail: detail,
 		})
 		return true, nil
 	})
+	if err != nil || !f.holdForReview || kind == ChangeFraudWarning || paidWith == 0 {
+		return id, err
+	}
+	return id, f.verifyPayment(ctx, id, paidWith, cause) // which asks how the review stands
 }
 
 // verifyPayment asks Stripe what was given back of the payment of attempt n, so that nothing is handed over that was.
@@ -179,6 +189,9 @@ func (f *Flow[Tx]) verifyPayment(ctx context.Context, id string, n int, doing st
 			return true, nil
 		}
 		a.VerifyFailedAt, a.VerifiedAt = time.Time{}, asked
+		if f.holdForReview {
+			setReview(a, p.review)
+		}
 		for _, r := range p.refunds {
 			if known := refundEntry(o, r.ID); known == nil || known.Answers == p.answers[r.ID] {
 				setRefund(o, r, now, doing)
@@ -199,7 +212,29 @@ type given struct {
 	refunds  []refundFacts
 	disputes []disputeFacts
 	answers  map[string]int
+	// review is the review of the payment if Config.HoldForReview is set; nil: there is none.
+	review *stripe.Review
 }
+
+// setReview keeps whether a review holds the goods of an attempt back. A person who fulfils an order anyway has decided about
+// the review, too.
+func setReview(a *store.Attempt, r *stripe.Review) {
+	a.Review, a.ReviewClosed = "", ""
+	if r == nil || !a.AcceptedAt.IsZero() {
+		return
+	}
+	reason := r.ClosedReason
+	if !r.Open && (reason == stripe.ReviewClosedReasonApproved || reason == reviewAcknowledged) {
+		return
+	}
+	a.Review = r.ID
+	if !r.Open {
+		a.ReviewClosed = cmp.Or(string(reason), "no reason is known")
+	}
+}
+
+// reviewAcknowledged closes a review without a decision against the payment.
+const reviewAcknowledged = "acknowledged"
 
 func (f *Flow[Tx]) givenBack(ctx context.Context, o *store.Order, a *store.Attempt, doing string) (given, error) {
 	g := given{answers: map[string]int{}}
@@ -217,6 +252,9 @@ func (f *Flow[Tx]) givenBack(ctx context.Context, o *store.Order, a *store.Attem
 		return g, err
 	}
 	g.disputes, err = f.stripe.disputesOf(ctx, o.Account, payment{intent: a.PaymentIntent})
+	if err == nil && f.holdForReview {
+		g.review, err = f.stripe.reviewOf(ctx, o.Account, a.PaymentIntent)
+	}
 	return g, err
 }
 

@@ -104,7 +104,11 @@ func setRefund(o *store.Order, r refundFacts, now time.Time, cause string) (chan
 			return true
 		}
 	}
-	if kind, ok := refundChanges[entry.State]; ok {
+	kind, ok := refundChanges[entry.State]
+	if a := o.Attempt(entry.Attempt); kind == ChangeRefundFailed && a != nil && a.RefundWanted != "" && a.RefundRefused == "" {
+		a.RefundRefused = refundUndone // the same request again would be answered with the same refund
+	}
+	if ok {
 		enqueue(o, store.Notice{
 			Kind: string(kind), At: now, From: before, To: o.Status(), Attempt: entry.Attempt, Cause: cause, Detail: entry.ID,
 		})
@@ -139,6 +143,9 @@ func (f *Flow[Tx]) observeChargeRefunded(ctx context.Context, account string, c 
 	}
 	return id, nil
 }
+
+// refundUndone is why an automatic refund is left to a person after Stripe had accepted it.
+const refundUndone = "the refund failed or was canceled"
 
 // ledgerTries is how often an object is fetched while other answers about it are recorded at the same time.
 const ledgerTries = 5
@@ -195,11 +202,14 @@ func (f *Flow[Tx]) refundPayment(ctx context.Context, id string, n int) error {
 		if a == nil {
 			return false, nil // the database lost the attempt
 		}
-		if step, ok := refundStep(o, a); ok && step.due(now) {
-			account, params = o.Account, refundParams(a)
-			params.SetIdempotencyKey(fmt.Sprintf("%s/%s/%d/refund", shop.id, o.ID, n))
+		step, ok := refundStep(o, a)
+		if !ok || !step.due(now) {
+			return false, nil
 		}
-		return false, nil
+		account, params = o.Account, refundParams(a)
+		params.SetIdempotencyKey(fmt.Sprintf("%s/%s/%d/refund", shop.id, o.ID, n))
+		a.RefundAskedAt = now
+		return true, nil
 	})
 	if err != nil || params == nil {
 		return err
@@ -208,15 +218,29 @@ func (f *Flow[Tx]) refundPayment(ctx context.Context, id string, n int) error {
 	switch {
 	case err == nil:
 		return f.record(ctx, id, "refund", func(o *store.Order, now time.Time) (bool, error) {
-			if a := o.Attempt(n); a != nil {
-				a.VerifyFailedAt = time.Time{}
+			a := o.Attempt(n)
+			if a == nil {
+				return false, nil
 			}
-			setRefund(o, answer, now, "refund")
+			a.VerifyFailedAt, a.RefundAskedAt = time.Time{}, time.Time{}
+			known := refundEntry(o, answer.ID)
+			if known == nil {
+				setRefund(o, answer, now, "refund")
+			} else if known.State == store.RefundFailed || known.State == store.RefundCanceled {
+				// Stripe answers a repeated request with its first answer, which is older than what the ledger says.
+				a.RefundRefused = refundUndone
+			}
 			return true, nil
 		})
 	case unrefundable(err):
 		// The money is gone already, in a way that was not heard of: asking for the payment brings it to light.
-		return f.verifyPayment(ctx, id, n, "refund")
+		if err := f.verifyPayment(ctx, id, n, "refund"); err != nil {
+			return err
+		}
+		return f.record(ctx, id, "refund", func(o *store.Order, _ time.Time) (bool, error) {
+			o.Attempt(n).RefundAskedAt = time.Time{}
+			return true, nil
+		})
 	case refused(err) && statusCode(err) != 429:
 		f.log.Error("automatic refund was refused", "order", id, "attempt", n, "error", err)
 		return f.record(ctx, id, "refund", func(o *store.Order, _ time.Time) (bool, error) {
@@ -224,7 +248,7 @@ func (f *Flow[Tx]) refundPayment(ctx context.Context, id string, n int) error {
 			if a == nil {
 				return false, nil
 			}
-			a.RefundRefused = refusal(err)
+			a.RefundRefused, a.RefundAskedAt = refusal(err), time.Time{}
 			return true, nil
 		})
 	}

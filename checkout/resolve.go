@@ -60,7 +60,8 @@ func (f *Flow[Tx]) decide(ctx context.Context, tx Tx, o *store.Order, r Resoluti
 	if paid == nil {
 		return fmt.Errorf("%w: %s", ErrNotPaid, o.ID)
 	}
-	if r != GiveUp && o.FulfilledAt.IsZero() && o.GivenBack(paid) {
+	refunding := paid.RefundWanted != "" && paid.RefundRefused == "" && !paid.RefundAskedAt.IsZero()
+	if r != GiveUp && o.FulfilledAt.IsZero() && (refunding || o.GivenBack(paid)) {
 		return fmt.Errorf("%w: %s", ErrGivenBack, o.ID)
 	}
 	o.Delivery.Tries, o.Delivery.NextAt = 0, time.Time{}
@@ -75,8 +76,9 @@ func (f *Flow[Tx]) decide(ctx context.Context, tx Tx, o *store.Order, r Resoluti
 	case FulfilAnyway:
 		o.GivenUpAt, o.Parked, paid.AcceptedAt = time.Time{}, "", now
 		paid.RefundWanted, paid.RefundRefused = "", ""
+		paid.Review, paid.ReviewClosed = "", ""
 		dismiss(o, now)
-		if len(o.Shortfall) > 0 && f.reserver != nil {
+		if len(o.Shortfall) > 0 && f.reserver != nil && paid.Hold.State != store.Sold && o.FulfilledAt.IsZero() {
 			return f.sellWhatIsThere(ctx, tx, paid)
 		}
 	case GiveUp:

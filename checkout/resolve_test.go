@@ -257,3 +257,139 @@ func TestRefundsWhatItCannotFulfil(t *testing.T) {
 	})
 	require.ErrorContains(t, err, "Config.Refund")
 }
+
+// A refund that was asked for, and whose answer got lost, may have been made: nobody fulfils the order until that is known.
+func TestResolveWhileARefundIsUnderWay(t *testing.T) {
+	t.Parallel()
+	s := refundingShop(t, checkout.ChangeShortfall)
+	s.shortOrder()
+	s.loseWebhooks()
+	s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		response, err := send()
+		if r.URL.Path == "/v1/refunds" && r.Method == http.MethodPost {
+			return nil, errors.New("connection reset")
+		}
+		return response, err
+	})
+	s.sweep()
+	require.Empty(t, s.order("order-1").Refunds)
+	s.wire.on(nil)
+	for _, r := range []checkout.Resolution{checkout.FulfilAnyway, checkout.Retry} {
+		require.ErrorIs(t, s.flow.Resolve(t.Context(), "order-1", r), checkout.ErrGivenBack)
+	}
+	require.Zero(t, s.shipments("order-1"))
+	s.srv.Advance(time.Hour)
+	s.sweep()
+	s.requireStatus("order-1", "refunded")
+}
+
+// FulfilAnyway withdraws a refund that was not asked for yet.
+func TestResolveWithdrawsARefund(t *testing.T) {
+	t.Parallel()
+	s := refundingShop(t, checkout.ChangeShortfall)
+	s.shortOrder()
+	require.NotEmpty(t, s.order("order-1").Attempts[0].RefundWanted)
+	require.NoError(t, s.flow.Resolve(t.Context(), "order-1", checkout.FulfilAnyway))
+	s.srv.Advance(time.Hour)
+	s.sweep()
+	require.Zero(t, s.wire.count("POST /v1/refunds"))
+	require.Equal(t, 1, s.shipments("order-1"))
+}
+
+// Retry of an order whose money went back takes nothing from stock.
+func TestRetryOfWhatWasRefunded(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.shortOrder()
+	s.refund(s.order("order-1").Attempts[0].SessionID, 0)
+	require.False(t, s.order("order-1").Stuck())
+	s.setStock("last", 1)
+	require.ErrorIs(t, s.flow.Resolve(t.Context(), "order-1", checkout.Retry), checkout.ErrGivenBack)
+	require.ErrorIs(t, s.flow.Resolve(t.Context(), "order-1", checkout.FulfilAnyway), checkout.ErrGivenBack)
+	s.srv.Advance(time.Hour)
+	s.sweep()
+	s.requireStock("last", 1, 0, 1)
+}
+
+// FulfilAnyway takes of the stock what is there, once, however often a person says so.
+func TestFulfilAnywayTakesWhatIsThere(t *testing.T) {
+	t.Parallel()
+	for name, before := range map[string]checkout.Resolution{"short": "", "short and given up": checkout.GiveUp} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			id := s.beginUnrecorded(cartOf("order-1", "last", "tee", "tee"))
+			s.srv.Advance(3 * time.Minute)
+			s.sweep()
+			s.pay(s.begin(cartOf("order-2", "last")).SessionID)
+			s.pay(id)
+			if before != "" {
+				require.NoError(t, s.flow.Resolve(t.Context(), "order-1", before))
+			}
+			s.failFulfil()
+			for range 3 {
+				require.ErrorIs(t, s.flow.Resolve(t.Context(), "order-1", checkout.FulfilAnyway), errPrinter)
+				s.requireStock("tee", 3, 0, 2)
+			}
+			s.onFulfil(nil)
+			require.NoError(t, s.flow.Resolve(t.Context(), "order-1", checkout.FulfilAnyway))
+			require.NoError(t, s.flow.Resolve(t.Context(), "order-1", checkout.FulfilAnyway))
+			s.requireStock("tee", 3, 0, 2)
+			s.requireStock("last", 0, 0, 1)
+			require.Equal(t, 1, s.shipments("order-1"))
+		})
+	}
+}
+
+// The stock of an order that was given up is sold to others. FulfilAnyway then takes what is left.
+func TestFulfilAnywayAfterGiveUp(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	ours := s.begin(cartOf("order-1", "last", "tee")).SessionID
+	paid := paidSession(ours)
+	require.NoError(t, s.dispatch("checkout.session.completed", paid)) // at half the price
+	require.NoError(t, s.flow.Resolve(t.Context(), "order-1", checkout.GiveUp))
+	s.pay(s.begin(cartOf("order-2", "last")).SessionID)
+	require.NoError(t, s.flow.Resolve(t.Context(), "order-1", checkout.FulfilAnyway))
+	s.requireStock("tee", 4, 0, 1)
+	s.requireStock("last", 0, 0, 1)
+	require.Equal(t, 1, s.shipments("order-1"))
+
+	require.NoError(t, s.dispatch("checkout.session.completed", paid)) // a later look
+	_, err := s.flow.Settle(t.Context(), ours)
+	require.NoError(t, err)
+	s.srv.Advance(48 * time.Hour)
+	s.sweep()
+	require.False(t, s.order("order-1").FulfilledAt.IsZero())
+	require.Empty(t, s.order("order-1").Parked)
+	s.requireStock("tee", 4, 0, 1)
+}
+
+// A good payment that arrives after an order was given up is told and waits for a person, whatever the clocks of the
+// processes say.
+func TestPaymentAfterGiveUp(t *testing.T) {
+	t.Parallel()
+	for name, ahead := range map[string]time.Duration{"": 0, "given up by a clock ahead": 2 * time.Minute, "given up by a clock behind": -2 * time.Minute} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			ours := s.begin(cartOf("order-1", "last")).SessionID
+			s.pay(s.foreignSession(func(p *stripe.CheckoutSessionCreateParams) { p.Metadata = s.stripeSession(ours).Metadata }))
+			require.True(t, s.order("order-1").Stuck())
+			other, _ := s.processWith(func(c *checkout.Config[tx]) {
+				c.Clock = func() time.Time { return s.srv.Now().Add(ahead) }
+			})
+			require.NoError(t, other.Resolve(t.Context(), "order-1", checkout.GiveUp))
+			require.False(t, s.order("order-1").Stuck(), "a person decided")
+
+			s.pay(ours)
+			require.Equal(t, []checkout.ChangeKind{checkout.ChangeMismatch, checkout.ChangeLatePayment}, s.kinds())
+			require.Contains(t, s.order("order-1").StuckReason(), "after the order was given up")
+			require.Zero(t, s.shipments("order-1"))
+			require.NoError(t, s.flow.Resolve(t.Context(), "order-1", checkout.FulfilAnyway))
+			require.Equal(t, 1, s.shipments("order-1"))
+			s.requireStock("last", 0, 0, 1)
+			require.False(t, s.order("order-1").Stuck())
+		})
+	}
+}

@@ -27,7 +27,7 @@ func (f *Flow[Tx]) settle(ctx context.Context, id string, u sessionUpdate) error
 	}
 	var s settlement
 	err = f.record(ctx, id, u.cause, func(o *store.Order, now time.Time) (bool, error) {
-		s = settlement{o: o, update: u, now: now, before: o.Status()}
+		s = settlement{o: o, update: u, now: now, before: o.Status(), verifyFirst: f.holdForReview}
 		return s.join(f.refund)
 	})
 	if errors.Is(err, ErrNotFound) {
@@ -45,6 +45,8 @@ type settlement struct {
 	update sessionUpdate
 	now    time.Time
 	before store.Status
+	// verifyFirst says that Stripe must be asked about the payment in any case before the order is fulfilled.
+	verifyFirst bool
 
 	attempt *store.Attempt // whose session it is; nil: the update changes nothing
 	paid    bool           // the update brings the payment of the attempt
@@ -133,7 +135,7 @@ func (s *settlement) recordPayment(refund []ChangeKind) {
 	}
 	a.Duplicate = counted != nil && counted.Agrees() && a.Mismatch == ""
 	a.PaidAt = s.now
-	if at := s.update.verifiedUntil(); at.After(a.VerifiedAt) {
+	if at := s.update.verifiedUntil(); at.After(a.VerifiedAt) && !s.verifyFirst {
 		a.VerifiedAt = at
 	}
 	if stray || a.PaymentIntent == "" { // without a payment intent, as in a subscription, a person must give the money back
@@ -180,7 +182,10 @@ func (s *settlement) identify() *store.Attempt {
 		if !s.update.completed {
 			return nil
 		}
-		return s.append(store.Attempt{Lines: origin.Lines, Metadata: origin.Metadata, Quote: origin.Quote, ExpiresAt: origin.ExpiresAt, PayBy: origin.PayBy})
+		return s.append(store.Attempt{
+			Lines: origin.Lines, Metadata: origin.Metadata, Quote: origin.Quote, ExpiresAt: origin.ExpiresAt, PayBy: origin.PayBy,
+			Destination: origin.Destination, ApplicationFee: origin.ApplicationFee,
+		})
 	}
 	if !s.update.paid || s.strays() >= maxStrays {
 		return nil
@@ -194,6 +199,9 @@ func (s *settlement) identify() *store.Attempt {
 
 func (s *settlement) append(a store.Attempt) *store.Attempt {
 	a.N, a.CreatedAt = len(s.o.Attempts)+1, s.now
+	if !s.o.ErasedAt.IsZero() && len(s.o.Attempts) == s.o.ErasedAttempts {
+		s.o.ErasedAttempts++ // the session is of the purchase that was erased, and no new one
+	}
 	s.o.Attempts = append(s.o.Attempts, a)
 	return s.o.Attempt(a.N)
 }
@@ -239,13 +247,13 @@ func disagreement(o *store.Order, a *store.Attempt, f *sessionFacts) string {
 func (s *settlement) describe() {
 	a, f := s.attempt, &s.update.facts
 	paid := s.o.PaidAttempt()
-	if !s.o.ErasedAt.IsZero() && a.N <= s.o.ErasedAttempts {
-		return
-	}
 	if !s.update.completed || a.Paid && !s.update.paid || paid != nil && paid != a {
 		return
 	}
-	s.o.Customer, s.o.Amounts, s.o.Session, s.o.Livemode = f.customer(), f.amounts(), s.update.raw, f.Livemode
+	s.o.Amounts, s.o.Livemode = f.amounts(), f.Livemode
+	if s.o.ErasedAt.IsZero() || a.N > s.o.ErasedAttempts {
+		s.o.Customer, s.o.Session = f.customer(), s.update.raw
+	}
 	if f.Currency != "" {
 		s.o.Currency = f.Currency
 	}

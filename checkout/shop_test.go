@@ -73,9 +73,17 @@ func (s *testShop) process() (*checkout.Flow[*memstore.Tx], *webhook.Handler) {
 // processOn is a process that reaches the store, the stock and Stripe in its own way.
 func (s *testShop) processOn(st store.Store[tx], stock reservation.Reserver[tx], wire http.RoundTripper) (*checkout.Flow[tx], *webhook.Handler) {
 	s.t.Helper()
+	return s.processWith(func(c *checkout.Config[tx]) {
+		c.Stripe, c.Store, c.Reserver = s.srv.ClientOver(wire), st, stock
+	})
+}
+
+// processWith is a process of the shop that is configured in its own way.
+func (s *testShop) processWith(change func(c *checkout.Config[tx])) (*checkout.Flow[tx], *webhook.Handler) {
+	s.t.Helper()
 	logger := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	flow, err := checkout.New(checkout.Config[*memstore.Tx]{
-		Stripe: s.srv.ClientOver(wire), Store: st, Reserver: stock, Clock: s.srv.Now, Logger: logger,
+	config := checkout.Config[*memstore.Tx]{
+		Stripe: s.srv.ClientOver(s.wire), Store: s.st, Reserver: s.stock, Clock: s.srv.Now, Logger: logger,
 		Fulfil: func(ctx context.Context, tx *memstore.Tx, o *store.Order) error {
 			s.mu.Lock()
 			s.runs++
@@ -97,12 +105,21 @@ func (s *testShop) processOn(st store.Store[tx], stock reservation.Reserver[tx],
 			s.changes = append(s.changes, c)
 			return nil
 		},
-	})
+	}
+	change(&config)
+	flow, err := checkout.New(config)
 	require.NoError(s.t, err)
-	hook, err := webhook.New(webhook.Config{Secrets: []string{s.srv.WebhookSecret()}, Clock: s.srv.Now, Logger: logger})
+	hook, err := webhook.New(webhook.Config{Secrets: []string{s.srv.WebhookSecret()}, Clock: config.Clock, Logger: logger})
 	require.NoError(s.t, err)
 	flow.Handle(hook)
 	return flow, hook
+}
+
+// runAs has the shop be a process that is configured in its own way.
+func (s *testShop) runAs(change func(c *checkout.Config[tx])) {
+	s.t.Helper()
+	s.flow, s.hook = s.processWith(change)
+	s.srv.Deliver(s.hook)
 }
 
 // cartOf is a session for one of each SKU named.

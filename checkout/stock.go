@@ -110,6 +110,9 @@ func (f *Flow[Tx]) sell(ctx context.Context, tx Tx, o *store.Order, a *store.Att
 	}
 	o.Shortfall = shortfall(refusal, a)
 	f.log.Error("paid order is short of stock", "order", o.ID, "attempt", a.N, "error", refusal)
+	if !a.AcceptedAt.IsZero() {
+		return f.sellWhatIsThere(ctx, tx, a)
+	}
 	return nil
 }
 

@@ -242,6 +242,20 @@ func (s stripeAPI) disputesOf(ctx context.Context, account string, p payment) ([
 	return all, nil
 }
 
+// reviewOf fetches the review of a payment; nil: there is none.
+func (s stripeAPI) reviewOf(ctx context.Context, account, intent string) (*stripe.Review, error) {
+	params := &stripe.PaymentIntentRetrieveParams{Expand: stripe.StringSlice([]string{"review"})}
+	onAccount(params, account)
+	answer, err := s.client.V1PaymentIntents.Retrieve(ctx, intent, params)
+	if err != nil {
+		return nil, s.failed("fetching the review of a payment", err)
+	}
+	if answer.Review == nil || answer.Review.ID == "" {
+		return nil, nil
+	}
+	return answer.Review, nil
+}
+
 // events lists one page of the events of a window of time, the newest first.
 func (s stripeAPI) events(ctx context.Context, account string, types []string, pos eventPosition, undelivered bool) ([]*stripe.Event, error) {
 	params := &stripe.EventListParams{

@@ -79,8 +79,17 @@ type Attempt struct {
 
 	// RefundWanted is the kind of change after which the payment is given back automatically; empty: it is not.
 	RefundWanted string `json:"refund_wanted,omitempty"`
-	// RefundRefused is why Stripe refused the automatic refund; empty: it did not. A person must give the money back.
+	// RefundRefused is why Stripe refused the automatic refund, or that the refund failed; empty: neither. A person must give
+	// the money back.
 	RefundRefused string `json:"refund_refused,omitempty"`
+	// RefundAskedAt is when Stripe was asked for the automatic refund, until Stripe has answered. The decision to refund can't
+	// be withdrawn in between.
+	RefundAskedAt time.Time `json:"refund_asked_at,omitzero"`
+
+	// Review is the ID of a review of the payment that holds the goods back; empty: none does. ReviewClosed is why the review
+	// was closed, if that was for another reason than that the payment is good.
+	Review       string `json:"review,omitempty"`
+	ReviewClosed string `json:"review_closed,omitempty"`
 
 	// CheckedAt is when Stripe was last asked for the session, CheckFailedAt when that last failed.
 	CheckedAt     time.Time `json:"checked_at,omitzero"`

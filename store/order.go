@@ -173,18 +173,22 @@ func (o *Order) PaidAttempt() *Attempt {
 }
 
 // Fulfillable reports whether the merchant's callback may hand the order over: it is paid for what was sold, was not handed
-// over yet, and is not wholly refunded, disputed, short, parked or given up. A payment that is about to be refunded
+// over yet, and is not wholly refunded, disputed, in review, short, parked or given up. A payment that is about to be refunded
 // automatically is not fulfilled either.
 func (o *Order) Fulfillable() bool {
 	paid := o.PaidAttempt()
 	switch {
-	case paid == nil, !paid.Agrees(), paid.RefundWanted != "", o.GivenBack(paid):
+	case paid == nil, !paid.Agrees(), paid.RefundWanted != "", paid.Review != "", o.GivenBack(paid):
 		return false
 	case !o.FulfilledAt.IsZero(), !o.GivenUpAt.IsZero(), o.Parked != "":
 		return false
 	}
 	return len(o.Shortfall) == 0 || !paid.AcceptedAt.IsZero()
 }
+
+// StuckUnverified is after how long an order counts as stuck because Stripe does not answer what was given back of its
+// payment.
+const StuckUnverified = time.Hour
 
 // StuckAfter is the number of failed tries in a row after which an order counts as stuck.
 const StuckAfter = 5
@@ -193,8 +197,8 @@ const StuckAfter = 5
 func (o *Order) Stuck() bool { return o.StuckReason() != "" }
 
 // StuckReason says why the order needs a person; empty: it does not. An order needs a person if it is paid and neither
-// fulfilled nor given back, because it is parked or short or because Fulfil failed [StuckAfter] times in a row; if it was
-// paid twice, or after it was given up, and the money is still there; if an automatic refund was refused; if changes could
+// fulfilled nor given back, because it is parked, short or in review, because Fulfil failed [StuckAfter] times in a row, or
+// because Stripe does not say what was given back of the payment; if it was paid twice, or after it was given up, and the money is still there; if an automatic refund was refused; if changes could
 // not be delivered in [StuckAfter] tries; or if Stripe does not know a session that was recorded.
 func (o *Order) StuckReason() string {
 	paid := o.PaidAttempt()
@@ -210,7 +214,7 @@ func (o *Order) StuckReason() string {
 			return fmt.Sprintf("stripe does not know the session of attempt %d", a.N)
 		case !a.Paid || o.GivenBack(a):
 		case a.RefundRefused != "" && o.undecided(a):
-			return fmt.Sprintf("the refund of attempt %d was refused: %s", a.N, a.RefundRefused)
+			return fmt.Sprintf("attempt %d could not be refunded: %s", a.N, a.RefundRefused)
 		case a != paid && a.RefundWanted == "" && o.undecided(a):
 			return fmt.Sprintf("attempt %d was paid, too", a.N)
 		}
@@ -234,16 +238,21 @@ func (o *Order) unfulfilledReason(paid *Attempt) string {
 		return paid.Mismatch
 	case len(o.Shortfall) > 0 && paid.AcceptedAt.IsZero():
 		return "stock is short"
+	case paid.Review != "" && paid.ReviewClosed != "":
+		return "the review of the payment was closed: " + paid.ReviewClosed
+	case paid.Review != "":
+		return "the payment is in review"
+	case paid.VerifyFailedAt.Sub(paid.PaidAt) > StuckUnverified:
+		return "stripe does not say whether the payment was given back"
 	case o.Delivery.Tries >= StuckAfter:
 		return fmt.Sprintf("fulfilling failed %d times", o.Delivery.Tries)
 	}
 	return ""
 }
 
-// undecided reports whether no person decided about the order since the attempt was paid.
-func (o *Order) undecided(a *Attempt) bool {
-	return a.PaidAt.After(o.GivenUpAt) && a.AcceptedAt.IsZero() && !a.DismissedAt.After(a.PaidAt)
-}
+// undecided reports whether no person decided about the order since the attempt was paid. Times say nothing of that, as
+// processes have clocks of their own.
+func (o *Order) undecided(a *Attempt) bool { return a.AcceptedAt.IsZero() && a.DismissedAt.IsZero() }
 
 // ParkedByCallback begins the reason of an order that is parked because Fulfil failed for good. The rest is the text of the
 // callback's error.

@@ -136,6 +136,7 @@ var bookkeeping = []string{
 	"ErasedAt", "ErasedAttempts", "ChangeDelivery.Token", "ChangeDelivery.LeasedUntil", "ChangeDelivery.Tries", "ChangeDelivery.NextAt",
 	"Attempts.Mark", "Attempts.CompletedAt", "Attempts.Amount", "Attempts.AcceptedAt", "Attempts.DismissedAt", "Attempts.RefundRefused",
 	"Attempts.CheckFailedAt", "Attempts.VerifiedAt", "Attempts.VerifyFailedAt", "Attempts.Gone", "Attempts.Destination", "Attempts.ApplicationFee",
+	"Attempts.RefundAskedAt", "Attempts.Review", "Attempts.ReviewClosed",
 }
 
 func TestEraseLeavesNoPersonalData(t *testing.T) {
@@ -210,7 +211,7 @@ func TestStuck(t *testing.T) {
 		"parked and fulfilled":              {func(o *store.Order) { o.Parked, o.FulfilledAt = "x", at }, false},
 		"parked and refunded":               {func(o *store.Order) { o.Parked, o.Refunds = "x", refunds(100) }, false},
 		"parked and disputed":               {func(o *store.Order) { o.Parked, o.Disputes = "x", dispute(store.DisputeOpen) }, false},
-		"parked and given up":               {func(o *store.Order) { o.Parked, o.GivenUpAt = "x", at.Add(1) }, false},
+		"parked and given up":               {func(o *store.Order) { o.Parked, o.GivenUpAt, o.Attempts[0].DismissedAt = "x", at.Add(1), at.Add(1) }, false},
 		"paid after it was given up":        {func(o *store.Order) { o.GivenUpAt, o.Attempts[0].PaidAt = at, at.Add(1) }, true},
 		"short":                             {func(o *store.Order) { o.Shortfall = []store.Shortage{{}} }, true},
 		"short and accepted":                {func(o *store.Order) { o.Shortfall, o.Attempts[0].AcceptedAt = []store.Shortage{{}}, at }, false},

@@ -90,5 +90,5 @@ var mutants = []mutant{
 	// Decisions of a person.
 	{name: "erase once", edits: []edit{{"../../flow.go", "\t\to.Erase()\n", "\t\tif o.UpdatedAt.Equal(o.ErasedAt) {\n\t\t\to.Erase()\n\t\t}\n"},
 		{"../../flow.go", "\teraseAgain(o)\n\to.UpdatedAt = now\n", "\to.UpdatedAt = now\n\teraseAgain(o)\n"},
-		{"../../settle.go", "!s.o.ErasedAt.IsZero() && a.N <= s.o.ErasedAttempts", "false"}}},
+		{"../../settle.go", "if s.o.ErasedAt.IsZero() || a.N > s.o.ErasedAttempts {", "if a != nil {"}}},
 }

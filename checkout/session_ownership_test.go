@@ -2,6 +2,7 @@ package checkout_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -288,4 +289,83 @@ func liveIfMarked(r *http.Request, send func() (*http.Response, error)) (*http.R
 	}
 	response.Body, response.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	return response, nil
+}
+
+// A session that was not recorded belongs to its attempt by the mark alone. Names and numbers are no secret.
+func TestUnrecordedAttemptTakesOnlyItsOwn(t *testing.T) {
+	t.Parallel()
+	for name, failure := range map[string]func(r *http.Request) (*http.Response, error){
+		"429": func(r *http.Request) (*http.Response, error) {
+			return answer(r, 429, `{"error":{"type":"rate_limit_error"}}`), nil
+		},
+		"500": func(r *http.Request) (*http.Response, error) {
+			return answer(r, 500, `{"error":{"type":"api_error"}}`), nil
+		},
+		"reset": func(*http.Request) (*http.Response, error) { return nil, errors.New("connection reset") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			var metadata map[string]string
+			s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+				if !isCreate(r) {
+					return send()
+				}
+				require.NoError(t, r.ParseForm())
+				metadata = map[string]string{}
+				for _, key := range []string{"fulfil_shop", "fulfil_order", "fulfil_attempt"} {
+					metadata[key] = r.PostForm.Get("metadata[" + key + "]")
+				}
+				return failure(r)
+			})
+			_, err := s.flow.Begin(t.Context(), cartOf("order-1", "tee"))
+			require.Error(t, err)
+			s.wire.on(nil)
+
+			number, mark, _ := strings.Cut(metadata["fulfil_attempt"], "-")
+			require.NotEmpty(t, mark)
+			for _, forged := range []string{number, number + "-", number + "-" + strings.Repeat("A", len(mark))} {
+				metadata["fulfil_attempt"] = forged
+				id := s.foreignSession(func(p *stripe.CheckoutSessionCreateParams) { p.Metadata = metadata })
+				s.pay(id)
+			}
+			o := s.order("order-1")
+			require.Zero(t, s.shipments("order-1"))
+			require.True(t, o.Stuck())
+			require.Empty(t, o.Attempts[0].SessionID)
+
+			// A session of which Stripe knows nothing with the shop's key: of the other mode, or invented.
+			metadata["fulfil_attempt"] = number + "-" + mark
+			object := paidSession("cs_test_invented")
+			object["metadata"] = metadata
+			for _, live := range []bool{true, false} {
+				object["livemode"] = live
+				require.Equal(t, 200, s.completes(object))
+			}
+			require.Zero(t, s.shipments("order-1"))
+			require.Len(t, s.order("order-1").Attempts, len(o.Attempts))
+		})
+	}
+}
+
+// Forged events make no order larger, however many there are.
+func TestForgedEventsAreBounded(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	ours := s.begin(cartOf("order-1", "tee")).SessionID
+	metadata := s.stripeSession(ours).Metadata
+	for range 30 {
+		s.pay(s.foreignSession(func(p *stripe.CheckoutSessionCreateParams) { p.Metadata = metadata }))
+		s.pay(s.foreignSession(func(p *stripe.CheckoutSessionCreateParams) {
+			p.Metadata = metadata
+			p.SetStripeAccount("acct_other")
+		}))
+	}
+	o := s.order("order-1")
+	require.Len(t, o.Attempts, 11)
+	encoded, err := o.Encode()
+	require.NoError(t, err)
+	require.Less(t, len(encoded), 20_000)
+	s.pay(ours)
+	s.requireStatus("order-1", checkout.Fulfilled)
 }

@@ -2,6 +2,7 @@ package checkout_test
 
 import (
 	"context"
+	"io"
 	"maps"
 	"net/http"
 	"strings"
@@ -209,4 +210,174 @@ func TestForeignRefund(t *testing.T) {
 			require.Equal(t, 200, a.Status, e.Type)
 		}
 	}
+}
+
+// failFulfil has Fulfil fail until it is mended.
+func (s *testShop) failFulfil() {
+	s.onFulfil(func(context.Context, tx, *store.Order) error { return errPrinter })
+}
+
+// answerRefund has Stripe say that the refunds of a payment are one of a status and a currency.
+func (s *testShop) answerRefund(intent, status, currency string) {
+	body := `{"id":"re_1","object":"refund","amount":1999,"currency":"` + currency + `","status":"` + status + `","payment_intent":"` + intent + `"}`
+	s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		switch {
+		case r.Method == http.MethodGet && r.URL.Path == "/v1/refunds/re_1":
+			return answer(r, http.StatusOK, body), nil
+		case r.Method == http.MethodGet && r.URL.Path == "/v1/refunds":
+			return answer(r, http.StatusOK, `{"object":"list","data":[`+body+`]}`), nil
+		}
+		return send()
+	})
+}
+
+// Goods are not shipped while the whole payment is on its way back. A refund can leave each of its states again.
+func TestRefundThatIsNotThereYet(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.failFulfil()
+	s.pay(s.begin(cartOf("order-1", "tee")).SessionID)
+	s.onFulfil(nil)
+	intent := s.order("order-1").Attempts[0].PaymentIntent
+	hear := func(status string) {
+		s.answerRefund(intent, status, "usd")
+		require.NoError(t, s.dispatch("refund.updated", map[string]any{
+			"id": "re_1", "object": "refund", "amount": 1999, "currency": "usd", "status": status, "payment_intent": intent,
+		}))
+		s.srv.Advance(2 * time.Hour)
+		s.sweep()
+	}
+	for _, status := range []string{"pending", "requires_action", "succeeded", "requires_action"} {
+		hear(status)
+		require.Equal(t, store.RefundState(status), s.order("order-1").Refunds[0].State)
+		require.Zero(t, s.shipments("order-1"), status)
+		require.False(t, s.order("order-1").Stuck(), "nobody has to do anything")
+	}
+	hear("canceled")
+	require.Equal(t, 1, s.shipments("order-1"))
+	require.Equal(t, []checkout.ChangeKind{checkout.ChangeRefunded, checkout.ChangeRefundFailed}, s.kinds())
+}
+
+// A refund in another currency is kept and told. It is not added to those in the order's.
+func TestRefundInAnotherCurrency(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.pay(s.begin(cartOf("order-1", "tee")).SessionID)
+	intent := s.order("order-1").Attempts[0].PaymentIntent
+	s.answerRefund(intent, "succeeded", "eur")
+	require.NoError(t, s.dispatch("refund.created", map[string]any{
+		"id": "re_1", "object": "refund", "amount": 1999, "currency": "eur", "status": "succeeded", "payment_intent": intent,
+	}))
+	require.Zero(t, s.order("order-1").Refunded())
+	s.requireStatus("order-1", checkout.Fulfilled)
+	require.Equal(t, "eur", s.order("order-1").Refunds[0].Currency)
+	require.Equal(t, []checkout.ChangeKind{checkout.ChangeRefunded}, s.kinds())
+}
+
+// A payment whose event comes again after an outage may have been given back meanwhile, without an event that arrived.
+func TestPaymentHeardLateAsksFirst(t *testing.T) {
+	t.Parallel()
+	for name, giveBack := range map[string]func(s *testShop, id string){
+		"refunded": func(s *testShop, id string) { s.refund(id, 0) },
+		"disputed": func(s *testShop, id string) { s.disputePayment(id) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			id := s.begin(cartOf("order-1", "tee")).SessionID
+			events := s.recordEvents()
+			s.pay(id)
+			giveBack(s, id)
+			s.loseWebhooks()
+			s.srv.Advance(time.Hour)
+			for _, e := range *events {
+				if e.eventType == "checkout.session.completed" {
+					require.NoError(t, s.hook.Dispatch(t.Context(), e.payload))
+				}
+			}
+			s.requireStatus("order-1", checkout.DisplayStatus(name))
+			require.Zero(t, s.shipments("order-1"))
+			require.Equal(t, []checkout.ChangeKind{checkout.ChangeKind(name)}, s.kinds())
+		})
+	}
+}
+
+// An automatic refund that fails later is left to a person. The same request again would be answered with the first answer,
+// which says that the money went back.
+func TestAutomaticRefundThatFails(t *testing.T) {
+	t.Parallel()
+	s := refundingShop(t, checkout.ChangeDuplicatePayment)
+	old := s.beginUnrecorded(cartOf("order-1", "tee"))
+	s.pay(s.begin(cartOf("order-1", "tee")).SessionID)
+	s.pay(old)
+	s.sweep()
+	refund := s.order("order-1").Refunds[0]
+	require.Equal(t, store.RefundSucceeded, refund.State)
+	require.False(t, s.order("order-1").Stuck())
+
+	require.NoError(t, s.srv.FailRefund(refund.ID))
+	for range 3 {
+		s.srv.Advance(time.Hour)
+		s.sweep()
+	}
+	o := s.order("order-1")
+	require.Equal(t, store.RefundFailed, o.Refunds[0].State)
+	require.Len(t, o.Refunds, 1)
+	require.Equal(t, 1, s.wire.count("POST /v1/refunds"))
+	require.True(t, o.Stuck())
+}
+
+// An automatic refund that Stripe refuses is a person's, too.
+func TestAutomaticRefundIsRefused(t *testing.T) {
+	t.Parallel()
+	s := refundingShop(t, checkout.ChangeShortfall)
+	s.shortOrder()
+	s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		if r.Method == http.MethodPost && r.URL.Path == "/v1/refunds" {
+			return answer(r, http.StatusBadRequest, `{"error":{"type":"invalid_request_error","code":"balance_insufficient"}}`), nil
+		}
+		return send()
+	})
+	for range 3 {
+		s.sweep()
+		s.srv.Advance(time.Hour)
+	}
+	require.Equal(t, 1, s.wire.count("POST /v1/refunds"))
+	require.Contains(t, s.order("order-1").StuckReason(), "balance_insufficient")
+	require.Zero(t, s.shipments("order-1"))
+}
+
+// The refund of a destination charge takes the transfer and the fee back, also for a session that a customer recovered.
+func TestRefundOfADestinationCharge(t *testing.T) {
+	t.Parallel()
+	s := refundingShop(t, checkout.ChangeDuplicatePayment)
+	cart := cartOf("order-1", "")
+	cart.Connect.Destination = "acct_1"
+	cart.Connect.ApplicationFee = checkout.MustAmount("1.00", "usd")
+	cart.Params = func(p *stripe.CheckoutSessionCreateParams) {
+		p.AfterExpiration = &stripe.CheckoutSessionCreateAfterExpirationParams{
+			Recovery: &stripe.CheckoutSessionCreateAfterExpirationRecoveryParams{Enabled: stripe.Bool(true)},
+		}
+	}
+	first := s.begin(cart).SessionID
+	s.srv.Advance(25 * time.Hour)
+	s.pay(s.begin(cart).SessionID)
+	recovered, err := s.srv.Recover(first)
+	require.NoError(t, err)
+	s.pay(recovered)
+	require.True(t, s.order("order-1").Attempts[2].Duplicate)
+	var sent string
+	s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		if r.Method == http.MethodPost && r.URL.Path == "/v1/refunds" {
+			body, err := io.ReadAll(r.Body)
+			require.NoError(t, err)
+			sent = string(body)
+			return answer(r, http.StatusOK, `{"id":"re_1","object":"refund","amount":1999,"currency":"usd","status":"succeeded","payment_intent":"`+
+				s.order("order-1").Attempts[2].PaymentIntent+`"}`), nil
+		}
+		return send()
+	})
+	s.sweep()
+	require.Contains(t, sent, "reverse_transfer=true")
+	require.Contains(t, sent, "refund_application_fee=true")
 }
