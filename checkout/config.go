@@ -23,14 +23,15 @@ type Config[Tx any] struct {
 	Stripe *stripe.Client
 	// Store keeps the orders.
 	Store store.Store[Tx]
-	// Reserver keeps stock for lines with a SKU, in the Store's transactions. Nil: nothing is stock-tracked.
+	// Reserver keeps stock for lines with a SKU, in the Store's transactions. Default: no stock is kept, and a line with a
+	// SKU is an error.
 	Reserver reservation.Reserver[Tx]
-	// Fulfil hands over what was paid for. It runs after the payment was recorded, in a transaction of its own: what it
-	// writes through tx commits together with the mark that the order is fulfilled, or not at all, and so happens once.
-	// Anything else it does happens at least once: make it repeatable by the order's ID. An error, a panic or running
-	// longer than [DeliverTimeout] rolls back, and it is tried again with growing pauses. It must end when its context
-	// does. The order is a copy. The text of an error or a panic is logged and kept with the order: it should hold no
-	// personal data.
+	// Fulfil hands over the goods. It runs after the payment was recorded, in a transaction of its own. The writes of Fulfil
+	// through tx commit together with the mark that the order is fulfilled, or not at all, so they happen once. Everything
+	// else that Fulfil does happens at least once: use the order's ID to tell repetitions. An error, a panic, or a run of
+	// more than [DeliverTimeout] rolls the transaction back, and Fulfil is tried again with growing pauses; an error that
+	// webhook.Permanent marks parks the order instead. Fulfil must end when its context does. The order is a copy. The text
+	// of an error or a panic is logged and kept with the order, so it should hold no personal data.
 	Fulfil func(ctx context.Context, tx Tx, o *store.Order) error
 	// OnChange, if set, receives everything else that happened to an order, under the same terms as Fulfil. Changes are
 	// delivered in their order, in a lane of their own: a change that can't be delivered holds back later changes of the same
@@ -38,19 +39,20 @@ type Config[Tx any] struct {
 	// had one for 30 days, changes are not kept. Default: no changes are delivered.
 	OnChange func(ctx context.Context, tx Tx, c Change) error
 	// Refund names the changes after which a payment is given back at once, of [ChangeDuplicatePayment], [ChangeShortfall] and
-	// [ChangeMismatch]. The key needs write permission for Charges and Refunds then. Left out, such an order waits for a person:
-	// see [Flow.Resolve]. So does, in any case, a subscription, and a payment on another account than the order's.
+	// [ChangeMismatch]. The key then needs write permission for Charges and Refunds. The payment of a subscription, and one by
+	// a session that was not begun for the order, always wait for a person. Default: every such order waits for a person, see
+	// [Flow.Resolve].
 	Refund []ChangeKind
-	// Accounts lists the connected accounts that orders may be on (see [Connect]). A sweep looks for the refunds and disputes
-	// that webhooks missed on each of them once an hour, with at most half of its requests. Nil: there are none.
+	// Accounts lists the connected accounts that orders may be on (see [Connect]). A sweep reads the undelivered events of each,
+	// and once an hour its refunds and disputes, with at most half of the requests that are left. Default: there are none.
 	Accounts func(ctx context.Context) ([]string, error)
-	// SweepBudget is the number of requests to Stripe that one sweep makes at most; 0 stands for 500. [Flow.Run] sweeps every
-	// half minute, so that 500 are fewer than the 25 in a second that Stripe answers in a sandbox, and the 100 in live mode
-	// (https://docs.stripe.com/rate-limits).
+	// SweepBudget is the number of requests to Stripe that one sweep makes at most. [Flow.Run] sweeps every half minute.
+	// Stripe answers 25 requests in a second in a sandbox, and 100 in live mode (https://docs.stripe.com/rate-limits).
+	// Default: 500.
 	SweepBudget int
-	// Clock tells the time; nil means time.Now.
+	// Clock tells the time. Default: time.Now.
 	Clock func() time.Time
-	// Logger gets what a person should know; never personal data. Nil means slog.Default().
+	// Logger receives messages for a person, and no personal data. Default: slog.Default().
 	Logger *slog.Logger
 }
 

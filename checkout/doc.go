@@ -1,27 +1,72 @@
-// Package checkout leads Stripe Checkout orders through their life: stock is held while the customer pays, every payment
-// is fulfilled, none twice, and nothing is sold that is not there.
+// Package checkout leads Stripe Checkout orders through their life. Stock is held while the customer pays, every payment is
+// fulfilled, none twice, and nothing is sold that is not there.
 //
-// A [Flow] needs a Stripe client, a Store, and the merchant's Fulfil callback:
+// A [Flow] needs a Stripe client, a Store and the merchant's Fulfil callback:
 //
-//   - [Flow.Begin] holds stock, creates a session and returns where to send the customer.
-//   - [Flow.Handle] registers the webhook events that settle orders, [Flow.StatusHandler] answers the page the customer
-//     comes back to, and [Flow.Run] or [Flow.Sweep] does what is due and finds what webhooks missed. All three bring the
-//     order in line with what Stripe says of its session, and then deliver what the merchant is to be told.
-//   - [Flow.Cancel] ends an order that is not paid.
+//	flow, err := checkout.New(checkout.Config[*sql.Tx]{
+//		Stripe:   stripe.NewClient(os.Getenv("STRIPE_SECRET_KEY")),
+//		Store:    sqlstore.New(db, sqlstore.Postgres),
+//		Reserver: sqlreserver.New(sqlreserver.Postgres),
+//		Fulfil: func(ctx context.Context, tx *sql.Tx, o *store.Order) error {
+//			_, err := tx.ExecContext(ctx, `INSERT INTO shipments (order_id) VALUES ($1)`, o.ID)
+//			return err // nil: fulfilled, together with this row; an error: rolled back, and tried again
+//		},
+//	})
+//	hook, err := webhook.New(webhook.Config{Secrets: []string{os.Getenv("STRIPE_WEBHOOK_SECRET")}})
+//	flow.Handle(hook)
+//	mux.Handle("POST /stripe/webhook", hook)
+//	mux.Handle("GET /checkout/status", flow.StatusHandler())
+//	go flow.Run(ctx)
+//
+// Where the customer pays, begin an order and send the customer to its page:
+//
+//	started, err := flow.Begin(ctx, checkout.Session{
+//		OrderID:    "order-42",
+//		Lines:      []checkout.Line{{SKU: "tee-m", Name: "T-shirt", UnitAmount: checkout.MustAmount("19.99", "usd"), Quantity: 2}},
+//		SuccessURL: "https://shop.example/thanks?session_id={CHECKOUT_SESSION_ID}",
+//		HoldFor:    15 * time.Minute,
+//	})
+//	var short *reservation.ShortageError
+//	switch {
+//	case errors.As(err, &short): // sold out: short.Lines says what is missing
+//	case err != nil: // see the table below
+//	default:
+//		http.Redirect(w, r, started.URL, http.StatusSeeOther)
+//	}
+//
+// The words are explained, and the life of an order is drawn, in docs/design.md of the repository.
 //
 // # What is promised
 //
-// A transition of an order happens exactly once. What Fulfil and OnChange write through the transaction they are given
-// happens exactly once. Whatever else they do, such as sending a message, happens at least once, with a stable key to
-// tell repetitions by: the order's ID, or [Change].Key.
+// A transition of an order happens exactly once. What Fulfil and OnChange write through their transaction happens exactly
+// once. Anything else they do, such as sending a message, happens at least once. The order's ID, or [Change].Key, is the key
+// to tell repetitions by.
 //
-// Stripe is the arbiter of a hold: stock is given back only when its session can no longer be paid, or when nobody was
-// ever given its URL. Should money come after that all the same, the stock is taken again, or the order is marked as
-// short and not fulfilled.
+// Stripe decides when stock comes back. A hold is released only when its session can no longer be paid, or when its URL was
+// never handed out. If money comes later all the same, the stock is taken again, or the order is marked as short and not
+// fulfilled.
 //
-// A session is this shop's by the ID that was recorded, or by the shop and order in its metadata, never by
-// client_reference_id, which customers can set. What is paid must agree with what was sold in currency, subtotal and
-// livemode; an order that does not is parked.
+// A session is this shop's by the ID that was recorded, or by the secret mark in its metadata if Stripe confirms the session.
+// client_reference_id proves nothing, as customers can set it. A payment must agree with what was sold in currency, subtotal
+// and mode. An order whose payment differs is parked.
+//
+// # Errors
+//
+// All of these match with [errors.Is], and those with a star with [errors.As]. A failure of the Store or of the context is
+// returned as it is, in the error's chain.
+//
+//	method     errors
+//	Begin      *InvalidSessionError ErrNoReserver *reservation.ShortageError reservation.ErrUnknownSKU ErrAlreadyPaid
+//	           ErrProcessing ErrCanceled ErrSuperseded ErrStillOpen ErrWrongMode *stripe.Error
+//	Draft      *InvalidSessionError ErrNoReserver ErrOrderExists
+//	DraftTx    as Draft
+//	Cancel     ErrNotFound ErrAlreadyPaid ErrProcessing ErrStillOpen *stripe.Error
+//	Settle     ErrNotFound *stripe.Error, beside the order as it is known
+//	Resolve    ErrNotFound ErrNotPaid ErrGivenBack ErrFulfilled ErrBusy ErrBackoff *stripe.Error, and what Fulfil returned
+//	Order      ErrNotFound
+//	Erase      ErrNotFound
+//	Backfill   *stripe.Error, joined for all that failed
+//	Sweep      none but those of the Store and the context: what fails is logged and tried again
 //
 // # The builder alone
 //

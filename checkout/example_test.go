@@ -16,14 +16,14 @@ import (
 	"github.com/gofulfil/fulfil/webhook"
 )
 
-// exampleShop is a shop in memory with three T-shirts, on a Stripe in memory.
-func exampleShop() (*checkouttest.Server, *checkout.Flow[*memstore.Tx]) {
+// exampleShop is a shop in memory with three T-shirts, on a Stripe in memory. The options change its configuration.
+func exampleShop(options ...func(*checkout.Config[*memstore.Tx])) (*checkouttest.Server, *checkout.Flow[*memstore.Tx]) {
 	srv := checkouttest.NewServer(checkouttest.Config{})
 	st, stock := memstore.New(), memreserver.New()
-	_ = st.InTx(context.Background(), func(tx *memstore.Tx) error {
+	must(st.InTx(context.Background(), func(tx *memstore.Tx) error {
 		return stock.Set(context.Background(), tx, "tee-m", 3)
-	})
-	flow, err := checkout.New(checkout.Config[*memstore.Tx]{
+	}))
+	config := checkout.Config[*memstore.Tx]{
 		Stripe: srv.Client(), Store: st, Reserver: stock, Clock: srv.Now, Logger: slog.New(slog.DiscardHandler),
 		Fulfil: func(ctx context.Context, tx *memstore.Tx, o *store.Order) error {
 			fmt.Println("ship", o.ID)
@@ -33,17 +33,24 @@ func exampleShop() (*checkouttest.Server, *checkout.Flow[*memstore.Tx]) {
 			fmt.Println(c.Order.ID, "is", c.Kind)
 			return nil
 		},
-	})
-	if err != nil {
-		panic(err)
 	}
-	hook, err := webhook.New(webhook.Config{Secrets: []string{srv.WebhookSecret()}, Clock: srv.Now})
-	if err != nil {
-		panic(err)
+	for _, change := range options {
+		change(&config)
 	}
+	flow, err := checkout.New(config)
+	must(err)
+	hook, err := webhook.New(webhook.Config{Secrets: []string{srv.WebhookSecret()}, Clock: srv.Now, Logger: config.Logger})
+	must(err)
 	flow.Handle(hook)
 	srv.Deliver(hook)
 	return srv, flow
+}
+
+// must ends an example whose setting went wrong.
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
 }
 
 func exampleSession(orderID string) checkout.Session {
@@ -67,7 +74,11 @@ func Example() {
 	}
 	fmt.Println(srv.Pay(started.SessionID, checkouttest.CardDeclined))
 	fmt.Println(srv.Pay(started.SessionID, checkouttest.CardOK))
-	o, _ := flow.Order(ctx, "order-42")
+	o, err := flow.Order(ctx, "order-42")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	fmt.Println(checkout.Display(o), o.Amounts.Total)
 	// Output:
 	// checkouttest: payment refused: card_declined (generic_decline)
@@ -95,7 +106,10 @@ func ExampleFlow_Sweep() {
 	defer srv.Close()
 	ctx := context.Background()
 
-	_, _ = flow.Begin(ctx, exampleSession("order-1"))
+	if _, err := flow.Begin(ctx, exampleSession("order-1")); err != nil {
+		fmt.Println(err)
+		return
+	}
 	srv.Advance(15 * time.Minute)
 	swept, err := flow.Sweep(ctx)
 	fmt.Println(swept.Orders, err)
@@ -111,8 +125,15 @@ func ExampleFlow_StatusHandler() {
 	srv, flow := exampleShop()
 	defer srv.Close()
 
-	started, _ := flow.Begin(context.Background(), exampleSession("order-1"))
-	_ = srv.Pay(started.SessionID, checkouttest.BankDebit)
+	started, err := flow.Begin(context.Background(), exampleSession("order-1"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := srv.Pay(started.SessionID, checkouttest.BankDebit); err != nil {
+		fmt.Println(err)
+		return
+	}
 	w := httptest.NewRecorder()
 	r := httptest.NewRequest(http.MethodGet, "/checkout/status?session_id="+started.SessionID, nil)
 	flow.StatusHandler().ServeHTTP(w, r)

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/gofulfil/fulfil/examples/internal/visitor"
 )
 
 func TestBadRequests(t *testing.T) {
@@ -16,16 +18,16 @@ func TestBadRequests(t *testing.T) {
 	p := start(t, nil)
 	for _, quantity := range []string{"0", "-1", "100", "1.5", "", "many"} {
 		b := p.visit(t)
-		b.press(`data-sku="ink"`, "Buy Bottle of ink", "quantity", quantity)
-		require.Equal(t, http.StatusBadRequest, b.status, "quantity %q", quantity)
+		b.Press(`data-sku="ink"`, "Buy Bottle of ink", "quantity", quantity)
+		require.Equal(t, http.StatusBadRequest, b.Status, "quantity %q", quantity)
 	}
 	b := p.visit(t)
-	b.press(`data-sku="ink"`, "Buy Bottle of ink", "sku", "gold")
-	require.Equal(t, http.StatusBadRequest, b.status)
+	b.Press(`data-sku="ink"`, "Buy Bottle of ink", "sku", "gold")
+	require.Equal(t, http.StatusBadRequest, b.Status)
 	for _, address := range []string{"/cart", "/cart?order=other", "/thanks", "/thanks?session_id=cs_test_other", "/nowhere"} {
 		b := p.visit(t)
-		b.open(address)
-		require.Equal(t, http.StatusNotFound, b.status, address)
+		b.Open(address)
+		require.Equal(t, http.StatusNotFound, b.Status, address)
 	}
 	p.requireOrders(t)
 }
@@ -34,8 +36,8 @@ func TestPagesLoadNothingFromElsewhere(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil)
 	b := p.visit(t)
-	require.Contains(t, b.body, `href="/style.css"`)
-	require.NotRegexp(t, `(src|href|action)="(https?:|//)`, b.body)
+	require.Contains(t, b.Body, `href="/style.css"`)
+	require.NotRegexp(t, `(src|href|action)="(https?:|//)`, b.Body)
 	for asset, kind := range map[string]string{"/style.css": "text/css", "/thanks.js": "javascript"} {
 		response, err := http.Get(p.url + asset)
 		require.NoError(t, err)
@@ -69,11 +71,11 @@ func TestStripeIsUsedWhenItsSecretsAreSet(t *testing.T) {
 	t.Parallel()
 	p := start(t, map[string]string{"STRIPE_SECRET_KEY": "sk_test_none", "STRIPE_WEBHOOK_SECRET": "whsec_none"})
 	b := p.visit(t)
-	require.Contains(t, plain(b.body), "Payments go to Stripe")
-	b.follow("Orders")
-	require.NotContains(t, b.body, "/demo/")
-	b.open("/demo/advance")
-	require.Equal(t, http.StatusNotFound, b.status)
+	require.Contains(t, visitor.Text(b.Body), "Payments go to Stripe")
+	b.Follow("Orders")
+	require.NotContains(t, b.Body, "/demo/")
+	b.Open("/demo/advance")
+	require.Equal(t, http.StatusNotFound, b.Status)
 }
 
 func TestRefusesToStart(t *testing.T) {

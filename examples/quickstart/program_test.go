@@ -5,7 +5,6 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"net/http/cookiejar"
 	"net/http/httptest"
 	"os"
 	"strings"
@@ -13,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/stripe/stripe-go/v82"
+
+	"github.com/gofulfil/fulfil/examples/internal/visitor"
 )
 
 func TestMain(m *testing.M) {
@@ -70,32 +71,33 @@ func start(t *testing.T, env map[string]string, args ...string) *running {
 	return p
 }
 
+// browser is a visitor of the shop.
+type browser struct {
+	t *testing.T
+	*visitor.Visitor
+}
+
 // visit opens a browser on the shop.
 func (p *running) visit(t *testing.T) *browser {
 	t.Helper()
-	jar, err := cookiejar.New(nil)
-	require.NoError(t, err)
-	transport := &http.Transport{}
-	t.Cleanup(transport.CloseIdleConnections)
-	b := &browser{t: t, client: &http.Client{Jar: jar, Transport: transport}}
-	b.open(p.url + "/")
-	require.Equal(t, http.StatusOK, b.status)
+	b := &browser{t, visitor.New(t, p.url+"/")}
+	require.Equal(t, http.StatusOK, b.Status)
 	return b
 }
 
 // order begins an order from the shop page.
 func (b *browser) order(sku, name, quantity string) {
 	b.t.Helper()
-	b.follow("Shop")
-	b.press(`data-sku="`+sku+`"`, "Buy "+name, "quantity", quantity)
-	require.Equal(b.t, http.StatusOK, b.status)
-	require.Contains(b.t, b.url.Path, "/c/pay/cs_test_")
+	b.Follow("Shop")
+	b.Press(`data-sku="`+sku+`"`, "Buy "+name, "quantity", quantity)
+	require.Equal(b.t, http.StatusOK, b.Status)
+	require.Contains(b.t, b.URL.Path, "/c/pay/cs_test_")
 }
 
 // payBy fills in the payment page.
 func (b *browser) payBy(button string, fill ...string) {
 	b.t.Helper()
-	b.press("", button, append([]string{"email", "customer@example.com"}, fill...)...)
+	b.Press("", button, append([]string{"email", "customer@example.com"}, fill...)...)
 }
 
 func card(number string) []string {
@@ -106,9 +108,9 @@ func card(number string) []string {
 func (p *running) requireOrders(t *testing.T, want ...string) *browser {
 	t.Helper()
 	b := p.visit(t)
-	b.follow("Orders")
+	b.Follow("Orders")
 	var got []string
-	for rest := b.body; ; {
+	for rest := b.Body; ; {
 		_, after, found := strings.Cut(rest, `<article class="order" id="`)
 		if !found {
 			break
@@ -125,12 +127,12 @@ func (p *running) requireOrders(t *testing.T, want ...string) *browser {
 func (p *running) requireStock(t *testing.T, sku, want string) {
 	t.Helper()
 	b := p.visit(t)
-	b.follow("Orders")
-	cells := strings.SplitAfter(b.element(`data-stock="`+sku+`"`), "</td>")
+	b.Follow("Orders")
+	cells := strings.SplitAfter(b.Element(`data-stock="`+sku+`"`), "</td>")
 	var got []string
 	for _, cell := range cells {
 		if _, number, found := strings.Cut(cell, `<td class="num">`); found {
-			got = append(got, plain(number))
+			got = append(got, visitor.Text(number))
 		}
 	}
 	require.Equal(t, want, strings.Join(got, " "), "free, held, sold of %s", sku)

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/gofulfil/fulfil/examples/internal/visitor"
 )
 
 func TestBuyWithACardAfterADecline(t *testing.T) {
@@ -20,18 +22,18 @@ func TestBuyWithACardAfterADecline(t *testing.T) {
 	p.requireOrders(t, "open")
 
 	b.payBy("Pay $29.00", card("4000 0000 0000 0002")...)
-	require.Equal(t, http.StatusPaymentRequired, b.status)
-	require.Contains(t, b.body, "Your card was declined.")
+	require.Equal(t, http.StatusPaymentRequired, b.Status)
+	require.Contains(t, b.Body, "Your card was declined.")
 	b.payBy("Pay $29.00", card("4242 4242 4242 4242")...) // the form is still there
-	require.Equal(t, http.StatusOK, b.status)
-	require.Equal(t, "/thanks", b.url.Path)
-	require.Contains(t, b.element(`id="order"`), `data-status="fulfilled"`)
-	require.NotContains(t, b.body, "http-equiv", "nothing is left to wait for")
+	require.Equal(t, http.StatusOK, b.Status)
+	require.Equal(t, "/thanks", b.URL.Path)
+	require.Contains(t, b.Element(`id="order"`), `data-status="fulfilled"`)
+	require.NotContains(t, b.Body, "http-equiv", "nothing is left to wait for")
 
 	orders := p.requireOrders(t, "fulfilled")
-	require.Contains(t, plain(orders.element(`data-status="fulfilled"`)), "Shipped to Test Buyer, customer@example.com")
+	require.Contains(t, visitor.Text(orders.Element(`data-status="fulfilled"`)), "Shipped to Test Buyer, customer@example.com")
 	p.requireStock(t, "notebook", "10 0 2")
-	require.Contains(t, p.visit(t).element(`data-sku="notebook"`), `data-available="10"`)
+	require.Contains(t, p.visit(t).Element(`data-sku="notebook"`), `data-available="10"`)
 }
 
 func TestTheThanksPageWaitsForThePayment(t *testing.T) {
@@ -39,17 +41,17 @@ func TestTheThanksPageWaitsForThePayment(t *testing.T) {
 	p := start(t, nil)
 	b := p.visit(t)
 	b.order("ink", "Bottle of ink", "1")
-	payPage, session := b.url.String(), path.Base(b.url.Path)
+	payPage, session := b.URL.String(), path.Base(b.URL.Path)
 
 	thanks := p.visit(t)
 	for _, want := range []string{"open", "fulfilled"} {
-		thanks.open("/checkout/status?session_id=" + session)
-		require.Contains(t, thanks.body, `"status":"`+want+`"`)
-		thanks.open("/thanks?session_id=" + session)
-		require.Contains(t, thanks.element(`id="order"`), `data-status="`+want+`"`)
-		require.Equal(t, want == "open", strings.Contains(thanks.body, `<noscript><meta http-equiv="refresh" content="3">`))
+		thanks.Open("/checkout/status?session_id=" + session)
+		require.Contains(t, thanks.Body, `"status":"`+want+`"`)
+		thanks.Open("/thanks?session_id=" + session)
+		require.Contains(t, thanks.Element(`id="order"`), `data-status="`+want+`"`)
+		require.Equal(t, want == "open", strings.Contains(thanks.Body, `<noscript><meta http-equiv="refresh" content="3">`))
 		if want == "open" {
-			b.open(payPage)
+			b.Open(payPage)
 			b.payBy("Pay $18.00", card("4242424242424242")...)
 		}
 	}
@@ -72,8 +74,8 @@ func TestTheThanksPageNeedsNoWebhook(t *testing.T) {
 	b := p.visit(t)
 	b.order("ink", "Bottle of ink", "1")
 	b.payBy("Pay $18.00", card("4242424242424242")...)
-	require.Contains(t, b.element(`id="order"`), `data-status="fulfilled"`)
-	require.Contains(t, p.requireOrders(t, "fulfilled").body, "None yet.", "no event was received")
+	require.Contains(t, b.Element(`id="order"`), `data-status="fulfilled"`)
+	require.Contains(t, p.requireOrders(t, "fulfilled").Body, "None yet.", "no event was received")
 }
 
 func TestBankDebit(t *testing.T) {
@@ -88,24 +90,24 @@ func TestBankDebit(t *testing.T) {
 			b := p.visit(t)
 			b.order("letters", "Letter set", "1")
 			b.payBy("Pay $12.75", "method", "debit")
-			require.Equal(t, "/thanks", b.url.Path)
-			require.Contains(t, b.element(`id="order"`), `data-status="processing"`)
-			require.Contains(t, b.body, `<noscript><meta http-equiv="refresh"`)
+			require.Equal(t, "/thanks", b.URL.Path)
+			require.Contains(t, b.Element(`id="order"`), `data-status="processing"`)
+			require.Contains(t, b.Body, `<noscript><meta http-equiv="refresh"`)
 
 			p.requireOrders(t, "processing")
 			orders := p.visit(t)
-			orders.follow("Orders")
-			orders.press("", "Let a day pass") // the stock of a debit outlives the session
+			orders.Follow("Orders")
+			orders.Press("", "Let a day pass") // the stock of a debit outlives the session
 			p.requireStock(t, "letters", "5 1 0")
 			orders = p.requireOrders(t, "processing")
-			orders.press(`data-status="processing"`, test.button)
-			require.Equal(t, http.StatusOK, orders.status)
+			orders.Press(`data-status="processing"`, test.button)
+			require.Equal(t, http.StatusOK, orders.Status)
 
 			p.requireOrders(t, test.status)
 			p.requireStock(t, "letters", test.stock)
-			b.open(b.url.String()) // as the refresh would
-			require.Contains(t, b.element(`id="order"`), `data-status="`+test.status+`"`)
-			require.Contains(t, b.body, test.thanks)
+			b.Open(b.URL.String()) // as the refresh would
+			require.Contains(t, b.Element(`id="order"`), `data-status="`+test.status+`"`)
+			require.Contains(t, b.Body, test.thanks)
 		})
 	}
 }
@@ -116,17 +118,17 @@ func TestTheLastOneIsSoldOnce(t *testing.T) {
 	first, second := p.visit(t), p.visit(t)
 	first.order("ruler", "Brass ruler", "1")
 
-	second.press(`data-sku="ruler"`, "Buy Brass ruler") // on a page from before
-	require.Equal(t, http.StatusConflict, second.status)
-	require.Contains(t, plain(second.body), "Sold out")
-	second.follow("Shop")
-	require.Contains(t, plain(second.element(`data-sku="ruler"`)), "On hold for another customer")
-	require.NotContains(t, second.element(`data-sku="ruler"`), "<form")
+	second.Press(`data-sku="ruler"`, "Buy Brass ruler") // on a page from before
+	require.Equal(t, http.StatusConflict, second.Status)
+	require.Contains(t, visitor.Text(second.Body), "Sold out")
+	second.Follow("Shop")
+	require.Contains(t, visitor.Text(second.Element(`data-sku="ruler"`)), "On hold for another customer")
+	require.NotContains(t, second.Element(`data-sku="ruler"`), "<form")
 
 	first.payBy("Pay $26.00", card("4242424242424242")...)
-	require.Contains(t, first.element(`id="order"`), `data-status="fulfilled"`)
-	second.follow("Shop")
-	require.Contains(t, plain(second.element(`data-sku="ruler"`)), "Sold out")
+	require.Contains(t, first.Element(`id="order"`), `data-status="fulfilled"`)
+	second.Follow("Shop")
+	require.Contains(t, visitor.Text(second.Element(`data-sku="ruler"`)), "Sold out")
 	p.requireOrders(t, "fulfilled")
 	p.requireStock(t, "ruler", "0 0 1")
 }
@@ -136,24 +138,24 @@ func TestAnExpiredSessionGivesItsStockBack(t *testing.T) {
 	p := start(t, nil)
 	b := p.visit(t)
 	b.order("ruler", "Brass ruler", "1")
-	payPage := b.url.String()
+	payPage := b.URL.String()
 	p.requireStock(t, "ruler", "0 1 0")
 
 	orders := p.requireOrders(t, "open")
-	orders.press("", "Let an hour pass")
-	require.Contains(t, orders.body, "Time has passed")
+	orders.Press("", "Let an hour pass")
+	require.Contains(t, orders.Body, "Time has passed")
 	p.requireOrders(t, "expired")
 	p.requireStock(t, "ruler", "1 0 0")
-	b.open(payPage)
-	require.Contains(t, b.body, "This checkout has expired")
+	b.Open(payPage)
+	require.Contains(t, b.Body, "This checkout has expired")
 
-	b.follow("Return to the shop")
-	b.press("data-order=", "Continue to payment")
-	require.NotEqual(t, payPage, b.url.String())
+	b.Follow("Return to the shop")
+	b.Press("data-order=", "Continue to payment")
+	require.NotEqual(t, payPage, b.URL.String())
 	b.payBy("Pay $26.00", card("4242424242424242")...)
 	orders = p.requireOrders(t, "fulfilled")
-	require.Contains(t, plain(orders.element("data-order=")), "Attempt 1: expired, stock released")
-	require.Contains(t, plain(orders.element("data-order=")), "Attempt 2: paid, stock sold")
+	require.Contains(t, visitor.Text(orders.Element("data-order=")), "Attempt 1: expired, stock released")
+	require.Contains(t, visitor.Text(orders.Element("data-order=")), "Attempt 2: paid, stock sold")
 	p.requireStock(t, "ruler", "0 0 1")
 }
 
@@ -165,21 +167,21 @@ func TestAnEventDeliveredTwiceChangesNothing(t *testing.T) {
 	b.payBy("Pay $54.00", card("4242424242424242")...)
 
 	orders := p.requireOrders(t, "fulfilled")
-	before, event := orders.element("data-order="), "checkout.session.completed"
+	before, event := orders.Element("data-order="), "checkout.session.completed"
 	require.Equal(t, 1, rows(orders, event))
 	for n := 2; n <= 3; n++ {
-		orders.press("", "Deliver again "+event)
-		require.Contains(t, orders.body, "delivered once more")
+		orders.Press("", "Deliver again "+event)
+		require.Contains(t, orders.Body, "delivered once more")
 		require.Equal(t, n, rows(orders, event), "the delivery is shown")
 	}
-	require.Equal(t, before, orders.element("data-order="))
+	require.Equal(t, before, orders.Element("data-order="))
 	p.requireStock(t, "ink", "5 0 3")
 }
 
 // rows counts the deliveries of a type that were answered with 200 and handled.
 func rows(orders *browser, event string) (n int) {
-	for _, row := range strings.Split(orders.body, "<li data-event=")[1:] {
-		if strings.Contains(row, ">"+event+"<br>") && strings.Contains(plain(row), "200 handled") {
+	for _, row := range strings.Split(orders.Body, "<li data-event=")[1:] {
+		if strings.Contains(row, ">"+event+"<br>") && strings.Contains(visitor.Text(row), "200 handled") {
 			n++
 		}
 	}
@@ -191,36 +193,36 @@ func TestComingBackFromThePaymentPage(t *testing.T) {
 	p := start(t, nil)
 	b := p.visit(t)
 	b.order("calendar", "Desk calendar", "1")
-	payPage := b.url.String()
+	payPage := b.URL.String()
 
-	b.follow("Cancel and return to the shop")
-	require.Equal(t, "/cart", b.url.Path)
-	require.Contains(t, b.body, "Nothing was charged")
-	b.press("data-order=", "Continue to payment")
-	require.Equal(t, payPage, b.url.String(), "the same cart has the same session")
+	b.Follow("Cancel and return to the shop")
+	require.Equal(t, "/cart", b.URL.Path)
+	require.Contains(t, b.Body, "Nothing was charged")
+	b.Press("data-order=", "Continue to payment")
+	require.Equal(t, payPage, b.URL.String(), "the same cart has the same session")
 	p.requireStock(t, "calendar", "2 1 0")
 
-	b.follow("Cancel and return to the shop")
-	b.press("data-order=", "Continue to payment", "quantity", "4")
-	require.Equal(t, http.StatusConflict, b.status, "there are three")
-	b.open(payPage)
-	b.follow("Cancel and return to the shop")
-	b.press("data-order=", "Continue to payment", "quantity", "3")
-	require.NotEqual(t, payPage, b.url.String(), "another cart has another session")
+	b.Follow("Cancel and return to the shop")
+	b.Press("data-order=", "Continue to payment", "quantity", "4")
+	require.Equal(t, http.StatusConflict, b.Status, "there are three")
+	b.Open(payPage)
+	b.Follow("Cancel and return to the shop")
+	b.Press("data-order=", "Continue to payment", "quantity", "3")
+	require.NotEqual(t, payPage, b.URL.String(), "another cart has another session")
 	p.requireStock(t, "calendar", "0 3 0")
-	changed := b.url.String()
-	b.open(payPage)
-	require.Contains(t, b.body, "This checkout has expired")
+	changed := b.URL.String()
+	b.Open(payPage)
+	require.Contains(t, b.Body, "This checkout has expired")
 
-	b.open(changed)
-	b.follow("Cancel and return to the shop")
-	cart := *b
-	b.press("data-order=", "Cancel the order")
-	require.Contains(t, b.body, "Order canceled")
-	cart.press("data-order=", "Continue to payment") // on the page from before
-	require.Equal(t, http.StatusConflict, cart.status)
-	b.open(changed)
-	require.Contains(t, b.body, "This checkout has expired")
+	b.Open(changed)
+	b.Follow("Cancel and return to the shop")
+	cart := b.Tab()
+	b.Press("data-order=", "Cancel the order")
+	require.Contains(t, b.Body, "Order canceled")
+	cart.Press("data-order=", "Continue to payment") // on the page from before
+	require.Equal(t, http.StatusConflict, cart.Status)
+	b.Open(changed)
+	require.Contains(t, b.Body, "This checkout has expired")
 	p.requireOrders(t, "canceled")
 	p.requireStock(t, "calendar", "3 0 0")
 }
@@ -231,13 +233,13 @@ func TestCancelingFromTheOrdersPage(t *testing.T) {
 	b := p.visit(t)
 	b.order("pencils", "Pencil set", "2")
 	orders := p.requireOrders(t, "open")
-	stale := *orders
-	orders.press(`data-status="open"`, "Cancel the order")
-	require.Contains(t, orders.body, "The order was canceled")
+	stale := orders.Tab()
+	orders.Press(`data-status="open"`, "Cancel the order")
+	require.Contains(t, orders.Body, "The order was canceled")
 	p.requireOrders(t, "canceled")
 	p.requireStock(t, "pencils", "20 0 0")
-	stale.press(`data-status="open"`, "Cancel the order")
-	require.Equal(t, http.StatusOK, stale.status, "a second click is no error")
+	stale.Press(`data-status="open"`, "Cancel the order")
+	require.Equal(t, http.StatusOK, stale.Status, "a second click is no error")
 	orders.order("pencils", "Pencil set", "1")
 	p.requireOrders(t, "open", "canceled")
 }

@@ -16,6 +16,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/gofulfil/fulfil/examples/internal/visitor"
 )
 
 func TestRefusesToStart(t *testing.T) {
@@ -119,14 +121,14 @@ func TestStripeIsUsedWhenItsSecretsAreSet(t *testing.T) {
 		"DATABASE_URL": sqliteFile(t), "STRIPE_SECRET_KEY": "sk_test_none", "STRIPE_WEBHOOK_SECRET": "whsec_none",
 		"SHOP_URL": "https://shop.example/", "ORDERS_PASSWORD": "hunter2",
 	})
-	require.Contains(t, plain(p.visit(t).body), "Payments: Stripe, with a test key.")
+	require.Contains(t, visitor.Text(p.visit(t).Body), "Payments: Stripe, with a test key.")
 	b := visit(t, p.url+"/orders")
-	require.Equal(t, http.StatusUnauthorized, b.status)
+	require.Equal(t, http.StatusUnauthorized, b.Status)
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.url+"/orders", nil)
 	require.NoError(t, err)
 	request.SetBasicAuth("", "hunter2")
-	b.do(request)
-	require.Equal(t, http.StatusOK, b.status)
+	b.Do(request)
+	require.Equal(t, http.StatusOK, b.Status)
 	request, err = http.NewRequestWithContext(t.Context(), http.MethodPost, p.url+"/cart", strings.NewReader("sku.teapot=1"))
 	require.NoError(t, err)
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -144,11 +146,11 @@ func TestHealth(t *testing.T) {
 	each(t, func(t *testing.T, database string) {
 		p := start(t, map[string]string{"DATABASE_URL": database})
 		b := visit(t, p.url+"/healthz")
-		require.Equal(t, http.StatusOK, b.status)
-		require.Equal(t, "ok\n", b.body)
-		b.open("/readyz")
-		require.Equal(t, http.StatusOK, b.status)
-		require.Contains(t, b.body, "stripe: test server in this process")
+		require.Equal(t, http.StatusOK, b.Status)
+		require.Equal(t, "ok\n", b.Body)
+		b.Open("/readyz")
+		require.Equal(t, http.StatusOK, b.Status)
+		require.Contains(t, b.Body, "stripe: test server in this process")
 	})
 }
 
@@ -169,25 +171,25 @@ func TestBadRequests(t *testing.T) {
 	p := start(t, map[string]string{"DATABASE_URL": sqliteFile(t)})
 	for _, quantity := range []string{"-1", "100", "1.5", "", "many"} {
 		b := p.visit(t)
-		b.press("Add to cart (Teapot)", "add.teapot", quantity)
-		require.Equal(t, http.StatusBadRequest, b.status, "quantity %q", quantity)
+		b.Press("", "Add to cart (Teapot)", "add.teapot", quantity)
+		require.Equal(t, http.StatusBadRequest, b.Status, "quantity %q", quantity)
 	}
 	b := p.visit(t)
 	b.take("Teapot", "1")
-	b.open("/")
-	b.press("Add to cart (Teapot)", "add.teapot", "99")
-	require.Equal(t, http.StatusBadRequest, b.status, "that would be 100")
-	b.open("/cart")
-	b.press("Continue to payment", "note", strings.Repeat("é", maxNote+1))
-	require.Equal(t, http.StatusBadRequest, b.status)
-	b.open("/cart")
-	b.press("Update", "note", strings.Repeat("é\r\n", maxNote/2))
-	require.Equal(t, http.StatusOK, b.status)
-	b.press("Continue to payment", "sku.teapot", "0")
-	require.Equal(t, http.StatusBadRequest, b.status, "nothing is left in the cart")
+	b.Open("/")
+	b.Press("", "Add to cart (Teapot)", "add.teapot", "99")
+	require.Equal(t, http.StatusBadRequest, b.Status, "that would be 100")
+	b.Open("/cart")
+	b.Press("", "Continue to payment", "note", strings.Repeat("é", maxNote+1))
+	require.Equal(t, http.StatusBadRequest, b.Status)
+	b.Open("/cart")
+	b.Press("", "Update", "note", strings.Repeat("é\r\n", maxNote/2))
+	require.Equal(t, http.StatusOK, b.Status)
+	b.Press("", "Continue to payment", "sku.teapot", "0")
+	require.Equal(t, http.StatusBadRequest, b.Status, "nothing is left in the cart")
 	for _, address := range []string{"/thanks", "/thanks?session_id=cs_test_other", "/nowhere"} {
-		b.open(address)
-		require.Equal(t, http.StatusNotFound, b.status, address)
+		b.Open(address)
+		require.Equal(t, http.StatusNotFound, b.Status, address)
 	}
 	p.requireOrders(t)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
+	"github.com/gofulfil/fulfil/examples/internal/visitor"
 )
 
 // testStripe is a test server that outlives the processes of the shop, and the environment that leads to it.
@@ -82,7 +83,7 @@ func TestTwoProcessesOnOneDatabase(t *testing.T) {
 		require.Positive(t, accepted.Load(), "the webhook came to two")
 		for _, p := range []*running{two, one} {
 			orders := p.requireOrders(t, "fulfilled")
-			require.Contains(t, plain(orders.element("data-shipment")), "Shipped to Ada Lovelace")
+			require.Contains(t, visitor.Text(orders.Element("data-shipment")), "Shipped to Ada Lovelace")
 			p.requireStock(t, "plate", "16 0 4")
 			p.requireStock(t, "bowl", "14 0 4")
 		}
@@ -114,7 +115,7 @@ func TestARestartInBetween(t *testing.T) {
 		one = start(t, env)
 		one.requireStock(t, "teapot", "4 1 0")
 		b = visit(t, one.url+"/thanks?session_id="+session)
-		require.Contains(t, b.element(`id="order"`), `data-status="fulfilled"`)
+		require.Contains(t, b.Element(`id="order"`), `data-status="fulfilled"`)
 		one.requireOrders(t, "fulfilled")
 		one.requireStock(t, "teapot", "4 0 1")
 		one.stop(t)
@@ -141,10 +142,10 @@ func TestAKilledProcess(t *testing.T) {
 		again := startChild(t, env)
 		again.requireOrders(t, "open", "fulfilled")
 		again.requireStock(t, "teapot", "3 1 1")
-		open.open(again.url + "/cart")
-		open.press("Cancel the order")
+		open.Open(again.url + "/cart")
+		open.Press("", "Cancel the order")
 		again.requireStock(t, "teapot", "4 0 1")
-		require.Equal(t, 1, strings.Count(two.requireOrders(t, "canceled", "fulfilled").body, "data-shipment"))
+		require.Equal(t, 1, strings.Count(two.requireOrders(t, "canceled", "fulfilled").Body, "data-shipment"))
 	})
 }
 
@@ -170,9 +171,9 @@ func TestTheTestServerOfAnotherProcess(t *testing.T) {
 		b.take("Dinner plate", "2")
 		b.begin("")
 		b.payBy("Pay $64.00", "4242424242424242")
-		require.Equal(t, "/thanks", b.url.Path)
-		require.Equal(t, one.url, "http://"+b.url.Host)
-		require.Contains(t, b.element(`id="order"`), `data-status="fulfilled"`)
+		require.Equal(t, "/thanks", b.URL.Path)
+		require.Equal(t, one.url, "http://"+b.URL.Host)
+		require.Contains(t, b.Element(`id="order"`), `data-status="fulfilled"`)
 		require.Positive(t, accepted.Load(), "two took the webhook")
 		two.Load().requireOrders(t, "fulfilled")
 		one.requireStock(t, "plate", "18 0 2")
@@ -206,12 +207,12 @@ func TestBehindAProxy(t *testing.T) {
 		b.take("Teapot", "1", "Everyday mug", "4", "Soup bowl", "2")
 		session := b.begin("")
 		for range 3 { // with any of the processes
-			b.open(proxy.URL + "/cart")
-			require.Contains(t, b.body, "still set aside")
+			b.Open(proxy.URL + "/cart")
+			require.Contains(t, b.Body, "still set aside")
 			require.Equal(t, session, b.begin(""), "the same cart has the same session")
 		}
 		b.payBy("Pay $220.50", "4242424242424242")
-		require.Contains(t, b.element(`id="order"`), `data-status="fulfilled"`)
+		require.Contains(t, b.Element(`id="order"`), `data-status="fulfilled"`)
 		require.Positive(t, accepted.Load())
 		require.Greater(t, served[0].Load(), int64(5))
 		require.Greater(t, served[1].Load(), int64(5))

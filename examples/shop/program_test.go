@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
+	"github.com/gofulfil/fulfil/examples/internal/visitor"
 )
 
 // running is the program, started as main starts it.
@@ -154,11 +155,23 @@ func (p *running) stop(t *testing.T) {
 	require.NoError(t, <-p.stopped)
 }
 
+// browser is a visitor of the shop.
+type browser struct {
+	t *testing.T
+	*visitor.Visitor
+}
+
+// visit opens a browser on an address.
+func visit(t *testing.T, address string) *browser {
+	t.Helper()
+	return &browser{t, visitor.New(t, address)}
+}
+
 // visit opens a browser on the shop.
 func (p *running) visit(t *testing.T) *browser {
 	t.Helper()
 	b := visit(t, p.url+"/")
-	require.Equal(t, http.StatusOK, b.status)
+	require.Equal(t, http.StatusOK, b.Status)
 	return b
 }
 
@@ -166,10 +179,10 @@ func (p *running) visit(t *testing.T) *browser {
 func (b *browser) take(products ...string) {
 	b.t.Helper()
 	for i := 0; i < len(products); i += 2 {
-		b.open("/")
+		b.Open("/")
 		field := "add." + skuOf(b.t, products[i])
-		b.press("Add to cart ("+products[i]+")", field, products[i+1])
-		require.Equal(b.t, "/cart", b.url.Path)
+		b.Press("", "Add to cart ("+products[i]+")", field, products[i+1])
+		require.Equal(b.t, "/cart", b.URL.Path)
 	}
 }
 
@@ -187,16 +200,16 @@ func skuOf(t *testing.T, name string) string {
 // begin goes to the payment page and returns the ID of its session.
 func (b *browser) begin(note string) string {
 	b.t.Helper()
-	b.press("Continue to payment", "note", note)
-	require.Equal(b.t, http.StatusOK, b.status, plain(b.body))
-	require.Contains(b.t, b.url.Path, "/c/pay/cs_test_")
-	return path.Base(b.url.Path)
+	b.Press("", "Continue to payment", "note", note)
+	require.Equal(b.t, http.StatusOK, b.Status, visitor.Text(b.Body))
+	require.Contains(b.t, b.URL.Path, "/c/pay/cs_test_")
+	return path.Base(b.URL.Path)
 }
 
 // payBy fills in the payment page.
 func (b *browser) payBy(button, card string) {
 	b.t.Helper()
-	b.press(button, "email", "ada@example.com", "name", "Ada Lovelace", "line1", "1 Mill Lane", "city", "Portland", "country", "CA",
+	b.Press("", button, "email", "ada@example.com", "name", "Ada Lovelace", "line1", "1 Mill Lane", "city", "Portland", "country", "CA",
 		"method", "card", "number", card, "expiry", "12 / 34", "cvc", "123")
 }
 
@@ -208,7 +221,7 @@ func (p *running) requireOrders(t *testing.T, want ...string) *browser {
 	t.Helper()
 	b := visit(t, p.url+"/orders")
 	var got []string
-	for _, article := range strings.Split(b.body, `<article class="order"`)[1:] {
+	for _, article := range strings.Split(b.Body, `<article class="order"`)[1:] {
 		_, after, _ := strings.Cut(article, `data-status="`)
 		status, _, _ := strings.Cut(after, `"`)
 		got = append(got, status)
@@ -221,9 +234,9 @@ func (p *running) requireOrders(t *testing.T, want ...string) *browser {
 func (p *running) requireStock(t *testing.T, sku, want string) {
 	t.Helper()
 	var got []string
-	for _, cell := range strings.SplitAfter(visit(t, p.url+"/orders").element(`data-stock="`+sku+`"`), "</td>") {
+	for _, cell := range strings.SplitAfter(visit(t, p.url+"/orders").Element(`data-stock="`+sku+`"`), "</td>") {
 		if _, number, found := strings.Cut(cell, `<td class="num">`); found {
-			got = append(got, plain(number))
+			got = append(got, visitor.Text(number))
 		}
 	}
 	require.Equal(t, want, strings.Join(got, " "), "free, held, sold of %s", sku)
