@@ -8,11 +8,11 @@ import (
 	"unicode/utf8"
 )
 
-// MaxIDBytes is the length of a hold's ID and of a SKU at most.
+// MaxIDBytes is the greatest length of a hold's ID and of a SKU.
 const MaxIDBytes = 255
 
-// ValidID reports whether s can be the ID of a hold or a SKU: 1 to [MaxIDBytes] bytes of UTF-8 without a zero byte, which is
-// what every backend can keep.
+// ValidID reports whether s can be the ID of a hold or a SKU: 1 to [MaxIDBytes] bytes of UTF-8 without a zero byte. Every
+// backend can keep such text.
 func ValidID(s string) bool {
 	return s != "" && len(s) <= MaxIDBytes && utf8.ValidString(s) && !strings.Contains(s, "\x00")
 }

@@ -8,14 +8,27 @@ import (
 	"time"
 )
 
-// Encode returns the order as JSON, the form in which a backend keeps the whole of it. What it queries, such as the
-// status, the e-mail address and DueAt, it keeps in columns beside it.
+// Encode returns the order as JSON, the form in which a backend keeps the whole of it. Columns that a backend queries, such as
+// the status, the e-mail address and DueAt, it keeps beside the JSON. Members that [DecodeOrder] found and this version of the
+// library does not know are part of the result.
 func (o *Order) Encode() ([]byte, error) {
+	data, err := encode(o)
+	if err == nil && o.stored != nil {
+		data, err = addUnknown(data, o.stored, reflect.TypeFor[Order]())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("store: encode order %s: %w", o.ID, err)
+	}
+	return data, nil
+}
+
+// encode returns v as JSON without escaping HTML: Session stays as Stripe sent it, but for white space.
+func encode(v any) (json.RawMessage, error) {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false) // Session stays as Stripe sent it, but for white space.
-	if err := enc.Encode(o); err != nil {
-		return nil, fmt.Errorf("store: encode order %s: %w", o.ID, err)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
 	}
 	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
 }
@@ -24,8 +37,12 @@ func (o *Order) Encode() ([]byte, error) {
 // shares no memory with data.
 func DecodeOrder(data []byte) (*Order, error) {
 	o := new(Order)
-	if err := json.Unmarshal(data, o); err != nil {
+	complete, err := unmarshalKnown(data, o)
+	if err != nil {
 		return nil, fmt.Errorf("store: decode order: %w", err)
+	}
+	if !complete {
+		o.stored = bytes.Clone(data)
 	}
 	normalize(reflect.ValueOf(o).Elem())
 	return o, nil

@@ -65,6 +65,9 @@ type Order struct {
 	ChangeDelivery Delivery `json:"change_delivery,omitzero"`
 	// DueAt is when a sweep must look at the order next; zero: it need not.
 	DueAt time.Time `json:"due_at,omitzero"`
+
+	// stored is the JSON that the order was decoded from, if that has members of a newer version; it is never changed.
+	stored json.RawMessage
 }
 
 // Line is one position of an order.
@@ -263,6 +266,7 @@ const ParkedByCallback = "fulfil: "
 // what was paid and what was delivered remain, as bookkeeping demands. Metadata remains, too: the merchant chose it.
 func (o *Order) Erase() {
 	o.Customer = Customer{ID: o.Customer.ID}
+	o.forgetCustomer()
 	o.Session = nil
 	o.Delivery.LastError, o.ChangeDelivery.LastError = "", ""
 	if strings.HasPrefix(o.Parked, ParkedByCallback) {

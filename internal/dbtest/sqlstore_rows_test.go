@@ -78,6 +78,32 @@ func TestSQLStoreOddText(t *testing.T) {
 	})
 }
 
+// A member that a newer process has saved survives a save.
+func TestSQLStoreUnknownMember(t *testing.T) {
+	Each(t, func(t *testing.T, d Database) {
+		t.Parallel()
+		ctx := t.Context()
+		st, db := openStore(t, d, 4)
+		must(t, st.InTx(ctx, func(tx *sql.Tx) error { _, err := st.Insert(ctx, tx, &store.Order{ID: "a"}); return err }))
+		mustExec(t, db, "UPDATE fulfil_orders SET data = "+d.Dialect.Rebind("?"), `{"id":"a","later":{"n":1.50},"attempts":[{"n":1,"later_mark":"m"}]}`)
+		must(t, st.InTx(ctx, func(tx *sql.Tx) error {
+			orders, err := st.Lock(ctx, tx, "a")
+			if err != nil {
+				return err
+			}
+			orders[0].Attempts[0].Paid = true
+			return st.Save(ctx, tx, orders...)
+		}))
+		var data string
+		must(t, db.QueryRowContext(ctx, "SELECT data FROM fulfil_orders").Scan(&data))
+		for _, part := range []string{`"later":{"n":1.50}`, `"later_mark":"m"`, `"paid":true`} {
+			if !strings.Contains(data, part) {
+				t.Errorf("%s is missing: %s", part, data)
+			}
+		}
+	})
+}
+
 // What a visitor may put into a URL is not found; it is no error, and aborts no transaction.
 func TestSQLStoreImpossibleKeys(t *testing.T) {
 	Each(t, func(t *testing.T, d Database) {

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Fail says what was being done when err came. The error of a context that has ended is matched whatever the driver made
-// of it, and a missing table or a pooler is explained. Nil stays nil.
+// Fail adds the action that failed to err. The result matches the error of a context that has ended, whatever the driver made
+// of that, and a missing table or a pooler is explained. Nil stays nil.
 func Fail(ctx context.Context, doing string, err error) error {
 	switch {
 	case err == nil:
@@ -23,8 +23,8 @@ func Fail(ctx context.Context, doing string, err error) error {
 
 const notMigrated = "a table is missing, Migrate has not been run on this database"
 
-// missingTable reports whether one of the library's tables is missing and that was not said yet. But for PostgreSQL, which
-// may answer in another language, it tells by the text.
+// missingTable reports whether err is of a missing table of the library, and does not explain that yet. It tells by the text of
+// err, except on PostgreSQL, which may answer in another language.
 func missingTable(err error) bool {
 	text := err.Error()
 	if !strings.Contains(text, "fulfil_") || strings.Contains(text, notMigrated) {

@@ -1,5 +1,5 @@
-// Package memreserver keeps stock in memory, in the transactions of a [memstore.Store]: what is held together with an
-// order commits with it, or not at all.
+// Package memreserver keeps stock in memory, in the transactions of a [memstore.Store]. A hold commits together with its order,
+// or not at all.
 package memreserver
 
 import (
@@ -19,8 +19,8 @@ const (
 
 var _ reservation.Reserver[*memstore.Tx] = (*Reserver)(nil)
 
-// Reserver is a [reservation.Reserver] whose state is in the transactions that it is given, so that it has none itself:
-// all Reservers used with one [memstore.Store] are the same. Make one with [New].
+// Reserver is a [reservation.Reserver] that keeps its state in the [memstore.Store] of the transactions that it is given. All
+// Reservers used with one Store are the same. Make one with [New].
 type Reserver struct{}
 
 // New returns a Reserver.

@@ -70,8 +70,8 @@ func put(ctx context.Context, tx *memstore.Tx, s reservation.Stock, onHand int64
 	return tx.Set(ctx, stockTable+s.SKU, s)
 }
 
-// Stock returns what there is of each SKU, in the order given, as last committed or as this transaction changed it. A SKU
-// that no stock was ever set for has none. Without any SKU it returns all that are known, by SKU. It locks nothing.
+// Stock returns the stock of each SKU, in the order given, as last committed or as this transaction changed it. A SKU whose
+// stock was never set has none. Without any SKU it returns the stock of all known SKUs, by SKU. It locks nothing.
 func (*Reserver) Stock(_ context.Context, tx *memstore.Tx, skus ...string) ([]reservation.Stock, error) {
 	if len(skus) == 0 {
 		rows := tx.Scan(stockTable)
@@ -88,8 +88,8 @@ func (*Reserver) Stock(_ context.Context, tx *memstore.Tx, skus ...string) ([]re
 	return stock, nil
 }
 
-// Holds returns the holds that stand, each SKU once, by ID: at most limit of them, from the first whose ID comes behind
-// after. It locks nothing.
+// Holds returns at most limit of the holds that stand, by ID, beginning behind the ID after. Each SKU of a hold is one line. It
+// locks nothing.
 func (*Reserver) Holds(_ context.Context, tx *memstore.Tx, after string, limit int) ([]reservation.Hold, error) {
 	var holds []reservation.Hold
 	for _, row := range tx.Scan(holdTable) {

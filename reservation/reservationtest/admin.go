@@ -6,6 +6,7 @@ import (
 	"math"
 	"reflect"
 
+	"github.com/gofulfil/fulfil/internal/suite"
 	"github.com/gofulfil/fulfil/reservation"
 )
 
@@ -140,9 +141,9 @@ func (k *kit[Tx]) adminAdjustRace() {
 	k.race(callers, func(i int) error {
 		for range rounds {
 			err := k.InTx(k.ctx, func(tx Tx) error {
-				yield()
+				suite.Yield()
 				err := k.Stock.(Admin[Tx]).Adjust(k.ctx, tx, "tee", 1)
-				yield()
+				suite.Yield()
 				return err
 			})
 			if err != nil {
@@ -160,7 +161,7 @@ func (k *kit[Tx]) adminHolds() {
 		k.inTx(func(tx Tx) error {
 			got, err := k.Stock.(Admin[Tx]).Holds(k.ctx, tx, after, limit)
 			if err == nil && (len(got) != len(want) || len(want) > 0 && !reflect.DeepEqual(got, want)) {
-				return wrongf("%s: Holds(%q, %d) must return %+v; it returned %+v", why, after, limit, want, got)
+				return fmt.Errorf("%s: Holds(%q, %d) must return %+v; it returned %+v", why, after, limit, want, got)
 			}
 			return err
 		})

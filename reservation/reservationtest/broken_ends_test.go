@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/gofulfil/fulfil/internal/suite"
 	"github.com/gofulfil/fulfil/reservation"
 )
 
@@ -102,7 +103,7 @@ var brokenRaces = []broken{
 			if s.Available() < 1 {
 				return []error{short(holds[0].ID, s.SKU, 1, 0)}, nil
 			}
-			yield()
+			suite.Yield()
 			s.Held++
 			return []error{nil}, tx.Set(ctx, "fulfil_stock/"+s.SKU, s)
 		}
@@ -114,7 +115,7 @@ var brokenRaces = []broken{
 				if err := tx.Lock(ctx, "fulfil_stock/"+l.SKU); err != nil {
 					return nil, err
 				}
-				yield()
+				suite.Yield()
 			}
 			return v.Reserver.Hold(ctx, tx, holds...)
 		}
@@ -157,7 +158,7 @@ var brokenRaces = []broken{
 		v.release = func(ctx context.Context, tx tx, ids ...string) ([]error, error) {
 			lines, _ := v.lines.Load(ids[0])
 			before := v.committed(lines.([]reservation.Line)[0].SKU)
-			yield()
+			suite.Yield()
 			answers, err := v.Reserver.Release(ctx, tx, ids...)
 			err = errors.Join(err, v.edit(ctx, tx, ids[0], func(s *reservation.Stock, q int64) {
 				if s.SKU == before.SKU {

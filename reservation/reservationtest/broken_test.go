@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gofulfil/fulfil/internal/suite"
 	"github.com/gofulfil/fulfil/reservation"
 	"github.com/gofulfil/fulfil/store/memstore"
 )
@@ -21,34 +22,18 @@ type broken struct {
 func TestSuiteRejectsBrokenBackends(t *testing.T) {
 	t.Parallel()
 	all := checks[tx]()
-	rejecting := map[string]bool{}
+	names := make([]string, len(all))
+	for i, c := range all {
+		names[i] = c.name
+	}
+	var breaches []suite.Breach
 	for _, b := range slices.Concat(brokenHolds, brokenEnds, brokenRaces, brokenAdmin) {
-		i := slices.IndexFunc(all, func(c check[tx]) bool { return c.name == b.check })
-		if i < 0 {
-			t.Fatalf("%s: there is no check %q", b.name, b.check)
-		}
-		rejecting[b.check] = true
-		t.Run(b.name, func(t *testing.T) {
-			t.Parallel()
-			var said []string
-			for range 20 { // some breaches need an unlucky order of events
-				if said = watch(t, all[i], b.breakIt); len(said) > 0 {
-					break
-				}
-			}
-			if len(said) == 0 {
-				t.Fatalf("%q accepted it", b.check)
-			}
-			if !strings.Contains(strings.Join(said, "\n"), b.says) {
-				t.Errorf("%q rejected it, but instead of %q it said:\n%s", b.check, b.says, strings.Join(said, "\n"))
-			}
-		})
+		breaches = append(breaches, suite.Breach{Name: b.name, Check: b.check, Says: b.says, Watch: func(t *testing.T) []string {
+			i := slices.Index(names, b.check)
+			return watch(t, all[i], b.breakIt)
+		}})
 	}
-	for _, c := range all {
-		if !rejecting[c.name] {
-			t.Errorf("nothing shows that the check %q can fail", c.name)
-		}
-	}
+	suite.Rejects(t, names, breaches)
 }
 
 func TestSuiteAcceptsMemreserver(t *testing.T) {

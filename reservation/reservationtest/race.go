@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"github.com/gofulfil/fulfil/internal/suite"
 	"github.com/gofulfil/fulfil/reservation"
 )
 
@@ -24,9 +25,9 @@ func raceChecks[Tx any]() []check[Tx] {
 // try runs a call of one item in a transaction of its own and returns the item's answer.
 func (k *kit[Tx]) try(c call[Tx]) (answer, err error) {
 	err = k.InTx(k.ctx, func(tx Tx) error {
-		yield()
+		suite.Yield()
 		answers, err := c(tx)
-		yield()
+		suite.Yield()
 		if err != nil {
 			return err
 		}
@@ -108,7 +109,7 @@ func (k *kit[Tx]) raceRollback() {
 			}()
 		}
 		for range 100 {
-			yield()
+			suite.Yield()
 		}
 		return no
 	})

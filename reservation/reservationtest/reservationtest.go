@@ -16,13 +16,11 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
+	"github.com/gofulfil/fulfil/internal/suite"
 	"github.com/gofulfil/fulfil/reservation"
 )
 
@@ -76,13 +74,6 @@ func Run[Tx any](t *testing.T, open func(t *testing.T) Subject[Tx]) {
 	}
 }
 
-// reporter is the part of [testing.T] that checks use, so that the suite's own tests can watch checks fail.
-type reporter interface {
-	Helper()
-	Errorf(format string, args ...any)
-	Fatalf(format string, args ...any)
-}
-
 // check is one promise of the contract.
 type check[Tx any] struct {
 	name     string
@@ -91,10 +82,10 @@ type check[Tx any] struct {
 	newStock bool // needs a NewStock
 }
 
-func (c check[Tx]) run(t reporter, s Subject[Tx]) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+func (c check[Tx]) run(t suite.Reporter, s Subject[Tx]) {
+	ctx, cancel := suite.Context()
 	defer cancel()
-	c.fn(&kit[Tx]{reporter: t, Subject: s, ctx: ctx})
+	c.fn(&kit[Tx]{Reporter: t, Subject: s, ctx: ctx})
 }
 
 func checks[Tx any]() []check[Tx] {
@@ -103,7 +94,7 @@ func checks[Tx any]() []check[Tx] {
 
 // kit is what a check works with.
 type kit[Tx any] struct {
-	reporter
+	suite.Reporter
 	Subject[Tx]
 	ctx context.Context
 }
@@ -116,9 +107,6 @@ func hold(id string, lines ...any) reservation.Hold {
 	}
 	return h
 }
-
-// wrongf is the error of a backend that does not keep a promise.
-func wrongf(format string, args ...any) error { return fmt.Errorf(format, args...) }
 
 // inTx runs fn in a transaction that must commit.
 func (k *kit[Tx]) inTx(fn func(tx Tx) error) {
@@ -211,28 +199,7 @@ func short(id string, lines ...any) error {
 // race runs fn n times at once and fails for the first error.
 func (k *kit[Tx]) race(n int, fn func(i int) error) {
 	k.Helper()
-	start, errs := make(chan struct{}), make([]error, n)
-	var wg sync.WaitGroup
-	for i := range n {
-		wg.Go(func() {
-			<-start
-			errs[i] = fn(i)
-		})
-	}
-	close(start)
-	wg.Wait()
-	for _, err := range errs {
-		if err != nil {
-			k.Fatalf("one of %d concurrent callers failed: %v", n, err)
-		}
-	}
-}
-
-// yield gives other goroutines an occasion to go on.
-func yield() {
-	for range 20 {
-		runtime.Gosched()
-	}
+	suite.Race(k, n, fn)
 }
 
 // long is an ID of as many bytes as fit, with a last one that tells it apart.

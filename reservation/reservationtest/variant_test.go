@@ -2,12 +2,10 @@ package reservationtest
 
 import (
 	"context"
-	"fmt"
-	"runtime"
 	"sync"
 	"testing"
-	"testing/synctest"
 
+	"github.com/gofulfil/fulfil/internal/suite"
 	"github.com/gofulfil/fulfil/reservation"
 	"github.com/gofulfil/fulfil/reservation/memreserver"
 	"github.com/gofulfil/fulfil/store/memstore"
@@ -102,36 +100,7 @@ func (v *variant) committed(sku string) reservation.Stock {
 	return s
 }
 
-// recorder keeps what a check reports.
-type recorder struct {
-	mu       sync.Mutex
-	messages []string
-}
-
-func (r *recorder) Helper() {}
-
-func (r *recorder) Errorf(format string, args ...any) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.messages = append(r.messages, fmt.Sprintf(format, args...))
-}
-
-func (r *recorder) Fatalf(format string, args ...any) {
-	r.Errorf(format, args...)
-	runtime.Goexit()
-}
-
-// watch runs a check and returns what it reports. In its bubble a wait that never ends is cut short by the check's
-// deadline at once.
+// watch runs a check and returns its messages.
 func watch(t *testing.T, c check[tx], breakIt func(v *variant)) []string {
-	r := new(recorder)
-	synctest.Test(t, func(*testing.T) {
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			c.run(r, newVariant(breakIt).subject())
-		}()
-		<-done
-	})
-	return r.messages
+	return suite.Watch(t, func(r suite.Reporter) { c.run(r, newVariant(breakIt).subject()) })
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/gofulfil/fulfil/reservation"
 )
 
-// Commit turns holds into sales, as [reservation.Reserver] says. It locks no stock, so that it waits for nobody but those
-// who end the same holds or, on MySQL, are in a Set or Adjust of the same SKUs.
+// Commit turns holds into sales, as [reservation.Reserver] says. It locks no stock. It waits only for transactions that end the
+// same holds and, on MySQL, for those in a Set or Adjust of the same SKUs.
 func (r *Reserver) Commit(ctx context.Context, tx *sql.Tx, ids ...string) ([]error, error) {
 	answers, err := r.end(ctx, tx, ids, stateSold)
 	if err != nil {
@@ -67,7 +67,7 @@ func (r *Reserver) end(ctx context.Context, tx *sql.Tx, ids []string, to string)
 	return answers, err
 }
 
-// giveBack lowers what is taken of the stock of holds.
+// giveBack lowers the taken quantity of the SKUs of holds.
 func (r *Reserver) giveBack(ctx context.Context, tx *sql.Tx, holds map[string]*hold) error {
 	back := make(map[string]int64)
 	for _, h := range holds {
@@ -88,7 +88,7 @@ func (r *Reserver) giveBack(ctx context.Context, tx *sql.Tx, holds map[string]*h
 	return r.writeStock(ctx, tx, stock)
 }
 
-// begin takes the write lock where a transaction that begins by reading could not get it later.
+// begin takes the write lock of SQLite, which a transaction that begins by reading may not get later.
 func (r *Reserver) begin(ctx context.Context, tx *sql.Tx) error {
 	if r.sql.begin == "" {
 		return nil

@@ -3,6 +3,8 @@ package sqlreserver_test
 import (
 	"context"
 	"database/sql"
+	"fmt"
+	"io/fs"
 	"log"
 	"os"
 
@@ -52,4 +54,22 @@ func Example() {
 		log.Fatal(err)
 	}
 	_ = flow // its handlers take orders for lines of the SKU "tee-m" until 100 are held or sold
+}
+
+// The files of both Schemas fit into one folder.
+func ExampleSchema() {
+	for _, schema := range []func(sqlreserver.Dialect) (fs.FS, error){sqlstore.Schema, sqlreserver.Schema} {
+		files, err := schema(sqlreserver.Postgres)
+		if err != nil {
+			log.Fatal(err)
+		}
+		names, err := fs.Glob(files, "*.sql")
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(names)
+	}
+	// Output:
+	// [0001_orders.up.sql 0002_claims_claimed.up.sql]
+	// [0003_reserver.up.sql]
 }

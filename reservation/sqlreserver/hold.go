@@ -42,8 +42,8 @@ func (r *Reserver) Hold(ctx context.Context, tx *sql.Tx, holds ...reservation.Ho
 	return answers, nil
 }
 
-// claim inserts holds, and returns and locks those that were there before. It comes before any lock on stock: whoever
-// waits here for another who is holding the same ID has no stock that the other could be waiting for.
+// claim inserts holds, and returns and locks those that were there before. It comes before any lock on stock: a transaction that
+// waits here for another with the same ID has locked no stock that the other could be waiting for.
 func (r *Reserver) claim(ctx context.Context, tx *sql.Tx, wanted map[string][]reservation.Line) (map[string]*hold, error) {
 	var rows [][]any
 	for _, id := range sorted(wanted) {
@@ -70,7 +70,7 @@ func (r *Reserver) claim(ctx context.Context, tx *sql.Tx, wanted map[string][]re
 	return known, err
 }
 
-// insertHolds inserts the holds that are not there and returns which these were.
+// insertHolds inserts the holds that are not there and returns their IDs.
 func (r *Reserver) insertHolds(ctx context.Context, tx *sql.Tx, rows [][]any) (map[string]bool, error) {
 	fresh := make(map[string]bool, len(rows))
 	scan := func(rows *sql.Rows) error {
@@ -108,7 +108,7 @@ func skusOf(holds []reservation.Hold, lines [][]reservation.Line, known map[stri
 	return sorted(skus)
 }
 
-// decide answers for one hold. If it is held now, it becomes known.
+// decide returns the answer to one hold. A hold that fits becomes known.
 func decide(known map[string]*hold, stock map[string]*level, id string, lines []reservation.Line) error {
 	if k := known[id]; k != nil {
 		if k.state != stateHeld || !slices.Equal(k.lines, lines) {
@@ -136,7 +136,7 @@ func decide(known map[string]*hold, stock map[string]*level, id string, lines []
 	return nil
 }
 
-// keep writes what was decided: holds that were refused are taken out again, for the others their stock is taken.
+// keep writes the decisions: it deletes the holds that were refused, and takes the stock of the others.
 func (r *Reserver) keep(ctx context.Context, tx *sql.Tx, wanted map[string][]reservation.Line, known map[string]*hold, stock map[string]*level) error {
 	var out []string
 	var other [][]any

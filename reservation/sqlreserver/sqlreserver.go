@@ -20,8 +20,8 @@ const (
 
 var _ reservation.Reserver[*sql.Tx] = (*Reserver)(nil)
 
-// Reserver is a [reservation.Reserver] whose state is in the database of the transactions that it is given, so that it has
-// none itself. Make one with [New].
+// Reserver is a [reservation.Reserver] that keeps its state in the database of the transactions that it is given. Make one with
+// [New].
 type Reserver struct {
 	sql statements
 }

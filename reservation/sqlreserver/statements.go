@@ -7,15 +7,15 @@ import (
 	"slices"
 )
 
-// statements is what a dialect says differently. Those of type statement are for any number of rows.
+// statements holds the statements of a dialect. Those of type statement are for any number of rows.
 type statements struct {
-	// rows is how many rows one statement may have; 0: any number.
+	// rows is the number of rows that one statement may have; 0: any number.
 	rows int
-	// begin, if any, is executed before a transaction's first read, to take the write lock.
+	// begin runs before a transaction's first read and takes the write lock. Empty: there is none to take.
 	begin string
 
-	// claim inserts holds (ID, lines) whose ID is not there, waiting for those who are inserting the same. It returns the
-	// IDs that it inserted, or else fresh does.
+	// claim inserts the holds (ID, lines) whose ID is not there. It waits for transactions that are inserting the same ID. It
+	// returns the IDs that it inserted, unless there is a statement fresh, which does.
 	claim, fresh statement
 	// unclaim deletes holds (ID).
 	unclaim statement
@@ -26,30 +26,30 @@ type statements struct {
 
 	// lockStock returns SKU, stocked and taken of stock (SKU), and locks it, in the order of the SKUs.
 	lockStock statement
-	// take adds to what is taken (SKU, change).
+	// take adds to the taken quantity (SKU, change).
 	take statement
-	// insertHeld and deleteHeld say what is held (SKU, hold ID, quantity).
+	// insertHeld and deleteHeld change the lines of holds that stand (SKU, hold ID, quantity).
 	insertHeld, deleteHeld statement
 	// readStock returns SKU, stocked, taken and held of stock (SKU) without a lock.
 	readStock statement
 
 	// readAll is readStock of all SKUs, in their order.
 	readAll string
-	// readHolds returns ID and lines of at most so many holds that stand behind an ID: it takes both.
+	// readHolds returns ID and lines of the holds that stand, beginning behind an ID. It takes the ID and a limit.
 	readHolds string
 	// makeStock inserts a SKU with goods of which none is taken, unless the SKU is there. It takes both.
 	makeStock string
-	// lockHeld returns the sum of what is held of a SKU whose stock is locked, as of now.
+	// lockHeld returns the held quantity of a SKU whose stock is locked, as of now.
 	lockHeld string
-	// setStocked takes what is stocked, and a SKU.
+	// setStocked takes the stocked quantity and a SKU.
 	setStocked string
 }
 
-// statement makes a query for rows, all of the same length.
+// statement returns a query for rows, all of the same length.
 type statement func(rows [][]any) (query string, args []any, err error)
 
-// viaJSON is a statement that takes all of its rows in one parameter, as a JSON array of arrays, so that its text is
-// always the same.
+// viaJSON returns a statement that takes all of its rows in one parameter, as a JSON array of arrays. So its text is always the
+// same.
 func viaJSON(query string) statement {
 	return func(rows [][]any) (string, []any, error) {
 		text, err := json.Marshal(rows)
@@ -57,7 +57,7 @@ func viaJSON(query string) statement {
 	}
 }
 
-// chunks splits rows for statements that can't have all of them.
+// chunks splits rows into as many as one statement may have.
 func (s *statements) chunks(rows [][]any) func(func([][]any) bool) {
 	if s.rows == 0 {
 		return slices.Chunk(rows, max(1, len(rows)))

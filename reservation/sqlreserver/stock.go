@@ -79,7 +79,7 @@ func (r *Reserver) lockOne(ctx context.Context, tx *sql.Tx, sku string) (s reser
 	return locked[sku].stock(sku, held), true, nil
 }
 
-// stock splits what is taken into what is held and what was sold.
+// stock splits the taken quantity into the held and the sold.
 func (l *level) stock(sku string, held int64) reservation.Stock {
 	sold := l.taken - held
 	return reservation.Stock{SKU: sku, OnHand: l.stocked - sold, Held: held, Sold: sold}
@@ -96,11 +96,11 @@ func (r *Reserver) put(ctx context.Context, tx *sql.Tx, s reservation.Stock, onH
 	return sqlkit.Fail(ctx, "sqlreserver: writing stock", err)
 }
 
-// Stock returns what there is of each SKU, in the order given, as last committed or as this transaction changed it. A SKU
-// that no stock was ever set for has none. Without any SKU it returns all that are known, by SKU. It locks nothing.
+// Stock returns the stock of each SKU, in the order given, as last committed or as this transaction changed it. A SKU whose
+// stock was never set has none. Without any SKU it returns the stock of all known SKUs, by SKU. It locks nothing.
 //
-// A transaction of MySQL at REPEATABLE READ sees the state of its first read, and of the rows that it changed the newest:
-// Held and Sold are right only if it read nothing before it changed stock. Available always is.
+// A transaction of MySQL at REPEATABLE READ sees rows as of its first read, but the rows that it changed as they are. So its Held
+// and Sold are right only if it read nothing before it changed stock. Available is always right.
 func (r *Reserver) Stock(ctx context.Context, tx *sql.Tx, skus ...string) ([]reservation.Stock, error) {
 	var all []reservation.Stock
 	scan := func(rows *sql.Rows) error {
@@ -138,8 +138,8 @@ func (r *Reserver) Stock(ctx context.Context, tx *sql.Tx, skus ...string) ([]res
 	return stock, nil
 }
 
-// Holds returns the holds that stand, each SKU once, by ID: at most limit of them, from the first whose ID comes behind
-// after. It locks nothing.
+// Holds returns at most limit of the holds that stand, by ID, beginning behind the ID after. Each SKU of a hold is one line. It
+// locks nothing.
 func (r *Reserver) Holds(ctx context.Context, tx *sql.Tx, after string, limit int) ([]reservation.Hold, error) {
 	var holds []reservation.Hold
 	err := each(ctx, tx, func(rows *sql.Rows) error {

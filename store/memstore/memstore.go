@@ -23,11 +23,11 @@ import (
 const maxTries = 100
 
 var (
-	// ErrDeadlock is what a [Tx] answers when it was chosen to give way to older transactions that wait for its rows, as
-	// it waits for theirs. [Store.InTx] then runs its function again; it returns an error that matches ErrDeadlock only
-	// when 100 tries have ended this way.
+	// ErrDeadlock is returned by a [Tx] that must give way to older transactions: they wait for its rows, and it waits for
+	// theirs. [Store.InTx] then runs its function again. It returns an error that matches ErrDeadlock only when 100 tries
+	// have ended this way.
 	ErrDeadlock = errors.New("memstore: deadlock")
-	// ErrTxDone is what a [Tx] answers after its end.
+	// ErrTxDone is returned by a [Tx] after its end.
 	ErrTxDone = errors.New("memstore: the transaction has ended")
 )
 

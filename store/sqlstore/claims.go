@@ -43,7 +43,7 @@ func (s *Store) Prune(ctx context.Context, before time.Time, limit int) (pruned 
 	if err := ctx.Err(); err != nil || limit <= 0 {
 		return 0, err
 	}
-	// Found by their time and then deleted by their key, so that nothing else is read, locked or waited for.
+	// The claims are found by their time and deleted by their key, so that the statement reads, locks and waits for no others.
 	oldest := "SELECT claim FROM fulfil_claims WHERE claimed_at < ? ORDER BY claimed_at, claim LIMIT ?" + s.grammar.skipLocked
 	statement := s.dialect.Rebind(s.grammar.deleteClaims(oldest))
 	var deleted int64
@@ -73,7 +73,7 @@ func (s *Store) ShopID(ctx context.Context, fresh string) (string, error) {
 		if err := s.keep(ctx, tx, valuesTable, [][]any{{shopName, fresh}}); err != nil {
 			return err
 		}
-		query := "SELECT value FROM fulfil_values WHERE name = ?" + s.grammar.lock // another's, if that was faster
+		query := "SELECT value FROM fulfil_values WHERE name = ?" + s.grammar.lock // the ID of a process that was faster, if there is one
 		return tx.QueryRowContext(ctx, s.dialect.Rebind(query), shopName).Scan(&id)
 	})
 	return id, sqlkit.Fail(ctx, "sqlstore: keep the shop ID", err)

@@ -1,5 +1,4 @@
-// Package sqlstore keeps orders in PostgreSQL, MySQL, MariaDB or SQLite, over database/sql and whichever driver the shop
-// uses already.
+// Package sqlstore keeps orders in PostgreSQL, MySQL, MariaDB or SQLite, over database/sql and any driver.
 //
 // Open the database, [Migrate] it, and make a [Store] of it:
 //
@@ -9,11 +8,12 @@
 //	if err := sqlstore.Migrate(ctx, db, sqlstore.Postgres); err != nil { … }
 //	st := sqlstore.New(db, sqlstore.Postgres)
 //
-// Its transactions are *sql.Tx, so that what a callback writes through one commits together with the order.
+// The Store's transactions are *sql.Tx: the rows that a callback writes through one commit together with the order.
 //
 // # Drivers
 //
-// These are tested, on databases whose default isolation is READ COMMITTED, REPEATABLE READ or SERIALIZABLE:
+// The library is tested with these drivers, on databases whose default isolation level is READ COMMITTED, REPEATABLE READ or
+// SERIALIZABLE:
 //
 //	sql.Open("pgx", "postgres://shop@localhost/shop")                           // github.com/jackc/pgx/v5/stdlib
 //	sql.Open("postgres", "postgres://shop@localhost/shop")                      // github.com/lib/pq
@@ -21,10 +21,15 @@
 //	sql.Open("sqlite", "file:shop.db?_pragma=busy_timeout(10000)")              // modernc.org/sqlite
 //	sql.Open("sqlite3", "file:shop.db?_busy_timeout=10000")                     // github.com/mattn/go-sqlite3
 //
-// PostgreSQL's database must be in UTF8. On MySQL, interpolateParams saves two of three round trips per statement; all
-// else, such as parseTime and the time zone, may be as the shop needs it. On SQLite, busy_timeout is how long a writer
-// waits for the one before: Migrate refuses to go on without it. Migrate also turns on the write-ahead log, without which
-// readers wait for writers; who migrates with a tool of their own sets PRAGMA journal_mode = WAL once.
+// A connection must be able to hold every customer's name. [Migrate], [Check] and the first use of a Store refuse one that can
+// not, and name the cure:
+//
+//   - PostgreSQL: the database and the connection are in UTF8.
+//   - MySQL and MariaDB: the connection is in utf8mb4, sql_mode is strict, and autocommit is on. All three are the defaults.
+//     Any time zone and parseTime work. The option interpolateParams saves two of three round trips per statement.
+//   - SQLite: busy_timeout says how long a writer waits for the writer before it. A file has a write-ahead log, without which
+//     readers wait for writers. Migrate turns it on; a program that migrates with a tool of its own runs
+//     PRAGMA journal_mode = WAL once. A database in memory needs no log.
 //
 // # PgBouncer
 //
@@ -41,17 +46,20 @@
 // A small pool is fast: transactions that want the same row wait for each other anyway, and 64 connections that do so were
 // two to four times slower than 4. Begin with SetMaxOpenConns of 4 to 8 per process.
 //
+// The Store outlasts a restart and a failover of the server: see [Store.InTx]. A DSN that names several hosts should ask for
+// the one that writes, as target_session_attrs=read-write does with pgx.
+//
 // # Tables
 //
-// fulfil_orders has a row per order. Its column data is the whole order as JSON; id, status, stuck, email, currency, total
-// (in minor units), livemode, created_at, updated_at and due_at are there to be queried, and of these due_at alone counts
-// when the order is read. fulfil_refs says which order a Stripe ID leads to, fulfil_claims which keys were taken and when,
+// fulfil_orders has a row per order. Its column data is the whole order as JSON. The columns id, status, stuck, email, currency,
+// total (in minor units), livemode, created_at, updated_at and due_at repeat parts of it for queries; the Store reads only
+// due_at back. fulfil_refs has the order that each Stripe ID leads to, fulfil_claims the keys that were taken and when, and
 // fulfil_values the ID of the installation and its cursors. Times are in UTC to the microsecond.
 //
-// Nothing is ever deleted but old claims, by [Store.Prune].
+// The Store deletes nothing but old claims, in [Store.Prune].
 //
 // # Errors
 //
-// Errors say what was being done and wrap the driver's. After any error of a method that takes a transaction, that
-// transaction can only be rolled back, which returning the error from the function of [Store.InTx] does.
+// Errors name the action that failed and wrap the driver's error. After an error of a method that takes a transaction, that
+// transaction can only be rolled back. Return the error from the function of [Store.InTx], which does that.
 package sqlstore

@@ -4,45 +4,77 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"io/fs"
+	"log"
 
 	"github.com/gofulfil/fulfil/store"
 	"github.com/gofulfil/fulfil/store/sqlstore"
 )
 
+// A program opens the database, migrates it and gives the Store to its Flow. Afterwards it reads orders from the Store. It also
+// imports a driver, such as
+//
+//	_ "modernc.org/sqlite"
 func Example() {
 	ctx := context.Background()
-	// With a driver imported, such as _ "modernc.org/sqlite".
 	db, err := sql.Open("sqlite", "file:shop.db?_pragma=busy_timeout(10000)")
 	if err != nil {
-		fmt.Println(err)
-		return
+		log.Fatal(err)
 	}
 	defer db.Close()
 	db.SetMaxOpenConns(8)
 	if err := sqlstore.Migrate(ctx, db, sqlstore.SQLite); err != nil {
-		fmt.Println(err)
-		return
+		log.Fatal(err)
 	}
-	st := sqlstore.New(db, sqlstore.SQLite)
+	st := sqlstore.New(db, sqlstore.SQLite) // the Store of checkout.Config
 
-	// A row of the shop's own commits together with the order, or not at all.
+	// The orders that need a person, the newest first.
+	stuck, err := st.List(ctx, store.Query{Stuck: true, Newest: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, o := range stuck {
+		fmt.Println(o.ID, o.StuckReason())
+	}
+}
+
+// The shop's own rows commit together, or not at all. InTx runs its function again after a deadlock or a broken connection.
+func ExampleStore_InTx() {
+	ctx := context.Background()
+	db, err := sql.Open("pgx", "postgres://shop@localhost/shop")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer db.Close()
+	st := sqlstore.New(db, sqlstore.Postgres)
 	err = st.InTx(ctx, func(tx *sql.Tx) error {
-		orders, err := st.Lock(ctx, tx, "order-42")
-		if err != nil || orders[0] == nil {
-			return err
+		if _, err := tx.ExecContext(ctx, "UPDATE products SET price = $1 WHERE sku = $2", 2499, "tee-m"); err != nil {
+			return err // return every error: the transaction may have ended with it
 		}
-		orders[0].Metadata = map[string]string{"gift": "yes"}
-		if err := st.Save(ctx, tx, orders[0]); err != nil {
-			return err
-		}
-		_, err = tx.ExecContext(ctx, "INSERT INTO gifts (order_id) VALUES (?)", orders[0].ID)
+		_, err := tx.ExecContext(ctx, "INSERT INTO price_log (sku, price) VALUES ($1, $2)", "tee-m", 2499)
 		return err
 	})
 	if err != nil {
-		fmt.Println(err)
-		return
+		log.Fatal(err)
 	}
-	// What needs a person.
-	stuck, err := st.List(ctx, store.Query{Stuck: true})
-	fmt.Println(len(stuck), err)
+}
+
+// A program that migrates with a tool of its own copies the files into the folder of that tool, and calls Check at its start.
+func ExampleSchema() {
+	files, err := sqlstore.Schema(sqlstore.Postgres)
+	if err != nil {
+		log.Fatal(err)
+	}
+	names, err := fs.Glob(files, "*.sql")
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, name := range names {
+		fmt.Println(name)
+	}
+	// To write them: os.CopyFS("migrations", files)
+
+	// Output:
+	// 0001_orders.up.sql
+	// 0002_claims_claimed.up.sql
 }

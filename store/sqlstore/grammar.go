@@ -9,24 +9,23 @@ import (
 	"github.com/gofulfil/fulfil/internal/sqlkit"
 )
 
-// grammar is what the dialects say differently.
+// grammar holds the parts of statements that differ between the dialects.
 type grammar struct {
 	// dueText is due_at as text that time.RFC3339 reads: drivers disagree on columns of times.
 	dueText string
-	// yes is true, of a column that is a boolean.
+	// yes is the value true of a boolean column.
 	yes string
-	// byKey comes behind a table of which rows are looked up by a list of primary keys.
+	// byKey follows the name of a table in a statement that looks rows up by a list of primary keys.
 	byKey string
-	// lock ends a SELECT whose rows are the transaction's own until it ends, and skipLocked one that leaves out those
-	// that are another's.
+	// lock ends a SELECT that locks its rows, and skipLocked one that leaves out the rows that other transactions have locked.
 	lock, skipLocked string
 	// skipLevel is the isolation level of the transactions that begin with such a SELECT.
 	skipLevel sql.IsolationLevel
-	// deleteClaims is a DELETE of the claims that a query returns, which looks each up by its key.
+	// deleteClaims returns a DELETE of the claims that a query returns. It looks each up by its key.
 	deleteClaims func(query string) string
-	// ignore ends an INSERT that leaves alone the rows whose key is taken, having waited for the transaction that took it.
+	// ignore ends an INSERT that changes nothing where a key is taken. It waits for the transaction that takes the key.
 	ignore func(key string) string
-	// add inserts rows whose keys are not taken, and says of which.
+	// add inserts the rows whose keys are not taken, and returns their keys.
 	add func(ctx context.Context, tx *sql.Tx, t table, rows [][]any) (added map[string]bool, err error)
 	// save updates rows of ordersTable, at most saveRows, each ID once, and counts those that are there. If marked is set, the
 	// transaction is one of InTx, and save changes nothing unless that goes on.
@@ -36,13 +35,13 @@ type grammar struct {
 var grammars = map[Dialect]grammar{Postgres: postgres, MySQL: mysql, SQLite: sqlite}
 
 const (
-	// maxParams is how many parameters a statement may have: SQLite's limit, the lowest.
+	// maxParams is the number of parameters that a statement may have: SQLite's limit, the lowest.
 	maxParams = 32766
-	// saveRows is how many orders a statement updates at most: MySQL's looks through all of them for each.
+	// saveRows is the number of orders that one statement updates at most. MySQL looks through all of them for each order.
 	saveRows = 100
 )
 
-// insert is a statement that inserts n rows.
+// insert returns a statement that inserts n rows.
 func insert(t table, n int) string {
 	return "INSERT INTO " + t.name + " (" + strings.Join(t.columns, ", ") + ") VALUES " + sqlkit.Rows(n, len(t.columns)) + " "
 }
@@ -74,7 +73,7 @@ func addReturning(d Dialect) func(ctx context.Context, tx *sql.Tx, t table, rows
 
 func ignoreConflict(key string) string { return "ON CONFLICT (" + key + ") DO NOTHING" }
 
-// addKeys runs a query for keys.
+// addKeys adds the keys that a query returns to keys.
 func addKeys(ctx context.Context, tx *sql.Tx, query string, args []any, keys map[string]bool) error {
 	return each(ctx, tx, query, args, func(scan func(...any) error) error {
 		var key string

@@ -18,7 +18,7 @@ var mysql = grammar{
 	skipLocked: " FOR UPDATE SKIP LOCKED",
 	// At REPEATABLE READ the gaps between due orders, or old claims, would be locked, too, and deadlock with those who write.
 	skipLevel: sql.LevelReadCommitted,
-	// A DELETE by a list of keys takes no hint, and reads all of a small table.
+	// A DELETE by a list of keys takes no hint, and would read all of a small table.
 	deleteClaims: func(query string) string {
 		return "DELETE fulfil_claims FROM (" + query + ") AS old STRAIGHT_JOIN fulfil_claims ON fulfil_claims.claim = old.claim"
 	},
@@ -27,15 +27,17 @@ var mysql = grammar{
 	save:   saveCase,
 }
 
-// mysqlByKey has a list of keys looked up one by one: the planner may find the whole of a small table cheaper, and would
-// then lock all of it.
+// mysqlByKey has MySQL look up a list of keys one by one. The planner would rather read the whole of a small table, and lock
+// all of it.
 const mysqlByKey = " FORCE INDEX (PRIMARY)"
 
-// ignoreDuplicate is not INSERT IGNORE, which would also ignore that a value does not fit.
+// ignoreDuplicate ends an INSERT that changes nothing where a key is taken. INSERT IGNORE would also cut values that do not
+// fit.
 func ignoreDuplicate(key string) string { return "ON DUPLICATE KEY UPDATE " + key + " = " + key }
 
-// addToken marks the rows of this call, as there is no RETURNING and the count of rows does not say which. It reads them
-// back with a lock, which they have: a read without one would take the transaction's snapshot too early for its caller.
+// addToken inserts rows with a token of this call and finds out by the token which rows are new: MySQL has no RETURNING. It
+// locks the rows that it reads back. They are locked already, and a read without a lock would take the transaction's snapshot
+// too early for the caller.
 func addToken(ctx context.Context, tx *sql.Tx, t table, rows [][]any) (added map[string]bool, err error) {
 	marked := tokenTable(t)
 	added = map[string]bool{}

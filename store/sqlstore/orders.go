@@ -16,7 +16,7 @@ import (
 func (s *Store) Insert(ctx context.Context, tx *sql.Tx, orders ...*store.Order) (inserted []bool, err error) {
 	first := map[string]int{}
 	for i, o := range orders {
-		if !possible(o.ID, maxID) {
+		if !validKey(o.ID, maxID) {
 			return nil, fmt.Errorf("sqlstore: insert an order: its ID has %d bytes, not 1 to %d, or is not text", len(o.ID), maxID)
 		}
 		if _, repeated := first[o.ID]; !repeated {
@@ -48,17 +48,17 @@ func (s *Store) Insert(ctx context.Context, tx *sql.Tx, orders ...*store.Order) 
 
 // Lock returns orders and keeps other transactions from locking them, as [store.Store] says.
 func (s *Store) Lock(ctx context.Context, tx *sql.Tx, ids ...string) ([]*store.Order, error) {
-	wanted := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !possible(id, maxID) })
+	wanted := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !validKey(id, maxID) })
 	slices.Sort(wanted)
-	found := map[string]kept{}
+	found := map[string]storedOrder{}
 	for chunk := range slices.Chunk(slices.Compact(wanted), maxParams) {
 		query := "SELECT id, data, " + s.grammar.dueText + " FROM fulfil_orders" + s.grammar.byKey +
 			" WHERE id IN " + sqlkit.List(len(chunk)) + " ORDER BY id" + s.grammar.lock
 		err := each(ctx, tx, s.dialect.Rebind(query), texts(chunk), func(scan func(...any) error) error {
 			var id string
-			var k kept
-			err := scan(&id, &k.data, &k.due)
-			found[id] = k
+			var r storedOrder
+			err := scan(&id, &r.data, &r.due)
+			found[id] = r
 			return err
 		})
 		if err != nil {
@@ -67,11 +67,11 @@ func (s *Store) Lock(ctx context.Context, tx *sql.Tx, ids ...string) ([]*store.O
 	}
 	orders := make([]*store.Order, len(ids))
 	for i, id := range ids {
-		k, ok := found[id]
+		stored, ok := found[id]
 		if !ok {
 			continue
 		}
-		o, err := k.order()
+		o, err := stored.order()
 		if err != nil {
 			return nil, fmt.Errorf("sqlstore: lock order %s: %w", id, err)
 		}
@@ -108,13 +108,13 @@ func (s *Store) Save(ctx context.Context, tx *sql.Tx, orders ...*store.Order) er
 	return s.keepRefs(ctx, tx, orders)
 }
 
-// keepRefs makes the references of orders lead to them, but for those that lead elsewhere already. Among several orders
-// the first keeps a reference, too.
+// keepRefs stores the references of orders. A reference that leads to another order already stays with that one, and of
+// several orders with the same reference the first keeps it.
 func (s *Store) keepRefs(ctx context.Context, tx *sql.Tx, orders []*store.Order) error {
 	leads := map[string]string{}
 	for _, o := range orders {
 		for _, ref := range o.Refs() {
-			if !possible(ref, maxRef) {
+			if !validKey(ref, maxRef) {
 				return fmt.Errorf("sqlstore: save order %s: a reference has %d bytes, not 1 to %d, or is not text", o.ID, len(ref), maxRef)
 			}
 			if _, taken := leads[ref]; !taken {
@@ -131,31 +131,31 @@ func (s *Store) keepRefs(ctx context.Context, tx *sql.Tx, orders []*store.Order)
 
 // Find returns the last committed order, as [store.Store] says.
 func (s *Store) Find(ctx context.Context, id string) (*store.Order, error) {
-	return s.find(ctx, "find an order", possible(id, maxID), "id = ?", id)
+	return s.find(ctx, "find an order", validKey(id, maxID), "id = ?", id)
 }
 
 // FindRef returns the order that a Stripe ID leads to, as [store.Store] says.
 func (s *Store) FindRef(ctx context.Context, ref string) (*store.Order, error) {
-	return s.find(ctx, "find an order by reference", possible(ref, maxRef), "id = (SELECT order_id FROM fulfil_refs WHERE ref = ?)", ref)
+	return s.find(ctx, "find an order by reference", validKey(ref, maxRef), "id = (SELECT order_id FROM fulfil_refs WHERE ref = ?)", ref)
 }
 
-func (s *Store) find(ctx context.Context, doing string, possible bool, where, arg string) (*store.Order, error) {
+func (s *Store) find(ctx context.Context, doing string, valid bool, where, arg string) (*store.Order, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if !possible {
+	if !valid {
 		return nil, store.ErrNotFound
 	}
 	query := s.dialect.Rebind("SELECT data, " + s.grammar.dueText + " FROM fulfil_orders WHERE " + where)
-	var k kept
-	err := s.read(ctx, func() error { return s.db.QueryRowContext(ctx, query, arg).Scan(&k.data, &k.due) })
+	var r storedOrder
+	err := s.read(ctx, func() error { return s.db.QueryRowContext(ctx, query, arg).Scan(&r.data, &r.due) })
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, store.ErrNotFound
 	}
 	if err != nil {
 		return nil, sqlkit.Fail(ctx, "sqlstore: "+doing, err)
 	}
-	o, err := k.order()
+	o, err := r.order()
 	if err != nil {
 		return nil, fmt.Errorf("sqlstore: %s: %w", doing, err)
 	}

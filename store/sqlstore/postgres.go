@@ -38,7 +38,7 @@ func savePostgres(ctx context.Context, tx *sql.Tx, marked bool, rows [][]any) (s
 	return saved, err
 }
 
-// updateFrom is a statement that updates orders from a list of rows.
+// updateFrom returns a statement that updates orders from a list of rows.
 func updateFrom(values string) string {
 	sets := make([]string, 0, len(ordersTable.columns))
 	for _, column := range ordersTable.columns[1:] {

@@ -21,11 +21,11 @@ func (s *Store) List(ctx context.Context, q store.Query) ([]*store.Order, error)
 	err := s.read(ctx, func() error {
 		page = nil
 		return each(ctx, s.db, query, args, func(scan func(...any) error) error {
-			var k kept
-			if err := scan(&k.data, &k.due); err != nil {
+			var r storedOrder
+			if err := scan(&r.data, &r.due); err != nil {
 				return err
 			}
-			o, err := k.order()
+			o, err := r.order()
 			page = append(page, o)
 			return err
 		})
@@ -36,9 +36,9 @@ func (s *Store) List(ctx context.Context, q store.Query) ([]*store.Order, error)
 	return page, nil
 }
 
-// page is the query for a page: its keys first, out of an index, and then their orders. Each status is a part of its own
-// that reads no more than a page: one range of the index for several would be no order of time, and sorting it would
-// read all of it. Few orders are stuck, so that those are one part, whatever their status.
+// page returns the query for a page. It reads the keys from an index first, and then the orders with those keys. Each status
+// is a part of its own that reads at most one page: the index has the orders of one status by time, but not those of several,
+// which the database would have to read and sort completely. Stuck orders are one part, as there are few of them.
 func (s *Store) page(q store.Query) (query string, args []any) {
 	parted := [][]store.Status{q.Status}
 	if !q.Stuck && len(q.Status) > 0 {
@@ -64,7 +64,7 @@ func (s *Store) page(q store.Query) (query string, args []any) {
 	return s.dialect.Rebind(query), append(args, q.PageSize())
 }
 
-// where is the condition that q says, for orders in one of statuses, or in any if there are none.
+// where returns the condition of q for orders in one of statuses, or in any status if there are none.
 func (s *Store) where(q store.Query, statuses []store.Status) (condition string, args []any) {
 	var all []string
 	and := func(condition string, arg ...any) {

@@ -9,7 +9,7 @@ import (
 	"github.com/gofulfil/fulfil/store"
 )
 
-// table is where rows are inserted; its key is the first of its columns.
+// table is a table into which the Store inserts rows. Its key is the first of its columns.
 type table struct {
 	name    string
 	columns []string
@@ -26,8 +26,8 @@ var (
 	valuesTable = table{"fulfil_values", []string{"name", "value"}}
 )
 
-// row returns the columns of ordersTable for an order. What PostgreSQL takes for no text is left out or replaced: a payment
-// that could not be kept for it would be lost.
+// row returns the columns of ordersTable for an order. It leaves out or replaces the characters that PostgreSQL refuses, because
+// a payment that can't be stored would be lost.
 func (s *Store) row(o *store.Order) ([]any, error) {
 	data, err := o.Encode()
 	if err != nil {
@@ -43,21 +43,21 @@ func (s *Store) row(o *store.Order) ([]any, error) {
 	}, nil
 }
 
-// kept is an order as it comes from the database.
-type kept struct {
+// storedOrder is an order as the database returns it.
+type storedOrder struct {
 	data []byte
 	due  sql.NullString
 }
 
-// order decodes it. Due moves the column alone, so that counts.
-func (k *kept) order() (*store.Order, error) {
-	o, err := store.DecodeOrder(k.data)
+// order decodes the order. DueAt comes from the column, as Due changes only that.
+func (r *storedOrder) order() (*store.Order, error) {
+	o, err := store.DecodeOrder(r.data)
 	if err != nil {
 		return nil, err
 	}
 	o.DueAt = time.Time{}
-	if k.due.Valid {
-		due, err := time.Parse(time.RFC3339, k.due.String)
+	if r.due.Valid {
+		due, err := time.Parse(time.RFC3339, r.due.String)
 		if err != nil {
 			return nil, fmt.Errorf("due_at of order %s: %w", o.ID, err)
 		}

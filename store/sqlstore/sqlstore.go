@@ -125,8 +125,8 @@ const (
 	maxName  = 200
 )
 
-// possible reports whether text can be a key of the database: on none is there one that is not, and PostgreSQL refuses to
-// look for it.
-func possible(text string, most int) bool {
+// validKey reports whether text can be stored as a key of at most that many bytes. No database holds any other value, and
+// PostgreSQL returns an error when asked for one.
+func validKey(text string, most int) bool {
 	return text != "" && len(text) <= most && utf8.ValidString(text) && !strings.Contains(text, "\x00")
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+
+	"github.com/gofulfil/fulfil/internal/suite"
 )
 
 func claimChecks[Tx any]() []check[Tx] {
@@ -94,9 +96,9 @@ func (k *kit[Tx]) claimRace() {
 				slices.Reverse(mine)
 			}
 			err := k.st.InTx(k.ctx, func(tx Tx) (err error) {
-				yield()
+				suite.Yield()
 				first, err = k.st.Claim(k.ctx, tx, base, mine...)
-				yield()
+				suite.Yield()
 				return err
 			})
 			for n, is := range first {

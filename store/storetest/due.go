@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gofulfil/fulfil/internal/suite"
 	"github.com/gofulfil/fulfil/store"
 )
 
@@ -69,7 +70,7 @@ func (k *kit[Tx]) dueLease() {
 	k.inTx(func(tx Tx) error {
 		o, err := k.lockIn(tx, "a")
 		if err == nil && !o.DueAt.Equal(now.Add(lease)) {
-			return wrongf("Due must move DueAt to the end of the lease, %s; Lock shows %s", now.Add(lease), o.DueAt)
+			return suite.Wrongf("Due must move DueAt to the end of the lease, %s; Lock shows %s", now.Add(lease), o.DueAt)
 		}
 		return err
 	})
@@ -108,7 +109,7 @@ func (k *kit[Tx]) dueRace() {
 				return err
 			}
 			if len(ids) > 3 {
-				return wrongf("Due with a limit of 3 returned %d orders", len(ids))
+				return suite.Wrongf("Due with a limit of 3 returned %d orders", len(ids))
 			}
 			mu.Lock()
 			before := len(handed)
@@ -153,7 +154,7 @@ func (k *kit[Tx]) dueLocked() {
 	k.meanwhile(hold, nil, func(*atomic.Bool) error {
 		ids, err := k.st.Due(k.ctx, base, lease, 10)
 		if err == nil && len(ids) > 0 {
-			return wrongf("Due must leave out an order that a transaction has locked, as that one is looking at it; it returned %q", ids)
+			return suite.Wrongf("Due must leave out an order that a transaction has locked, as that one is looking at it; it returned %q", ids)
 		}
 		return err
 	})
@@ -185,7 +186,7 @@ func (k *kit[Tx]) dueCommitted() {
 	k.meanwhile(hold, &trouble{"rolled back"}, func(*atomic.Bool) error {
 		ids, err := k.st.Due(k.ctx, base, lease, 10)
 		if err == nil && len(ids) > 0 {
-			return wrongf("Due must not hand out an order whose insert is not committed; it returned %q", ids)
+			return suite.Wrongf("Due must not hand out an order whose insert is not committed; it returned %q", ids)
 		}
 		return err
 	})

@@ -46,7 +46,9 @@ func (f *filler) fill(v reflect.Value, path string) {
 		v.SetInt(1<<53 + f.n) // more than a float can hold
 	case reflect.Struct:
 		for i := range v.NumField() {
-			f.fill(v.Field(i), path+"."+v.Type().Field(i).Name)
+			if field := v.Type().Field(i); field.IsExported() {
+				f.fill(v.Field(i), path+"."+field.Name)
+			}
 		}
 	case reflect.Slice:
 		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
@@ -111,7 +113,11 @@ func differ(got, want reflect.Value, path string) string {
 	switch want.Kind() {
 	case reflect.Struct:
 		for i := range want.NumField() {
-			if d := differ(got.Field(i), want.Field(i), path+"."+want.Type().Field(i).Name); d != "" {
+			field := want.Type().Field(i)
+			if !field.IsExported() {
+				continue
+			}
+			if d := differ(got.Field(i), want.Field(i), path+"."+field.Name); d != "" {
 				return d
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/gofulfil/fulfil/internal/suite"
 	"github.com/gofulfil/fulfil/store"
 )
 
@@ -28,7 +29,7 @@ func (k *kit[Tx]) insertAnswers() {
 		k.inTx(func(tx Tx) error {
 			got, err := k.st.Insert(k.ctx, tx, orders...)
 			if err == nil && (len(got) != len(want) || len(want) > 0 && !reflect.DeepEqual(got, want)) {
-				return wrongf("Insert must answer for each order whether it was added, %v; it answered %v", want, got)
+				return suite.Wrongf("Insert must answer for each order whether it was added, %v; it answered %v", want, got)
 			}
 			return err
 		})
@@ -100,9 +101,9 @@ func (k *kit[Tx]) insertRace() {
 			mine[0], mine[1] = mine[1], mine[0]
 		}
 		return k.st.InTx(k.ctx, func(tx Tx) error {
-			yield()
+			suite.Yield()
 			answer, err := k.st.Insert(k.ctx, tx, mine...)
-			yield()
+			suite.Yield()
 			if err == nil && i%2 == 1 {
 				answer[0], answer[1] = answer[1], answer[0]
 			}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"github.com/gofulfil/fulfil/internal/suite"
 	"github.com/gofulfil/fulfil/store"
 )
 
@@ -30,23 +31,23 @@ func (k *kit[Tx]) lockAnswers() {
 			return err
 		}
 		if len(orders) != len(ids) {
-			return wrongf("Lock of %d IDs must give as many answers; it gave %d", len(ids), len(orders))
+			return suite.Wrongf("Lock of %d IDs must give as many answers; it gave %d", len(ids), len(orders))
 		}
 		for i, id := range ids {
 			switch o := orders[i]; {
 			case id == "nobody" && o != nil:
-				return wrongf("Lock must answer nil for an unknown ID; it answered order %q", o.ID)
+				return suite.Wrongf("Lock must answer nil for an unknown ID; it answered order %q", o.ID)
 			case id != "nobody" && (o == nil || o.ID != id):
-				return wrongf("Lock must answer in the order of its IDs; at %d, for %q, it answered %v", i, id, o)
+				return suite.Wrongf("Lock must answer in the order of its IDs; at %d, for %q, it answered %v", i, id, o)
 			}
 		}
 		orders[0].Lines[0].Quantity = 99
 		if orders[3].Lines[0].Quantity == 99 {
-			return wrongf("Lock of a repeated ID must answer a copy each time; two answers share their lines")
+			return suite.Wrongf("Lock of a repeated ID must answer a copy each time; two answers share their lines")
 		}
 		none, err := k.st.Lock(k.ctx, tx)
 		if err == nil && len(none) != 0 {
-			return wrongf("Lock of no IDs must answer nothing; it answered %d orders", len(none))
+			return suite.Wrongf("Lock of no IDs must answer nothing; it answered %d orders", len(none))
 		}
 		return err
 	})
@@ -65,7 +66,7 @@ func (k *kit[Tx]) lockOwnWrites() {
 					return err
 				}
 				if o.Amounts.Total != n {
-					return wrongf("Lock must show what this transaction saved: order %s must have %d and has %d", id, n, o.Amounts.Total)
+					return suite.Wrongf("Lock must show what this transaction saved: order %s must have %d and has %d", id, n, o.Amounts.Total)
 				}
 				o.Amounts.Total++
 				if err := k.st.Save(k.ctx, tx, o); err != nil {
@@ -89,7 +90,7 @@ func (k *kit[Tx]) lockExcludes() {
 		for range rounds {
 			err := k.st.InTx(k.ctx, func(tx Tx) error {
 				return k.updateIn(tx, "a", func(o *store.Order) {
-					yield()
+					suite.Yield()
 					o.Amounts.Total++
 				})
 			})

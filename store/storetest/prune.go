@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"github.com/gofulfil/fulfil/internal/suite"
 )
 
 func pruneChecks[Tx any]() []check[Tx] {
@@ -23,7 +25,7 @@ func (k *kit[Tx]) claimAt(at time.Time, keys ...string) {
 	k.inTx(func(tx Tx) error {
 		first, err := k.st.Claim(k.ctx, tx, at, keys...)
 		if err == nil && slices.Contains(first, false) {
-			return wrongf("Claim of %d new keys answered %v", len(keys), first)
+			return suite.Wrongf("Claim of %d new keys answered %v", len(keys), first)
 		}
 		return err
 	})
@@ -65,7 +67,7 @@ func (k *kit[Tx]) pruneFirst() {
 	k.inTx(func(tx Tx) error {
 		first, err := k.st.Claim(k.ctx, tx, base.Add(2*time.Hour), "a")
 		if err == nil && slices.Contains(first, true) {
-			return wrongf("a key that was claimed must not be free; Claim answered %v", first)
+			return fmt.Errorf("a key that was claimed must not be free; Claim answered %v", first)
 		}
 		return err
 	})

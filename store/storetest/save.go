@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gofulfil/fulfil/internal/suite"
 	"github.com/gofulfil/fulfil/store"
 )
 
@@ -154,12 +155,12 @@ func (k *kit[Tx]) findCommitted() {
 		// In the goroutine of the transaction: if either waits for it, they wait for ever.
 		o, err := k.st.Find(k.ctx, "a")
 		if err != nil {
-			return wrongf("Find of an order that a transaction has locked must not wait: %w", err)
+			return suite.Wrongf("Find of an order that a transaction has locked must not wait: %w", err)
 		}
 		k.same("found while a transaction is changing it", o, old)
 		o, err = k.st.FindRef(k.ctx, "cs_a")
 		if err != nil {
-			return wrongf("FindRef of an order that a transaction has locked must not wait: %w", err)
+			return suite.Wrongf("FindRef of an order that a transaction has locked must not wait: %w", err)
 		}
 		k.same("found by reference while a transaction is changing it", o, old)
 		return nil

@@ -11,7 +11,6 @@ package storetest
 import (
 	"context"
 	"errors"
-	"fmt"
 	"runtime"
 	"slices"
 	"sync"
@@ -19,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gofulfil/fulfil/internal/suite"
 	"github.com/gofulfil/fulfil/store"
 )
 
@@ -38,13 +38,6 @@ func Run[Tx any](t *testing.T, open func(t *testing.T) store.Store[Tx], traits .
 	}
 }
 
-// reporter is the part of [testing.T] that checks use, so that the suite's own tests can watch checks fail.
-type reporter interface {
-	Helper()
-	Errorf(format string, args ...any)
-	Fatalf(format string, args ...any)
-}
-
 // check is one promise of the contract.
 type check[Tx any] struct {
 	name string
@@ -53,10 +46,10 @@ type check[Tx any] struct {
 	writers bool
 }
 
-func (c check[Tx]) run(t reporter, st store.Store[Tx]) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+func (c check[Tx]) run(t suite.Reporter, st store.Store[Tx]) {
+	ctx, cancel := suite.Context()
 	defer cancel()
-	c.fn(&kit[Tx]{reporter: t, st: st, ctx: ctx})
+	c.fn(&kit[Tx]{Reporter: t, st: st, ctx: ctx})
 }
 
 func checks[Tx any]() []check[Tx] {
@@ -68,13 +61,10 @@ func checks[Tx any]() []check[Tx] {
 
 // kit is what a check works with.
 type kit[Tx any] struct {
-	reporter
+	suite.Reporter
 	st  store.Store[Tx]
 	ctx context.Context
 }
-
-// wrongf is the error of a backend that does not keep a promise.
-func wrongf(format string, args ...any) error { return fmt.Errorf(format, args...) }
 
 // base is the time that checks count from.
 var base = time.Date(2026, 3, 1, 12, 0, 0, 123456000, time.UTC)
@@ -101,7 +91,7 @@ func (k *kit[Tx]) insert(orders ...*store.Order) {
 	k.inTx(func(tx Tx) error {
 		inserted, err := k.st.Insert(k.ctx, tx, orders...)
 		if err == nil && (len(inserted) != len(orders) || slices.Contains(inserted, false)) {
-			return wrongf("Insert of %d new orders answered %v", len(orders), inserted)
+			return suite.Wrongf("Insert of %d new orders answered %v", len(orders), inserted)
 		}
 		return err
 	})
@@ -146,7 +136,7 @@ func (k *kit[Tx]) lockIn(tx Tx, id string) (*store.Order, error) {
 		return nil, err
 	}
 	if len(orders) != 1 || orders[0] == nil {
-		return nil, wrongf("Lock of order %q, which is there, answered %v", id, orders)
+		return nil, suite.Wrongf("Lock of order %q, which is there, answered %v", id, orders)
 	}
 	return orders[0], nil
 }
@@ -154,21 +144,7 @@ func (k *kit[Tx]) lockIn(tx Tx, id string) (*store.Order, error) {
 // race runs fn n times at once and fails for the first error.
 func (k *kit[Tx]) race(n int, fn func(i int) error) {
 	k.Helper()
-	start, errs := make(chan struct{}), make([]error, n)
-	var wg sync.WaitGroup
-	for i := range n {
-		wg.Go(func() {
-			<-start
-			errs[i] = fn(i)
-		})
-	}
-	close(start)
-	wg.Wait()
-	for _, err := range errs {
-		if err != nil {
-			k.Fatalf("one of %d concurrent callers failed: %v", n, err)
-		}
-	}
+	suite.Race(k, n, fn)
 }
 
 // meanwhile runs hold in a transaction and, while that is open, other in a goroutine of its own; the transaction then
@@ -204,13 +180,6 @@ func (k *kit[Tx]) meanwhile(hold func(tx Tx) error, end error, other func(ended 
 	}
 }
 
-// yield gives other goroutines an occasion to go on.
-func yield() {
-	for range 20 {
-		runtime.Gosched()
-	}
-}
-
 // linger gives other goroutines, and the backend, plenty of occasions to go on.
 func (k *kit[Tx]) linger() error {
 	for range 50 {
@@ -218,7 +187,7 @@ func (k *kit[Tx]) linger() error {
 			runtime.Gosched()
 		}
 		if _, err := k.st.Find(k.ctx, "nobody"); !errors.Is(err, store.ErrNotFound) {
-			return wrongf("Find beside an open transaction: %w", err)
+			return suite.Wrongf("Find beside an open transaction: %w", err)
 		}
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/gofulfil/fulfil/internal/suite"
 	"github.com/gofulfil/fulfil/store"
 )
 
@@ -164,7 +165,7 @@ func (k *kit[Tx]) txDeadlock() {
 				if err := k.updateIn(tx, first, func(o *store.Order) { o.Amounts.Total++ }); err != nil {
 					return err
 				}
-				yield()
+				suite.Yield()
 				return k.updateIn(tx, second, func(o *store.Order) { o.Amounts.Total++ })
 			})
 			if err != nil {
