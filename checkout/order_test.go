@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/gofulfil/fulfil/internal/flowstories"
+	"github.com/gofulfil/fulfil/internal/scenarios"
 	"github.com/gofulfil/fulfil/reservation/memreserver"
 	"github.com/gofulfil/fulfil/store"
 	"github.com/gofulfil/fulfil/store/memstore"
@@ -57,7 +57,7 @@ func (s *testShop) rewoundTo(shop string, orders ...*store.Order) *testShop {
 	r := &testShop{
 		t: s.t, srv: s.srv, wire: s.wire, log: s.log, st: memstore.New(), stock: memreserver.New(),
 	}
-	require.NoError(s.t, flowstories.Rewind(s.t.Context(), r.st, r.stock, shop, orders...))
+	require.NoError(s.t, scenarios.Rewind(s.t.Context(), r.st, r.stock, shop, orders...))
 	r.flow, r.hook = r.process()
 	return r
 }

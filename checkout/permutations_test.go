@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/gofulfil/fulfil/internal/flowstories"
+	"github.com/gofulfil/fulfil/internal/scenarios"
 	"github.com/gofulfil/fulfil/internal/sampling"
 )
 
@@ -20,31 +20,31 @@ func TestPermutations(t *testing.T) {
 	t.Parallel()
 	var total atomic.Int64
 	t.Run("stories", func(t *testing.T) { // ends when all of them have
-		for _, story := range flowstories.Stories {
+		for _, story := range scenarios.Stories {
 			t.Run(story.Name, func(t *testing.T) {
 				t.Parallel()
 				total.Add(tellInManyOrders(t, &story))
 			})
 		}
 	})
-	t.Logf("%d orders of events in %d stories", total.Load(), len(flowstories.Stories))
+	t.Logf("%d orders of events in %d stories", total.Load(), len(scenarios.Stories))
 }
 
-func tellInManyOrders(t *testing.T, story *flowstories.Story) (tried int64) {
+func tellInManyOrders(t *testing.T, story *scenarios.Story) (tried int64) {
 	recording := story.Record(t)
 	s := &testShop{t: t, srv: recording.Stripe, wire: &wire{next: recording.Stripe.Transport()}, log: &syncBuffer{}}
-	var want *flowstories.Outcome
-	orders := slices.Collect(recording.Orders())
+	var want *scenarios.Outcome
+	orders := slices.Collect(recording.Permutations())
 	for _, n := range sampling.Indexes(t, ordersPerStory, len(orders)) {
 		tried++
 		order := orders[n]
 		r := s.rewoundTo(recording.Shop, recording.Begun)
 		for _, step := range order {
-			require.NoError(t, step.Do(t.Context(), flowstories.Process{Flow: r.flow, Hook: r.hook}), "%v", order)
+			require.NoError(t, step.Do(t.Context(), scenarios.Process{Flow: r.flow, Hook: r.hook}), "%v", order)
 		}
-		got, err := flowstories.OutcomeOf(t.Context(), r.st, r.stock, flowstories.OrderID)
+		got, err := scenarios.OutcomeOf(t.Context(), r.st, r.stock, scenarios.OrderID)
 		require.NoError(t, err)
-		got.Shipments = r.shipments(flowstories.OrderID)
+		got.Shipments = r.shipments(scenarios.OrderID)
 		require.LessOrEqual(t, got.Shipments, 1, "%v", order)
 		if want == nil {
 			want = &got

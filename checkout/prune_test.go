@@ -11,7 +11,7 @@ import (
 
 	"github.com/gofulfil/fulfil/checkout"
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
-	"github.com/gofulfil/fulfil/internal/flowstories"
+	"github.com/gofulfil/fulfil/internal/scenarios"
 	"github.com/gofulfil/fulfil/store"
 	"github.com/gofulfil/fulfil/webhook"
 )
@@ -103,9 +103,9 @@ func TestEveryClaimPruned(t *testing.T) {
 	s.sweep()
 
 	orders := []string{"paid", "debited", "left"}
-	outcomes := func() (all []flowstories.Outcome) {
+	outcomes := func() (all []scenarios.Outcome) {
 		for _, id := range orders {
-			out, err := flowstories.OutcomeOf(t.Context(), s.st, s.stock, id)
+			out, err := scenarios.OutcomeOf(t.Context(), s.st, s.stock, id)
 			require.NoError(t, err)
 			all = append(all, out)
 		}

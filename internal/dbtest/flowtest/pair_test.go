@@ -15,7 +15,7 @@ import (
 	"github.com/gofulfil/fulfil/checkout"
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
 	"github.com/gofulfil/fulfil/internal/dbtest"
-	"github.com/gofulfil/fulfil/internal/flowstories"
+	"github.com/gofulfil/fulfil/internal/scenarios"
 	"github.com/gofulfil/fulfil/reservation"
 	"github.com/gofulfil/fulfil/reservation/sqlreserver"
 	"github.com/gofulfil/fulfil/store"
@@ -188,8 +188,8 @@ func (p *pair) fulfilRuns(id string) int {
 }
 
 // at is one of the processes as the stories know it.
-func (p *pair) at(process int) flowstories.Process {
-	return flowstories.Process{Flow: p.flows[process], Hook: p.hooks[process]}
+func (p *pair) at(process int) scenarios.Process {
+	return scenarios.Process{Flow: p.flows[process], Hook: p.hooks[process]}
 }
 
 // shipments is how often an order was handed over, as the merchant's committed rows say.

@@ -15,7 +15,7 @@ import (
 
 	"github.com/gofulfil/fulfil/checkout"
 	"github.com/gofulfil/fulfil/internal/dbtest"
-	"github.com/gofulfil/fulfil/internal/flowstories"
+	"github.com/gofulfil/fulfil/internal/scenarios"
 	"github.com/gofulfil/fulfil/internal/sampling"
 )
 
@@ -26,12 +26,12 @@ var (
 
 // toldStory is a story that has happened at Stripe, and the orders in which databases are told of it.
 type toldStory struct {
-	flowstories.Story
-	*flowstories.Recording
-	orders [][]flowstories.Step
+	scenarios.Story
+	*scenarios.Recording
+	orders [][]scenarios.Step
 
 	mu   sync.Mutex
-	want *flowstories.Outcome // on the first database, in the first order
+	want *scenarios.Outcome // on the first database, in the first order
 }
 
 // TestStories tells two processes on each database the stories that TestPermutations of package checkout tells one in
@@ -41,9 +41,9 @@ type toldStory struct {
 func TestStories(t *testing.T) {
 	rng := rand.New(rand.NewPCG(*storySeed, 0))
 	var stories []*toldStory
-	for _, story := range flowstories.Stories {
+	for _, story := range scenarios.Stories {
 		s := &toldStory{Story: story, Recording: story.Record(t)}
-		s.orders = slices.Collect(s.Orders())
+		s.orders = slices.Collect(s.Permutations())
 		rng.Shuffle(len(s.orders), func(i, j int) { s.orders[i], s.orders[j] = s.orders[j], s.orders[i] })
 		stories = append(stories, s)
 	}
@@ -88,8 +88,8 @@ func (s *toldStory) tell(t *testing.T, pools *pools) (n tally) {
 	picked := s.orders[:min(*storyOrders, len(s.orders))]
 	for i, order := range picked {
 		p := newPair(t, pools, s.Stripe)
-		require.NoError(t, flowstories.Rewind(t.Context(), p.st[0], p.stock, s.Shop, s.Begun))
-		orders := [2][]flowstories.Step{order}
+		require.NoError(t, scenarios.Rewind(t.Context(), p.st[0], p.stock, s.Shop, s.Begun))
+		orders := [2][]scenarios.Step{order}
 		if i%2 == 0 {
 			n.inTurn++
 			for k, step := range order {
@@ -107,9 +107,9 @@ func (s *toldStory) tell(t *testing.T, pools *pools) (n tally) {
 
 // tellAtOnce tells each process its order of the steps, both at once. What could not be done then comes again, as Stripe's
 // events do: to one process and the other in turn.
-func (p *pair) tellAtOnce(orders [2][]flowstories.Step) (again int) {
+func (p *pair) tellAtOnce(orders [2][]scenarios.Step) (again int) {
 	p.t.Helper()
-	var late [2][]flowstories.Step
+	var late [2][]scenarios.Step
 	var odd [2]error
 	atOnce(func(process int) {
 		for _, step := range orders[process] {
@@ -134,11 +134,11 @@ func comesAgain(err error) bool {
 	return errors.Is(err, checkout.ErrBusy) || strings.Contains(err.Error(), "order changed while it was being delivered")
 }
 
-func (s *toldStory) check(p *pair, orders [2][]flowstories.Step) {
+func (s *toldStory) check(p *pair, orders [2][]scenarios.Step) {
 	p.t.Helper()
-	got, err := flowstories.OutcomeOf(p.t.Context(), p.st[1], p.stock, flowstories.OrderID)
+	got, err := scenarios.OutcomeOf(p.t.Context(), p.st[1], p.stock, scenarios.OrderID)
 	require.NoError(p.t, err)
-	got.Shipments = p.shipments(flowstories.OrderID)
+	got.Shipments = p.shipments(scenarios.OrderID)
 	require.LessOrEqual(p.t, got.Shipments, 1, "%s: %v\n%s", s.Name, orders, p.log)
 	s.mu.Lock()
 	if s.want == nil {

@@ -1,4 +1,4 @@
-package flowstories
+package scenarios
 
 import (
 	"context"
@@ -10,9 +10,9 @@ import (
 // Story is what happens to an order at Stripe while the shop hears nothing.
 type Story struct {
 	Name    string
-	happens func(s *stage)
+	happens func(s *recorder)
 	events  []string              // the types that count
-	acts    func(s *stage) []Step // what else comes meanwhile
+	acts    func(s *recorder) []Step // what else comes meanwhile
 	steps   int                   // how many of both there are
 	// Ends is the order's status in the end, in one word.
 	Ends checkout.DisplayStatus
@@ -42,33 +42,33 @@ const (
 // Stories are all of them.
 var Stories = []Story{
 	{Name: "card", events: []string{completed}, steps: 1, Ends: checkout.Fulfilled,
-		happens: func(s *stage) {
+		happens: func(s *recorder) {
 			id := s.begin("last")
 			s.decline(id)
 			s.pay(id)
 		}},
 	{Name: "delayed success", events: []string{completed, succeeded}, steps: 2, Ends: checkout.Fulfilled,
-		happens: func(s *stage) {
+		happens: func(s *recorder) {
 			id := s.begin("last")
 			s.debit(id)
 			s.must(s.srv.Settle(id))
 		}},
 	{Name: "delayed failure", events: []string{completed, failed}, steps: 2, Ends: "failed", Told: []checkout.ChangeKind{checkout.ChangeFailed},
-		happens: func(s *stage) {
+		happens: func(s *recorder) {
 			id := s.begin("last")
 			s.debit(id)
 			s.must(s.srv.Bounce(id))
 		}},
 	{Name: "expired", events: []string{expired}, steps: 1, Ends: "expired", Told: []checkout.ChangeKind{checkout.ChangeExpired},
-		happens: func(s *stage) {
+		happens: func(s *recorder) {
 			s.begin("last")
 			s.srv.Advance(25 * time.Hour)
 		}},
 	{Name: "canceled", events: []string{expired}, steps: 2, Ends: "canceled", Told: []checkout.ChangeKind{checkout.ChangeCanceled},
-		acts: func(*stage) []Step {
+		acts: func(*recorder) []Step {
 			return []Step{{"cancel", func(ctx context.Context, p Process) error { return p.Flow.Cancel(ctx, OrderID) }}}
 		},
-		happens: func(s *stage) {
+		happens: func(s *recorder) {
 			id := s.begin("last")
 			s.expire(id)
 		}},
@@ -77,14 +77,14 @@ var Stories = []Story{
 	{Name: "partial refunds adding up, as old API versions tell of them", events: []string{completed, chargeBack}, steps: 3, Ends: "refunded",
 		Told: []checkout.ChangeKind{checkout.ChangeRefunded}, HandedOverOrNot: true, happens: refundedInParts},
 	{Name: "a refund that fails later", events: []string{completed, refunded, refundMoved, refundFails}, steps: 4, Ends: checkout.Fulfilled,
-		happens: func(s *stage) {
+		happens: func(s *recorder) {
 			id := s.begin("tee")
 			s.pay(id)
 			s.must(s.srv.FailRefund(s.refund(id, 0)))
 		}},
 	{Name: "one refund fails, another stands", events: []string{completed, refunded, refundFails}, steps: 4, Ends: "partially_refunded",
 		Told: []checkout.ChangeKind{checkout.ChangeRefunded},
-		happens: func(s *stage) {
+		happens: func(s *recorder) {
 			id := s.begin("tee")
 			s.pay(id)
 			failing := s.refund(id, 500)
@@ -93,7 +93,7 @@ var Stories = []Story{
 		}},
 	{Name: "a debit given back", events: []string{completed, succeeded, refunded, refundMoved}, steps: 4, Ends: "refunded",
 		Told: []checkout.ChangeKind{checkout.ChangeRefunded}, HandedOverOrNot: true,
-		happens: func(s *stage) {
+		happens: func(s *recorder) {
 			id := s.begin("tee")
 			s.debit(id)
 			s.must(s.srv.Settle(id))
@@ -101,21 +101,21 @@ var Stories = []Story{
 		}},
 	{Name: "dispute opened", events: []string{completed, disputed, withdrawn}, steps: 3, Ends: "disputed",
 		Told: []checkout.ChangeKind{checkout.ChangeDisputed}, HandedOverOrNot: true,
-		happens: func(s *stage) {
+		happens: func(s *recorder) {
 			id := s.begin("tee")
 			s.pay(id)
 			s.dispute(id)
 		}},
 	{Name: "dispute won", events: []string{completed, disputed, withdrawn, reinstated, disputeEnds}, steps: 5, Ends: checkout.Fulfilled,
 		Told: []checkout.ChangeKind{checkout.ChangeDisputeWon},
-		happens: func(s *stage) {
+		happens: func(s *recorder) {
 			id := s.begin("tee")
 			s.pay(id)
 			s.must(s.srv.WinDispute(s.dispute(id)))
 		}},
 	{Name: "dispute lost", events: []string{completed, disputed, withdrawn, disputeEnds}, steps: 4, Ends: "disputed",
 		Told: []checkout.ChangeKind{checkout.ChangeDisputeLost}, HandedOverOrNot: true,
-		happens: func(s *stage) {
+		happens: func(s *recorder) {
 			id := s.begin("tee")
 			s.pay(id)
 			s.must(s.srv.LoseDispute(s.dispute(id)))
@@ -123,7 +123,7 @@ var Stories = []Story{
 	// The bank only inquires, and closes the inquiry as the money is back: https://docs.stripe.com/disputes/how-disputes-work.
 	{Name: "refund during inquiry", events: []string{completed, refunded, disputed, disputeEnds}, steps: 4, Ends: "refunded",
 		Told: []checkout.ChangeKind{checkout.ChangeRefunded, checkout.ChangeDisputeWon}, HandedOverOrNot: true,
-		happens: func(s *stage) {
+		happens: func(s *recorder) {
 			id := s.begin("tee")
 			s.pay(id)
 			_, err := s.srv.Inquire(id)
@@ -132,7 +132,7 @@ var Stories = []Story{
 		}},
 	{Name: "the first session expires, the second is paid by debit", events: []string{completed, succeeded, expired}, steps: 3,
 		Ends: checkout.Fulfilled,
-		happens: func(s *stage) {
+		happens: func(s *recorder) {
 			s.begin("tee")
 			id := s.begin("tee", "last")
 			s.debit(id)
@@ -140,7 +140,7 @@ var Stories = []Story{
 		}},
 	{Name: "the first debit bounces, the second session is paid", events: []string{completed, failed}, steps: 3,
 		Ends: checkout.Fulfilled,
-		happens: func(s *stage) {
+		happens: func(s *recorder) {
 			first := s.begin("tee")
 			s.debit(first)
 			s.must(s.srv.Bounce(first))
@@ -149,7 +149,7 @@ var Stories = []Story{
 		}},
 	{Name: "both sessions are paid", events: []string{completed}, steps: 2, Ends: checkout.Fulfilled, unpolled: true,
 		Told: []checkout.ChangeKind{checkout.ChangeDuplicatePayment},
-		happens: func(s *stage) {
+		happens: func(s *recorder) {
 			old := s.beginUnrecorded("tee")
 			id := s.begin("tee")
 			s.pay(old)
@@ -157,7 +157,7 @@ var Stories = []Story{
 		}},
 }
 
-func refundedInParts(s *stage) {
+func refundedInParts(s *recorder) {
 	id := s.begin("tee")
 	s.pay(id)
 	s.refund(id, 500)

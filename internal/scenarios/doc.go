@@ -1,6 +1,6 @@
-// Package flowstories is what happens to an order at Stripe, told in every order: stories whose events are recorded once, and
+// Package scenarios is what happens to an order at Stripe, told in every order: stories whose events are recorded once, and
 // that a shop on any kind of store must end in the same way, in whatever order it hears them. It is for tests.
-package flowstories
+package scenarios
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package flowstories
+package scenarios
 
 import (
 	"context"
@@ -16,8 +16,8 @@ import (
 	"github.com/gofulfil/fulfil/store/memstore"
 )
 
-// stage is a Stripe, and a shop in memory that begins orders there and hears nothing.
-type stage struct {
+// recorder is a Stripe, and a shop in memory that begins orders there and hears nothing.
+type recorder struct {
 	tb   testing.TB
 	srv  *checkouttest.Server
 	st   *memstore.Store
@@ -26,9 +26,9 @@ type stage struct {
 	cutAfterCreate func() // if set, called instead of passing on the answer to the creation of a session
 }
 
-func newStage(tb testing.TB) *stage {
+func newRecorder(tb testing.TB) *recorder {
 	tb.Helper()
-	s := &stage{
+	s := &recorder{
 		tb: tb, st: memstore.New(),
 		srv: checkouttest.NewServer(checkouttest.Config{Start: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)}),
 	}
@@ -44,7 +44,7 @@ func newStage(tb testing.TB) *stage {
 }
 
 // RoundTrip is the shop's way to Stripe.
-func (s *stage) RoundTrip(r *http.Request) (*http.Response, error) {
+func (s *recorder) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := s.srv.Transport().RoundTrip(r)
 	if s.cutAfterCreate != nil && r.Method+" "+r.URL.Path == "POST /v1/checkout/sessions" {
 		s.cutAfterCreate()
@@ -53,7 +53,7 @@ func (s *stage) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-func (s *stage) must(err error) {
+func (s *recorder) must(err error) {
 	s.tb.Helper()
 	if err != nil {
 		s.tb.Fatal(err)
@@ -76,7 +76,7 @@ func cart(skus []string) checkout.Session {
 }
 
 // begin begins the order and returns its session.
-func (s *stage) begin(skus ...string) (id string) {
+func (s *recorder) begin(skus ...string) (id string) {
 	s.tb.Helper()
 	started, err := s.flow.Begin(s.tb.Context(), cart(skus))
 	s.must(err)
@@ -84,7 +84,7 @@ func (s *stage) begin(skus ...string) (id string) {
 }
 
 // beginUnrecorded begins the order and has the shop disappear when its session was created.
-func (s *stage) beginUnrecorded(skus ...string) (id string) {
+func (s *recorder) beginUnrecorded(skus ...string) (id string) {
 	s.tb.Helper()
 	ctx, cancel := context.WithCancel(s.tb.Context())
 	defer cancel()
@@ -101,28 +101,28 @@ func (s *stage) beginUnrecorded(skus ...string) (id string) {
 	return ""
 }
 
-func (s *stage) pay(id string) { s.must(s.srv.Pay(id, checkouttest.CardOK)) }
+func (s *recorder) pay(id string) { s.must(s.srv.Pay(id, checkouttest.CardOK)) }
 
-func (s *stage) debit(id string) { s.must(s.srv.Pay(id, checkouttest.BankDebit)) }
+func (s *recorder) debit(id string) { s.must(s.srv.Pay(id, checkouttest.BankDebit)) }
 
-func (s *stage) decline(id string) {
+func (s *recorder) decline(id string) {
 	if s.srv.Pay(id, checkouttest.CardDeclined) == nil {
 		s.tb.Fatal("the card was to be declined")
 	}
 }
 
-func (s *stage) expire(id string) {
+func (s *recorder) expire(id string) {
 	_, err := s.srv.Client().V1CheckoutSessions.Expire(s.tb.Context(), id, nil)
 	s.must(err)
 }
 
-func (s *stage) refund(id string, amount int64) (refund string) {
+func (s *recorder) refund(id string, amount int64) (refund string) {
 	refund, err := s.srv.Refund(id, amount)
 	s.must(err)
 	return refund
 }
 
-func (s *stage) dispute(id string) (dispute string) {
+func (s *recorder) dispute(id string) (dispute string) {
 	dispute, err := s.srv.Dispute(id)
 	s.must(err)
 	return dispute

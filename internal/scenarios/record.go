@@ -1,4 +1,4 @@
-package flowstories
+package scenarios
 
 import (
 	"encoding/json"
@@ -28,7 +28,7 @@ type Recording struct {
 // Record has a story happen.
 func (st *Story) Record(tb testing.TB) *Recording {
 	tb.Helper()
-	s := newStage(tb)
+	s := newRecorder(tb)
 	r := &Recording{Stripe: s.srv, unpolled: st.unpolled}
 	s.srv.Deliver(http.HandlerFunc(func(_ http.ResponseWriter, request *http.Request) {
 		payload, err := io.ReadAll(request.Body)

@@ -1,4 +1,4 @@
-package flowstories
+package scenarios
 
 import (
 	"fmt"
@@ -23,7 +23,7 @@ func TestOrders(t *testing.T) {
 	t.Parallel()
 	r := &Recording{steps: []Step{{Name: "a"}, {Name: "b"}}, events: 2}
 	var all []string
-	for order := range r.Orders() {
+	for order := range r.Permutations() {
 		all = append(all, fmt.Sprint(order))
 	}
 	require.Equal(t, []string{

@@ -1,4 +1,4 @@
-package flowstories
+package scenarios
 
 import (
 	"iter"
@@ -10,7 +10,7 @@ const mostOrders = 1000
 
 // Orders are the orders in which the story is told: of its steps with duplicates, with a poll in place of each of its events,
 // and with a poll after any two or more of them were lost.
-func (r *Recording) Orders() iter.Seq[[]Step] {
+func (r *Recording) Permutations() iter.Seq[[]Step] {
 	return func(yield func([]Step) bool) {
 		n, going := len(r.steps), true
 		withPoll := append(slices.Clone(r.steps), poll)

@@ -1,4 +1,4 @@
-package flowstories
+package scenarios
 
 import (
 	"context"
