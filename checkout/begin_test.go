@@ -8,11 +8,14 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/stripe/stripe-go/v82"
 
 	"github.com/gofulfil/fulfil/checkout"
+	"github.com/gofulfil/fulfil/checkout/checkouttest"
 	"github.com/gofulfil/fulfil/reservation"
 	"github.com/gofulfil/fulfil/store"
 )
@@ -227,4 +230,395 @@ func TestTwoTabsInTwoProcesses(t *testing.T) {
 			})
 		}
 	}
+}
+
+func isExpire(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/expire") }
+
+func (s *testShop) openSessions() (n int) {
+	for _, id := range s.sessionIDs() {
+		if s.stripeStatus(id) == "open" {
+			n++
+		}
+	}
+	return n
+}
+
+// A session that Stripe will not end, and that can still be paid, gets no successor.
+func TestOldSessionThatCannotBeEndedStays(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.begin(cartOf("order-1", "last"))
+	s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		if isExpire(r) {
+			return answer(r, 400, `{"error":{"type":"invalid_request_error","message":"payment in progress"}}`), nil
+		}
+		return send()
+	})
+	_, err := s.flow.Begin(t.Context(), cartOf("order-1", "last", "tee"))
+	require.Equal(t, 1, s.openSessions(), "one payable session per order")
+	require.ErrorIs(t, err, checkout.ErrStillOpen)
+}
+
+// The successor of a session whose debit bounced unheard of takes over its stock.
+func TestChangedCartAfterAFailedDebit(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.loseWebhooks()
+	first := s.begin(cartOf("order-1", "last"))
+	require.NoError(t, s.srv.Pay(first.SessionID, checkouttest.BankDebit))
+	require.NoError(t, s.srv.Bounce(first.SessionID))
+	second := s.begin(cartOf("order-1", "last", "tee"))
+	s.srv.Deliver(s.hook)
+	_, err := s.flow.Begin(t.Context(), cartOf("order-2", "last"))
+	require.Error(t, err, "the only one is with order-1's open session")
+	s.pay(second.SessionID)
+	s.requireStock("tee", 4, 0, 1)
+	require.Empty(t, s.order("order-1").Shortfall)
+}
+
+// If the answer to the end of the old session is lost, its URL is not handed out again.
+func TestLostAnswerToExpire(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.begin(cartOf("order-1", "tee"))
+	s.loseWebhooks()
+	s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		response, err := send()
+		if isExpire(r) {
+			return nil, errors.New("connection reset")
+		}
+		return response, err
+	})
+	_, err := s.flow.Begin(t.Context(), cartOf("order-1", "tee", "last"))
+	require.Error(t, err)
+	s.wire.on(nil)
+	for range 10 {
+		s.srv.Advance(time.Minute)
+		s.sweep()
+	}
+	again := s.begin(cartOf("order-1", "tee"))
+	require.Equal(t, "open", s.stripeStatus(again.SessionID), "the URL handed out can be paid")
+}
+
+// An erased order has no URL to hand out again.
+func TestBeginAfterErase(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.begin(cartOf("order-1", "last"))
+	require.NoError(t, s.flow.Erase(t.Context(), "order-1"))
+	again := s.begin(cartOf("order-1", "last"))
+	require.NotEmpty(t, again.URL)
+}
+
+// A Begin that was cut off while it replaced a session leaves nothing held.
+func TestReuseSavesWhatItGaveUp(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.begin(cartOf("order-1", "tee"))
+	// The caller goes away before the old session is ended.
+	ctx, cancel := context.WithCancel(t.Context())
+	s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		if isExpire(r) {
+			cancel()
+			return nil, ctx.Err()
+		}
+		return send()
+	})
+	_, err := s.flow.Begin(ctx, cartOf("order-1", "tee", "last"))
+	require.ErrorIs(t, err, context.Canceled)
+	s.wire.on(nil)
+	s.requireStock("last", 0, 1, 0)
+	again := s.begin(cartOf("order-1", "tee"))
+	require.False(t, again.Reused, "the old session may have been ended, and the answer lost")
+	s.requireStock("last", 1, 0, 0)
+	require.Equal(t, store.Released, s.order("order-1").Attempts[1].Increase.State)
+}
+
+// Session.Params, the merchant's code, runs under no lock.
+func TestParamsRunsUnlocked(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newShop(t)
+		s.begin(cartOf("order-1", "tee"))
+		c := cartOf("order-1", "tee", "last")
+		s.loseWebhooks()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		locked := false
+		c.Params = func(*stripe.CheckoutSessionCreateParams) {
+			inner, cancel := context.WithTimeout(ctx, time.Second)
+			defer cancel()
+			if err := s.st.InTx(inner, func(tx tx) error { _, err := s.st.Lock(inner, tx, "order-1"); return err }); err != nil {
+				locked = true
+			}
+		}
+		_, err := s.flow.Begin(ctx, c)
+		require.NoError(t, err)
+		require.False(t, locked, "Params, the merchant's code, runs while the order's row is locked")
+	})
+}
+
+// A hold of a minute is reused, too.
+func TestShortHoldDoubleClick(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	c := cartOf("order-1", "last")
+	c.HoldFor = time.Minute
+	a := s.begin(c)
+	b := s.begin(c)
+	require.Equal(t, a.SessionID, b.SessionID, "the same cart again returns the same session while it can be paid")
+}
+
+// A payment that Begin brings to light is delivered at once.
+func TestBeginDeliversWhatItFinds(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	first := s.begin(cartOf("order-1", "tee"))
+	s.loseWebhooks()
+	s.pay(first.SessionID)
+	_, err := s.flow.Begin(t.Context(), cartOf("order-1", "tee", "last"))
+	require.ErrorIs(t, err, checkout.ErrAlreadyPaid)
+	s.requireStatus("order-1", checkout.Fulfilled)
+}
+
+// An order that expires because its successor was refused is told of.
+func TestExpiryByARefusedChangeIsTold(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.begin(cartOf("order-1", "tee"))
+	s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		if isCreate(r) {
+			return answer(r, 400, `{"error":{"type":"invalid_request_error"}}`), nil
+		}
+		return send()
+	})
+	_, err := s.flow.Begin(t.Context(), cartOf("order-1", "tee", "last"))
+	require.Error(t, err)
+	s.srv.Advance(25 * time.Hour)
+	s.sweep()
+	s.requireStatus("order-1", "expired")
+	require.Equal(t, []checkout.ChangeKind{checkout.ChangeExpired}, s.kinds())
+}
+
+// A cancel that Stripe did not answer is done by a sweep, though the session was asked for meanwhile.
+func TestCancelIsNotForgotten(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	started := s.begin(cartOf("order-1", "last"))
+	s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		if isExpire(r) {
+			return nil, errors.New("connection reset")
+		}
+		return send()
+	})
+	require.Error(t, s.flow.Cancel(t.Context(), "order-1"))
+	s.srv.Advance(3 * time.Second)
+	s.status(started.SessionID) // the customer's page polls
+	s.wire.on(nil)
+	for range 10 {
+		s.srv.Advance(time.Minute)
+		s.sweep()
+	}
+	s.requireStatus("order-1", "canceled")
+}
+
+// A commit that is reported as failed, and was none, is found by the next Begin.
+func TestCommitInDoubt(t *testing.T) {
+	t.Parallel()
+	for at := 1; at <= 3; at++ {
+		s := newShop(t)
+		st := &doubtStore{Store: s.st, at: at}
+		flow, _ := s.processOn(st, s.stock, s.wire)
+		var again *checkout.Started
+		for range 3 { // one of them is told that its commit failed
+			if started, err := flow.Begin(t.Context(), cartOf("order-1", "last")); err == nil {
+				again = started
+			}
+		}
+		s.requireStock("last", 0, 1, 0)
+		s.pay(again.SessionID)
+		s.requireStatus("order-1", checkout.Fulfilled)
+		s.requireStock("last", 0, 0, 1)
+	}
+}
+
+// doubtStore reports its n-th transaction as failed although it was committed.
+type doubtStore struct {
+	store.Store[tx]
+	n, at int
+}
+
+func (f *doubtStore) InTx(ctx context.Context, fn func(tx) error) error {
+	f.n++
+	err := f.Store.InTx(ctx, fn)
+	if err == nil && f.n == f.at {
+		return errors.New("connection lost at commit")
+	}
+	return err
+}
+
+// crash has the caller of Begin disappear when the session is created: before Stripe hears of it, or after.
+func (s *testShop) crash(session checkout.Session, afterwards bool) {
+	s.t.Helper()
+	ctx, cancel := context.WithCancel(s.t.Context())
+	defer cancel()
+	s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		if !isCreate(r) {
+			return send()
+		}
+		if afterwards {
+			if _, err := send(); err != nil {
+				return nil, err
+			}
+		}
+		cancel()
+		return nil, ctx.Err()
+	})
+	_, err := s.flow.Begin(ctx, session)
+	require.ErrorIs(s.t, err, context.Canceled)
+	s.wire.on(nil)
+}
+
+func TestCrashWhileBeginning(t *testing.T) {
+	t.Parallel()
+	for name, afterwards := range map[string]bool{"before Stripe heard of it": false, "before it was recorded": true} {
+		t.Run(name+", then a sweep", func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			s.crash(cartOf("order-1", "last"), afterwards)
+			s.requireStock("last", 0, 1, 0)
+			s.sweep()
+			s.requireStock("last", 0, 1, 0)
+			s.srv.Advance(2 * time.Minute)
+			s.sweep()
+			s.requireStock("last", 1, 0, 0)
+			s.requireStatus("order-1", "draft")
+			require.True(t, s.order("order-1").DueAt.IsZero())
+			s.srv.Advance(25 * time.Hour) // the expired event of the session nobody recorded
+			s.requireStock("last", 1, 0, 0)
+		})
+		t.Run(name+", then the customer tries again", func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			s.crash(cartOf("order-1", "last"), afterwards)
+			started := s.begin(cartOf("order-1", "last"))
+			require.Equal(t, 2, started.Attempt)
+			s.requireStock("last", 0, 1, 0)
+			s.pay(started.SessionID)
+			s.srv.Advance(25 * time.Hour)
+			s.requireStatus("order-1", checkout.Fulfilled)
+			s.requireStock("last", 0, 0, 1)
+			require.Equal(t, 1, s.shipments("order-1"))
+		})
+		t.Run(name+", while a cart is changed", func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			first := s.begin(cartOf("order-1", "tee"))
+			s.crash(cartOf("order-1", "tee", "last"), afterwards)
+			s.requireStock("tee", 4, 1, 0)
+			s.requireStock("last", 0, 1, 0)
+			s.srv.Advance(3 * time.Minute)
+			s.sweep()
+			require.Equal(t, "expired", s.stripeStatus(first.SessionID))
+			s.requireStock("tee", 5, 0, 0)
+			s.requireStock("last", 1, 0, 0)
+			s.requireStatus("order-1", "expired")
+		})
+	}
+}
+
+// A session that is to end half an hour after its parameters were stored can't be created a minute and a half later
+// (https://docs.stripe.com/api/checkout/sessions/create#create_checkout_session-expires_at): another attempt is made.
+func TestStallBeforeStripe(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	stalled := false
+	s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		if isCreate(r) && !stalled {
+			stalled = true
+			s.srv.Advance(90 * time.Second)
+		}
+		return send()
+	})
+	cart := cartOf("order-1", "last")
+	cart.HoldFor = 10 * time.Minute
+	started := s.begin(cart)
+	require.True(t, stalled)
+	require.Equal(t, 2, started.Attempt)
+	s.requireStock("last", 0, 1, 0)
+	s.pay(started.SessionID)
+	s.requireStatus("order-1", checkout.Fulfilled)
+}
+
+func TestLateRecordIsSuperseded(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		if !isCreate(r) {
+			return send()
+		}
+		response, err := send()
+		s.wire.on(nil)
+		// While the answer is on its way, another process takes the order over.
+		s.srv.Advance(3 * time.Minute)
+		s.sweep()
+		return response, err
+	})
+	_, err := s.flow.Begin(t.Context(), cartOf("order-1", "last"))
+	require.ErrorIs(t, err, checkout.ErrSuperseded)
+	ids := s.sessionIDs()
+	require.Len(t, ids, 1)
+	require.Equal(t, "expired", s.stripeStatus(ids[0]), "nobody can pay it")
+	s.requireStock("last", 1, 0, 0)
+}
+
+func TestStripeRefuses(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.wire.on(func(r *http.Request, _ func() (*http.Response, error)) (*http.Response, error) {
+		return answer(r, http.StatusBadRequest, `{"error":{"type":"invalid_request_error","code":"email_invalid",`+
+			`"param":"customer_email","message":"Invalid email address: someone@"}}`), nil
+	})
+	_, err := s.flow.Begin(t.Context(), cartOf("order-1", "last"))
+	var refused *stripe.Error
+	require.ErrorAs(t, err, &refused)
+	require.Equal(t, "customer_email", refused.Param)
+	require.NotContains(t, err.Error(), "someone@")
+	require.Equal(t, 1, s.wire.count(createCall))
+	s.requireStock("last", 1, 0, 0)
+	s.requireStatus("order-1", "draft")
+}
+
+func TestStripeAnswersGetLost(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	keys := map[string]bool{}
+	lost := 2
+	s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		keys[r.Header.Get("Idempotency-Key")] = true
+		if lost--; lost == 1 {
+			return answer(r, http.StatusInternalServerError, `{"error":{"type":"api_error"}}`), nil
+		}
+		response, err := send()
+		if lost == 0 {
+			return nil, errors.New("connection reset")
+		}
+		return response, err
+	})
+	started := s.begin(cartOf("order-1", "last"))
+	require.Equal(t, 3, started.Attempt)
+	require.Len(t, keys, 3, "a stored 500 is replayed under the same key for a day")
+	s.requireStock("last", 0, 1, 0)
+	s.wire.on(nil)
+	s.pay(started.SessionID)
+	s.srv.Advance(25 * time.Hour)
+	s.requireStatus("order-1", checkout.Fulfilled)
+	s.requireStock("last", 0, 0, 1)
+
+	s.wire.on(func(*http.Request, func() (*http.Response, error)) (*http.Response, error) {
+		return nil, errors.New("no route to host")
+	})
+	_, err := s.flow.Begin(t.Context(), cartOf("order-2", "tee"))
+	require.Error(t, err)
+	s.requireStock("tee", 5, 0, 0)
 }

@@ -75,7 +75,9 @@ func TestNext(t *testing.T) {
 		{"paid late and disputed", one(paidAttempt(), func(o *store.Order, a *store.Attempt) {
 			a.Hold.State, o.Disputes = store.Released, []store.Dispute{{ID: "dp", Attempt: 1, State: store.DisputeOpen}}
 		}), 5, nil},
-		{"paid and given up", one(paidAttempt(), func(o *store.Order, a *store.Attempt) { a.Hold.State, o.GivenUpAt, a.DismissedAt = store.Held, at(6), at(6) }), 7, []string{"release stock 1"}},
+		{"paid and given up", one(paidAttempt(), func(o *store.Order, a *store.Attempt) {
+			a.Hold.State, o.GivenUpAt, a.DismissedAt = store.Held, at(6), at(6)
+		}), 7, []string{"release stock 1"}},
 		{"mismatched: the hold waits for a person", one(paidAttempt(), func(_ *store.Order, a *store.Attempt) { a.Hold.State, a.Mismatch = store.Held, "currency" }), 5, []string{"decide 0"}},
 		{"mismatched and given up", one(paidAttempt(), func(o *store.Order, a *store.Attempt) {
 			a.Hold.State, a.Mismatch, o.GivenUpAt, a.DismissedAt = store.Held, "currency", at(6), at(6)

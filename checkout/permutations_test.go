@@ -7,8 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/gofulfil/fulfil/internal/scenarios"
 	"github.com/gofulfil/fulfil/internal/sampling"
+	"github.com/gofulfil/fulfil/internal/scenarios"
 )
 
 // ordersPerStory is in how many orders TestPermutations tells a story unless it tells all of them.

@@ -3,10 +3,12 @@ package checkout_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/stripe/stripe-go/v82"
 
 	"github.com/gofulfil/fulfil/checkout"
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
@@ -229,57 +231,6 @@ func TestErase(t *testing.T) {
 	require.ErrorIs(t, s.flow.Erase(t.Context(), "order-9"), store.ErrNotFound)
 }
 
-func TestStatusHandler(t *testing.T) {
-	t.Parallel()
-	s := newShop(t)
-	s.loseWebhooks()
-	started := s.begin(cartOf("order-1", "tee"))
-	retrieve := "GET /v1/checkout/sessions/" + started.SessionID
-	_, status := s.status(started.SessionID)
-	require.Equal(t, "open", status)
-	for range 20 {
-		s.status(started.SessionID)
-	}
-	require.Equal(t, 1, s.wire.count(retrieve), "one question in two seconds")
-	s.pay(started.SessionID)
-	head := func() int {
-		w := httptest.NewRecorder()
-		s.flow.StatusHandler().ServeHTTP(w, httptest.NewRequest(http.MethodHead, "/?session_id="+started.SessionID, nil))
-		return w.Code
-	}
-	s.srv.Advance(2 * time.Second)
-	require.Equal(t, http.StatusOK, head())
-	require.Equal(t, 1, s.wire.count(retrieve), "HEAD never asks")
-	_, status = s.status(started.SessionID)
-	require.Equal(t, string(checkout.Fulfilled), status)
-	s.srv.Advance(time.Hour)
-	s.status(started.SessionID)
-	require.Equal(t, 2, s.wire.count(retrieve), "what is settled is not asked for")
-
-	for _, id := range []string{"", "cs_test_unknown", "%00", string(make([]byte, 300))} {
-		w := httptest.NewRecorder()
-		r := httptest.NewRequest(http.MethodGet, "/", nil)
-		q := r.URL.Query()
-		q.Set("session_id", id)
-		r.URL.RawQuery = q.Encode()
-		s.flow.StatusHandler().ServeHTTP(w, r)
-		require.Equal(t, http.StatusNotFound, w.Code)
-	}
-	require.Equal(t, 2, s.wire.count(retrieve))
-	w := httptest.NewRecorder()
-	s.flow.StatusHandler().ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/", nil))
-	require.Equal(t, http.StatusMethodNotAllowed, w.Code)
-
-	// Stripe down: what is known is shown.
-	other := s.begin(cartOf("order-2", "tee"))
-	s.wire.on(func(r *http.Request, _ func() (*http.Response, error)) (*http.Response, error) {
-		return answer(r, http.StatusServiceUnavailable, `{"error":{"type":"api_error"}}`), nil
-	})
-	code, status := s.status(other.SessionID)
-	require.Equal(t, http.StatusOK, code)
-	require.Equal(t, "open", status)
-}
-
 func TestSettleUnknownSession(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
@@ -290,4 +241,220 @@ func TestSettleUnknownSession(t *testing.T) {
 	// A payment intent leads to the order, and is no session.
 	_, err = s.flow.Settle(t.Context(), s.order("order-1").Attempts[0].PaymentIntent)
 	require.ErrorIs(t, err, checkout.ErrNotFound)
+}
+
+// An order is not short because another of its attempts holds the stock.
+func TestNotShortByItsOwnHold(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	old := s.beginUnrecorded(cartOf("order-1", "last"))
+	s.begin(cartOf("order-1", "last"))
+	s.pay(old)
+	s.sweep()
+	require.Empty(t, s.order("order-1").Shortfall, "the order itself holds the last one")
+	s.requireStatus("order-1", checkout.Fulfilled)
+}
+
+// A paid order has the metadata of the cart that was paid.
+func TestMetadataIsThatOfThePaidCart(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	a := cartOf("order-1", "tee")
+	a.Metadata = map[string]string{"slot": "monday"}
+	first := s.begin(a)
+	s.loseWebhooks()
+	s.pay(first.SessionID)
+	b := cartOf("order-1", "tee")
+	b.Metadata = map[string]string{"slot": "tuesday"}
+	_, err := s.flow.Begin(t.Context(), b)
+	require.ErrorIs(t, err, checkout.ErrAlreadyPaid)
+	require.Equal(t, "monday", s.order("order-1").Metadata["slot"])
+}
+
+// A payment that does not agree sells no stock.
+func TestMismatchSellsNothing(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	old := s.beginUnrecorded(cartOf("order-1", "tee"))
+	second := s.begin(cartOf("order-1", "tee"))
+	meta := s.stripeSession(old).Metadata
+	require.NoError(t, s.dispatch("checkout.session.completed", map[string]any{
+		"id": old, "object": "checkout.session", "status": "complete", "payment_status": "no_payment_required", "mode": "setup", "metadata": meta,
+	}))
+	s.pay(second.SessionID)
+	s.requireStatus("order-1", checkout.Fulfilled)
+	s.requireStock("tee", 4, 0, 1)
+}
+
+// Money is recorded though the Reserver was taken out of the configuration.
+func TestReserverTakenOut(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	started := s.begin(cartOf("order-1", "last"))
+	_, hook := s.untracked()
+	s.srv.Deliver(hook)
+	s.pay(started.SessionID)
+	require.Equal(t, store.Paid, s.order("order-1").Status(), "payment first")
+}
+
+// What a product is called says nothing of what its price may come to.
+func TestNameIsNoParameter(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	c := cartOf("order-1", "last")
+	c.Lines[0].Name = "Book: optional_items explained"
+	s.begin(c)
+	require.False(t, s.order("order-1").Attempts[0].Quote.Variable)
+}
+
+// An order whose money is on its way has no session left that can be paid.
+func TestProcessingOrderEndsItsOtherSessions(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	old := s.beginUnrecorded(cartOf("order-1", "tee"))
+	started := s.begin(cartOf("order-1", "tee"))
+	require.NoError(t, s.srv.Pay(old, checkouttest.BankDebit))
+	s.requireStatus("order-1", "processing")
+	s.srv.Advance(10 * time.Minute)
+	s.sweep()
+	require.Equal(t, "expired", s.stripeStatus(started.SessionID))
+}
+
+// A session that Stripe does not know a day after its end counts as expired.
+func TestSessionThatStripeForgot(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.begin(cartOf("order-1", "last"))
+	s.loseWebhooks()
+	s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		if isCreate(r) {
+			return send()
+		}
+		return answer(r, 404, `{"error":{"type":"invalid_request_error","code":"resource_missing","param":"session"}}`), nil
+	})
+	for range 60 {
+		s.srv.Advance(12 * time.Hour)
+		s.sweep()
+	}
+	s.requireStock("last", 1, 0, 0)
+}
+
+// While Stripe refuses to answer it is asked less and less often.
+func TestAskingBacksOff(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	c := cartOf("order-1", "last")
+	c.HoldFor = 15 * time.Minute
+	session := "/v1/checkout/sessions/" + s.begin(c).SessionID
+	s.loseWebhooks()
+	s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		return answer(r, 401, `{"error":{"type":"invalid_request_error"}}`), nil
+	})
+	for range 24 * 60 {
+		s.srv.Advance(time.Minute)
+		s.sweep()
+	}
+	require.Less(t, s.wire.count("GET "+session)+s.wire.count("POST "+session+"/expire"), 100)
+}
+
+// An answer that can not be read is not quoted: it holds personal data.
+func TestUnreadableAnswerIsNotQuoted(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	started := s.begin(cartOf("order-1", "tee"))
+	s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		if isCreate(r) || isExpire(r) {
+			return send()
+		}
+		return answer(r, 200, `{"id":"cs_1","client_secret":"cs_secret_xyz","customer_details":{"email":"private@shop.example"},"broken`), nil
+	})
+	_, err := s.flow.Settle(t.Context(), started.SessionID)
+	require.Error(t, err)
+	s.srv.Advance(3 * time.Second)
+	s.status(started.SessionID)
+	require.NotContains(t, err.Error(), "private@shop.example")
+	require.NotContains(t, s.log.String(), "private@shop.example")
+}
+
+// HEAD knows sessions only, as GET does.
+func TestHeadOfAPaymentIntent(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	started := s.begin(cartOf("order-1", "tee"))
+	s.pay(started.SessionID)
+	pi := s.order("order-1").Attempts[0].PaymentIntent
+	code := func(method string) int {
+		w := httptest.NewRecorder()
+		s.flow.StatusHandler().ServeHTTP(w, httptest.NewRequest(method, "/?session_id="+pi, nil))
+		return w.Code
+	}
+	require.Equal(t, code(http.MethodGet), code(http.MethodHead))
+}
+
+// A subscription by debit that bounced, its webhook lost: its session has no payment intent, and the subscription tells.
+func TestSubscriptionDebitBouncesUnheard(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.loseWebhooks()
+	c := cartOf("order-1", "last")
+	c.Mode = checkout.ModeSubscription
+	c.Lines[0].Recurring.Interval = checkout.IntervalMonth
+	session := s.begin(c).SessionID
+	require.NoError(t, s.srv.Pay(session, checkouttest.BankDebit))
+	s.sweep()
+	require.NoError(t, s.srv.Bounce(session))
+	for range 20 {
+		s.srv.Advance(12 * time.Hour)
+		s.sweep()
+	}
+	s.requireStatus("order-1", "failed")
+	s.requireStock("last", 1, 0, 0)
+}
+
+// A customer may buy by the recovery link of an expired session. The copy that the link leads to is the order's, as no stock
+// is tracked.
+func TestRecoveredCopy(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	session := cartOf("order-1", "")
+	session.Params = func(p *stripe.CheckoutSessionCreateParams) {
+		p.AfterExpiration = &stripe.CheckoutSessionCreateAfterExpirationParams{
+			Recovery: &stripe.CheckoutSessionCreateAfterExpirationRecoveryParams{Enabled: stripe.Bool(true)},
+		}
+	}
+	id := s.begin(session).SessionID
+	s.srv.Advance(25 * time.Hour)
+	s.requireStatus("order-1", "expired")
+	recovered, err := s.srv.Recover(id)
+	require.NoError(t, err)
+	s.pay(recovered)
+	o := s.order("order-1")
+	require.True(t, o.Paid())
+	require.Empty(t, o.Parked)
+	require.NotContains(t, s.kinds(), checkout.ChangeMismatch)
+	s.requireStatus("order-1", checkout.Fulfilled)
+}
+
+// Where customers may change quantities, the order has what they bought.
+func TestChangedQuantities(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	session := cartOf("order-1", "")
+	session.Params = func(p *stripe.CheckoutSessionCreateParams) {
+		p.LineItems[0].AdjustableQuantity = &stripe.CheckoutSessionCreateLineItemAdjustableQuantityParams{Enabled: stripe.Bool(true)}
+	}
+	id := s.begin(session).SessionID
+	s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		if strings.HasSuffix(r.URL.Path, "/line_items") {
+			return answer(r, http.StatusOK, `{"object":"list","has_more":false,"data":[{"id":"li_1","object":"item",`+
+				`"description":"Item","quantity":3,"price":{"id":"price_1","object":"price","unit_amount":1999}}]}`), nil
+		}
+		return send()
+	})
+	require.NoError(t, s.dispatch("checkout.session.completed", map[string]any{
+		"id": id, "object": "checkout.session", "status": "complete", "payment_status": "paid",
+		"mode": "payment", "currency": "usd", "amount_subtotal": 5997, "amount_total": 5997, "livemode": false,
+	}))
+	s.requireStatus("order-1", checkout.Fulfilled)
+	require.Equal(t, []store.Line{{Name: "Item", UnitAmount: 1999, Quantity: 3}}, s.order("order-1").Lines)
 }

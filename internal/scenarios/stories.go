@@ -11,9 +11,9 @@ import (
 type Story struct {
 	Name    string
 	happens func(s *recorder)
-	events  []string              // the types that count
+	events  []string                 // the types that count
 	acts    func(s *recorder) []Step // what else comes meanwhile
-	steps   int                   // how many of both there are
+	steps   int                      // how many of both there are
 	// Ends is the order's status in the end, in one word.
 	Ends checkout.DisplayStatus
 	// Told are the changes that the merchant is told of, whatever the order.

@@ -15,8 +15,8 @@ import (
 
 	"github.com/gofulfil/fulfil/checkout"
 	"github.com/gofulfil/fulfil/internal/dbtest"
-	"github.com/gofulfil/fulfil/internal/scenarios"
 	"github.com/gofulfil/fulfil/internal/sampling"
+	"github.com/gofulfil/fulfil/internal/scenarios"
 )
 
 var (

@@ -1,0 +1,136 @@
+package checkout_test
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gofulfil/fulfil/checkout"
+	"github.com/gofulfil/fulfil/checkout/checkouttest"
+)
+
+func TestStatusHandler(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.loseWebhooks()
+	started := s.begin(cartOf("order-1", "tee"))
+	retrieve := "GET /v1/checkout/sessions/" + started.SessionID
+	_, status := s.status(started.SessionID)
+	require.Equal(t, "open", status)
+	for range 20 {
+		s.status(started.SessionID)
+	}
+	require.Equal(t, 1, s.wire.count(retrieve), "one question in two seconds")
+	s.pay(started.SessionID)
+	head := func() int {
+		w := httptest.NewRecorder()
+		s.flow.StatusHandler().ServeHTTP(w, httptest.NewRequest(http.MethodHead, "/?session_id="+started.SessionID, nil))
+		return w.Code
+	}
+	s.srv.Advance(2 * time.Second)
+	require.Equal(t, http.StatusOK, head())
+	require.Equal(t, 1, s.wire.count(retrieve), "HEAD never asks")
+	_, status = s.status(started.SessionID)
+	require.Equal(t, string(checkout.Fulfilled), status)
+	s.srv.Advance(time.Hour)
+	s.status(started.SessionID)
+	require.Equal(t, 2, s.wire.count(retrieve), "what is settled is not asked for")
+
+	for _, id := range []string{"", "cs_test_unknown", "%00", string(make([]byte, 300))} {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		q := r.URL.Query()
+		q.Set("session_id", id)
+		r.URL.RawQuery = q.Encode()
+		s.flow.StatusHandler().ServeHTTP(w, r)
+		require.Equal(t, http.StatusNotFound, w.Code)
+	}
+	require.Equal(t, 2, s.wire.count(retrieve))
+	w := httptest.NewRecorder()
+	s.flow.StatusHandler().ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/", nil))
+	require.Equal(t, http.StatusMethodNotAllowed, w.Code)
+
+	// Stripe down: what is known is shown.
+	other := s.begin(cartOf("order-2", "tee"))
+	s.wire.on(func(r *http.Request, _ func() (*http.Response, error)) (*http.Response, error) {
+		return answer(r, http.StatusServiceUnavailable, `{"error":{"type":"api_error"}}`), nil
+	})
+	code, status := s.status(other.SessionID)
+	require.Equal(t, http.StatusOK, code)
+	require.Equal(t, "open", status)
+}
+
+// waiting asks the status endpoint in a goroutine of its own.
+func (s *testShop) waiting(sessionID, wait string) (answer chan *httptest.ResponseRecorder) {
+	answer = make(chan *httptest.ResponseRecorder, 1)
+	go func() {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest(http.MethodGet, "/?session_id="+sessionID+"&wait="+wait, nil)
+		s.flow.StatusHandler().ServeHTTP(w, r)
+		answer <- w
+	}()
+	return answer
+}
+
+func TestStatusWaits(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		do   func(s *testShop, session string)
+		wait string
+		took time.Duration
+		says string
+	}{
+		"for nothing":           {func(*testShop, string) {}, "10s", 10 * time.Second, "open"},
+		"no longer than it may": {func(*testShop, string) {}, "1h", checkout.MaxWait, "open"},
+		"not at all":            {func(*testShop, string) {}, "0s", 0, "open"},
+		"for the payment": {func(s *testShop, session string) {
+			time.Sleep(5 * time.Second)
+			require.NoError(s.t, s.srv.Pay(session, checkouttest.CardOK))
+		}, "10s", 6 * time.Second, "fulfilled"},
+		"not for a debit": {func(s *testShop, session string) {
+			require.NoError(s.t, s.srv.Pay(session, checkouttest.BankDebit))
+		}, "10s", 2 * time.Second, "processing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := newShop(t)
+				session := s.begin(cartOf("order-1", "tee")).SessionID
+				began := time.Now()
+				answer := s.waiting(session, tt.wait)
+				synctest.Wait()
+				tt.do(s, session)
+				w := <-answer
+				require.Equal(t, tt.took, time.Since(began))
+				require.Contains(t, w.Body.String(), `"`+tt.says+`"`)
+			})
+		})
+	}
+	t.Run("until the shop shuts down", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			s := newShop(t)
+			session := s.begin(cartOf("order-1", "tee")).SessionID
+			ctx, cancel := context.WithCancel(t.Context())
+			ran := make(chan error)
+			go func() { ran <- s.flow.Run(ctx) }()
+			answer := s.waiting(session, "20s")
+			synctest.Wait()
+			began := time.Now()
+			cancel()
+			<-ran
+			require.Contains(t, (<-answer).Body.String(), "open")
+			require.Zero(t, time.Since(began))
+		})
+	})
+	s := newShop(t)
+	session := s.begin(cartOf("order-1", "tee")).SessionID
+	for _, bad := range []string{"soon", "-1s", "10"} {
+		require.Equal(t, http.StatusBadRequest, (<-s.waiting(session, bad)).Code)
+	}
+}
