@@ -8,7 +8,7 @@ import (
 // mostOrders is how many orders of its events, with duplicates, a story is told in at most.
 const mostOrders = 1000
 
-// Orders are the orders in which the story is told: of its steps with duplicates, with a poll in place of each of its events,
+// Permutations are the orders in which the story is told: of its steps with duplicates, with a poll in place of each of its events,
 // and with a poll after any two or more of them were lost.
 func (r *Recording) Permutations() iter.Seq[[]Step] {
 	return func(yield func([]Step) bool) {
