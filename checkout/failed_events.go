@@ -112,8 +112,11 @@ func (f *Flow[Tx]) failedEvents(ctx context.Context) ([]failedEvent, error) {
 
 // changeFailedEvents changes the list. Two processes at once may lose an entry, which Stripe's own tries make up for.
 func (f *Flow[Tx]) changeFailedEvents(ctx context.Context, change func([]failedEvent) []failedEvent) error {
-	f.failedMu.Lock()
-	defer f.failedMu.Unlock()
+	unlock, err := f.settingAside.lock(ctx, failedCursor)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	before, err := f.failedEvents(ctx)
 	if err != nil {
 		return err

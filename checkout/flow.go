@@ -31,16 +31,16 @@ type Flow[Tx any] struct {
 
 	sweepBudget int
 
-	// In this process one goroutine at a time begins, settles, delivers or asks Stripe, for each order or session.
-	beginning, settling, asking, fulfilling, telling keyedMutex
+	// In this process one goroutine at a time begins, settles, delivers or asks Stripe, for each order or session, and changes
+	// the list of failed events.
+	beginning, settling, asking, fulfilling, telling, settingAside keyedMutex
 
 	identity    atomic.Pointer[shopIdentity]
 	stripeClock *clockOffset
 	hook        atomic.Pointer[webhook.Handler] // set by Handle
 
-	ownHook  *webhook.Handler // has the Flow's handlers alone
-	seen     seenEvents
-	failedMu sync.Mutex // guards the list of failed events against other goroutines
+	ownHook *webhook.Handler // has the Flow's handlers alone
+	seen    seenEvents
 
 	ended   chan struct{} // closed when Run has ended
 	endOnce sync.Once

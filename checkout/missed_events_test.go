@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -463,6 +464,54 @@ func TestFailedEvents(t *testing.T) {
 		s.sweep()
 	}
 	require.Equal(t, 2, handled())
+}
+
+// silentStore is a store whose connection goes silent when the list of failed events is written.
+type silentStore struct {
+	store.Store[tx]
+	silent bool
+}
+
+func (s *silentStore) SetCursor(ctx context.Context, name, value string) error {
+	if s.silent && name == "failed_events" {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return s.Store.SetCursor(ctx, name, value)
+}
+
+// Two sweeps of one process set an event aside while the database is silent. Each of them ends with its context: neither
+// holds the other up.
+func TestSetAsideWhileTheStoreIsSilent(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newShop(t)
+		s.down()
+		silent := &silentStore{Store: s.st}
+		flow, err := checkout.New(checkout.Config[tx]{
+			Stripe: s.srv.ClientOver(s.wire), Store: silent, Reserver: s.stock, Clock: s.srv.Now, Logger: slog.New(slog.DiscardHandler),
+			Fulfil: func(context.Context, tx, *store.Order) error { return nil },
+		})
+		require.NoError(t, err)
+		s.hears(func() error { return errPrinter })
+		flow.Handle(s.hook)
+		s.pay(s.begin(cartOf("order-1", "tee")).SessionID)
+		s.srv.Advance(2 * time.Minute)
+		silent.silent = true
+
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		ended := make(chan error, 2)
+		for range 2 {
+			go func() {
+				_, err := flow.Sweep(ctx)
+				ended <- err
+			}()
+		}
+		for range 2 {
+			require.ErrorIs(t, <-ended, context.DeadlineExceeded)
+		}
+	})
 }
 
 // A process whose clock is ahead hides no events, refunds or disputes, neither from itself nor from others.
