@@ -57,7 +57,7 @@ func TestResolveRetryWithoutThePause(t *testing.T) {
 func (s *testShop) shortOrder() {
 	s.t.Helper()
 	id := s.beginUnrecorded(cartOf("order-1", "last"))
-	s.srv.Advance(3 * time.Minute)
+	s.srv.Advance(6 * time.Minute)
 	s.sweep()
 	s.pay(s.begin(cartOf("order-2", "last")).SessionID)
 	s.pay(id)
@@ -319,7 +319,7 @@ func TestFulfilAnywayTakesWhatIsThere(t *testing.T) {
 			t.Parallel()
 			s := newShop(t)
 			id := s.beginUnrecorded(cartOf("order-1", "last", "tee", "tee"))
-			s.srv.Advance(3 * time.Minute)
+			s.srv.Advance(6 * time.Minute)
 			s.sweep()
 			s.pay(s.begin(cartOf("order-2", "last")).SessionID)
 			s.pay(id)

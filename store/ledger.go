@@ -97,20 +97,33 @@ func (o *Order) isPaidAttempt(n int) bool {
 	return n == 0 || paid == nil || paid.N == n
 }
 
-// GivenBack reports whether the whole payment of an attempt was or is being refunded, or is disputed.
+// GivenBack reports whether the whole payment of an attempt was or is being refunded or was lost in disputes, or whether a
+// dispute of it is open.
 func (o *Order) GivenBack(a *Attempt) bool {
-	var refunded int64
+	back, open := o.lost(a)
 	for _, r := range o.Refunds {
 		if r.Attempt == a.N || r.Attempt == 0 {
-			refunded += o.counted(r)
+			back += o.counted(r)
 		}
 	}
+	return open || back > 0 && back >= o.charged(a)
+}
+
+// lost is how much of the payment of an attempt was lost in disputes, and whether a dispute of it is open.
+func (o *Order) lost(a *Attempt) (sum int64, open bool) {
 	for _, d := range o.Disputes {
-		if d.State != DisputeWon && (d.Attempt == a.N || d.Attempt == 0) {
-			return true
+		if d.Attempt != a.N && d.Attempt != 0 {
+			continue
+		}
+		switch d.State {
+		case DisputeWon:
+		case DisputeLost:
+			sum += d.Amount
+		default:
+			open = true
 		}
 	}
-	return refunded > 0 && refunded >= o.charged(a)
+	return sum, open
 }
 
 // charged is what was charged for the attempt whose payment counts, in minor units.

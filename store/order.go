@@ -176,7 +176,8 @@ func (o *Order) PaidAttempt() *Attempt {
 }
 
 // Fulfillable reports whether the merchant's callback may hand the order over: it is paid for what was sold, was not handed
-// over yet, and is not wholly refunded, disputed, in review, short, parked or given up. A payment that is about to be refunded
+// over yet, and is not wholly refunded, disputed, in review, short, parked or given up. After a part of the payment was lost in
+// a dispute, a person decides. A payment that is about to be refunded
 // automatically is not fulfilled either.
 func (o *Order) Fulfillable() bool {
 	paid := o.PaidAttempt()
@@ -186,7 +187,8 @@ func (o *Order) Fulfillable() bool {
 	case !o.FulfilledAt.IsZero(), !o.GivenUpAt.IsZero(), o.Parked != "":
 		return false
 	}
-	return len(o.Shortfall) == 0 || !paid.AcceptedAt.IsZero()
+	lost, _ := o.lost(paid)
+	return len(o.Shortfall) == 0 && lost == 0 || !paid.AcceptedAt.IsZero()
 }
 
 // StuckUnverified is after how long an order counts as stuck because Stripe does not answer what was given back of its
@@ -213,7 +215,7 @@ func (o *Order) StuckReason() string {
 	for i := range o.Attempts {
 		a := &o.Attempts[i]
 		switch {
-		case a.Gone && a.Open():
+		case a.Gone && (a.Open() || a.Processing()):
 			return fmt.Sprintf("stripe does not know the session of attempt %d", a.N)
 		case !a.Paid || o.GivenBack(a):
 		case a.RefundRefused != "" && o.undecided(a):
@@ -230,6 +232,7 @@ func (o *Order) StuckReason() string {
 
 // unfulfilledReason says why a paid order waits for a person before it can be fulfilled; empty: it does not.
 func (o *Order) unfulfilledReason(paid *Attempt) string {
+	lost, _ := o.lost(paid)
 	switch {
 	case !o.undecided(paid) && !o.GivenUpAt.IsZero():
 		return ""
@@ -241,6 +244,8 @@ func (o *Order) unfulfilledReason(paid *Attempt) string {
 		return paid.Mismatch
 	case len(o.Shortfall) > 0 && paid.AcceptedAt.IsZero():
 		return "stock is short"
+	case lost > 0 && paid.AcceptedAt.IsZero():
+		return "a part of the payment was lost in a dispute"
 	case paid.Review != "" && paid.ReviewClosed != "":
 		return "the review of the payment was closed: " + paid.ReviewClosed
 	case paid.Review != "":

@@ -212,17 +212,27 @@ func TestStuck(t *testing.T) {
 		change func(o *store.Order)
 		want   bool
 	}{
-		"paid":                              {func(*store.Order) {}, false},
-		"parked":                            {func(o *store.Order) { o.Parked = "x" }, true},
-		"parked and fulfilled":              {func(o *store.Order) { o.Parked, o.FulfilledAt = "x", at }, false},
-		"parked and refunded":               {func(o *store.Order) { o.Parked, o.Refunds = "x", refunds(100) }, false},
-		"parked and disputed":               {func(o *store.Order) { o.Parked, o.Disputes = "x", dispute(store.DisputeOpen) }, false},
-		"parked and given up":               {func(o *store.Order) { o.Parked, o.GivenUpAt, o.Attempts[0].DismissedAt = "x", at.Add(1), at.Add(1) }, false},
-		"paid after it was given up":        {func(o *store.Order) { o.GivenUpAt, o.Attempts[0].PaidAt = at, at.Add(1) }, true},
-		"short":                             {func(o *store.Order) { o.Shortfall = []store.Shortage{{}} }, true},
-		"short and accepted":                {func(o *store.Order) { o.Shortfall, o.Attempts[0].AcceptedAt = []store.Shortage{{}}, at }, false},
-		"short and about to be refunded":    {func(o *store.Order) { o.Shortfall, o.Attempts[0].RefundWanted = []store.Shortage{{}}, "shortfall" }, false},
-		"the refund was refused":            {func(o *store.Order) { o.Attempts[0].RefundRefused, o.Attempts[0].PaidAt = "no", at }, true},
+		"paid":                           {func(*store.Order) {}, false},
+		"parked":                         {func(o *store.Order) { o.Parked = "x" }, true},
+		"parked and fulfilled":           {func(o *store.Order) { o.Parked, o.FulfilledAt = "x", at }, false},
+		"parked and refunded":            {func(o *store.Order) { o.Parked, o.Refunds = "x", refunds(100) }, false},
+		"parked and disputed":            {func(o *store.Order) { o.Parked, o.Disputes = "x", dispute(store.DisputeOpen) }, false},
+		"parked and given up":            {func(o *store.Order) { o.Parked, o.GivenUpAt, o.Attempts[0].DismissedAt = "x", at.Add(1), at.Add(1) }, false},
+		"paid after it was given up":     {func(o *store.Order) { o.GivenUpAt, o.Attempts[0].PaidAt = at, at.Add(1) }, true},
+		"short":                          {func(o *store.Order) { o.Shortfall = []store.Shortage{{}} }, true},
+		"short and accepted":             {func(o *store.Order) { o.Shortfall, o.Attempts[0].AcceptedAt = []store.Shortage{{}}, at }, false},
+		"short and about to be refunded": {func(o *store.Order) { o.Shortfall, o.Attempts[0].RefundWanted = []store.Shortage{{}}, "shortfall" }, false},
+		"the refund was refused":         {func(o *store.Order) { o.Attempts[0].RefundRefused, o.Attempts[0].PaidAt = "no", at }, true},
+		"a part was lost in a dispute":   {func(o *store.Order) { o.Disputes = []store.Dispute{{Attempt: 1, Amount: 40, State: store.DisputeLost}} }, true},
+		"a part was lost, and accepted": {func(o *store.Order) {
+			o.Disputes, o.Attempts[0].AcceptedAt = []store.Dispute{{Attempt: 1, Amount: 40, State: store.DisputeLost}}, at
+		}, false},
+		"all was lost in a dispute": {func(o *store.Order) {
+			o.Disputes = []store.Dispute{{Attempt: 1, Amount: 100, State: store.DisputeLost}}
+		}, false},
+		"a part was lost, the rest refunded": {func(o *store.Order) {
+			o.Disputes, o.Refunds = []store.Dispute{{Attempt: 1, Amount: 40, State: store.DisputeLost}}, refunds(60)
+		}, false},
 		"failed a few times":                {func(o *store.Order) { o.Delivery.Tries = store.StuckAfter - 1 }, false},
 		"failed often":                      {long, true},
 		"failed often, of a refunded order": {func(o *store.Order) { long(o); o.Refunds = refunds(100) }, false},
