@@ -59,7 +59,7 @@ func requireNothingShared(t *testing.T, a, b reflect.Value, path string) {
 	case a.Kind() == reflect.Struct:
 		for i := range a.NumField() {
 			if !a.Type().Field(i).IsExported() {
-				continue // is never changed
+				continue // stored, which is never changed
 			}
 			requireNothingShared(t, a.Field(i), b.Field(i), path+"."+a.Type().Field(i).Name)
 		}
@@ -70,7 +70,7 @@ func requireNothingShared(t *testing.T, a, b reflect.Value, path string) {
 	}
 }
 
-// reencoded is the order as a backend that encodes it gives it back.
+// reencoded returns the order as a backend returns it that encodes orders.
 func reencoded(t *testing.T, o *store.Order) *store.Order {
 	t.Helper()
 	data, err := o.Encode()
@@ -80,7 +80,7 @@ func reencoded(t *testing.T, o *store.Order) *store.Order {
 	return back
 }
 
-// requireNothingZero holds FullOrder to its word, on which this test and others rely.
+// requireNothingZero checks that FullOrder sets every field. Other tests rely on that, too.
 func requireNothingZero(t *testing.T, v reflect.Value, path string) {
 	t.Helper()
 	require.False(t, v.IsZero(), path)
@@ -129,8 +129,7 @@ func TestEncodeKeepsTheSessionAsSent(t *testing.T) {
 	require.Equal(t, sent, string(back.Session))
 }
 
-// What may remain of an order after Erase, by the path of its field. A field that is added later is either listed here or
-// erased.
+// bookkeeping lists the fields that Erase leaves, by path. A new field must be erased or be listed here.
 var bookkeeping = []string{
 	"ID", "CreatedAt", "UpdatedAt", "Mode", "Currency", "Lines", "Metadata", "Account", "Livemode", "CancelRequestedAt",
 	"Refunds", "Disputes", "Amounts", "Customer.ID", "FulfilledAt", "Shortfall", "Parked", "Notices", "DueAt", "GivenUpAt",
@@ -176,7 +175,7 @@ func TestEraseLeavesNoPersonalData(t *testing.T) {
 		}
 	}
 	walk(reflect.ValueOf(*o), reflect.ValueOf(*before), "")
-	require.Len(t, kept, len(bookkeeping), "every field that is listed exists")
+	require.Len(t, kept, len(bookkeeping), "bookkeeping lists a field that does not exist")
 }
 
 func TestFulfillable(t *testing.T) {
