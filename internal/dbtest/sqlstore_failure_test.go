@@ -232,7 +232,7 @@ func TestSQLStoreMissingTables(t *testing.T) {
 		set := st.SetCursor(ctx, "events", "evt_1")
 		write := writeOrder(ctx, st, "a", nil, func(*sql.Tx, int) {})
 		for _, err := range []error{find, ref, list, prune, due, shop, cursor, set, write} {
-			failed(t, err, "a table is missing, Migrate has not been run on this database: ")
+			failed(t, err, "a table is missing: run Migrate on this database: ")
 			if err != nil && (!strings.Contains(err.Error(), "fulfil_") || errors.Is(err, store.ErrNotFound)) {
 				t.Errorf("the error must name the table: %v", err)
 			}
