@@ -14,7 +14,7 @@ import (
 
 func dueChecks[Tx any]() []check[Tx] {
 	return []check[Tx]{
-		{name: "Due/the longest due first", fn: (*kit[Tx]).dueOrder},
+		{name: "Due/the longest due first", fn: (*kit[Tx]).dueSorted},
 		{name: "Due/leases the orders it returns", fn: (*kit[Tx]).dueLease},
 		{name: "Due/a save ends the lease", fn: (*kit[Tx]).dueSaved},
 		{name: "Due/gives each order to one of concurrent callers", fn: (*kit[Tx]).dueRace},
@@ -43,7 +43,7 @@ func (k *kit[Tx]) due(now time.Time, limit int, why string, want ...string) {
 	}
 }
 
-func (k *kit[Tx]) dueOrder() {
+func (k *kit[Tx]) dueSorted() {
 	us := time.Microsecond
 	k.due(base, 10, "no orders")
 	k.insert(

@@ -11,7 +11,7 @@ import (
 
 func pruneChecks[Tx any]() []check[Tx] {
 	return []check[Tx]{
-		{name: "Prune/frees older claims, the oldest first", fn: (*kit[Tx]).pruneOrder},
+		{name: "Prune/frees older claims, the oldest first", fn: (*kit[Tx]).pruneOldest},
 		{name: "Prune/counts from the first claim of a key", fn: (*kit[Tx]).pruneFirst},
 		{name: "Prune/many at once", fn: (*kit[Tx]).pruneMany},
 		{name: "Prune/each key is freed by one of concurrent callers", fn: (*kit[Tx]).pruneRace},
@@ -43,7 +43,7 @@ func (k *kit[Tx]) prune(before time.Time, limit, want int, why string) {
 	}
 }
 
-func (k *kit[Tx]) pruneOrder() {
+func (k *kit[Tx]) pruneOldest() {
 	us := time.Microsecond
 	k.prune(base, 10, 0, "no claims")
 	// Older claims have later names.
