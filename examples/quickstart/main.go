@@ -211,7 +211,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 // welcome returns the address to open, and things to try there.
 func (s *shop) welcome() string {
 	text := "Shop      " + s.url + `
-Try       Buy the brass ruler in two tabs: there is only one, so the second tab is told that it is sold out.
+Try       Buy the brass ruler in two tabs: there is only one, so the second tab shows that it is sold out.
           Pay with card 4000 0000 0000 0002, which is declined, and then with 4242 4242 4242 4242.
 `
 	if s.pay.test != nil {

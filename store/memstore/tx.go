@@ -83,13 +83,14 @@ func (tx *Tx) Get(key string) (value any, ok bool) {
 	tx.s.mu.Lock()
 	defer tx.s.mu.Unlock()
 	tx.mustLive()
-	if value, ok = tx.writes[key]; ok {
-		if value == (deleted{}) {
-			return nil, false
-		}
-		return value, true
+	value, written := tx.writes[key]
+	if !written {
+		return tx.s.committed(key)
 	}
-	return tx.s.committed(key)
+	if value == (deleted{}) {
+		return nil, false
+	}
+	return value, true
 }
 
 // Scan returns the rows whose keys begin with prefix, sorted by key, with the values that Get returns. It panics if the
