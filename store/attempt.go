@@ -75,7 +75,8 @@ type Attempt struct {
 	Mismatch string `json:"mismatch,omitempty"`
 	// DismissedAt is when a person decided to leave the payment as it is, for example a duplicate.
 	DismissedAt time.Time `json:"dismissed_at,omitzero"`
-	// AcceptedAt is when a person accepted the payment in spite of a mismatch or a shortfall; zero: never.
+	// AcceptedAt is when a person accepted the payment in spite of a mismatch, a shortfall or a dispute that lost a part of it;
+	// zero: never.
 	AcceptedAt time.Time `json:"accepted_at,omitzero"`
 
 	// RefundWanted is the kind of change that makes the Flow refund the payment automatically; empty: no refund.

@@ -206,7 +206,8 @@ func (o *Order) Stuck() bool { return o.StuckReason() != "" }
 
 // StuckReason says why the order needs a person; empty: it does not. The reasons are:
 //
-// - The order is paid and neither fulfilled nor given back, and it is parked, short or in review.
+// - The order is paid and neither fulfilled nor given back, and it is parked, short or in review, or a part of the payment was
+// lost in a dispute.
 // - The same, and Fulfil failed [StuckAfter] times in a row, or Stripe does not say what was given back of the payment.
 // - The order was paid twice, or after it was given up, and the money is still there.
 // - An automatic refund was refused.
