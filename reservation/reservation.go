@@ -31,7 +31,7 @@ var (
 	// ErrInvalidStock says that [ValidID] refuses the SKU, or that the stock would be below zero or not fit in 64 bits.
 	ErrInvalidStock = errors.New("reservation: invalid stock")
 	// ErrBelowHeld says that the stock would be less than the quantity that is held for customers who are paying.
-	ErrBelowHeld = errors.New("reservation: stock below what is held")
+	ErrBelowHeld = errors.New("reservation: stock below the held quantity")
 )
 
 // Reserver keeps stock. Tx is the backend's own transaction, the type that a Store on the same backend uses. The calls through

@@ -95,7 +95,7 @@ type Attempt struct {
 	// CheckedAt is when Stripe was last asked for the session. CheckFailedAt is when such a question last failed.
 	CheckedAt     time.Time `json:"checked_at,omitzero"`
 	CheckFailedAt time.Time `json:"check_failed_at,omitzero"`
-	// VerifiedAt is the time of Stripe's newest word on what was given back of the payment.
+	// VerifiedAt is the latest time for which Stripe has said what was given back of the payment.
 	VerifiedAt time.Time `json:"verified_at,omitzero"`
 	// VerifyFailedAt is when a question about the payment, or the request to refund it, last failed.
 	VerifyFailedAt time.Time `json:"verify_failed_at,omitzero"`

@@ -28,7 +28,7 @@ const NoticeFulfil = "fulfil"
 
 // Delivery is the state of one lane of an order's outbox: the entry that fulfils, or all changes.
 type Delivery struct {
-	// Token names the process that is delivering. No other process delivers until LeasedUntil.
+	// Token names the lease of the process that is delivering. No other process delivers until LeasedUntil.
 	Token       string    `json:"token,omitempty"`
 	LeasedUntil time.Time `json:"leased_until,omitzero"`
 	// Tries counts the failed tries of the lane's next entry. NextAt is when the entry may be tried again.

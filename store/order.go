@@ -74,7 +74,7 @@ type Order struct {
 
 // Line is one position of an order.
 type Line struct {
-	// SKU names the goods whose stock is tracked; empty: none is.
+	// SKU names the goods whose stock is tracked; empty: no stock is tracked.
 	SKU string `json:"sku,omitempty"`
 	// Name is the text that the customer sees; empty if Stripe's price decides it.
 	Name string `json:"name,omitempty"`
@@ -181,8 +181,8 @@ func (o *Order) PaidAttempt() *Attempt {
 }
 
 // Fulfillable reports whether the Flow may run the callback Fulfil. The order must be paid for what was sold, and not yet
-// fulfilled. It must not be wholly refunded, disputed, in review, short, parked or given up, and its payment not be about to be
-// refunded automatically. If a part of the payment was lost in a dispute, a person must accept the payment first.
+// fulfilled. It must not be wholly refunded, about to be refunded automatically, disputed, in review, short, parked or given
+// up. If a part of the payment was lost in a dispute, a person must accept the payment first.
 func (o *Order) Fulfillable() bool {
 	paid := o.PaidAttempt()
 	switch {
