@@ -385,6 +385,7 @@ func TestPaymentAfterGiveUp(t *testing.T) {
 			s.pay(ours)
 			require.Equal(t, []checkout.ChangeKind{checkout.ChangeMismatch, checkout.ChangeLatePayment}, s.kinds())
 			require.Contains(t, s.order("order-1").StuckReason(), "after the order was given up")
+			s.requireStock("last", 0, 0, 1)
 			require.Zero(t, s.shipments("order-1"))
 			require.NoError(t, s.flow.Resolve(t.Context(), "order-1", checkout.FulfilAnyway))
 			require.Equal(t, 1, s.shipments("order-1"))
