@@ -1,6 +1,7 @@
 package checkouttest
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
@@ -28,7 +29,7 @@ type endpoint func(c *call) (object, *apiError)
 type call struct {
 	id      string // req_…
 	idemKey string
-	account string // of the Stripe-Account header; empty: the platform's own
+	account string // of the Stripe-Account or Stripe-Context header; empty: the platform's own
 	method  string
 	url     string // the path of the request
 	path    func(name string) string
@@ -53,7 +54,7 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request, op *operation)
 	c := &call{
 		id:      s.newID("req_", 14),
 		idemKey: r.Header.Get("Idempotency-Key"),
-		account: r.Header.Get("Stripe-Account"),
+		account: cmp.Or(r.Header.Get("Stripe-Context"), r.Header.Get("Stripe-Account")), // answer refuses both
 		method:  r.Method,
 		url:     r.URL.Path,
 		path:    r.PathValue,
@@ -63,8 +64,10 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request, op *operation)
 	h.Set("Date", s.Now().UTC().Format(http.TimeFormat)) // by the server's clock, from which clients learn Stripe's time
 	h.Set("Request-Id", c.id)
 	h.Set("Stripe-Version", stripe.APIVersion) // whichever the request asked for
-	if c.account != "" {
-		h.Set("Stripe-Account", c.account)
+	for _, name := range []string{"Stripe-Account", "Stripe-Context"} {
+		if account := r.Header.Get(name); account != "" {
+			h.Set(name, account)
+		}
 	}
 	if c.idemKey != "" {
 		h.Set("Idempotency-Key", c.idemKey)
@@ -106,6 +109,9 @@ func (s *Server) answerUnlessInUse(h http.Header, r *http.Request, c *call, op *
 func (s *Server) answer(r *http.Request, c *call, op *operation) (_ answer, replayed bool) {
 	if err := s.authenticate(r); err != nil {
 		return answerError(err), false
+	}
+	if r.Header.Get("Stripe-Context") != "" && r.Header.Get("Stripe-Account") != "" {
+		return answerError(invalid("", "", "You may only specify one of these headers: Stripe-Context, Stripe-Account.")), false
 	}
 	if v := r.Header.Get("Stripe-Version"); v != "" && !knownVersion(v) {
 		return answerError(invalid("", "", "Invalid Stripe API version: %s", v)), false

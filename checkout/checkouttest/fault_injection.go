@@ -104,7 +104,7 @@ type deliveryFaults struct {
 func (s *Server) deliveryFaultsOf(d delivery) deliveryFaults {
 	found := deliveryFaults{copies: 1, concurrent: 1}
 	for _, f := range s.faults {
-		if f.kind.ofRequests() || !f.hitsDelivery(d.event.typ, d.number, d.event.n, s.place(d.to.endpoint), d.number) {
+		if f.kind.ofRequests() || f.kind == version && d.event.thin() || !f.hitsDelivery(d.event.typ, d.number, d.event.n, s.place(d.to.endpoint), d.number) {
 			continue
 		}
 		found.names = append(found.names, f.String())

@@ -26,6 +26,7 @@ type webhookEndpoint struct {
 	id       string // empty: the default endpoint
 	account  string // that has the endpoint; empty: the platform
 	to       receiver
+	payloads Payloads
 	types    []string // of events; "*" for all
 	version  string   // of the API; empty: the server's
 	connect  bool     // it gets the events of connected accounts, instead of the platform's own
@@ -42,7 +43,7 @@ type signingSecret struct {
 // wants reports whether a new event goes to this endpoint. The default endpoint gets the events of all accounts.
 func (e *webhookEndpoint) wants(ev *event) bool {
 	switch {
-	case e.to == nil, e.off(), !slices.Contains(e.types, "*") && !slices.Contains(e.types, ev.typ):
+	case e.to == nil, e.off(), e.payloads&ev.payloads() == 0, !slices.Contains(e.types, "*") && !slices.Contains(e.types, ev.typ):
 		return false
 	case e.id == "":
 		return true
@@ -144,7 +145,7 @@ func (s *Server) createEndpoint(c *call) (object, *apiError) {
 		return nil, err
 	}
 	e := &webhookEndpoint{
-		id: s.newID("we_1", 23), account: c.account, version: p.Get("api_version").String(), connect: p.Get("connect").Bool(),
+		id: s.newID("we_1", 23), account: c.account, payloads: Snapshot, version: p.Get("api_version").String(), connect: p.Get("connect").Bool(),
 		secrets: []signingSecret{{value: s.newSecret()}},
 	}
 	o := object{
