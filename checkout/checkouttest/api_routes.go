@@ -17,6 +17,8 @@ func (s *Server) endpoints() map[string]endpoint {
 		"GET /v1/events/{id}":                       s.retrieveEvent,
 		"POST /v1/events/{id}/retry":                s.retryEvent,
 		"POST /v1/webhook_endpoints":                s.createEndpoint,
+		"GET /v2/core/events":                       s.listThinEvents,
+		"GET /v2/core/events/{id}":                  s.retrieveThinEvent,
 		"GET /v1/webhook_endpoints":                 s.list("webhook_endpoint"),
 		"GET /v1/webhook_endpoints/{id}":            s.retrieve("webhook_endpoint"),
 		"POST /v1/webhook_endpoints/{id}":           s.updateEndpoint,
@@ -84,6 +86,7 @@ func (s *Server) routes() *http.ServeMux {
 		s.handle(mux, route, &operation{schema: schemas()[route], result: resultOf(route), serve: serve})
 	}
 	s.handle(mux, "/v1/", nil)
+	s.handle(mux, "/v2/", nil)
 	s.pageRoutes(mux)
 	s.cliRoutes(mux)
 	return mux

@@ -12,7 +12,7 @@ import (
 
 // An event is one event of the account.
 type event struct {
-	n                  int // counts the events, from 0
+	n                  int // counts the snapshot events, from 0, and the thin events, from -1 downwards
 	id, typ, account   string
 	session            string // the ID of the session that the event belongs to; empty: none
 	created            time.Time

@@ -1,6 +1,9 @@
 package checkouttest
 
 import (
+	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -43,7 +46,7 @@ func (e *event) payloads() Payloads {
 // event type of this server has a thin twin: https://docs.stripe.com/api/v2/core/events/event-types
 func (s *Server) thinTwin(e *event, kind string) *event {
 	twin := *e
-	twin.n = -1 - e.n // faults draw for the twin apart from the snapshot event
+	twin.n = -1 - len(s.thinEvents) // faults draw for a thin event apart from its snapshot event
 	twin.id, twin.typ, twin.snapshot = s.newThinID(), "v1."+e.typ, e.id
 	twin.related = object{"id": e.objectID, "type": kind, "url": resourceURL(kind, e.objectID)}
 	return &twin
@@ -56,8 +59,21 @@ func resourceURL(kind, id string) string {
 	return "/v1/" + strings.ReplaceAll(kind, ".", "/") + "s/" + id
 }
 
-// notification returns a thin event as endpoints get it. https://docs.stripe.com/api/v2/core/events/object
+// notification returns a thin event as endpoints get it: without the fields that the event has no value for.
+// https://docs.stripe.com/webhooks#events-overview
 func (e *event) notification() object {
+	o := e.thinFields()
+	maps.DeleteFunc(o, func(_ string, v any) bool { return v == nil })
+	return o
+}
+
+// shownV2 returns a thin event as the API shows it: https://docs.stripe.com/api/v2/core/events/object
+func (e *event) shownV2() object {
+	return e.thinFields().with(object{"changes": e.changes()})
+}
+
+// thinFields returns the fields that a thin event has in a delivery and in the API.
+func (e *event) thinFields() object {
 	return object{
 		"id": e.id, "object": "v2.core.event", "type": e.typ, "created": timestamp(e.created), "livemode": false,
 		"context": orNull(e.account), "reason": e.reason(), "related_object": e.related, "snapshot_event": orNull(e.snapshot),
@@ -72,5 +88,57 @@ func (e *event) reason() any {
 	return object{"type": "request", "request": object{"id": e.requestID, "idempotency_key": orNull(e.idemKey)}}
 }
 
-// timestamp returns a time as /v2 shows it.
-func timestamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+// changes returns the changed fields of the object, as they were before and after, or nil if the event reports no change.
+func (e *event) changes() any {
+	if len(e.previous) == 0 {
+		return nil
+	}
+	var now map[string]json.RawMessage
+	if err := json.Unmarshal(e.object, &now); err != nil {
+		panic("checkouttest: " + err.Error()) // cannot happen: encode wrote it
+	}
+	after := object{}
+	for key := range e.previous {
+		after[key] = now[key]
+	}
+	return object{"before": e.previous, "after": after}
+}
+
+func (s *Server) retrieveThinEvent(c *call) (object, *apiError) {
+	e := eventByID(s.thinEvents, c.path("id"))
+	if e == nil || !s.listsThinEvent(c, e) {
+		return nil, notFound(c)
+	}
+	return e.shownV2(), nil
+}
+
+// listsThinEvent reports whether an event is of the call's account and not older than 30 days:
+// https://docs.stripe.com/api/v2/core/events/list
+func (s *Server) listsThinEvent(c *call, e *event) bool {
+	return e.account == c.account && !e.created.Before(s.Now().Add(-thinEventsListedFor))
+}
+
+const (
+	// thinEventsListedFor is the time for which the API shows a thin event.
+	thinEventsListedFor = 30 * 24 * time.Hour
+	// maxTypes is the number of types that a list of thin events filters by.
+	maxTypes = 20
+)
+
+func (s *Server) listThinEvents(c *call) (object, *apiError) {
+	within, err := timeRange(c.params.Get("created"))
+	if err != nil {
+		return nil, err
+	}
+	types, of := c.params.Get("types").Strings(), c.params.Get("object_id")
+	if len(types) > maxTypes {
+		return nil, invalid("", "types", "Must have at most %d items.", maxTypes)
+	}
+	var found []object
+	for _, e := range slices.Backward(s.thinEvents) {
+		if s.listsThinEvent(c, e) && within(e.created) && (of == nil || e.objectID == of.String()) && (types == nil || slices.Contains(types, e.typ)) {
+			found = append(found, e.shownV2())
+		}
+	}
+	return pageV2(c, found)
+}
