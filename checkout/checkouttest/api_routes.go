@@ -17,8 +17,6 @@ func (s *Server) endpoints() map[string]endpoint {
 		"GET /v1/events/{id}":                       s.retrieveEvent,
 		"POST /v1/events/{id}/retry":                s.retryEvent,
 		"POST /v1/webhook_endpoints":                s.createEndpoint,
-		"GET /v2/core/events":                       s.listThinEvents,
-		"GET /v2/core/events/{id}":                  s.retrieveThinEvent,
 		"GET /v1/webhook_endpoints":                 s.list("webhook_endpoint"),
 		"GET /v1/webhook_endpoints/{id}":            s.retrieve("webhook_endpoint"),
 		"POST /v1/webhook_endpoints/{id}":           s.updateEndpoint,
@@ -77,6 +75,17 @@ func (s *Server) endpoints() map[string]endpoint {
 		"DELETE /v1/subscriptions/{id}":        s.cancelSubscriptionOverAPI,
 		"GET /v1/invoices":                     s.listIf("invoice", map[string]condition{"subscription": ofSubscription}, "customer", "status", "collection_method"),
 		"GET /v1/invoices/{id}":                s.retrieve("invoice"),
+
+		"GET /v2/core/events":                           s.listThinEvents,
+		"GET /v2/core/events/{id}":                      s.retrieveThinEvent,
+		"POST /v2/core/event_destinations":              s.createDestination,
+		"GET /v2/core/event_destinations":               s.listDestinations,
+		"GET /v2/core/event_destinations/{id}":          s.retrieveDestination,
+		"POST /v2/core/event_destinations/{id}":         s.updateDestination,
+		"DELETE /v2/core/event_destinations/{id}":       s.deleteDestination,
+		"POST /v2/core/event_destinations/{id}/disable": s.disableDestination,
+		"POST /v2/core/event_destinations/{id}/enable":  s.enableDestination,
+		"POST /v2/core/event_destinations/{id}/ping":    s.pingDestination,
 	}
 }
 

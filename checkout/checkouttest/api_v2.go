@@ -57,10 +57,14 @@ func readQueryV2(r *http.Request, schema *formparams.Schema) (url.Values, *apiEr
 	}
 	values := url.Values{}
 	for key, texts := range sent {
-		if node := schema.Fields[key]; node != nil && node.Elem != nil {
-			key += "[]"
+		node := schema.Fields[key]
+		if node == nil || node.Elem == nil {
+			values[key] = texts
+			continue
 		}
-		values[key] = append(values[key], texts...)
+		for i, text := range texts {
+			values.Set(key+"["+strconv.Itoa(i)+"]", text)
+		}
 	}
 	return values, nil
 }

@@ -42,7 +42,7 @@ func requestV2(t testing.TB, srv *checkouttest.Server, method, path string, body
 func TestErrorsOfV2(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t, checkouttest.Config{})
-	const events = "/v2/core/events"
+	const events, destinations = "/v2/core/events", "/v2/core/event_destinations"
 	fields := func(problem string) map[string]any {
 		return map[string]any{"code": "invalid_fields", "message": "Some fields in the request were invalid: '" + problem + "'"}
 	}
@@ -61,11 +61,15 @@ func TestErrorsOfV2(t *testing.T) {
 		"unknown field":       {path: events + "?colour=red", status: 400, err: fields("colour: Unknown field.")},
 		"v1's pages":          {path: events + "?starting_after=evt_1", status: 400, err: fields("starting_after: Unknown field.")},
 		"v1's expand":         {path: events + "?expand[]=data", status: 400, err: fields("expand: Unknown field.")},
+		"nested unknown":      {method: "POST", path: destinations, body: map[string]any{"webhook_endpoint": map[string]any{"colour": "red"}}, status: 400, err: fields("webhook_endpoint.colour: Unknown field.")},
 		"limit":               {path: events + "?limit=0", status: 400, err: fields("limit: Must be between 1 and 100.")},
 		"token":               {path: events + "?page=page_1", status: 400, err: fields("page: Invalid page token.")},
 		"token without event": {path: events + "?page=page_aevt_1", status: 400, err: fields("page: Invalid page token.")},
 		"time":                {path: events + "?created[gt]=1700000000", status: 400, err: fields("created.gt: Invalid timestamp: must be in RFC 3339, such as 2026-10-01T09:00:00Z.")},
 		"types":               {path: events + "?" + strings.Repeat("types=a.b&", 21), status: 400, err: fields("types: Must have at most 20 items.")},
+		"form in the body":    {method: "POST", path: destinations, body: "name=x", status: 400},
+		"two objects":         {method: "POST", path: destinations, body: "{} {}", status: 400},
+		"a list":              {method: "POST", path: destinations, body: "[]", status: 400},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

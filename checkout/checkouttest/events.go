@@ -49,7 +49,7 @@ type Event struct {
 // An Attempt is one try to deliver an event to one endpoint.
 type Attempt struct {
 	At       time.Time
-	Endpoint string   // we_…; empty: the default endpoint, of Config.WebhookURL and Deliver
+	Endpoint string   // we_… or ed_…; empty: the default endpoint, of Config.WebhookURL and Deliver
 	Number   int      // 1 for the first attempt to this endpoint; the copies of a fault share a number
 	Status   int      // HTTP status; 0: there was no answer
 	Err      string   // why there was none

@@ -108,5 +108,8 @@ func (first savedAnswer) mismatch(c *call, params string) *apiError {
 	default:
 		return nil
 	}
+	if c.v2 {
+		err.status = http.StatusConflict
+	}
 	return err
 }
