@@ -51,7 +51,7 @@ func (s *Server) newDestination(c *call) (*webhookEndpoint, object, *apiError) {
 		return nil, nil, err
 	}
 	e := &webhookEndpoint{
-		id: s.newID("ed_test_61", 44), account: c.account, payloads: Thin, secrets: []signingSecret{{value: s.newSecret()}},
+		id: s.newDestinationID(), account: c.account, payloads: Thin, secrets: []signingSecret{{value: s.newSecret()}},
 	}
 	now := timestamp(s.Now())
 	o := object{
@@ -66,6 +66,8 @@ func (s *Server) newDestination(c *call) (*webhookEndpoint, object, *apiError) {
 	}
 	return e, o, nil
 }
+
+func (s *Server) newDestinationID() string { return s.newID("ed_test_61", 44) }
 
 // checkNewDestination checks the parameters of a new destination. setDestination checks those that an update can send, too.
 func checkNewDestination(p *formparams.Param) *apiError {
@@ -101,10 +103,15 @@ func checkNewDestination(p *formparams.Param) *apiError {
 }
 
 // setDestination sets the name, the URL and the event types of a destination. If it returns an error, it has changed nothing.
+// Only a destination of snapshot events can take all types at once: https://github.com/stripe/stripe-cli says so.
 func (s *Server) setDestination(e *webhookEndpoint, o object, p *formparams.Param) *apiError {
 	for _, t := range p.Get("enabled_events").List() {
 		namesThin := strings.HasPrefix(t.Text, "v1.") || strings.HasPrefix(t.Text, "v2.")
-		if t.Text != "*" && (!eventTypePattern.MatchString(t.Text) || namesThin != (e.payloads == Thin)) {
+		switch {
+		case t.Text == "*" && e.payloads == Snapshot:
+		case t.Text == "*":
+			return invalid("", t.Name, "Destinations of thin events must name each type.")
+		case !eventTypePattern.MatchString(t.Text), namesThin != (e.payloads == Thin):
 			return invalid("", t.Name, "'%s' is not a type of %s events.", t.Text, o.str("event_payload"))
 		}
 	}

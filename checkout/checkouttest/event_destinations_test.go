@@ -20,7 +20,7 @@ const destinationsPath = "/v2/core/event_destinations"
 // destination returns the parameters of a thin event destination. Pairs of keys and values change them; nil removes a key.
 func destination(url string, pairs ...any) map[string]any {
 	params := map[string]any{
-		"name": "orders", "type": "webhook_endpoint", "event_payload": "thin", "enabled_events": []string{"*"},
+		"name": "orders", "type": "webhook_endpoint", "event_payload": "thin", "enabled_events": thinTypes,
 		"webhook_endpoint": map[string]any{"url": url}, "include": []string{"webhook_endpoint.signing_secret"},
 	}
 	for i := 0; i < len(pairs); i += 2 {
@@ -92,8 +92,8 @@ func TestSnapshotDestination(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t, checkouttest.Config{})
 	to, old := newShop(t), newShop(t)
-	createDestination(t, srv, destination(to.URL, "event_payload", "snapshot"))
-	resp, body := requestV2(t, srv, "POST", destinationsPath, destination(old.URL, "event_payload", "snapshot", "snapshot_api_version", "2020-08-27"))
+	createDestination(t, srv, destination(to.URL, "event_payload", "snapshot", "enabled_events", []string{"*"}))
+	resp, body := requestV2(t, srv, "POST", destinationsPath, destination(old.URL, "event_payload", "snapshot", "enabled_events", []string{"*"}, "snapshot_api_version", "2020-08-27"))
 	require.Equal(t, http.StatusOK, resp.StatusCode, body)
 	require.Equal(t, "2020-08-27", body["snapshot_api_version"])
 	require.NoError(t, srv.Pay(create(t, srv, tee()).ID, checkouttest.CardOK))
@@ -143,11 +143,11 @@ func TestDestinationIsShown(t *testing.T) {
 	srv := newServer(t, checkouttest.Config{Start: time.Date(2026, 10, 1, 9, 0, 0, 0, time.UTC)})
 	to, _ := newThinShop(t)
 	endpoint := func(body map[string]any) any { return body["webhook_endpoint"] }
-	_, made := requestV2(t, srv, "POST", destinationsPath, destination(to.URL, "include", nil, "description", "why", "metadata", map[string]any{"a": "b", "c": "d"}))
+	_, made := requestV2(t, srv, "POST", destinationsPath, destination(to.URL, "include", nil, "enabled_events", thinTypes[3:], "description", "why", "metadata", map[string]any{"a": "b", "c": "d"}))
 	id := str(made["id"])
 	want := map[string]any{
 		"id": id, "object": "v2.core.event_destination", "created": "2026-10-01T09:00:00.000Z", "updated": "2026-10-01T09:00:00.000Z",
-		"description": "why", "enabled_events": []any{"*"}, "event_payload": "thin", "events_from": []any{"self"}, "livemode": false,
+		"description": "why", "enabled_events": []any{thinTypes[3]}, "event_payload": "thin", "events_from": []any{"self"}, "livemode": false,
 		"metadata": map[string]any{"a": "b", "c": "d"}, "name": "orders", "snapshot_api_version": nil, "status": "enabled",
 		"status_details": nil, "type": "webhook_endpoint", "webhook_endpoint": map[string]any{"signing_secret": nil, "url": nil},
 	}
@@ -262,12 +262,13 @@ func TestRefusedDestinations(t *testing.T) {
 		"events_from[0]: Unrecognized enum value 'all', valid values are: self, other_accounts, @self, @accounts.": destination(url, "events_from", []string{"all"}),
 		"enabled_events[1]: 'charge.failed' is not a type of thin events.":                                         destination(url, "enabled_events", []string{"v1.charge.failed", "charge.failed"}),
 		"enabled_events[0]: 'v1.charge.failed' is not a type of snapshot events.":                                  destination(url, "event_payload", "snapshot", "enabled_events", []string{"v1.charge.failed"}),
+		"enabled_events[0]: Destinations of thin events must name each type.":                                      destination(url, "enabled_events", []string{"*"}),
 		"enabled_events: Invalid array":                                                                            destination(url, "enabled_events", "*"),
 		"snapshot_api_version: Must not be set for thin events, which have no API version.":                        destination(url, "snapshot_api_version", stripe.APIVersion),
-		"snapshot_api_version: Invalid Stripe API version: new":                                                    destination(url, "event_payload", "snapshot", "snapshot_api_version", "new"),
+		"snapshot_api_version: Invalid Stripe API version: new":                                                    destination(url, "event_payload", "snapshot", "enabled_events", []string{"*"}, "snapshot_api_version", "new"),
 		"webhook_endpoint.url: Invalid URL: this test server delivers to loopback hosts only, over http or https.": destination("https://shop.example/"),
-		"colour: Unknown field.":                                                                                   destination(url, "colour", "red"),
-		"amazon_eventbridge: This test server does not implement the parameter amazon_eventbridge here.":           destination(url, "amazon_eventbridge", map[string]any{"aws_region": "eu-west-1"}),
+		"colour: Unknown field.": destination(url, "colour", "red"),
+		"amazon_eventbridge: This test server does not implement the parameter amazon_eventbridge here.": destination(url, "amazon_eventbridge", map[string]any{"aws_region": "eu-west-1"}),
 	} {
 		resp, body := requestV2(t, srv, "POST", destinationsPath, params)
 		require.Equal(t, http.StatusBadRequest, resp.StatusCode, want)
@@ -346,7 +347,7 @@ func TestDestinationsWithStripeGo(t *testing.T) {
 	to, _ := newThinShop(t)
 	made, err := api.V2CoreEventDestinations.Create(ctx, &stripe.V2CoreEventDestinationCreateParams{
 		Name: stripe.String("orders"), Type: stripe.String("webhook_endpoint"), EventPayload: stripe.String("thin"),
-		EnabledEvents:   stripe.StringSlice([]string{"*"}),
+		EnabledEvents:   stripe.StringSlice(thinTypes),
 		Include:         stripe.StringSlice([]string{"webhook_endpoint.signing_secret", "webhook_endpoint.url"}),
 		WebhookEndpoint: &stripe.V2CoreEventDestinationCreateWebhookEndpointParams{URL: &to.URL},
 	})

@@ -110,6 +110,7 @@ func (s *Server) emitFor(account, sessionID, typ string, o, previous object, c *
 	s.deliverToEndpoints(e)
 	s.deliverToEndpoints(twin)
 	s.sendToListeners(e)
+	s.sendToListeners(twin)
 	s.wakeWaiters()
 }
 
