@@ -151,12 +151,8 @@ func timestamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.
 
 // timeRange returns the filter for a range of times, such as the parameter `created`.
 func timeRange(p *formparams.Param) (func(t time.Time) bool, *apiError) {
-	bounds := map[string]func(t, bound time.Time) bool{
-		"gt": time.Time.After, "gte": func(t, bound time.Time) bool { return !t.Before(bound) },
-		"lt": time.Time.Before, "lte": func(t, bound time.Time) bool { return !t.After(bound) },
-	}
-	var conditions []func(t time.Time) bool
-	for name, holds := range bounds {
+	bounds := map[string]time.Time{}
+	for _, name := range []string{"gt", "gte", "lt", "lte"} {
 		sent := p.Get(name)
 		if sent == nil {
 			continue
@@ -165,9 +161,15 @@ func timeRange(p *formparams.Param) (func(t time.Time) bool, *apiError) {
 		if err != nil {
 			return nil, invalid("", sent.Name, "Invalid timestamp: must be in RFC 3339, such as 2026-10-01T09:00:00Z.")
 		}
-		conditions = append(conditions, func(t time.Time) bool { return holds(t, bound) })
+		bounds[name] = bound
 	}
 	return func(t time.Time) bool {
-		return !slices.ContainsFunc(conditions, func(holds func(time.Time) bool) bool { return !holds(t) })
+		for name, bound := range bounds {
+			d := t.Compare(bound)
+			if name == "gt" && d <= 0 || name == "gte" && d < 0 || name == "lt" && d >= 0 || name == "lte" && d > 0 {
+				return false
+			}
+		}
+		return true
 	}, nil
 }

@@ -28,9 +28,16 @@ const (
 // and the retries of earlier deliveries. It replaces the receiver that was set before. With nil, the default endpoint has
 // no receiver, and the server does not keep events for a later one.
 //
-// The handler gets events of the kinds that payloads name. Default: the kinds that the endpoint got before, which are at
-// first those of Config.Payloads.
+// The handler gets events of the kinds in payloads: Snapshot, Thin or Both. Default: the kinds that the endpoint got before,
+// which at first are those of Config.Payloads. Deliver panics if payloads holds anything else.
 func (s *Server) Deliver(h http.Handler, payloads ...Payloads) {
+	var kinds Payloads
+	for _, p := range payloads {
+		kinds |= p
+	}
+	if err := kinds.check(); err != nil {
+		panic("checkouttest: Deliver: " + err.Error())
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.webhookEndpoints[0]
@@ -38,11 +45,8 @@ func (s *Server) Deliver(h http.Handler, payloads ...Payloads) {
 	if h != nil {
 		e.to = inProcess{h}
 	}
-	if len(payloads) > 0 {
-		e.payloads = 0
-	}
-	for _, p := range payloads {
-		e.payloads |= p
+	if kinds != 0 {
+		e.payloads = kinds
 	}
 }
 

@@ -165,6 +165,9 @@ func (cfg Config) validate() error {
 	if cfg.Key != "" && !strings.HasPrefix(cfg.Key, "sk_test_") && !strings.HasPrefix(cfg.Key, "rk_test_") {
 		return fmt.Errorf("Config.Key must be a test key: sk_test_… or rk_test_…")
 	}
+	if err := cfg.Payloads.check(); err != nil {
+		return fmt.Errorf("Config.Payloads: %w", err)
+	}
 	if cfg.WebhookSecret != "" && !secretForm.MatchString(cfg.WebhookSecret) {
 		return fmt.Errorf("Config.WebhookSecret must be whsec_ and letters, digits or underscores")
 	}
@@ -247,5 +250,5 @@ func (s *Server) ClientOver(rt http.RoundTripper) *stripe.Client {
 	return stripe.NewClient(s.key, stripe.WithBackends(&stripe.Backends{API: backend, Connect: backend, Uploads: backend}))
 }
 
-// ServeHTTP serves the API below /v1/ and the hosted page below /c/pay/.
+// ServeHTTP serves the API below /v1/ and /v2/, and the hosted page below /c/pay/.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }

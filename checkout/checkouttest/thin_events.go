@@ -2,6 +2,7 @@ package checkouttest
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -23,8 +24,15 @@ const (
 	Both = Snapshot | Thin
 )
 
+func (p Payloads) check() error {
+	if p&^Both != 0 {
+		return fmt.Errorf("%d is none of Snapshot, Thin and Both", p)
+	}
+	return nil
+}
+
 // ThinEvents returns the thin events so far, oldest first. Every snapshot event of this server has a thin event of the same
-// change, even if no endpoint gets it.
+// change, even if no endpoint gets it. A ping of an event destination has a thin event alone.
 func (s *Server) ThinEvents() []Event {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -149,6 +149,13 @@ func TestPayloads(t *testing.T) {
 	require.Len(t, srv.ThinEvents(), 4, "they exist, although no endpoint gets them")
 }
 
+func TestWrongPayloads(t *testing.T) {
+	t.Parallel()
+	require.PanicsWithValue(t, "checkouttest: Config.Payloads: 4 is none of Snapshot, Thin and Both", func() { checkouttest.NewServer(checkouttest.Config{Payloads: 4}) })
+	srv := newServer(t, checkouttest.Config{})
+	require.PanicsWithValue(t, "checkouttest: Deliver: 8 is none of Snapshot, Thin and Both", func() { srv.Deliver(nil, 8) })
+}
+
 func TestNotification(t *testing.T) {
 	t.Parallel()
 	srv, in := newThinServer(t, checkouttest.Thin)
