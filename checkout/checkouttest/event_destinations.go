@@ -25,7 +25,8 @@ func (s *Server) createDestination(c *call) (object, *apiError) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.setDestination(e, o, p); err != nil {
+	err = s.setDestination(e, o, p)
+	if err != nil {
 		return nil, err
 	}
 	if s.countEndpoints(c.account) >= maxEndpoints {
@@ -198,7 +199,8 @@ func (s *Server) updateDestination(c *call) (object, *apiError) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.setDestination(s.webhookEndpoint(o.str("id")), o, c.params); err != nil {
+	err = s.setDestination(s.webhookEndpoint(o.str("id")), o, c.params)
+	if err != nil {
 		return nil, err
 	}
 	o["metadata"], o["updated"] = metadata, timestamp(s.Now())

@@ -36,7 +36,8 @@ func ExampleServer_Deliver_thin() {
 	srv.Deliver(thinReceiver(srv.Client(), srv.WebhookSecret), checkouttest.Thin)
 	srv.Faults(checkouttest.Drop().For("v1.payment_intent.*", "v1.charge.*"))
 
-	if err := srv.Pay(newSession(srv).ID, checkouttest.CardOK); err != nil {
+	err := srv.Pay(newSession(srv).ID, checkouttest.CardOK)
+	if err != nil {
 		log.Fatal(err)
 	}
 	// Output: v1.checkout.session.completed about a checkout.session
@@ -46,7 +47,8 @@ func ExampleServer_Deliver_thin() {
 func ExampleServer_ThinEvents() {
 	srv := checkouttest.NewServer(checkouttest.Config{})
 	defer srv.Close()
-	if err := srv.Pay(newSession(srv).ID, checkouttest.CardOK); err != nil {
+	err := srv.Pay(newSession(srv).ID, checkouttest.CardOK)
+	if err != nil {
 		log.Fatal(err)
 	}
 	snapshots := srv.Events()
@@ -80,10 +82,12 @@ func Example_eventDestination() {
 		log.Fatal(err)
 	}
 	secret = made.WebhookEndpoint.SigningSecret
-	if _, err := srv.Client().V2CoreEventDestinations.Ping(made.ID, nil); err != nil {
+	_, err = srv.Client().V2CoreEventDestinations.Ping(made.ID, nil)
+	if err != nil {
 		log.Fatal(err)
 	}
-	if err := srv.Pay(newSession(srv).ID, checkouttest.CardOK); err != nil {
+	err = srv.Pay(newSession(srv).ID, checkouttest.CardOK)
+	if err != nil {
 		log.Fatal(err)
 	}
 	// Output:

@@ -2,6 +2,7 @@ package checkouttest_test
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -36,6 +37,8 @@ type notification struct {
 			IdempotencyKey *string `json:"idempotency_key"`
 		} `json:"request"`
 	} `json:"reason"`
+
+	keys map[string]any // of the body
 }
 
 // A thinInbox is a receiver that checks signatures and keeps the events of both kinds that it has accepted.
@@ -63,7 +66,7 @@ func (in *thinInbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	n := notification{ID: kind.ID, Object: kind.Object, Type: kind.Type}
 	if err == nil && kind.Object != "event" {
-		err = json.Unmarshal(body, &n)
+		err = errors.Join(json.Unmarshal(body, &n), json.Unmarshal(body, &n.keys))
 	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -170,6 +173,9 @@ func TestNotification(t *testing.T) {
 	require.False(t, *done.Livemode)
 	require.Nil(t, done.Context)
 	require.Nil(t, done.Reason, "a customer paid, and no request")
+	for _, key := range []string{"context", "reason", "changes", "data", "account", "api_version", "pending_webhooks"} {
+		require.NotContains(t, done.keys, key)
+	}
 	require.Equal(t, completed(t, srv).ID, done.SnapshotEvent)
 	require.NotEqual(t, done.ID, done.SnapshotEvent)
 	require.Equal(t, "checkout.session", done.RelatedObject.Type)
