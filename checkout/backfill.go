@@ -15,7 +15,7 @@ import (
 // returns how many sessions were this shop's.
 //
 // A paid session of this shop without an order is recorded with a new order that is parked, see [store.Order.Stuck]; an open
-// one is ended. Sessions that were begun by other means, such as by the shop's own code before it used this package, are
+// one is ended. Paid sessions that name another shop are logged: see Config.ShopID. Sessions that were begun by other means, such as by the shop's own code before it used this package, are
 // left alone, as nothing says what was sold with them.
 //
 // What fails is left out, and the rest goes on: the error joins all failures. Backfill makes a request for every hundred
@@ -48,7 +48,11 @@ func (f *Flow[Tx]) backfillAccount(ctx context.Context, account string, since ti
 	if err != nil {
 		return 0, err
 	}
+	if err := f.checkAccount(ctx); err != nil {
+		return 0, err
+	}
 	var failed []error
+	paidElsewhere := map[string]int{}
 	params := &stripe.CheckoutSessionListParams{CreatedRange: &stripe.RangeQueryParams{GreaterThanOrEqual: since.Unix()}}
 	params.Limit = stripe.Int64(pageSize)
 	onAccount(params, account)
@@ -65,12 +69,18 @@ func (f *Flow[Tx]) backfillAccount(ctx context.Context, account string, since ti
 		if err != nil {
 			failed = append(failed, fmt.Errorf("checkout: session %s: %w", session.ID, err))
 		}
-		if settled {
+		switch other := session.Metadata[metadataShop]; {
+		case settled:
 			ours++
+		case other != "" && other != shop.id && session.PaymentStatus == stripe.CheckoutSessionPaymentStatusPaid:
+			paidElsewhere[other]++
 		}
 		if ctx.Err() != nil {
 			return ours, ctx.Err()
 		}
+	}
+	for other, sessions := range paidElsewhere {
+		f.log.Warn("paid sessions of another shop are left alone; if this shop lost its ID, set Config.ShopID to it", "shop", other, "sessions", sessions)
 	}
 	for _, kind := range []func(context.Context, string, time.Time, string, func(string)) (string, error){f.refundsPage, f.disputesPage} {
 		for after, first := "", true; after != "" || first; first = false {

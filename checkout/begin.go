@@ -45,7 +45,7 @@ const (
 //
 // Errors: an [*InvalidSessionError]; [ErrNoReserver]; a [*reservation.ShortageError], or one that matches
 // [reservation.ErrUnknownSKU]; [ErrAlreadyPaid], [ErrProcessing], [ErrCanceled]; [ErrSuperseded]; [ErrStillOpen];
-// [ErrWrongMode]; a [*stripe.Error] by errors.As if Stripe refused or could not be reached. After each of them either no
+// [ErrWrongMode]; [ErrWrongAccount]; a [*stripe.Error] by errors.As if Stripe refused or could not be reached. After each of them either no
 // stock is held for the customer, or a sweep gives it back within minutes.
 func (f *Flow[Tx]) Begin(ctx context.Context, s Session) (*Started, error) {
 	ctx, cancel := limited(ctx)
@@ -59,6 +59,9 @@ func (f *Flow[Tx]) Begin(ctx context.Context, s Session) (*Started, error) {
 		return nil, err
 	}
 	if err := f.checkReserver(c); err != nil {
+		return nil, err
+	}
+	if err := f.checkAccount(ctx); err != nil {
 		return nil, err
 	}
 	begun, err := f.begin(ctx, c)
@@ -221,7 +224,7 @@ func beginnable(o *store.Order) error {
 // replaces.
 func (f *Flow[Tx]) newAttempt(ctx context.Context, tx Tx, o *store.Order, c *cart, old *store.Attempt, now time.Time) (*store.Attempt, error) {
 	n, mark := len(o.Attempts)+1, rand.Text()
-	body, expiresAt := c.body(n, mark, f.stripeClock.at(now))
+	body, expiresAt := c.body(n, mark, now)
 	a := store.Attempt{
 		N: n, CreatedAt: now, Lines: c.lines, Metadata: c.Metadata, Fingerprint: c.fingerprint, Mark: mark,
 		Params: body, ExpiresAt: expiresAt, PayBy: expiresAt,
@@ -331,6 +334,9 @@ func (f *Flow[Tx]) create(ctx context.Context, o *store.Order, a *store.Attempt)
 		_, endErr := f.stripe.expireSession(ctx, o, answer.facts.ID, "begin")
 		return nil, errors.Join(err, endErr)
 	}
+	if err := f.keepWitness(ctx, o.Account, answer.facts.ID); err != nil {
+		return nil, err
+	}
 	var recorded *Started
 	err = f.record(ctx, o.ID, "begin", func(locked *store.Order, now time.Time) (bool, error) {
 		recorded = nil
@@ -395,7 +401,7 @@ func (f *Flow[Tx]) findLost(ctx context.Context, o *store.Order) error {
 	if err != nil {
 		return err
 	}
-	sessions, err := f.stripe.sessionsSince(ctx, o.Account, f.stripeNow().Add(-lostSince), lostPages)
+	sessions, err := f.stripe.sessionsSince(ctx, o.Account, f.now().Add(-lostSince), lostPages)
 	if err != nil {
 		return err
 	}

@@ -489,7 +489,7 @@ func TestCrashWhileBeginning(t *testing.T) {
 			s.requireStock("last", 0, 1, 0)
 			s.sweep()
 			s.requireStock("last", 0, 1, 0)
-			s.srv.Advance(2 * time.Minute)
+			s.srv.Advance(5 * time.Minute)
 			s.sweep()
 			s.requireStock("last", 1, 0, 0)
 			s.requireStatus("order-1", "draft")
@@ -517,7 +517,7 @@ func TestCrashWhileBeginning(t *testing.T) {
 			s.crash(cartOf("order-1", "tee", "last"), afterwards)
 			s.requireStock("tee", 4, 1, 0)
 			s.requireStock("last", 0, 1, 0)
-			s.srv.Advance(3 * time.Minute)
+			s.srv.Advance(6 * time.Minute)
 			s.sweep()
 			require.Equal(t, "expired", s.stripeStatus(first.SessionID))
 			s.requireStock("tee", 5, 0, 0)
@@ -560,7 +560,7 @@ func TestLateRecordIsSuperseded(t *testing.T) {
 		response, err := send()
 		s.wire.on(nil)
 		// While the answer is on its way, another process takes the order over.
-		s.srv.Advance(3 * time.Minute)
+		s.srv.Advance(6 * time.Minute)
 		s.sweep()
 		return response, err
 	})

@@ -10,7 +10,7 @@ import (
 )
 
 // Cancel ends an order that is not paid: its session can no longer be paid, and its stock is back. The request is kept even
-// if Stripe can't be reached; a sweep carries it out later then.
+// if Stripe can't be reached; a sweep carries it out later then. An attempt whose session Stripe does not know ends, too.
 //
 // Errors: one that matches [ErrNotFound], [ErrAlreadyPaid] or [ErrProcessing], also if the customer paid while the session
 // was being ended; [ErrStillOpen]; Stripe's answer, by errors.As as a [*stripe.Error].
@@ -51,6 +51,7 @@ func (f *Flow[Tx]) requestCancel(ctx context.Context, id string) (*store.Order, 
 	var o *store.Order
 	err := f.record(ctx, id, "cancel", func(locked *store.Order, now time.Time) (bool, error) {
 		o = locked
+		endGone(o)
 		if err := cancelable(o); err != nil || !o.CancelRequestedAt.IsZero() {
 			return false, err
 		}
@@ -58,6 +59,19 @@ func (f *Flow[Tx]) requestCancel(ctx context.Context, id string) (*store.Order, 
 		return true, nil
 	})
 	return o, err
+}
+
+// endGone ends the attempts whose sessions Stripe does not know anymore: nothing is left at Stripe that could be ended.
+func endGone(o *store.Order) {
+	for i := range o.Attempts {
+		switch a := &o.Attempts[i]; {
+		case !a.Gone:
+		case a.Processing():
+			a.Failed = true
+		case a.Open():
+			a.Expired = true
+		}
+	}
 }
 
 // cancelable says why the order can't be canceled; nil: it can, or is.

@@ -173,6 +173,8 @@ func skipChanges(o *store.Order, now time.Time) {
 }
 
 const (
+	// listenersCursor holds the time until which changes wait for a process with an OnChange.
+	listenersCursor = "on_change"
 	// listenersKept is how long changes wait for a process with an OnChange after the last one was seen.
 	listenersKept = 30 * 24 * time.Hour
 	// listenersChecked is how long a process trusts what it read about the other processes.

@@ -68,6 +68,18 @@ func TestFailingOnChangeHoldsBackChangesOnly(t *testing.T) {
 	}
 }
 
+// A Fulfil that fails holds back no changes.
+func TestFailingFulfilHoldsBackNoChanges(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.onFulfil(func(context.Context, tx, *store.Order) error { return errPrinter })
+	id := s.begin(cartOf("order-1", "tee")).SessionID
+	s.pay(id)
+	s.refund(id, 100)
+	require.Contains(t, s.kinds(), checkout.ChangeRefunded)
+	require.Zero(t, s.order("order-1").FulfilledAt)
+}
+
 // A process without OnChange fulfils, and leaves changes to a process that has one.
 func TestProcessWithoutOnChange(t *testing.T) {
 	t.Parallel()

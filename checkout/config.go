@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/stripe/stripe-go/v82"
@@ -56,7 +57,11 @@ type Config[Tx any] struct {
 	// Stripe answers 25 requests in a second in a sandbox, and 100 in live mode (https://docs.stripe.com/rate-limits).
 	// Default: 500.
 	SweepBudget int
-	// Clock tells the time. Default: time.Now.
+	// ShopID names the shop in the metadata of its sessions. With it, a shop that lost its whole database still knows the
+	// sessions that it began. It must never change, and differ from the ID of every other shop on the Stripe account. Default:
+	// a random ID that the Store keeps.
+	ShopID string
+	// Clock tells the time. A difference of up to an hour from Stripe's clock is made up for. Default: time.Now.
 	Clock func() time.Time
 	// Logger receives messages for a person, and no personal data. Default: slog.Default().
 	Logger *slog.Logger
@@ -74,11 +79,14 @@ func New[Tx any](c Config[Tx]) (*Flow[Tx], error) {
 	}
 	f := &Flow[Tx]{
 		store: c.Store, reserver: c.Reserver,
-		fulfil: c.Fulfil, onChange: c.OnChange, refund: c.Refund, holdForReview: c.HoldForReview, accounts: c.Accounts, clock: c.Clock, log: c.Logger,
+		fulfil: c.Fulfil, onChange: c.OnChange, refund: c.Refund, holdForReview: c.HoldForReview, accounts: c.Accounts, ownShopID: c.ShopID, clock: c.Clock, log: c.Logger,
 		sweepBudget: cmp.Or(c.SweepBudget, 500), ended: make(chan struct{}),
 	}
 	if c.SweepBudget < 0 {
 		return nil, errors.New("checkout: Config.SweepBudget is negative")
+	}
+	if len(c.ShopID) > 64 || strings.Trim(c.ShopID, idCharacters) != "" {
+		return nil, errors.New("checkout: Config.ShopID is longer than 64 characters, or has others than letters, digits, _ and -")
 	}
 	for _, kind := range c.Refund {
 		if kind != ChangeDuplicatePayment && kind != ChangeShortfall && kind != ChangeMismatch {
@@ -91,7 +99,7 @@ func New[Tx any](c Config[Tx]) (*Flow[Tx], error) {
 	if f.log == nil {
 		f.log = slog.Default()
 	}
-	f.stripeClock = &clockOffset{local: f.now, log: f.log}
+	f.stripeClock = &clockOffset{local: f.clock, log: f.log}
 	f.stripe = stripeAPI{client: c.Stripe, clock: f.stripeClock, now: f.now}
 	f.sweptCheck.Store(f.clock().Unix())
 	own, err := webhook.New(webhook.Config{Secrets: []string{rand.Text()}, Clock: f.clock, Logger: f.log})

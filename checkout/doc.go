@@ -57,7 +57,8 @@
 //
 //	method     errors
 //	Begin      *InvalidSessionError ErrNoReserver *reservation.ShortageError reservation.ErrUnknownSKU ErrAlreadyPaid
-//	           ErrProcessing ErrCanceled ErrSuperseded ErrStillOpen ErrWrongMode *stripe.Error
+//	           ErrProcessing ErrCanceled ErrSuperseded ErrStillOpen ErrWrongMode ErrWrongAccount
+//	           *stripe.Error
 //	Draft      *InvalidSessionError ErrNoReserver ErrOrderExists
 //	DraftTx    as Draft
 //	Cancel     ErrNotFound ErrAlreadyPaid ErrProcessing ErrStillOpen *stripe.Error

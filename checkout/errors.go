@@ -29,6 +29,9 @@ var (
 	ErrUnknownOrder = errors.New("checkout: session of this shop without an order")
 	// ErrWrongMode: the key of Config.Stripe is of another mode, live or test, than the orders in the Store.
 	ErrWrongMode = errors.New("checkout: key of another mode")
+	// ErrWrongAccount: the key of Config.Stripe is of another Stripe account than the orders in the Store. The Flow begins,
+	// sweeps and backfills nothing then.
+	ErrWrongAccount = errors.New("checkout: key of another stripe account than the store's orders: use a store for each account")
 	// ErrNoReserver: a line has a SKU, and Config.Reserver is nil.
 	ErrNoReserver = errors.New("checkout: a line has a SKU, but Config.Reserver is nil: set it, or leave SKUs out")
 	// ErrBusy: another process is delivering the order.

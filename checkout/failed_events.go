@@ -47,7 +47,7 @@ func (f *Flow[Tx]) setAside(ctx context.Context, e failedEvent, now time.Time) {
 // sweepFailed tries the events again that could not be handled, of the types that this process has handlers for. An event
 // that fails again, or that Stripe does not answer, keeps no other waiting.
 func (f *Flow[Tx]) sweepFailed(ctx context.Context, b *budget, _ string, found func(id string)) error {
-	now := f.stripeNow()
+	now := f.now()
 	events, err := f.failedEvents(ctx)
 	if err != nil {
 		return err

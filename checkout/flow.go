@@ -2,7 +2,6 @@ package checkout
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -35,9 +34,12 @@ type Flow[Tx any] struct {
 	// the list of failed events.
 	beginning, settling, asking, fulfilling, telling, settingAside keyedMutex
 
-	identity    atomic.Pointer[shopIdentity]
-	stripeClock *clockOffset
-	hook        atomic.Pointer[webhook.Handler] // set by Handle
+	ownShopID      string // Config.ShopID
+	identity       atomic.Pointer[shopIdentity]
+	accountChecked atomic.Bool
+	wrongAccount   atomic.Bool
+	stripeClock    *clockOffset
+	hook           atomic.Pointer[webhook.Handler] // set by Handle
 
 	ownHook *webhook.Handler // has the Flow's handlers alone
 	seen    seenEvents
@@ -86,92 +88,9 @@ func (f *Flow[Tx]) Erase(ctx context.Context, id string) error {
 	})
 }
 
-// ForeignSessions counts the session events since the Flow was made that were of sessions this shop did not begin.
-// They are acknowledged and otherwise ignored.
-func (f *Flow[Tx]) ForeignSessions() int64 { return f.foreign.Load() }
-
-// countForeign counts something that is not this shop's, and logs the count at most once an hour.
-func (f *Flow[Tx]) countForeign(cause, object string) {
-	count, now := f.foreign.Add(1), f.now().Unix()
-	f.log.Debug("not this shop's", "cause", cause, "object", object)
-	said := f.foreignSaid.Load()
-	if now-said >= int64(time.Hour/time.Second) && f.foreignSaid.CompareAndSwap(said, now) {
-		f.log.Info("events of other shops are ignored", "so far", count, "latest", object)
-	}
-}
-
-// now is the time as it is stored: in UTC, to the microsecond.
-func (f *Flow[Tx]) now() time.Time { return store.Time(f.clock()) }
-
-// stripeNow is the time by Stripe's clock.
-func (f *Flow[Tx]) stripeNow() time.Time { return f.stripeClock.at(f.now()) }
-
-// shopIdentity is what marks the sessions of this installation.
-type shopIdentity struct {
-	id string
-	// mode is "live" or "test", the mode that the first session was created in; empty: none was created yet.
-	mode string
-}
-
-// The names of the values in the Store that belong to the shop as a whole.
-const (
-	modeCursor      = "mode"
-	listenersCursor = "on_change"
-)
-
-// shop returns the identity of this installation. The first sweep of all, whenever it comes, reads what Stripe could not
-// deliver since the ID was made.
-func (f *Flow[Tx]) shop(ctx context.Context) (shopIdentity, error) {
-	if known := f.identity.Load(); known != nil && known.mode != "" {
-		return *known, nil
-	}
-	if err := f.startEvents(ctx); err != nil {
-		return shopIdentity{}, err
-	}
-	id, err := f.store.ShopID(ctx, "shop_"+rand.Text())
-	if err != nil {
-		return shopIdentity{}, err
-	}
-	mode, err := f.store.Cursor(ctx, modeCursor)
-	if err != nil {
-		return shopIdentity{}, err
-	}
-	shop := shopIdentity{id: id, mode: mode}
-	f.identity.Store(&shop)
-	return shop, nil
-}
-
-// modeOf is the word that a mode is stored as.
-func modeOf(livemode bool) string {
-	if livemode {
-		return "live"
-	}
-	return "test"
-}
-
-// checkMode compares the mode of a session that was just created with the shop's, and keeps it if it is the first. A
-// difference means that one Store is used with keys of two modes: what one of them does would be lost on the other.
-func (f *Flow[Tx]) checkMode(ctx context.Context, livemode bool) error {
-	shop, err := f.shop(ctx)
-	if err != nil {
-		return err
-	}
-	mode := modeOf(livemode)
-	switch shop.mode {
-	case mode:
-		return nil
-	case "":
-		if err := f.store.SetCursor(ctx, modeCursor, mode); err != nil {
-			return err
-		}
-		f.identity.Store(&shopIdentity{id: shop.id, mode: mode})
-		return nil
-	}
-	return fmt.Errorf("%w: the key is of %s mode and the orders in the store are of %s mode: use a store for each", ErrWrongMode, mode, shop.mode)
-}
-
-// fits reports whether a session has the shop's mode. Until the first session is created, every mode fits.
-func (s shopIdentity) fits(livemode bool) bool { return s.mode == "" || s.mode == modeOf(livemode) }
+// now is the time as it is stored: in UTC, to the microsecond, by Stripe's clock as soon as an answer told it, so that the
+// processes of a shop agree on the time.
+func (f *Flow[Tx]) now() time.Time { return store.Time(f.stripeClock.at(f.clock())) }
 
 // record runs fn on a locked order. If fn changed the order, record carries out what [next] says can be done under the lock,
 // puts what the merchant's callbacks receive into the outbox, and saves the order. fn may run more than once.

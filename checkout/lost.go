@@ -25,7 +25,7 @@ func (f *Flow[Tx]) settleLost(ctx context.Context, shop shopIdentity, u sessionU
 		f.countForeign(u.cause, u.facts.ID)
 		return "", nil
 	}
-	if f.stripeNow().Sub(time.Unix(u.facts.Created, 0)) < raceFor {
+	if !f.old(&u.facts) {
 		return "", fmt.Errorf("%w: %s", ErrUnknownOrder, u.facts.Metadata[metadataOrder])
 	}
 	if !u.asked {
@@ -48,14 +48,22 @@ func (f *Flow[Tx]) settleLost(ctx context.Context, shop shopIdentity, u sessionU
 	case u.paid:
 		return id, f.recordLost(ctx, id, u)
 	case !u.completed && !u.expired:
-		f.log.Error("open session without an order is ended: the database lost the order", "session", u.facts.ID, "order", id)
-		_, err := f.stripe.expireSession(ctx, &store.Order{Mode: u.facts.Mode, Account: u.account}, u.facts.ID, u.cause)
-		if badRequest(err) {
-			err = nil // it has ended in the meantime; if it was paid, its event comes
-		}
-		return "", err
+		return "", f.endLost(ctx, id, u)
 	}
 	return "", nil
+}
+
+// old reports whether a session is too old for its order or attempt to be only on its way.
+func (f *Flow[Tx]) old(s *sessionFacts) bool { return f.now().Sub(time.Unix(s.Created, 0)) >= raceFor }
+
+// endLost ends an open session whose order or attempt was lost.
+func (f *Flow[Tx]) endLost(ctx context.Context, id string, u sessionUpdate) error {
+	f.log.Error("open session is ended: the database lost its order or attempt", "session", u.facts.ID, "order", id)
+	_, err := f.stripe.expireSession(ctx, &store.Order{Mode: u.facts.Mode, Account: u.account}, u.facts.ID, u.cause)
+	if badRequest(err) {
+		return nil // it has ended in the meantime; if it was paid, its event comes
+	}
+	return err
 }
 
 // recordLost inserts an order for a paid session whose order was lost.

@@ -235,16 +235,21 @@ func TestLossOnConnectedAccount(t *testing.T) {
 	require.True(t, s.order("second").Stuck())
 }
 
-// An open session whose order was lost is ended, as no stock is held for it.
+// An open session whose order or attempt was lost is ended, as no stock is held for it. One that is new may be on its way
+// to the database.
 func TestOpenSessionLost(t *testing.T) {
 	t.Parallel()
-	s := newShop(t)
-	id := s.begin(cartOf("order-1", "tee")).SessionID
-	s.lose(true)
-	s.srv.Advance(11 * time.Minute)
-	_, err := s.flow.Backfill(t.Context(), testStart)
-	require.NoError(t, err)
-	require.Equal(t, "expired", s.stripeStatus(id))
+	for _, whole := range []bool{true, false} {
+		s := newShop(t)
+		id := s.begin(cartOf("order-1", "tee")).SessionID
+		s.lose(whole)
+		_, _ = s.flow.Backfill(t.Context(), testStart)
+		require.Equal(t, "open", s.stripeStatus(id))
+		s.srv.Advance(11 * time.Minute)
+		_, err := s.flow.Backfill(t.Context(), testStart)
+		require.NoError(t, err)
+		require.Equal(t, "expired", s.stripeStatus(id), "whole: %v", whole)
+	}
 }
 
 // Begin after a loss finds the session that was paid, and otherwise goes on with another attempt, however many were lost.

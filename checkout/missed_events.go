@@ -60,6 +60,12 @@ type missedSearch struct {
 // that fails is logged and left out, such as one on an account that answers 403. The error means that the Store failed or
 // ctx ended.
 func (f *Flow[Tx]) sweepMissed(ctx context.Context, b *budget, found func(id string)) error {
+	if !f.accountChecked.Load() && b.left > 2 {
+		b.take()
+		if err := f.checkAccount(ctx); err != nil {
+			return err
+		}
+	}
 	if !f.stripeClock.learned.Load() && b.left > 2 {
 		b.take()
 		err := f.stripe.askTime(ctx)
@@ -146,7 +152,7 @@ type eventPosition struct {
 // sweepEvents dispatches the events of an account that Stripe could not deliver, from where the last sweep stopped. A sweep
 // that runs out of requests keeps its position.
 func (f *Flow[Tx]) sweepEvents(ctx context.Context, b *budget, account string, found func(id string)) error {
-	now := f.stripeNow()
+	now := f.now()
 	r := eventReader{account: account, cursor: cursorOf(eventsCursor, account), undelivered: true}
 	pos, err := f.eventPosition(ctx, r.cursor, now)
 	if err != nil {
@@ -175,7 +181,7 @@ func (f *Flow[Tx]) sweepLoss(ctx context.Context, b *budget, account string, fou
 	if err != nil {
 		return nil // written by no version that is known
 	}
-	now, r := f.stripeNow(), eventReader{account: account, cursor: cursorOf(lossCursor, account), from: since}
+	now, r := f.now(), eventReader{account: account, cursor: cursorOf(lossCursor, account), from: since}
 	pos, err := f.eventPosition(ctx, r.cursor, now)
 	if err != nil {
 		return err
@@ -249,7 +255,7 @@ func readEvents[Tx any](ctx context.Context, f *Flow[Tx], b *budget, r eventRead
 		}
 		end := pos.Until
 		next := end
-		if latest := f.stripeNow().Add(-eventsOverlap).Unix(); end >= now.Unix() || next > latest {
+		if latest := f.now().Add(-eventsOverlap).Unix(); end >= now.Unix() || next > latest {
 			next = min(now.Add(-eventsOverlap).Unix(), latest)
 		}
 		if !f.stripeClock.learned.Load() {
@@ -413,7 +419,7 @@ func (f *Flow[Tx]) sweepDisputes(ctx context.Context, b *budget, account string,
 // sweepList reads a list, unless that was done within the hour, from where the last sweep stopped. page reads one page and
 // returns where the next begins; empty: it was the last. An account that refuses is asked again after an hour.
 func (f *Flow[Tx]) sweepList(ctx context.Context, b *budget, cursor string, page func(now time.Time, after string) (string, error)) error {
-	now := f.stripeNow()
+	now := f.now()
 	value, err := f.store.Cursor(ctx, cursor)
 	if err != nil {
 		return err

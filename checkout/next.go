@@ -53,8 +53,9 @@ type Step struct {
 func (s Step) due(now time.Time) bool { return !s.At.After(now) }
 
 const (
-	// unrecordedFor is how long Begin has to record a session before its attempt is given up.
-	unrecordedFor = 2 * time.Minute
+	// unrecordedFor is how long Begin has to record a session before its attempt is given up: [operationTimeout], and some
+	// minutes by which the clocks of two processes may differ.
+	unrecordedFor = 5 * time.Minute
 	// triggerGrace is how long the trigger that settled an order has to begin delivering before a sweep does.
 	triggerGrace = 30 * time.Second
 	// expiryGrace is how long after a session's end its event may take before Stripe is asked.

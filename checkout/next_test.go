@@ -58,7 +58,7 @@ func TestNext(t *testing.T) {
 		{"open, past its end", one(openAttempt(), func(_ *store.Order, a *store.Attempt) { a.PayBy = at(10) }), 1500, []string{"ask session 1 at 10"}},
 		{"open and canceled", one(openAttempt(), func(o *store.Order, _ *store.Attempt) { o.CancelRequestedAt = at(1) }), 2, []string{"end session 1"}},
 		{"gone", one(openAttempt(), func(_ *store.Order, a *store.Attempt) { a.Gone = true }), 2, []string{"decide 0"}},
-		{"not recorded", one(openAttempt(), func(_ *store.Order, a *store.Attempt) { a.SessionID = "" }), 1, []string{"close attempt 1 at 2"}},
+		{"not recorded", one(openAttempt(), func(_ *store.Order, a *store.Attempt) { a.SessionID = "" }), 1, []string{"close attempt 1 at 5"}},
 		{"not recorded and canceled", one(openAttempt(), func(o *store.Order, a *store.Attempt) { a.SessionID, o.CancelRequestedAt = "", at(1) }), 1, []string{"close attempt 1"}},
 		{"processing", one(openAttempt(), func(_ *store.Order, a *store.Attempt) { a.Completed, a.CompletedAt = true, at(4) }), 5, []string{"ask session 1 at 9"}},
 		{"processing for a day", one(openAttempt(), func(_ *store.Order, a *store.Attempt) {
@@ -103,7 +103,7 @@ func TestNext(t *testing.T) {
 				a.N, a.SessionID, a.Replaces, a.Hold = 2, "", 1, store.Hold{ID: "o/2"}
 				return a
 			}(),
-		}}, 1, []string{"transfer stock 1", "close attempt 2 at 2"}},
+		}}, 1, []string{"transfer stock 1", "close attempt 2 at 5"}},
 		{"paid, and an older session is open", &store.Order{ID: "o", Attempts: []store.Attempt{
 			openAttempt(), func() store.Attempt { a := paidAttempt(); a.N = 2; return a }(),
 		}}, 6, []string{"release stock 1", "end session 1"}},

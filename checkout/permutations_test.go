@@ -11,47 +11,48 @@ import (
 	"github.com/gofulfil/fulfil/internal/scenarios"
 )
 
-// ordersPerStory is in how many orders TestPermutations tells a story unless it tells all of them.
-const ordersPerStory = 24
+// sequencesPerStory is the number of sequences of each story that TestPermutations samples.
+const sequencesPerStory = 24
 
-// Every order of the events of a story, with duplicates, and with questions to Stripe in place of any of them, ends in the
-// same facts, the same status, the same stock, and one shipment or none; and nothing is told twice.
+// Every sequence of a story's events ends in the same facts, the same status, the same stock, and one shipment or none. Events may come
+// twice, and a question to Stripe may take the place of any of them. No change is delivered twice.
 func TestPermutations(t *testing.T) {
 	t.Parallel()
 	var total atomic.Int64
-	t.Run("stories", func(t *testing.T) { // ends when all of them have
+	t.Run("stories", func(t *testing.T) { // waits for the parallel subtests
 		for _, story := range scenarios.Stories {
 			t.Run(story.Name, func(t *testing.T) {
 				t.Parallel()
-				total.Add(tellInManyOrders(t, &story))
+				total.Add(tellInManySequences(t, &story))
 			})
 		}
 	})
-	t.Logf("%d orders of events in %d stories", total.Load(), len(scenarios.Stories))
+	t.Logf("%d sequences of events in %d stories", total.Load(), len(scenarios.Stories))
 }
 
-func tellInManyOrders(t *testing.T, story *scenarios.Story) (tried int64) {
+// tellInManySequences tells a sample of the story's sequences, each to a new shop, and returns their number.
+func tellInManySequences(t *testing.T, story *scenarios.Story) (tried int64) {
 	recording := story.Record(t)
 	s := &testShop{t: t, srv: recording.Stripe, wire: &wire{next: recording.Stripe.Transport()}, log: &syncBuffer{}}
 	var want *scenarios.Outcome
-	orders := slices.Collect(recording.Permutations())
-	for _, n := range sampling.Indexes(t, ordersPerStory, len(orders)) {
+	sequences := slices.Collect(recording.Permutations())
+	for _, n := range sampling.Indexes(t, sequencesPerStory, len(sequences)) {
 		tried++
-		order := orders[n]
+		sequence := sequences[n]
 		r := s.rewoundTo(recording.Shop, recording.Begun)
-		for _, step := range order {
-			require.NoError(t, step.Do(t.Context(), scenarios.Process{Flow: r.flow, Hook: r.hook}), "%v", order)
+		for _, step := range sequence {
+			require.NoError(t, step.Do(t.Context(), scenarios.Process{Flow: r.flow, Hook: r.hook}), "%v", sequence)
 		}
 		got, err := scenarios.OutcomeOf(t.Context(), r.st, r.stock, scenarios.OrderID)
 		require.NoError(t, err)
 		got.Shipments = r.shipments(scenarios.OrderID)
-		require.LessOrEqual(t, got.Shipments, 1, "%v", order)
+		require.LessOrEqual(t, got.Shipments, 1, "%v", sequence)
 		if want == nil {
 			want = &got
 		}
-		require.NoError(t, story.Check(got, *want), "%v", order)
-		require.NoError(t, story.CheckTold(r.changes), "%v", order)
+		require.NoError(t, story.Check(got, *want), "%v", sequence)
+		require.NoError(t, story.CheckTold(r.changes), "%v", sequence)
 	}
-	t.Logf("%d of %d orders: %s", tried, len(orders), want.Status)
+	t.Logf("%d of %d sequences: %s", tried, len(sequences), want.Status)
 	return tried
 }

@@ -277,7 +277,7 @@ var livemode = regexp.MustCompile(`"livemode":\s*false`)
 
 func liveIfMarked(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
 	response, err := send()
-	if err != nil || !isCreate(r) {
+	if err != nil || !strings.HasPrefix(r.URL.Path, "/v1/checkout/sessions") {
 		return response, err
 	}
 	body, err := io.ReadAll(response.Body)

@@ -49,7 +49,8 @@ type Swept struct {
 // before the search for missed events. Any number of processes may sweep at once; each order is swept by one.
 //
 // An order, an event or an account that fails does not stop the others and is no error of the sweep: it is logged and tried
-// again on its own. The error means that the Store failed or that ctx ended. Sweep returns when the callbacks that it called
+// again on its own. The error means that the Store failed, that ctx ended, or that the key is of another account
+// ([ErrWrongAccount]). Sweep returns when the callbacks that it called
 // have returned.
 //
 // A Sweep whose context has no deadline gets one of ten minutes.
@@ -154,6 +155,9 @@ func (p *pass) failures() (n int) {
 
 // sweep does the work of one sweep. Deliveries begin while it goes on.
 func (f *Flow[Tx]) sweep(ctx context.Context, p *pass) error {
+	if f.wrongAccount.Load() {
+		return ErrWrongAccount
+	}
 	b := &budget{left: f.sweepBudget}
 	reserved := b.reserve(f.sweeps.Add(1))
 	if err := f.sweepDue(ctx, b, p); err != nil {
@@ -289,7 +293,7 @@ func (f *Flow[Tx]) sweepOrder(sweep context.Context, id string, b *budget) (done
 		}
 		if err != nil {
 			failed = errors.Join(failed, err)
-			if asksStripe(step.Action) {
+			if asksStripe(step.Action) && !errors.Is(err, ErrWrongAccount) {
 				failed = errors.Join(failed, f.recordCheckFailed(sweep, id, step))
 			}
 		}
@@ -322,24 +326,30 @@ func (f *Flow[Tx]) sweepStep(ctx context.Context, o *store.Order, step Step) err
 }
 
 // askAgain asks Stripe for a session. In a sandbox, whose data can be deleted, a session that Stripe does not know has ended
-// some time after it should have. In live mode a person must find out why, as the key may be of another account.
+// some time after it should have. In live mode a person must find out why.
 func (f *Flow[Tx]) askAgain(ctx context.Context, o *store.Order, a *store.Attempt) error {
 	err := f.ask(ctx, o, a, "sweep")
-	if !missing(err) || !a.Open() {
+	if !missing(err) || !a.Open() && !a.Processing() {
 		return err
+	}
+	f.accountChecked.Store(false)
+	if wrong := f.checkAccount(ctx); wrong != nil {
+		return wrong
 	}
 	if !o.Livemode && !f.now().After(a.ExpiresAt.Add(forgottenAfter)) {
 		return err
 	}
-	f.log.Error("stripe does not know a session: is the key of another account?", "order", o.ID, "session", a.SessionID)
+	f.log.Error("stripe does not know a session", "order", o.ID, "session", a.SessionID)
 	return f.record(ctx, o.ID, "sweep", func(o *store.Order, now time.Time) (bool, error) {
 		a := o.AttemptBySession(a.SessionID)
-		if a == nil || !a.Open() {
+		switch {
+		case a == nil || !a.Open() && !a.Processing():
 			return false, nil
-		}
-		if o.Livemode {
+		case o.Livemode:
 			a.Gone = true
-		} else {
+		case a.Processing():
+			a.Failed = true
+		default:
 			a.Expired = true
 		}
 		return true, nil

@@ -177,6 +177,9 @@ func (f *Flow[Tx]) settleHint(ctx context.Context, shop shopIdentity, o *store.O
 		f.countForeign(u.cause, u.facts.ID)
 		return "", nil
 	}
+	if n, _ := u.facts.attempt(); !recovered && o.Attempt(n) == nil && f.old(&u.facts) && !u.completed && !u.expired {
+		return "", f.endLost(ctx, o.ID, u)
+	}
 	return o.ID, f.settle(ctx, o.ID, u)
 }
 

@@ -9,29 +9,30 @@ import (
 	"github.com/gofulfil/fulfil/store/memstore"
 )
 
-// rationed is a Reserver that gives nobody more than a few of each SKU. It keeps its stock in another Reserver.
+// rationed is a Reserver that refuses holds with more than a few of one SKU. It keeps its stock in another Reserver.
 type rationed struct {
 	reservation.Reserver[*memstore.Tx]
 	most int64
 }
 
-// Hold refuses the holds that are too large, and answers for the others as the other Reserver does.
+// Hold refuses the holds that are too large, and passes the others on to the other Reserver.
 func (r rationed) Hold(ctx context.Context, tx *memstore.Tx, holds ...reservation.Hold) ([]error, error) {
 	answers := make([]error, len(holds))
 	var allowed []reservation.Hold
-	var places []int // of the allowed holds among all
+	var places []int // the indexes of the allowed holds
 	for i, h := range holds {
-		if answers[i] = r.refusal(h); answers[i] == nil {
+		answers[i] = r.refusal(h)
+		if answers[i] == nil {
 			allowed = append(allowed, h)
 			places = append(places, i)
 		}
 	}
-	given, err := r.Reserver.Hold(ctx, tx, allowed...)
+	refusals, err := r.Reserver.Hold(ctx, tx, allowed...)
 	if err != nil {
 		return nil, err // the transaction must be rolled back
 	}
-	for i, answer := range given {
-		answers[places[i]] = answer
+	for i, refusal := range refusals {
+		answers[places[i]] = refusal
 	}
 	return answers, nil
 }
@@ -54,7 +55,7 @@ func (r rationed) refusal(h reservation.Hold) error {
 	return nil
 }
 
-// A Reserver of one's own wraps one of this module, or keeps stock in a system that the shop has already.
+// A shop's own Reserver wraps one of this module, or keeps stock in a system that the shop already has.
 func ExampleReserver() {
 	ctx := context.Background()
 	st, stock := memstore.New(), memreserver.New()

@@ -1,9 +1,9 @@
-// Package reservation holds stock for a customer who is paying, and sells it or gives it back when that is over.
+// Package reservation holds stock while a customer pays, and then sells the stock or gives it back.
 //
-// [Reserver.Hold] takes a [Hold]. Commit ends it with a sale, and Release gives the stock back. Either end is final. Stock never
-// goes below zero: Hold refuses the whole of a hold that does not fit, with a [*ShortageError].
+// [Reserver.Hold] takes a [Hold]. Commit ends the hold with a sale, and Release gives its stock back. Both ends are final.
+// Stock never goes below zero: if a hold does not fit, Hold refuses the whole of it with a [*ShortageError].
 //
-// reservationtest holds the contract of [Reserver] as a test suite for backends.
+// Package reservationtest is the contract of [Reserver] as a test suite for backends.
 package reservation
 
 import (
@@ -13,67 +13,66 @@ import (
 	"strings"
 )
 
-// Errors for a single hold, in the slice that a method of [Reserver] returns.
+// Errors about a single hold. They are elements of the slice that a method of [Reserver] returns.
 var (
-	// ErrUnknownSKU says that no stock was ever set for a SKU of the hold.
+	// ErrUnknownSKU says that stock was never set for a SKU of the hold.
 	ErrUnknownSKU = errors.New("reservation: unknown SKU")
-	// ErrNotHeld says that the hold does not exist, or has ended the other way.
+	// ErrNotHeld says that the hold does not exist, or has ended the other way: sold instead of released, or the reverse.
 	ErrNotHeld = errors.New("reservation: not held")
-	// ErrHoldExists says that there is a hold of this ID with other lines, or one that has ended.
+	// ErrHoldExists says that a hold with this ID has other lines or has ended.
 	ErrHoldExists = errors.New("reservation: hold exists")
 	// ErrInvalidHold says that the hold has no lines, an ID or a SKU that [ValidID] refuses, a quantity below 1, or a sum of
 	// quantities that does not fit in 64 bits.
 	ErrInvalidHold = errors.New("reservation: invalid hold")
 )
 
-// Errors that the administration of stock returns, together with [ErrUnknownSKU].
+// Errors of the methods that set and adjust stock. These methods also return [ErrUnknownSKU].
 var (
 	// ErrInvalidStock says that [ValidID] refuses the SKU, or that the stock would be below zero or not fit in 64 bits.
 	ErrInvalidStock = errors.New("reservation: invalid stock")
-	// ErrBelowHeld says that the stock would be less than the quantity that is held.
-	ErrBelowHeld = errors.New("reservation: stock below what is held")
+	// ErrBelowHeld says that the stock would be less than the quantity that is held for customers who are paying.
+	ErrBelowHeld = errors.New("reservation: stock below the held quantity")
 )
 
-// Reserver keeps stock. Tx is the backend's own transaction, the type that a Store on the same backend hands out. The calls
-// through one Tx commit together or not at all.
+// Reserver keeps stock. Tx is the backend's own transaction, the type that a Store on the same backend uses. The calls through
+// one Tx commit together or not at all.
 //
-// Each method takes any number of holds and returns a slice with an answer for each, in the order given. An error in the slice
-// concerns one hold, and leaves the others and the transaction as they are. The error beside the slice means that the backend
-// failed: nothing is known, and the transaction must be rolled back.
+// Each method takes any number of holds and returns a slice with an answer for each, in the sequence given. An error in the
+// slice concerns one hold, and leaves the others and the transaction as they are. The error beside the slice means that the
+// backend failed: the answers are unknown, and the transaction must be rolled back.
 //
-// All methods are safe for concurrent use by different transactions. A backend locks SKUs in one order, whatever the order of
-// the holds and their lines, so that holds do not deadlock each other. A lock lasts until the transaction ends.
+// All methods are safe for concurrent use by different transactions. A backend locks SKUs in one fixed sequence, whatever the
+// sequence of the holds and their lines, so that holds do not deadlock each other. A lock lasts until the transaction ends.
 type Reserver[Tx any] interface {
-	// Hold sets stock aside, each hold whole or not at all, in the order given. Lines of one SKU count together. The answer
-	// is nil, a [*ShortageError] that names every SKU that is short, or an error that matches [ErrUnknownSKU],
-	// [ErrHoldExists] or [ErrInvalidHold]. The answer to a repeated hold with the same stock is nil while the first one
-	// stands, and nothing more is held.
+	// Hold sets stock aside. It takes the holds one after the other in the sequence given, each whole or not at all. Lines with
+	// the same SKU count together. The answer is nil, a [*ShortageError] that names every SKU that is short, or an error that
+	// matches [ErrUnknownSKU], [ErrHoldExists] or [ErrInvalidHold]. If a hold with the same ID and stock still stands, the
+	// answer is nil and Hold sets nothing more aside.
 	Hold(ctx context.Context, tx Tx, holds ...Hold) ([]error, error)
 
-	// Commit turns holds into sales: their stock does not come back. The answer is nil, also to a repetition, or an error that
-	// matches [ErrNotHeld] if the hold is unknown or was released.
+	// Commit turns holds into sales: their stock does not come back. The answer is nil, or an error that matches [ErrNotHeld]
+	// if the hold is unknown or was released. Committing a hold again has no effect, and the answer is nil.
 	Commit(ctx context.Context, tx Tx, ids ...string) ([]error, error)
 
-	// Release gives the stock of holds back. The answer is nil, also to a repetition, which gives back nothing more, or an
-	// error that matches [ErrNotHeld] if the hold is unknown or was committed.
+	// Release gives the stock of holds back. The answer is nil, or an error that matches [ErrNotHeld] if the hold is unknown or
+	// was committed. Releasing a hold again has no effect, and the answer is nil.
 	Release(ctx context.Context, tx Tx, ids ...string) ([]error, error)
 }
 
-// Hold is stock to set aside under an ID that the caller chooses and that [ValidID] accepts. IDs and SKUs that differ in any
-// byte are different.
+// Hold is stock to set aside. The caller chooses the ID, which [ValidID] must accept. IDs and SKUs are compared byte by byte.
 type Hold struct {
 	ID    string
 	Lines []Line
 }
 
-// Line is a quantity of one SKU, at least 1. A SKU is what [ValidID] accepts.
+// Line is a quantity of one SKU, at least 1. [ValidID] must accept the SKU.
 type Line struct {
 	SKU      string
 	Quantity int64
 }
 
-// Stock is the stock of one SKU. OnHand counts the goods on the shelf, sold ones excluded. Held counts those of them that are
-// set aside for customers who are paying. Sold counts the goods that were ever sold.
+// Stock is the stock of one SKU. OnHand is the number of units on the shelf, without those that were sold. Held is the number
+// of units on the shelf that are set aside for customers who are paying. Sold is the number of units that were ever sold.
 type Stock struct {
 	SKU    string
 	OnHand int64
@@ -84,11 +83,11 @@ type Stock struct {
 // Available returns the quantity that can still be held.
 func (s Stock) Available() int64 { return s.OnHand - s.Held }
 
-// ShortageError is the answer to a hold that does not fit. Nothing of it is held.
+// ShortageError is the answer to a hold that does not fit. No part of the hold was set aside.
 type ShortageError struct {
 	// Hold is the ID of the hold.
 	Hold string
-	// Lines has one entry for each SKU that is short, by SKU.
+	// Lines has an entry for each SKU that is short, sorted by SKU.
 	Lines []Shortage
 }
 

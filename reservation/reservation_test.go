@@ -20,7 +20,7 @@ func TestMerge(t *testing.T) {
 	merged, err := reservation.Hold{ID: "h", Lines: lines}.Merge()
 	require.NoError(t, err)
 	require.Equal(t, []reservation.Line{{"Tee", 4}, {"cap", 2}, {"tee", 4}}, merged)
-	require.Equal(t, []reservation.Line{{"tee", 1}, {"cap", 2}, {"tee", 3}, {"Tee", 4}}, lines, "the caller's lines stay")
+	require.Equal(t, []reservation.Line{{"tee", 1}, {"cap", 2}, {"tee", 3}, {"Tee", 4}}, lines, "Merge must not change the caller's lines")
 }
 
 func TestMergeRefuses(t *testing.T) {
@@ -55,7 +55,7 @@ func TestMergeRefuses(t *testing.T) {
 	require.Equal(t, []reservation.Line{{long[1:], math.MaxInt64}}, merged)
 }
 
-// FuzzMerge compares Merge with a sum in a map of numbers that cannot overflow.
+// FuzzMerge compares Merge with sums of numbers that can't overflow.
 func FuzzMerge(f *testing.F) {
 	f.Add("h", "a,b,a", int64(1), int64(2), int64(3))
 	f.Add("h", "a,a,a", int64(math.MaxInt64), int64(1), int64(-1))

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// Encode returns the order as JSON, the form in which a backend keeps the whole of it. Columns that a backend queries, such as
-// the status, the e-mail address and DueAt, it keeps beside the JSON. Members that [DecodeOrder] found and this version of the
-// library does not know are part of the result.
+// Encode returns the order as JSON, the form in which a backend keeps all of it. A backend also keeps columns for its queries,
+// such as the status, the e-mail address and DueAt. Encode writes the members, too, that [DecodeOrder] found and this version
+// of the library does not know.
 func (o *Order) Encode() ([]byte, error) {
 	data, err := encode(o)
 	if err == nil && o.stored != nil {
@@ -22,7 +22,7 @@ func (o *Order) Encode() ([]byte, error) {
 	return data, nil
 }
 
-// encode returns v as JSON without escaping HTML: Session stays as Stripe sent it, but for white space.
+// encode returns v as JSON without escaping HTML: Session stays as Stripe sent it, except for white space.
 func encode(v any) (json.RawMessage, error) {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)

@@ -11,12 +11,12 @@ type Refund struct {
 	// Currency is a three-letter ISO code in lower case; empty: the order's.
 	Currency string      `json:"currency,omitempty"`
 	State    RefundState `json:"state"`
-	// Answers counts how often an answer of Stripe's about this refund was recorded. Whoever asks Stripe compares the count
-	// before and after, so that an older answer never replaces a newer one.
+	// Answers counts how often an answer of Stripe's about this refund was recorded. The Flow compares the count from before
+	// its question with the count when it records the answer, so that an older answer never replaces a newer one.
 	Answers int `json:"answers,omitempty"`
 }
 
-// RefundState is where a refund is in its life.
+// RefundState is the state of a refund.
 type RefundState string
 
 // The states of a refund. None is final: a refund can fail after it succeeded.
@@ -41,7 +41,7 @@ type Dispute struct {
 	Answers int `json:"answers,omitempty"`
 }
 
-// DisputeState is where a dispute is in its life.
+// DisputeState is the state of a dispute.
 type DisputeState string
 
 // The states of a dispute. None is final: a lost dispute can be won, and a closed inquiry can be opened again.
@@ -54,14 +54,14 @@ const (
 	DisputeLost DisputeState = "lost"
 )
 
-// counts reports whether money is given back in this state, or will be unless something fails.
+// counts reports whether a refund in this state gives money back, now or soon unless it fails.
 func (s RefundState) counts() bool {
 	return s == RefundPending || s == RefundRequiresAction || s == RefundSucceeded
 }
 
-// Refunded is the sum of the refunds of the payment that counts, in minor units. A refund is counted from the moment it is
-// asked for, and not anymore once it failed or was canceled. A refund of another payment, such as a duplicate, leaves the
-// order paid. A refund in another currency than the order's is not added.
+// Refunded is the sum of the refunds of the payment that counts, in minor units. A refund counts from the moment it is asked
+// for until it fails or is canceled. A refund of another payment, such as a duplicate, leaves the order paid. A refund in
+// another currency than the order's is not added.
 func (o *Order) Refunded() int64 {
 	var sum int64
 	for _, r := range o.Refunds {
@@ -90,30 +90,43 @@ func (o *Order) Disputed() bool {
 	return false
 }
 
-// isPaidAttempt reports whether attempt n is the one whose payment counts. The number 0 stands for a payment that can't be
-// told and counts, too.
+// isPaidAttempt reports whether attempt n is the one whose payment counts. The number 0 stands for an unknown attempt. It
+// counts, too: goods must not be shipped for money that may have been given back.
 func (o *Order) isPaidAttempt(n int) bool {
 	paid := o.PaidAttempt()
 	return n == 0 || paid == nil || paid.N == n
 }
 
-// GivenBack reports whether the whole payment of an attempt was or is being refunded, or is disputed.
+// GivenBack reports whether an open dispute of an attempt's payment exists, or whether refunds and lost disputes together amount to
+// the whole payment. A refund that is on its way counts.
 func (o *Order) GivenBack(a *Attempt) bool {
-	var refunded int64
+	back, open := o.lost(a)
 	for _, r := range o.Refunds {
 		if r.Attempt == a.N || r.Attempt == 0 {
-			refunded += o.counted(r)
+			back += o.counted(r)
 		}
 	}
-	for _, d := range o.Disputes {
-		if d.State != DisputeWon && (d.Attempt == a.N || d.Attempt == 0) {
-			return true
-		}
-	}
-	return refunded > 0 && refunded >= o.charged(a)
+	return open || back > 0 && back >= o.charged(a)
 }
 
-// charged is what was charged for the attempt whose payment counts, in minor units.
+// lost returns how much of an attempt's payment was lost in disputes, and whether a dispute of the payment is open.
+func (o *Order) lost(a *Attempt) (sum int64, open bool) {
+	for _, d := range o.Disputes {
+		if d.Attempt != a.N && d.Attempt != 0 {
+			continue
+		}
+		switch d.State {
+		case DisputeWon:
+		case DisputeLost:
+			sum += d.Amount
+		default:
+			open = true
+		}
+	}
+	return sum, open
+}
+
+// charged is what was charged for an attempt, in minor units.
 func (o *Order) charged(a *Attempt) int64 {
 	if a.Amount > 0 {
 		return a.Amount

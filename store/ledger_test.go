@@ -8,7 +8,8 @@ import (
 	"github.com/gofulfil/fulfil/store"
 )
 
-// Refunds count from the moment they are asked for until they fail, in the order's currency, and for the payment that counts.
+// Refunds count from the moment they are asked for until they fail. They count only in the order's currency and for the payment
+// that counts.
 func TestRefunded(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -37,7 +38,7 @@ func TestRefunded(t *testing.T) {
 	}
 }
 
-// What was captured is the total that refunds are measured by.
+// Refunds are measured by the captured amount, not by the total of the session.
 func TestRefundedOfWhatWasCaptured(t *testing.T) {
 	t.Parallel()
 	o := &store.Order{Amounts: store.Amounts{Total: 100}, Attempts: []store.Attempt{{N: 1, Paid: true, Amount: 60}}}

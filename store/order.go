@@ -11,7 +11,7 @@ import (
 // Order is what one customer is buying. All amounts are in minor units of Currency, as Stripe takes them
 // (1999 is 19.99 USD, 500 is 500 JPY).
 type Order struct {
-	// ID is the merchant's own, at most 200 of the characters A-Z a-z 0-9 _ -.
+	// ID is the merchant's own: up to 200 of the characters A-Z a-z 0-9 _ -.
 	ID string `json:"id"`
 	// CreatedAt is when the order was first drafted or begun.
 	CreatedAt time.Time `json:"created_at"`
@@ -21,8 +21,8 @@ type Order struct {
 	Mode string `json:"mode"`
 	// Currency is a three-letter ISO code in lower case; empty until known.
 	Currency string `json:"currency,omitempty"`
-	// Lines is what is being bought: the lines of the latest attempt, or of the one that was paid, as the customer changed them
-	// if the session let them.
+	// Lines is what is being bought: the lines of the paid attempt, or of the latest if none is paid. If the session lets the
+	// customer change quantities, Lines has the customer's.
 	Lines []Line `json:"lines,omitempty"`
 	// Metadata is the merchant's own.
 	Metadata map[string]string `json:"metadata,omitempty"`
@@ -31,52 +31,54 @@ type Order struct {
 	// Livemode says whether the money is real; known once a session is recorded.
 	Livemode bool `json:"livemode,omitempty"`
 
-	// Attempts holds every try to get the order paid; Attempts[n-1] is attempt n.
+	// Attempts holds every try to get the order paid. Attempts[n-1] is attempt n.
 	Attempts []Attempt `json:"attempts,omitempty"`
 	// CancelRequestedAt is when the merchant asked for the order to be canceled; zero if never.
 	CancelRequestedAt time.Time `json:"cancel_requested_at,omitzero"`
-	// Refunds and Disputes are ledgers by object ID, in the order in which the objects were first heard of.
+	// Refunds and Disputes are ledgers with an entry for each object of Stripe's. The object that was heard of first comes
+	// first.
 	Refunds  []Refund  `json:"refunds,omitempty"`
 	Disputes []Dispute `json:"disputes,omitempty"`
 
-	// Amounts is what was charged, known once the session is complete.
+	// Amounts is what was charged. It is known once the session is complete.
 	Amounts Amounts `json:"amounts,omitzero"`
-	// Customer is who bought, known once the session is complete. It is personal data: see [Order.Erase].
+	// Customer is the buyer, known once the session is complete. It is personal data: see [Order.Erase].
 	Customer Customer `json:"customer,omitzero"`
 	// Session is the JSON of the last session that settled the order, as Stripe sent it. It is personal data.
 	Session json.RawMessage `json:"session,omitempty"`
 
-	// FulfilledAt is when the merchant's callback handed over what was paid for; zero: not yet.
+	// FulfilledAt is when the callback Fulfil handed over what was paid for; zero: not yet.
 	FulfilledAt time.Time `json:"fulfilled_at,omitzero"`
-	// Shortfall is what was paid for and is not there; such an order is not fulfilled.
+	// Shortfall is the stock that was paid for and is not there. An order with a shortfall is not fulfilled.
 	Shortfall []Shortage `json:"shortfall,omitempty"`
-	// Parked says why the order is not fulfilled although it is paid; empty: it is not parked.
+	// Parked says why a paid order waits for a person before it is fulfilled; empty: it does not.
 	Parked string `json:"parked,omitempty"`
-	// GivenUpAt is when a person decided that the order is not to be fulfilled; zero: nobody did.
+	// GivenUpAt is when a person decided never to fulfil the order; zero: never.
 	GivenUpAt time.Time `json:"given_up_at,omitzero"`
-	// ErasedAt is when the personal data of the order was erased; zero: never. None is kept from then on.
+	// ErasedAt is when the personal data of the order was erased; zero: never. The order keeps no personal data from then on.
 	ErasedAt time.Time `json:"erased_at,omitzero"`
-	// ErasedAttempts is the number of attempts that there were then. Later ones belong to another purchase.
+	// ErasedAttempts is the number of attempts that the order had when it was erased. Later attempts belong to another
+	// purchase.
 	ErasedAttempts int `json:"erased_attempts,omitempty"`
-	// Notices is the outbox: what callbacks of the merchant's received and what waits for them, oldest first.
+	// Notices is the outbox: the entries that were delivered and those that wait, oldest first.
 	Notices []Notice `json:"notices,omitempty"`
-	// Delivery is the state of delivering the notice that fulfils, ChangeDelivery that of delivering changes.
+	// Delivery is the state of the lane that fulfils. ChangeDelivery is the state of the lane of changes.
 	Delivery       Delivery `json:"delivery,omitzero"`
 	ChangeDelivery Delivery `json:"change_delivery,omitzero"`
-	// DueAt is when a sweep must look at the order next; zero: it need not.
+	// DueAt is when a sweep must look at the order next; zero: never.
 	DueAt time.Time `json:"due_at,omitzero"`
 
-	// stored is the JSON that the order was decoded from, if that has members of a newer version; it is never changed.
+	// stored is the JSON that the order was decoded from, if it has members of a newer version. Stored is never changed.
 	stored json.RawMessage
 }
 
 // Line is one position of an order.
 type Line struct {
-	// SKU is what stock is kept of; empty: not stock-tracked.
+	// SKU names the goods whose stock is tracked; empty: no stock is tracked.
 	SKU string `json:"sku,omitempty"`
-	// Name is what the customer sees; empty if Stripe's price decides it.
+	// Name is the text that the customer sees; empty if Stripe's price decides it.
 	Name string `json:"name,omitempty"`
-	// UnitAmount is the price of one in minor units; 0 if Stripe's price decides it.
+	// UnitAmount is the price of one piece in minor units; 0 if Stripe's price decides it.
 	UnitAmount int64 `json:"unit_amount,omitempty"`
 	// Quantity is at least 1.
 	Quantity int64 `json:"quantity"`
@@ -91,16 +93,16 @@ type Amounts struct {
 	Total    int64 `json:"total"`
 }
 
-// Customer is who bought, as the customer told Stripe.
+// Customer is the buyer, as the buyer filled in Stripe's page.
 type Customer struct {
-	// ID is Stripe's (cus_), if the session had or made one.
+	// ID is Stripe's (cus_), if the session has a customer object.
 	ID    string `json:"id,omitempty"`
 	Email string `json:"email,omitempty"`
 	Name  string `json:"name,omitempty"`
 	Phone string `json:"phone,omitempty"`
 	// Address is the billing address.
 	Address Address `json:"address,omitzero"`
-	// ShippingName and ShippingAddress say where to send it; empty if the session did not ask.
+	// ShippingName and ShippingAddress say where to send the goods; empty if the session did not ask.
 	ShippingName    string  `json:"shipping_name,omitempty"`
 	ShippingAddress Address `json:"shipping_address,omitzero"`
 }
@@ -159,25 +161,28 @@ func (o *Order) AttemptBySession(sessionID string) *Attempt {
 // Paid reports whether money for the order has arrived, in whichever attempt.
 func (o *Order) Paid() bool { return o.PaidAttempt() != nil }
 
-// PaidAttempt returns the attempt whose payment counts: the paid one that agrees with what was sold and is no duplicate, or
-// if none agrees the first that does not. It is nil if the order is not paid.
+// PaidAttempt returns the attempt whose payment counts, or nil if the order is not paid. It is the paid one that agrees with
+// what was sold and is no duplicate. If none agrees, it is the first paid one that is no duplicate.
 func (o *Order) PaidAttempt() *Attempt {
 	var first *Attempt
 	for i := range o.Attempts {
-		switch a := &o.Attempts[i]; {
-		case !a.Paid || a.Duplicate:
-		case a.Agrees():
+		a := &o.Attempts[i]
+		if !a.Paid || a.Duplicate {
+			continue
+		}
+		if a.Agrees() {
 			return a
-		case first == nil:
+		}
+		if first == nil {
 			first = a
 		}
 	}
 	return first
 }
 
-// Fulfillable reports whether the merchant's callback may hand the order over: it is paid for what was sold, was not handed
-// over yet, and is not wholly refunded, disputed, in review, short, parked or given up. A payment that is about to be refunded
-// automatically is not fulfilled either.
+// Fulfillable reports whether the Flow may run the callback Fulfil. The order must be paid for what was sold, and not yet
+// fulfilled. It must not be wholly refunded, about to be refunded automatically, disputed, in review, short, parked or given
+// up. If a part of the payment was lost in a dispute, a person must accept the payment first.
 func (o *Order) Fulfillable() bool {
 	paid := o.PaidAttempt()
 	switch {
@@ -186,11 +191,11 @@ func (o *Order) Fulfillable() bool {
 	case !o.FulfilledAt.IsZero(), !o.GivenUpAt.IsZero(), o.Parked != "":
 		return false
 	}
-	return len(o.Shortfall) == 0 || !paid.AcceptedAt.IsZero()
+	lost, _ := o.lost(paid)
+	return len(o.Shortfall) == 0 && lost == 0 || !paid.AcceptedAt.IsZero()
 }
 
-// StuckUnverified is after how long an order counts as stuck because Stripe does not answer what was given back of its
-// payment.
+// StuckUnverified is how long Stripe may leave open what was given back of a payment before its order counts as stuck.
 const StuckUnverified = time.Hour
 
 // StuckAfter is the number of failed tries in a row after which an order counts as stuck.
@@ -199,10 +204,15 @@ const StuckAfter = 5
 // Stuck reports whether a person can and must do something about the order: see [Order.StuckReason].
 func (o *Order) Stuck() bool { return o.StuckReason() != "" }
 
-// StuckReason says why the order needs a person; empty: it does not. An order needs a person if it is paid and neither
-// fulfilled nor given back, because it is parked, short or in review, because Fulfil failed [StuckAfter] times in a row, or
-// because Stripe does not say what was given back of the payment; if it was paid twice, or after it was given up, and the money is still there; if an automatic refund was refused; if changes could
-// not be delivered in [StuckAfter] tries; or if Stripe does not know a session that was recorded.
+// StuckReason says why the order needs a person; empty: it does not. The reasons are:
+//
+// - The order is paid and neither fulfilled nor given back, and it is parked, short or in review, or a part of the payment was
+// lost in a dispute.
+// - The same, and Fulfil failed [StuckAfter] times in a row, or Stripe does not say what was given back of the payment.
+// - The order was paid twice, or after it was given up, and the money is still there.
+// - An automatic refund was refused.
+// - A change was not delivered in [StuckAfter] tries.
+// - Stripe does not know a session that was recorded.
 func (o *Order) StuckReason() string {
 	paid := o.PaidAttempt()
 	if paid != nil && o.FulfilledAt.IsZero() && paid.RefundWanted == "" && !o.GivenBack(paid) {
@@ -213,7 +223,7 @@ func (o *Order) StuckReason() string {
 	for i := range o.Attempts {
 		a := &o.Attempts[i]
 		switch {
-		case a.Gone && a.Open():
+		case a.Gone && (a.Open() || a.Processing()):
 			return fmt.Sprintf("stripe does not know the session of attempt %d", a.N)
 		case !a.Paid || o.GivenBack(a):
 		case a.RefundRefused != "" && o.undecided(a):
@@ -228,8 +238,9 @@ func (o *Order) StuckReason() string {
 	return ""
 }
 
-// unfulfilledReason says why a paid order waits for a person before it can be fulfilled; empty: it does not.
+// unfulfilledReason says why a paid order that is not fulfilled needs a person; empty: it does not.
 func (o *Order) unfulfilledReason(paid *Attempt) string {
+	lost, _ := o.lost(paid)
 	switch {
 	case !o.undecided(paid) && !o.GivenUpAt.IsZero():
 		return ""
@@ -241,6 +252,8 @@ func (o *Order) unfulfilledReason(paid *Attempt) string {
 		return paid.Mismatch
 	case len(o.Shortfall) > 0 && paid.AcceptedAt.IsZero():
 		return "stock is short"
+	case lost > 0 && paid.AcceptedAt.IsZero():
+		return "a part of the payment was lost in a dispute"
 	case paid.Review != "" && paid.ReviewClosed != "":
 		return "the review of the payment was closed: " + paid.ReviewClosed
 	case paid.Review != "":
@@ -253,17 +266,17 @@ func (o *Order) unfulfilledReason(paid *Attempt) string {
 	return ""
 }
 
-// undecided reports whether no person decided about the order since the attempt was paid. Times say nothing of that, as
-// processes have clocks of their own.
+// undecided reports whether no person has decided about the order since the attempt was paid. Comparing times would not tell,
+// as each process has a clock of its own.
 func (o *Order) undecided(a *Attempt) bool { return a.AcceptedAt.IsZero() && a.DismissedAt.IsZero() }
 
-// ParkedByCallback begins the reason of an order that is parked because Fulfil failed for good. The rest is the text of the
-// callback's error.
+// ParkedByCallback begins the reason of an order that is parked because Fulfil returned a permanent error. The text of that
+// error follows.
 const ParkedByCallback = "fulfil: "
 
-// Erase removes the personal data of the order, now and from every later save: who bought it, the session's JSON, the
-// parameters and addresses of its sessions, and the texts of failures, which are the merchant's own words. What was bought,
-// what was paid and what was delivered remain, as bookkeeping demands. Metadata remains, too: the merchant chose it.
+// Erase removes the personal data of the order, now and from every later save: the customer, the session's JSON, the parameters
+// and URLs of the sessions, and the texts of failures, which the merchant wrote. The lines, the payments and the deliveries
+// remain, as bookkeeping demands. Metadata remains, too: the merchant chose it.
 func (o *Order) Erase() {
 	o.Customer = Customer{ID: o.Customer.ID}
 	o.forgetCustomer()

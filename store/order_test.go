@@ -59,7 +59,7 @@ func requireNothingShared(t *testing.T, a, b reflect.Value, path string) {
 	case a.Kind() == reflect.Struct:
 		for i := range a.NumField() {
 			if !a.Type().Field(i).IsExported() {
-				continue // is never changed
+				continue // stored, which is never changed
 			}
 			requireNothingShared(t, a.Field(i), b.Field(i), path+"."+a.Type().Field(i).Name)
 		}
@@ -70,7 +70,7 @@ func requireNothingShared(t *testing.T, a, b reflect.Value, path string) {
 	}
 }
 
-// reencoded is the order as a backend that encodes it gives it back.
+// reencoded returns the order as a backend returns it that encodes orders.
 func reencoded(t *testing.T, o *store.Order) *store.Order {
 	t.Helper()
 	data, err := o.Encode()
@@ -80,7 +80,7 @@ func reencoded(t *testing.T, o *store.Order) *store.Order {
 	return back
 }
 
-// requireNothingZero holds FullOrder to its word, on which this test and others rely.
+// requireNothingZero checks that FullOrder sets every field. Other tests rely on that, too.
 func requireNothingZero(t *testing.T, v reflect.Value, path string) {
 	t.Helper()
 	require.False(t, v.IsZero(), path)
@@ -129,8 +129,7 @@ func TestEncodeKeepsTheSessionAsSent(t *testing.T) {
 	require.Equal(t, sent, string(back.Session))
 }
 
-// What may remain of an order after Erase, by the path of its field. A field that is added later is either listed here or
-// erased.
+// bookkeeping lists the fields that Erase leaves, by path. A new field must be erased or be listed here.
 var bookkeeping = []string{
 	"ID", "CreatedAt", "UpdatedAt", "Mode", "Currency", "Lines", "Metadata", "Account", "Livemode", "CancelRequestedAt",
 	"Refunds", "Disputes", "Amounts", "Customer.ID", "FulfilledAt", "Shortfall", "Parked", "Notices", "DueAt", "GivenUpAt",
@@ -176,7 +175,7 @@ func TestEraseLeavesNoPersonalData(t *testing.T) {
 		}
 	}
 	walk(reflect.ValueOf(*o), reflect.ValueOf(*before), "")
-	require.Len(t, kept, len(bookkeeping), "every field that is listed exists")
+	require.Len(t, kept, len(bookkeeping), "bookkeeping lists a field that does not exist")
 }
 
 func TestFulfillable(t *testing.T) {
@@ -212,17 +211,27 @@ func TestStuck(t *testing.T) {
 		change func(o *store.Order)
 		want   bool
 	}{
-		"paid":                              {func(*store.Order) {}, false},
-		"parked":                            {func(o *store.Order) { o.Parked = "x" }, true},
-		"parked and fulfilled":              {func(o *store.Order) { o.Parked, o.FulfilledAt = "x", at }, false},
-		"parked and refunded":               {func(o *store.Order) { o.Parked, o.Refunds = "x", refunds(100) }, false},
-		"parked and disputed":               {func(o *store.Order) { o.Parked, o.Disputes = "x", dispute(store.DisputeOpen) }, false},
-		"parked and given up":               {func(o *store.Order) { o.Parked, o.GivenUpAt, o.Attempts[0].DismissedAt = "x", at.Add(1), at.Add(1) }, false},
-		"paid after it was given up":        {func(o *store.Order) { o.GivenUpAt, o.Attempts[0].PaidAt = at, at.Add(1) }, true},
-		"short":                             {func(o *store.Order) { o.Shortfall = []store.Shortage{{}} }, true},
-		"short and accepted":                {func(o *store.Order) { o.Shortfall, o.Attempts[0].AcceptedAt = []store.Shortage{{}}, at }, false},
-		"short and about to be refunded":    {func(o *store.Order) { o.Shortfall, o.Attempts[0].RefundWanted = []store.Shortage{{}}, "shortfall" }, false},
-		"the refund was refused":            {func(o *store.Order) { o.Attempts[0].RefundRefused, o.Attempts[0].PaidAt = "no", at }, true},
+		"paid":                           {func(*store.Order) {}, false},
+		"parked":                         {func(o *store.Order) { o.Parked = "x" }, true},
+		"parked and fulfilled":           {func(o *store.Order) { o.Parked, o.FulfilledAt = "x", at }, false},
+		"parked and refunded":            {func(o *store.Order) { o.Parked, o.Refunds = "x", refunds(100) }, false},
+		"parked and disputed":            {func(o *store.Order) { o.Parked, o.Disputes = "x", dispute(store.DisputeOpen) }, false},
+		"parked and given up":            {func(o *store.Order) { o.Parked, o.GivenUpAt, o.Attempts[0].DismissedAt = "x", at.Add(1), at.Add(1) }, false},
+		"paid after it was given up":     {func(o *store.Order) { o.GivenUpAt, o.Attempts[0].PaidAt = at, at.Add(1) }, true},
+		"short":                          {func(o *store.Order) { o.Shortfall = []store.Shortage{{}} }, true},
+		"short and accepted":             {func(o *store.Order) { o.Shortfall, o.Attempts[0].AcceptedAt = []store.Shortage{{}}, at }, false},
+		"short and about to be refunded": {func(o *store.Order) { o.Shortfall, o.Attempts[0].RefundWanted = []store.Shortage{{}}, "shortfall" }, false},
+		"the refund was refused":         {func(o *store.Order) { o.Attempts[0].RefundRefused, o.Attempts[0].PaidAt = "no", at }, true},
+		"a part was lost in a dispute":   {func(o *store.Order) { o.Disputes = []store.Dispute{{Attempt: 1, Amount: 40, State: store.DisputeLost}} }, true},
+		"a part was lost, and accepted": {func(o *store.Order) {
+			o.Disputes, o.Attempts[0].AcceptedAt = []store.Dispute{{Attempt: 1, Amount: 40, State: store.DisputeLost}}, at
+		}, false},
+		"all was lost in a dispute": {func(o *store.Order) {
+			o.Disputes = []store.Dispute{{Attempt: 1, Amount: 100, State: store.DisputeLost}}
+		}, false},
+		"a part was lost, the rest refunded": {func(o *store.Order) {
+			o.Disputes, o.Refunds = []store.Dispute{{Attempt: 1, Amount: 40, State: store.DisputeLost}}, refunds(60)
+		}, false},
 		"failed a few times":                {func(o *store.Order) { o.Delivery.Tries = store.StuckAfter - 1 }, false},
 		"failed often":                      {long, true},
 		"failed often, of a refunded order": {func(o *store.Order) { long(o); o.Refunds = refunds(100) }, false},

@@ -1,35 +1,35 @@
 package store
 
-// Status is where an order stands, computed from its facts by [Order.Status].
+// Status is the state of an order. [Order.Status] computes it from the facts.
 type Status string
 
 // The statuses of an order. Disputed, Refunded and PartiallyRefunded are laid over Paid.
 const (
-	// Draft: the order has no attempt that anybody was sent to.
+	// Draft: the order has no attempt whose URL was handed out.
 	Draft Status = "draft"
 	// Open: a session can be paid.
 	Open Status = "open"
-	// Processing: the customer finished the page; the money is on its way.
+	// Processing: the customer finished the page, and the money is on its way.
 	Processing Status = "processing"
-	// Paid: the money has arrived, or nothing was to pay.
+	// Paid: the money has arrived, or there was nothing to pay.
 	Paid Status = "paid"
-	// PartiallyRefunded: paid, and some of it given back.
+	// PartiallyRefunded: paid, and a part was given back.
 	PartiallyRefunded Status = "partially_refunded"
-	// Refunded: paid, and all of it given back.
+	// Refunded: paid, and everything was given back.
 	Refunded Status = "refunded"
-	// Disputed: paid, and the customer's bank wants it back or took it back.
+	// Disputed: paid, and the customer's bank wants the money back or took it back.
 	Disputed Status = "disputed"
-	// Canceled: the merchant ended the order unpaid.
+	// Canceled: the merchant canceled the order before it was paid.
 	Canceled Status = "canceled"
-	// Failed: the last that was heard of a payment is that it did not arrive.
+	// Failed: a payment did not arrive, and no session is open.
 	Failed Status = "failed"
-	// Expired: nobody paid in time.
+	// Expired: the session ended unpaid.
 	Expired Status = "expired"
 )
 
-// Status is a pure function of the order's facts, the same whatever the order in which they were heard: paid before
-// processing before open before canceled before failed before expired before draft, with disputes and refunds laid over
-// paid, disputes first.
+// Status is a pure function of the order's facts. The sequence in which the facts were heard does not matter. Where several
+// statuses apply, the first of these counts: paid, processing, open, canceled, failed, expired, draft. Refunds are laid over
+// paid, and disputes over both.
 func (o *Order) Status() Status {
 	var processing, open, failed, expired bool
 	for i := range o.Attempts {

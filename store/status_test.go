@@ -14,7 +14,7 @@ import (
 
 var at = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// Attempts by what is known of them.
+// Attempts with different facts.
 var (
 	open       = store.Attempt{}
 	closed     = store.Attempt{ClosedAt: at}
@@ -35,7 +35,7 @@ func TestStatus(t *testing.T) {
 		want     store.Status
 	}{
 		"nothing known":                      {want: store.Draft},
-		"given up before anybody was sent":   {attempts: []store.Attempt{closed, closed}, want: store.Draft},
+		"closed before the URL was out":      {attempts: []store.Attempt{closed, closed}, want: store.Draft},
 		"open":                               {attempts: []store.Attempt{closed, open}, want: store.Open},
 		"open after one expired":             {attempts: []store.Attempt{expired, open}, want: store.Open},
 		"open after one failed":              {attempts: []store.Attempt{failed, open}, want: store.Open},
@@ -78,7 +78,7 @@ func TestStatus(t *testing.T) {
 			require.Equal(t, tt.want, o.Status())
 			slices.Reverse(o.Attempts)
 			slices.Reverse(o.Refunds)
-			require.Equal(t, tt.want, o.Status(), "whatever the order of its attempts and refunds")
+			require.Equal(t, tt.want, o.Status(), "the sequence of attempts and refunds must not matter")
 		})
 	}
 }
@@ -94,7 +94,7 @@ func dispute(state store.DisputeState) []store.Dispute {
 	return []store.Dispute{{ID: "dp_1", Amount: 100, State: state}}
 }
 
-// Facts that are heard in any order, some twice, end in the same status.
+// Facts end in the same status, whatever the sequence in which they are heard and whether some are heard twice.
 func TestStatusWhateverTheOrderOfTheFacts(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(6, 7))
@@ -155,7 +155,7 @@ func TestAttempts(t *testing.T) {
 	require.Equal(t, 5, o.Attempt(5).N)
 	require.Equal(t, 2, o.AttemptBySession("cs_2").N)
 	require.Nil(t, o.AttemptBySession("cs_3"))
-	require.Nil(t, o.AttemptBySession(""), "attempts without a session are not the one of an empty ID")
+	require.Nil(t, o.AttemptBySession(""), "an empty ID must not find an attempt without a session")
 	require.Equal(t, 3, o.OpenAttempt().N, "the latest that is open")
 	o.OpenAttempt().Expired = true
 	require.Equal(t, 2, o.OpenAttempt().N)

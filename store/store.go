@@ -1,10 +1,10 @@
-// Package store keeps orders: what each customer is buying, every attempt to get it paid, what Stripe said of it and
-// what the merchant has been told.
+// Package store keeps orders: what each customer is buying, every attempt to get it paid, what Stripe said of each attempt, and
+// which callbacks of the merchant's have run.
 //
-// An [Order] is one aggregate, saved whole. A [Store] keeps orders and nothing more: it holds no policy, and everything
-// that decides anything lives above it. [Order.Status] is a pure function of the recorded facts.
+// An [Order] is one aggregate, saved whole. A [Store] keeps orders and decides nothing; the Flow of package checkout decides.
+// [Order.Status] is a pure function of the recorded facts.
 //
-// The package knows nothing of Stripe's types; storetest holds the contract of Store as a test suite for backends.
+// The package does not use Stripe's types. Package storetest is the contract of Store as a test suite for backends.
 package store
 
 import (
@@ -16,33 +16,32 @@ import (
 // ErrNotFound is returned by [Store.Find] and [Store.FindRef] when there is no such order.
 var ErrNotFound = errors.New("store: no such order")
 
-// Store keeps orders, claims and a few named values. Tx is the backend's own transaction, such as *sql.Tx; what is done
-// through one Tx, by this Store or by anything else that takes it, commits together or not at all.
+// Store keeps orders, claims and a few named values. Tx is the backend's own transaction, such as *sql.Tx. Everything that is
+// written through one Tx commits together or not at all, by this Store or by other code.
 //
-// All methods are safe for concurrent use. Times are kept in UTC to the microsecond. The orders that a method returns
-// belong to the caller: changing one changes nothing until it is saved. IDs are told apart byte by byte. A method whose
-// context has ended returns the context's error and changes nothing.
+// All methods are safe for concurrent use. Times are kept in UTC to the microsecond. The orders that a method returns belong to
+// the caller: a change to one has no effect until Save. IDs are compared byte by byte. If its context has ended, a method
+// returns the context's error and changes nothing.
 type Store[Tx any] interface {
-	// InTx runs fn in a transaction: committed when fn returns nil, rolled back when it returns an error, which InTx
-	// returns so that errors.Is and errors.As still match it, and rolled back when it panics. A serialization failure or
-	// a deadlock makes it run fn again in a new transaction, so fn must keep its results in variables that it sets anew.
-	// The Tx is of no use after fn has returned.
+	// InTx runs fn in a transaction. It commits when fn returns nil. It rolls back when fn panics or returns an error. InTx
+	// returns that error so that errors.Is and errors.As still match it. After a serialization failure or a deadlock InTx runs
+	// fn again in a new transaction, so fn must set its results anew each time. Fn's tx can't be used after fn has returned.
 	InTx(ctx context.Context, fn func(tx Tx) error) error
 
-	// Insert adds orders that are not there yet and answers for each, in the order given, whether it was added. An ID
-	// that is taken, also by an earlier order of the same call, answers false and changes nothing. Against a concurrent
-	// insert of the same ID it waits for that transaction to end. The orders' references are written with them. An order
-	// without an ID is an error.
+	// Insert adds the orders whose IDs are free, with their references. Inserted says for each order, in the sequence given,
+	// whether it was added. An ID that is taken, also by an earlier order of the same call, gives false and changes nothing. If
+	// a concurrent transaction is inserting the same ID, Insert waits for that transaction to end. An order without an ID is an
+	// error.
 	Insert(ctx context.Context, tx Tx, orders ...*Order) (inserted []bool, err error)
 
-	// Lock returns the named orders as last committed, or as this transaction has saved them, and keeps every other
-	// transaction from locking them until this one ends. The answer is in the order of ids; an unknown ID answers nil,
-	// a repeated one a copy each time. Locks are taken in the order of the sorted IDs whatever the order given.
+	// Lock returns the named orders as last committed, or as this transaction has saved them. Until this transaction ends, no
+	// other can lock them. The result is in the sequence of ids: an unknown ID gives nil, and a repeated ID gives a copy each
+	// time. Lock takes the locks by ascending ID, whatever the sequence of ids.
 	Lock(ctx context.Context, tx Tx, ids ...string) ([]*Order, error)
 
-	// Save writes orders that this transaction inserted or has locked, together with their references: every one of
-	// [Order.Refs] finds this order from then on. A reference that belongs to another order already stays with that one.
-	// An order that does not exist is an error.
+	// Save writes orders that this transaction has inserted or locked, with their references: [Store.FindRef] finds an order by
+	// each of its [Order.Refs] from then on. A reference that already belongs to another order stays with that order. An order
+	// that does not exist is an error.
 	Save(ctx context.Context, tx Tx, orders ...*Order) error
 
 	// Find returns the order as last committed, or [ErrNotFound]. It never waits for a lock.
@@ -52,51 +51,52 @@ type Store[Tx any] interface {
 	// [ErrNotFound]. It never waits for a lock.
 	FindRef(ctx context.Context, ref string) (*Order, error)
 
-	// List returns committed orders that match q, by time of creation and then by ID, or in reverse.
+	// List returns committed orders that match q, sorted by time of creation and then by ID.
 	List(ctx context.Context, q Query) ([]*Order, error)
 
-	// Claim takes keys that nobody has taken and answers for each, in the order given, whether this call is the first.
-	// Within one call the first of a repeated key is the first. A claim lasts once its transaction commits, until Prune
-	// frees it; when it rolls back the key is free again. Against a concurrent claim of the same key it waits for that
-	// transaction to end. A key has 1 to 500 bytes, any other is an error; keys are told apart byte by byte. Now is kept
-	// with those that were free.
+	// Claim takes the keys that are free. First says for each key, in the sequence given, whether this call took it. If a key
+	// is repeated within a call, only its first occurrence gives true. A claim lasts from the commit of its transaction until
+	// Prune frees it; a rollback frees it at once. If a concurrent transaction is claiming the same key, Claim waits for that
+	// transaction to end. A key has 1 to 500 bytes, and any other length is an error. Keys are compared byte by byte. Claim
+	// keeps now as the time of the claim.
 	Claim(ctx context.Context, tx Tx, now time.Time, keys ...string) (first []bool, err error)
 
-	// Prune frees at most limit keys that were claimed before the given time, the longest claimed first, and returns how
-	// many it freed. It does not wait for other transactions: claims that they look at may be left out. Whoever claims a
-	// freed key is the first again, so before must be so long ago that nobody claims those keys anymore.
+	// Prune frees at most limit keys that were claimed before the given time, the oldest claims first, and returns how many it
+	// freed. Prune does not wait for other transactions and may leave out claims that they are looking at. A freed key can be
+	// claimed again, so choose before so long ago that those keys no longer come.
 	Prune(ctx context.Context, before time.Time, limit int) (pruned int, err error)
 
-	// Due returns the IDs of at most limit orders whose DueAt is set and not after now, the longest due first, and
-	// moves each one's DueAt to now plus lease in the same step, so that of concurrent callers each order is handed to
-	// one, and is handed out again when that one does not save it within the lease. It does not wait for orders that are
-	// locked: it leaves them out.
+	// Due leases orders that are due: it returns the IDs of at most limit orders whose DueAt is set and not after now, the
+	// longest due first, and in the same step moves their DueAt to now plus lease. So concurrent callers get different orders,
+	// and an order is returned again if its caller does not save it within the lease. Due leaves out locked orders and does not
+	// wait for them.
 	Due(ctx context.Context, now time.Time, lease time.Duration, limit int) ([]string, error)
 
-	// ShopID returns the ID of this installation. The first call ever keeps fresh as that ID; later calls, by any
-	// process, return what was kept. An empty fresh is an error.
+	// ShopID returns the ID of this installation. The first call of all stores fresh as that ID. Later calls, by any process,
+	// return the stored ID. An empty fresh is an error.
 	ShopID(ctx context.Context, fresh string) (string, error)
 
-	// Cursor returns the value last set under name, empty if there is none.
+	// Cursor returns the value last set under name, or "" if there is none.
 	Cursor(ctx context.Context, name string) (string, error)
 
-	// SetCursor keeps value under name.
+	// SetCursor stores value under name.
 	SetCursor(ctx context.Context, name, value string) error
 }
 
-// Query says which orders [Store.List] returns. The zero Query returns the first 100 of all.
+// Query says which orders [Store.List] returns. The zero Query returns the 100 orders that were created first.
 type Query struct {
-	// Status, if not empty, keeps the orders in any of these statuses.
+	// Status keeps the orders with one of these statuses; empty: with any.
 	Status []Status
 	// Stuck keeps the orders that need a person: see [Order.Stuck].
 	Stuck bool
-	// CreatedFrom and CreatedTo keep the orders created at or after the one and before the other; zero is no bound.
+	// CreatedFrom and CreatedTo keep the orders created at or after CreatedFrom and before CreatedTo. A zero time sets no
+	// bound.
 	CreatedFrom, CreatedTo time.Time
-	// Newest has the newest orders come first.
+	// Newest sorts the newest orders first.
 	Newest bool
-	// After continues behind the last order of the page before: its CreatedAt and ID.
+	// After begins the page behind this position: the CreatedAt and ID of the last order of the page before.
 	After Position
-	// Limit is the number of orders at most; 0 stands for 100, and more than 1000 for 1000.
+	// Limit is the largest number of orders to return. Default: 100. Larger limits than 1000 count as 1000.
 	Limit int
 }
 
@@ -112,7 +112,7 @@ const (
 	MaxLimit     = 1000
 )
 
-// PageSize is the number of orders that a backend returns for q at most: Limit within its bounds.
+// PageSize is Limit with its default and its maximum applied.
 func (q Query) PageSize() int {
 	if q.Limit <= 0 {
 		return DefaultLimit

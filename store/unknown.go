@@ -10,8 +10,8 @@ import (
 )
 
 // While a new version of the library is rolled out, a process of the old version reads and saves orders that a newer process
-// has saved. Members of the JSON that the old version does not know must survive that. So an order that has such members
-// remembers the JSON that it was read from, and Encode adds those members to what it writes.
+// has saved. The old version must not lose members of the JSON that it does not know. So an order with such members remembers
+// the JSON that it was decoded from, and Encode adds those members to its result.
 
 // unmarshalKnown decodes data into v and reports whether v has a field for every member of data.
 func unmarshalKnown(data []byte, v any) (complete bool, err error) {
@@ -25,19 +25,19 @@ func unmarshalKnown(data []byte, v any) (complete bool, err error) {
 	return false, json.Unmarshal(data, v)
 }
 
-// forgetCustomer removes the customer's members from those that Encode adds: they are personal data.
+// forgetCustomer removes the unknown members of the customer, so that Encode does not add them: they are personal data.
 func (o *Order) forgetCustomer() {
 	if o.stored == nil {
 		return
 	}
 	var members map[string]json.RawMessage
-	if json.Unmarshal(o.stored, &members) == nil { // it was decoded before
+	if json.Unmarshal(o.stored, &members) == nil { // always: DecodeOrder has decoded it
 		delete(members, "customer")
 		o.stored, _ = encode(members)
 	}
 }
 
-// addUnknown returns fresh, the JSON of a value of type t, with the members of stored for which t has no field.
+// addUnknown returns fresh, the JSON of a value of type t, plus the members of stored for which t has no field.
 func addUnknown(fresh, stored json.RawMessage, t reflect.Type) (json.RawMessage, error) {
 	switch {
 	case t == timeType:
@@ -82,8 +82,8 @@ func addToObject(fresh, stored json.RawMessage, t reflect.Type) (json.RawMessage
 	return encode(members)
 }
 
-// addToArray adds to each element the unknown members of the stored element with the same ID or number. An element that has
-// neither, such as a line, can't be told from others and gets none.
+// addToArray adds to each element the unknown members of the stored element with the same ID or number. An element with
+// neither, such as a line, can't be matched and gets none.
 func addToArray(fresh, stored json.RawMessage, t reflect.Type) (json.RawMessage, error) {
 	var elements, old []json.RawMessage
 	if err := errors.Join(json.Unmarshal(fresh, &elements), json.Unmarshal(stored, &old)); err != nil {

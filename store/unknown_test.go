@@ -10,7 +10,7 @@ import (
 	"github.com/gofulfil/fulfil/store"
 )
 
-// newer is an order as a later version of the library could save it: with members that this one does not know.
+// newer is an order as a later version of the library could save it. This version does not know some of its members.
 const newer = `{"id":"order-1","created_at":"2026-03-01T12:00:00Z","updated_at":"2026-03-01T12:00:00Z","mode":"payment",
 	"lines":[{"sku":"tee","quantity":1}],"later":{"a":[1.50,"<b>"]},
 	"attempts":[{"n":1,"created_at":"2026-03-01T12:00:00Z","fingerprint":"f","later_mark":"m1","quote":{"currency":"usd","subtotal":1,"q":true}},
@@ -19,7 +19,7 @@ const newer = `{"id":"order-1","created_at":"2026-03-01T12:00:00Z","updated_at":
 	"notices":[{"n":1,"kind":"fulfil","at":"2026-03-01T12:00:00Z","from":"open","to":"paid","extra":7}],
 	"delivery":{"tries":1,"shard":3},"session":{"z":1.10,"a":"<&>"},"due_at":"2026-03-01T13:00:00Z"}`
 
-// A process that saves an order which a newer process has saved loses none of its members.
+// A process that saves an order of a newer version keeps the members that it does not know.
 func TestUnknownMembersSurvive(t *testing.T) {
 	t.Parallel()
 	o, err := store.DecodeOrder([]byte(newer))
@@ -31,7 +31,7 @@ func TestUnknownMembersSurvive(t *testing.T) {
 	o.Refunds[0].State = store.RefundSucceeded
 	o.Delivery.Tries++
 	o.DueAt = time.Time{}
-	for range 2 { // as often as it is read and saved
+	for range 2 { // reading and saving again must lose nothing either
 		data, err := o.Encode()
 		require.NoError(t, err)
 		require.JSONEq(t, `{"id":"order-1","created_at":"2026-03-01T12:00:00Z","updated_at":"2026-03-01T12:00:00Z","mode":"payment",
@@ -49,7 +49,7 @@ func TestUnknownMembersSurvive(t *testing.T) {
 	}
 }
 
-// Erase leaves none of the personal data that this version does not know.
+// Erase removes personal data that this version does not know, too.
 func TestEraseForgetsUnknownMembersOfTheCustomer(t *testing.T) {
 	t.Parallel()
 	o, err := store.DecodeOrder([]byte(`{"id":"a","later":1,"customer":{"id":"cus_1","name":"Zoë","birthday":"2000-01-01"}}`))
@@ -62,7 +62,7 @@ func TestEraseForgetsUnknownMembersOfTheCustomer(t *testing.T) {
 	require.NotContains(t, string(data), "2000")
 }
 
-// The JSON is refused as before, whichever of its members are known.
+// DecodeOrder refuses broken JSON, whether or not all of its members are known.
 func TestDecodeOrderRefuses(t *testing.T) {
 	t.Parallel()
 	for _, data := range []string{"", "{", `{"id":1}`, `{"id":"a"} {}`, `{"id":"a","later":1} x`, `[]`} {
@@ -73,5 +73,5 @@ func TestDecodeOrderRefuses(t *testing.T) {
 	require.NoError(t, err)
 	data, err := plain.Encode()
 	require.NoError(t, err)
-	require.True(t, strings.HasPrefix(string(data), `{"id":"a","created_at"`), "the members of a known order keep their order")
+	require.True(t, strings.HasPrefix(string(data), `{"id":"a","created_at"`), "without unknown members the sequence of members must stay")
 }

@@ -29,7 +29,7 @@ func main() {
 		Store:    st,
 		Reserver: stock,
 		Fulfil: func(ctx context.Context, tx *memstore.Tx, o *store.Order) error {
-			return tx.Set(ctx, "shipments/"+o.ID, o.Lines) // once per paid order, or an error: tried again
+			return tx.Set(ctx, "shipments/"+o.ID, o.Lines) // commits once per paid order; tried again after an error
 		},
 	})
 	must(err)
@@ -57,7 +57,7 @@ func main() {
 			http.Redirect(w, r, started.URL, http.StatusSeeOther)
 		}
 	})
-	go flow.Run(ctx) // gives back what was held in vain, retries what failed, finds what webhooks missed
+	go flow.Run(ctx) // releases stock that was held in vain, retries failed callbacks, finds missed events
 	log.Fatal(http.ListenAndServe("localhost:8080", nil))
 }
 

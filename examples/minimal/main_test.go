@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The README's first Go block is this program, and near its top.
+// The README's first Go block is this program, and stands within its first 20 lines.
 func TestReadme(t *testing.T) {
 	t.Parallel()
 	program, err := os.ReadFile("main.go")

@@ -7,7 +7,7 @@ import (
 	"github.com/gofulfil/fulfil/store/memstore"
 )
 
-// product is something on the shelves.
+// product is a product that the shop sells.
 type product struct {
 	SKU, Name, About string
 	Price            checkout.Amount
@@ -32,7 +32,7 @@ func productOf(sku string) (product, bool) {
 	return product{}, false
 }
 
-// fillShelves sets the stock that the shop opens with.
+// fillShelves sets the opening stock.
 func (s *shop) fillShelves(ctx context.Context) error {
 	return s.store.InTx(ctx, func(tx *memstore.Tx) error {
 		for _, p := range catalog {
@@ -44,17 +44,17 @@ func (s *shop) fillShelves(ctx context.Context) error {
 	})
 }
 
-// shelf is a product with its stock as it is now.
+// shelf is a product with its present stock.
 type shelf struct {
 	product
 	Available, Held, Sold int64
 }
 
-// shelves are all products, in the order of the catalog.
+// shelves returns all products, in the sequence of the catalog.
 func (s *shop) shelves(ctx context.Context) ([]shelf, error) {
 	var shelves []shelf
 	err := s.store.InTx(ctx, func(tx *memstore.Tx) error {
-		shelves = nil // the transaction may be run again
+		shelves = nil // InTx may run this function again
 		for _, p := range catalog {
 			stock, err := s.stock.Stock(ctx, tx, p.SKU)
 			if err != nil {
@@ -67,7 +67,7 @@ func (s *shop) shelves(ctx context.Context) ([]shelf, error) {
 	return shelves, err
 }
 
-// shipment is the shop's own row for an order that goes out.
+// shipment is the shop's own row for an order that is sent.
 type shipment struct {
 	Name, Email string
 }

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// demoRoutes are the buttons by which a visitor plays the bank, Stripe and time itself. They exist with the test server
-// only. Every one of them waits until the webhooks that it causes have been answered.
+// demoRoutes serves the buttons by which a visitor plays the bank, Stripe and time. The buttons exist only with the test
+// server. Each waits until the webhooks that it causes have been answered.
 func (s *shop) demoRoutes(mux *http.ServeMux) {
 	test := s.pay.test
 	if test == nil {
@@ -31,7 +31,7 @@ func (s *shop) demoRoutes(mux *http.ServeMux) {
 			hours = 1
 		}
 		test.Advance(time.Duration(hours) * time.Hour)
-		_, err = s.flow.Sweep(r.Context()) // Run would come to it within half a minute
+		_, err = s.flow.Sweep(r.Context()) // Run would do the same within half a minute
 		return err
 	})
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/gofulfil/fulfil/webhook"
 )
 
-// keptEvents is how many deliveries the orders page can show.
+// keptEvents is the number of deliveries that the orders page can show.
 const keptEvents = 100
 
 // received is one delivery of a webhook.

@@ -3,7 +3,7 @@
 //	go run ./examples/quickstart
 //
 // It needs nothing else: payments go to a test server in this process. With STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET
-// set, the same shop sells through Stripe. This file is the wiring, the part to copy; everything it keeps is in memory.
+// set, the same shop sells through Stripe. This file is the wiring, the part to copy. The shop keeps everything in memory.
 package main
 
 import (
@@ -40,9 +40,9 @@ func main() {
 	}
 }
 
-// shop is what the handlers share.
+// shop is shared by the handlers.
 type shop struct {
-	url    string // its own address
+	url    string // the address of the shop
 	log    *slog.Logger
 	pay    payments
 	store  *memstore.Store
@@ -83,20 +83,20 @@ func newShop(ctx context.Context, url string, pay payments, log *slog.Logger) (*
 	return s, nil
 }
 
-// fulfil hands over what was paid for. The shipment commits together with the mark that the order is fulfilled, or not at
-// all, so there is exactly one. An error would roll it back, and fulfil would be called again later.
+// fulfil hands over the goods. The shipment commits together with the mark that the order is fulfilled, or not at all, so there
+// is exactly one. If fulfil returned an error, the shipment would be rolled back, and fulfil would be called again later.
 func (s *shop) fulfil(ctx context.Context, tx *memstore.Tx, o *store.Order) error {
 	s.log.Info("shipping", "order", o.ID)
 	return tx.Set(ctx, "shipments/"+o.ID, shipment{Name: o.Customer.Name, Email: o.Customer.Email})
 }
 
-// changed hears of everything else that happens to an order: it expired, its payment bounced, it was paid twice …
+// changed is called for every other change of an order: it expired, its payment bounced, it was paid twice …
 func (s *shop) changed(_ context.Context, _ *memstore.Tx, c checkout.Change) error {
 	s.log.Info("order changed", "order", c.Order.ID, "what", c.Kind, "from", c.From, "to", c.To)
 	return nil
 }
 
-// handler is everything that the shop serves.
+// handler serves the shop.
 func (s *shop) handler() http.Handler {
 	pages := http.NewServeMux()
 	pages.HandleFunc("GET /{$}", s.showShop)
@@ -111,14 +111,14 @@ func (s *shop) handler() http.Handler {
 	s.demoRoutes(pages)
 
 	mux := http.NewServeMux()
-	// Pages of other sites must not make a visitor's browser buy or cancel. Stripe is not a browser: its requests are
-	// signed, and nothing may stand between them and the handler that checks this.
+	// Pages of other sites must not make a visitor's browser buy or cancel. Stripe is not a browser: its requests are signed,
+	// and they must go straight to the handler that checks the signature.
 	mux.Handle("/", http.NewCrossOriginProtection().Handler(pages))
 	mux.Handle("POST /stripe/webhook", s.hook)
 	return mux
 }
 
-// checkout begins an order, or goes on with one, and sends the customer to the payment page.
+// checkout begins an order, or continues one, and sends the customer to the payment page.
 func (s *shop) checkout(w http.ResponseWriter, r *http.Request) {
 	p, known := productOf(r.PostFormValue("sku"))
 	quantity, err := strconv.ParseInt(r.PostFormValue("quantity"), 10, 64)
@@ -126,8 +126,8 @@ func (s *shop) checkout(w http.ResponseWriter, r *http.Request) {
 		s.message(w, http.StatusBadRequest, "That can’t be ordered", "Choose a product and a quantity from 1 to 99.")
 		return
 	}
-	// The ID is the shop's own, and random, because whoever knows it can see the cart. An order that was begun already
-	// goes on under its ID, so that coming back from the payment page does not make a second one.
+	// The shop makes the ID. It is random, because the ID gives access to the cart. An order that was already begun keeps its
+	// ID, so that coming back from the payment page makes no second order.
 	orderID := r.PostFormValue("order")
 	if orderID == "" {
 		orderID = rand.Text()
@@ -154,7 +154,7 @@ func (s *shop) checkout(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// run serves the shop until ctx ends, and then finishes what is being answered.
+// run serves the shop until ctx ends, and then finishes the open requests.
 func run(ctx context.Context, args []string, getenv func(string) string, out io.Writer) error {
 	flags := flag.NewFlagSet("quickstart", flag.ContinueOnError)
 	flags.SetOutput(out)
@@ -192,26 +192,26 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var sweeping sync.WaitGroup
-	sweeping.Go(func() { _ = s.flow.Run(ctx) }) // gives back expired stock, retries, finds what webhooks missed
+	sweeping.Go(func() { _ = s.flow.Run(ctx) }) // releases expired stock, retries failed callbacks, finds missed events
 	go func() { cancel(server.Serve(listener)) }()
 
 	<-ctx.Done()
-	fmt.Fprintln(out, "\nStopping: finishing what is being answered.")
+	fmt.Fprintln(out, "\nStopping: finishing the open requests.")
 	last, cancelLast := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancelLast()
 	err = server.Shutdown(last)
 	sweeping.Wait()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
-		return cause // the server ended by itself
+		return cause // the listener failed
 	}
 	fmt.Fprintln(out, "Stopped. Everything was in memory, and is gone.")
 	return err
 }
 
-// welcome returns the address to open and what to try there.
+// welcome returns the address to open, and things to try there.
 func (s *shop) welcome() string {
 	text := "Shop      " + s.url + `
-Try       Buy the brass ruler in two tabs: there is only one, so the second tab is told that it is sold out.
+Try       Buy the brass ruler in two tabs: there is only one, so the second tab shows that it is sold out.
           Pay with card 4000 0000 0000 0002, which is declined, and then with 4242 4242 4242 4242.
 `
 	if s.pay.test != nil {
@@ -220,14 +220,14 @@ Try       Buy the brass ruler in two tabs: there is only one, so the second tab 
 	return text + "Payments  " + s.pay.describe(s.url, s.hook.Types()) + "\n\nCtrl-C stops it.\n"
 }
 
-// listen refuses addresses that others can reach: the orders page has no password.
+// listen listens on a loopback address. It refuses other addresses, because the orders page has no password.
 func listen(addr string) (net.Listener, error) {
 	tcp, err := net.ResolveTCPAddr("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("-addr: %w", err)
 	}
 	if !tcp.IP.IsLoopback() {
-		return nil, fmt.Errorf("-addr %s: not a loopback address such as 127.0.0.1:4242", addr)
+		return nil, fmt.Errorf("-addr %s: not a loopback address: use one such as 127.0.0.1:4242", addr)
 	}
 	return net.ListenTCP("tcp", tcp)
 }

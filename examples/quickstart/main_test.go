@@ -54,7 +54,7 @@ func TestOtherSitesCanNotPost(t *testing.T) {
 		"/checkout":       http.StatusForbidden,
 		"/cancel":         http.StatusForbidden,
 		"/demo/advance":   http.StatusForbidden,
-		"/stripe/webhook": http.StatusBadRequest, // no signature; the check of browsers does not stand before it
+		"/stripe/webhook": http.StatusBadRequest, // a signature is missing; the check for browsers does not apply
 	} {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.url+path, strings.NewReader("{}"))
 		require.NoError(t, err)
@@ -96,7 +96,7 @@ func TestRefusesToStart(t *testing.T) {
 			t.Parallel()
 			args := append([]string{"-addr", "127.0.0.1:0"}, test.args...)
 			ctx, stop := context.WithCancel(t.Context())
-			stop() // should it start after all, it ends at once
+			stop() // ends the program at once if it starts nevertheless
 			err := run(ctx, args, func(name string) string { return test.env[name] }, io.Discard)
 			require.ErrorContains(t, err, test.want)
 			require.NotContains(t, err.Error(), "sk_live_x")

@@ -8,7 +8,7 @@ import (
 	"github.com/gofulfil/fulfil/store"
 )
 
-// ordersPage is what the merchant sees.
+// ordersPage is the merchant's page.
 type ordersPage struct {
 	Now     time.Time
 	Notice  string
@@ -22,7 +22,7 @@ type orderView struct {
 	Shipment *shipment // nil: not sent
 }
 
-// Total is the price of all lines, in minor units.
+// Total returns the price of all lines, in minor units.
 func (o orderView) Total() (total int64) {
 	for _, l := range o.Lines {
 		total += l.UnitAmount * l.Quantity
@@ -30,7 +30,7 @@ func (o orderView) Total() (total int64) {
 	return total
 }
 
-// ProcessingSession is the session whose money is on its way; empty: none.
+// ProcessingSession returns the session whose money is on its way, or "".
 func (o orderView) ProcessingSession() string {
 	for i := range o.Attempts {
 		if o.Attempts[i].Processing() {
@@ -40,15 +40,15 @@ func (o orderView) ProcessingSession() string {
 	return ""
 }
 
-// Cancelable reports whether Flow.Cancel has something to end.
+// Cancelable reports whether the order has a session that Flow.Cancel can end.
 func (o orderView) Cancelable() bool { return o.Order.Status() == store.Open }
 
 type eventView struct {
 	received
-	Order string // empty: not known
+	Order string // empty: unknown
 }
 
-// notices are what a button says afterwards.
+// notices are the texts after a button was pressed.
 var notices = map[string]string{
 	"canceled":  "The order was canceled, and its stock is back.",
 	"settled":   "The bank debit was settled.",
@@ -80,7 +80,7 @@ func (s *shop) showOrders(w http.ResponseWriter, r *http.Request) {
 	s.render(w, http.StatusOK, "orders", page{Title: "Orders", Here: "orders", Data: data})
 }
 
-// eventViews are the latest deliveries. Which order an event is about only the test server tells.
+// eventViews returns the latest deliveries. Only the test server tells which order an event is about.
 func (s *shop) eventViews(ctx context.Context) []eventView {
 	sessions := map[string]string{}
 	if s.pay.test != nil {

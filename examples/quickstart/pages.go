@@ -22,12 +22,12 @@ var templates = template.Must(template.New("").Funcs(template.FuncMap{
 	"dollars": dollars, "display": display, "when": when,
 }).ParseFS(templateFiles, "templates/*.html"))
 
-// page is what every page has.
+// page is the part that all pages share.
 type page struct {
 	Title   string
-	Here    string // which link of the navigation is this page
+	Here    string // the navigation's link to this page
 	Demo    bool   // payments go to the test server
-	Refresh int    // seconds after which a browser without JavaScript asks again; 0: never
+	Refresh int    // seconds after which a browser without JavaScript reloads the page; 0: never
 	Data    any
 }
 
@@ -40,7 +40,7 @@ func (s *shop) showShop(w http.ResponseWriter, r *http.Request) {
 	s.render(w, http.StatusOK, "shop", page{Title: "Shop", Here: "shop", Data: shelves})
 }
 
-// showCart is where a customer who turns back from the payment page lands.
+// showCart shows the cart to a customer who turned back from the payment page.
 func (s *shop) showCart(w http.ResponseWriter, r *http.Request) {
 	o, err := s.flow.Order(r.Context(), r.FormValue("order"))
 	if err != nil {
@@ -50,7 +50,7 @@ func (s *shop) showCart(w http.ResponseWriter, r *http.Request) {
 	s.render(w, http.StatusOK, "cart", page{Title: "Your cart", Data: o})
 }
 
-// showThanks is where the payment page sends a customer who is done. Settle asks Stripe if the webhook has not come yet.
+// showThanks is the page after the payment page. Settle asks Stripe if the webhook has not come yet.
 func (s *shop) showThanks(w http.ResponseWriter, r *http.Request) {
 	sessionID := r.FormValue("session_id")
 	o, err := s.flow.Settle(r.Context(), sessionID)
@@ -87,7 +87,7 @@ func (s *shop) cancel(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, "/cart?order="+id, http.StatusSeeOther)
 }
 
-// failed answers with what an error means to a customer.
+// failed tells the customer what an error means.
 func (s *shop) failed(w http.ResponseWriter, err error) {
 	switch {
 	case errors.Is(err, checkout.ErrNotFound):
@@ -113,7 +113,7 @@ func (s *shop) soldOut(w http.ResponseWriter, p product, left int64) {
 	s.message(w, http.StatusConflict, "Not enough left", fmt.Sprintf("%s: there are %d left. Please choose fewer.", p.Name, left))
 }
 
-// asset serves a file as it is. The type of a file follows from its name.
+// asset serves a file unchanged. Its name decides its content type.
 func asset(name string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		http.ServeFileFS(w, r, staticFiles, "templates/"+name)
@@ -129,13 +129,13 @@ func (s *shop) render(w http.ResponseWriter, status int, name string, p page) {
 	var b bytes.Buffer
 	if err := templates.ExecuteTemplate(&b, name, p); err != nil {
 		s.log.Error("page failed", "page", name, "error", err)
-		http.Error(w, "the page could not be made", http.StatusInternalServerError)
+		http.Error(w, "the page could not be made: see the log", http.StatusInternalServerError)
 		return
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
-	// Without form-action: a browser would apply it to the redirect to the payment page as well.
+	// form-action is left out: a browser would apply it to the redirect to the payment page, too.
 	h.Set("Content-Security-Policy", "default-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'")
 	h.Set("Referrer-Policy", "same-origin")
 	h.Set("X-Content-Type-Options", "nosniff")

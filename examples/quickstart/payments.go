@@ -12,12 +12,12 @@ import (
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
 )
 
-// payments is who takes the money: Stripe, or a test server in this process.
+// payments takes the money: Stripe, or a test server in this process.
 type payments struct {
 	client        *stripe.Client
 	webhookSecret string
-	now           func() time.Time     // the test server's clock can jump ahead, and the shop's goes with it
-	test          *checkouttest.Server // nil: this is Stripe
+	now           func() time.Time     // the clock of the test server, which can be moved, or the system's
+	test          *checkouttest.Server // nil: payments go to Stripe
 }
 
 // connect uses Stripe if both of its secrets are set, and starts a test server if none is.
@@ -28,7 +28,7 @@ func connect(getenv func(string) string, shopURL string) (payments, error) {
 		test := checkouttest.NewServer(checkouttest.Config{
 			Addr: "127.0.0.1:0", WallClock: true, WebhookURL: shopURL + "/stripe/webhook",
 		})
-		// Client would take a shortcut within the process; ClientOver goes through the socket as it does with Stripe.
+		// Client would take a shortcut within the process. ClientOver uses the socket, as with Stripe.
 		return payments{test.ClientOver(http.DefaultTransport), test.WebhookSecret(), test.Now, test}, nil
 	case key == "":
 		return payments{}, errors.New("STRIPE_WEBHOOK_SECRET is set but STRIPE_SECRET_KEY is not: " +
@@ -42,7 +42,7 @@ func connect(getenv func(string) string, shopURL string) (payments, error) {
 	return payments{stripe.NewClient(key), secret, time.Now, nil}, nil
 }
 
-// describe says where payments go, and how webhooks come from there.
+// describe says where payments go, and how to get their webhooks.
 func (p payments) describe(shopURL string, eventTypes []string) string {
 	if p.test != nil {
 		return "go to a test server in this process; no money moves.\n" +

@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// withoutStripe is the way to Stripe in all tests, which never ask it. The answer is Stripe's to a key that it does not know.
+// withoutStripe replaces the way to Stripe in all tests. It gives Stripe's answer to an unknown key.
 type withoutStripe struct{}
 
 func (withoutStripe) RoundTrip(*http.Request) (*http.Response, error) {
@@ -31,12 +31,12 @@ func (withoutStripe) RoundTrip(*http.Request) (*http.Response, error) {
 	return w.Result(), nil
 }
 
-// running is the program, started as main starts it.
+// running is the program as main starts it.
 type running struct {
 	url      string
 	stop     context.CancelFunc
-	stopping chan struct{} // closed when it says that it stops
-	stopped  chan error    // what run returned
+	stopping chan struct{} // closed when the program prints that it stops
+	stopped  chan error    // the result of run
 }
 
 func start(t *testing.T, env map[string]string, args ...string) *running {
@@ -123,7 +123,7 @@ func (p *running) requireOrders(t *testing.T, want ...string) *browser {
 	return b
 }
 
-// requireStock checks what is free, held and sold, as the orders page says.
+// requireStock checks how many pieces are available, held and sold on the orders page.
 func (p *running) requireStock(t *testing.T, sku, want string) {
 	t.Helper()
 	b := p.visit(t)

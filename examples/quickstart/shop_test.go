@@ -24,11 +24,11 @@ func TestBuyWithACardAfterADecline(t *testing.T) {
 	b.payBy("Pay $29.00", card("4000 0000 0000 0002")...)
 	require.Equal(t, http.StatusPaymentRequired, b.Status)
 	require.Contains(t, b.Body, "Your card was declined.")
-	b.payBy("Pay $29.00", card("4242 4242 4242 4242")...) // the form is still there
+	b.payBy("Pay $29.00", card("4242 4242 4242 4242")...) // the form is still on the page
 	require.Equal(t, http.StatusOK, b.Status)
 	require.Equal(t, "/thanks", b.URL.Path)
 	require.Contains(t, b.Element(`id="order"`), `data-status="fulfilled"`)
-	require.NotContains(t, b.Body, "http-equiv", "nothing is left to wait for")
+	require.NotContains(t, b.Body, "http-equiv", "the page must not reload anymore")
 
 	orders := p.requireOrders(t, "fulfilled")
 	require.Contains(t, visitor.Text(orders.Element(`data-status="fulfilled"`)), "Shipped to Test Buyer, customer@example.com")
@@ -97,7 +97,7 @@ func TestBankDebit(t *testing.T) {
 			p.requireOrders(t, "processing")
 			orders := p.visit(t)
 			orders.Follow("Orders")
-			orders.Press("", "Let a day pass") // the stock of a debit outlives the session
+			orders.Press("", "Let a day pass") // the hold of a debit outlives the session
 			p.requireStock(t, "letters", "5 1 0")
 			orders = p.requireOrders(t, "processing")
 			orders.Press(`data-status="processing"`, test.button)
@@ -105,7 +105,7 @@ func TestBankDebit(t *testing.T) {
 
 			p.requireOrders(t, test.status)
 			p.requireStock(t, "letters", test.stock)
-			b.Open(b.URL.String()) // as the refresh would
+			b.Open(b.URL.String()) // as the page's reload would
 			require.Contains(t, b.Element(`id="order"`), `data-status="`+test.status+`"`)
 			require.Contains(t, b.Body, test.thanks)
 		})
@@ -118,7 +118,7 @@ func TestTheLastOneIsSoldOnce(t *testing.T) {
 	first, second := p.visit(t), p.visit(t)
 	first.order("ruler", "Brass ruler", "1")
 
-	second.Press(`data-sku="ruler"`, "Buy Brass ruler") // on a page from before
+	second.Press(`data-sku="ruler"`, "Buy Brass ruler") // on an old page
 	require.Equal(t, http.StatusConflict, second.Status)
 	require.Contains(t, visitor.Text(second.Body), "Sold out")
 	second.Follow("Shop")
@@ -172,7 +172,7 @@ func TestAnEventDeliveredTwiceChangesNothing(t *testing.T) {
 	for n := 2; n <= 3; n++ {
 		orders.Press("", "Deliver again "+event)
 		require.Contains(t, orders.Body, "delivered once more")
-		require.Equal(t, n, rows(orders, event), "the delivery is shown")
+		require.Equal(t, n, rows(orders, event), "the page must show the delivery")
 	}
 	require.Equal(t, before, orders.Element("data-order="))
 	p.requireStock(t, "ink", "5 0 3")
@@ -199,16 +199,16 @@ func TestComingBackFromThePaymentPage(t *testing.T) {
 	require.Equal(t, "/cart", b.URL.Path)
 	require.Contains(t, b.Body, "Nothing was charged")
 	b.Press("data-order=", "Continue to payment")
-	require.Equal(t, payPage, b.URL.String(), "the same cart has the same session")
+	require.Equal(t, payPage, b.URL.String(), "the same cart must get the same session")
 	p.requireStock(t, "calendar", "2 1 0")
 
 	b.Follow("Cancel and return to the shop")
 	b.Press("data-order=", "Continue to payment", "quantity", "4")
-	require.Equal(t, http.StatusConflict, b.Status, "there are three")
+	require.Equal(t, http.StatusConflict, b.Status, "the stock is three")
 	b.Open(payPage)
 	b.Follow("Cancel and return to the shop")
 	b.Press("data-order=", "Continue to payment", "quantity", "3")
-	require.NotEqual(t, payPage, b.URL.String(), "another cart has another session")
+	require.NotEqual(t, payPage, b.URL.String(), "another cart must get another session")
 	p.requireStock(t, "calendar", "0 3 0")
 	changed := b.URL.String()
 	b.Open(payPage)
@@ -219,7 +219,7 @@ func TestComingBackFromThePaymentPage(t *testing.T) {
 	cart := b.Tab()
 	b.Press("data-order=", "Cancel the order")
 	require.Contains(t, b.Body, "Order canceled")
-	cart.Press("data-order=", "Continue to payment") // on the page from before
+	cart.Press("data-order=", "Continue to payment") // on an old page
 	require.Equal(t, http.StatusConflict, cart.Status)
 	b.Open(changed)
 	require.Contains(t, b.Body, "This checkout has expired")

@@ -7,7 +7,7 @@ import (
 	"github.com/gofulfil/fulfil/store"
 )
 
-// displayed is an order's status as pages show it.
+// displayed is the status of an order on a page.
 type displayed struct {
 	Status checkout.DisplayStatus // shown in data-status
 	Tone   string                 // colors the badge
@@ -39,7 +39,7 @@ func display(o *store.Order) displayed {
 	return d
 }
 
-// dollars writes minor units of the shop's one currency.
+// dollars returns an amount in minor units as text. The shop has one currency.
 func dollars(minor int64) string {
 	amount, err := checkout.AmountOf(minor, "usd")
 	if err != nil {

@@ -16,16 +16,16 @@ const (
 	maxNote     = 200 // characters; a cookie holds about 4,000 bytes
 )
 
-// cart is what a customer wants. It is kept in a cookie, so that any process can answer the next request. The ID of the
-// order that it becomes is made with it and is random: it is what entitles to see the order, and going on with a cart goes
-// on with its order instead of making a second one.
+// cart is a customer's cart. It is kept in a cookie, so that any process can answer the next request. The cart's ID becomes the
+// order's ID. It is random, because the ID gives access to the order. A customer who returns to the cart continues its order
+// instead of making a second one.
 type cart struct {
 	ID       string
 	Note     string
-	Quantity map[string]int64 // by SKU
+	Quantity map[string]int64 // SKU to quantity
 }
 
-// cartOf returns the visitor's cart, an empty one if there is none.
+// cartOf returns the visitor's cart, or a new one.
 func cartOf(r *http.Request, products []product) cart {
 	c := cart{Quantity: map[string]int64{}}
 	if cookie, err := r.Cookie("cart"); err == nil {
@@ -42,12 +42,12 @@ func cartOf(r *http.Request, products []product) cart {
 	return c
 }
 
-// read takes over what a form or a cookie says: the note, quantities as sku.NAME, and what comes on top of them as add.NAME.
-// It reports whether all of it makes sense; what does not is left as it was.
+// read applies the values of a form or a cookie: the note, quantities as sku.NAME, and additional quantities as add.NAME. It
+// ignores invalid values, and reports whether all were valid.
 func (c *cart) read(values url.Values, products []product) bool {
 	ok := true
 	if values.Has("note") {
-		note := strings.ReplaceAll(strings.TrimSpace(values.Get("note")), "\r\n", "\n") // one character, as browsers count it
+		note := strings.ReplaceAll(strings.TrimSpace(values.Get("note")), "\r\n", "\n") // browsers count a line break as one character
 		if utf8.ValidString(note) && utf8.RuneCountInString(note) <= maxNote {
 			c.Note = note
 		} else {
@@ -84,18 +84,18 @@ func (s *shop) keep(w http.ResponseWriter, c cart) {
 	s.cookie(w, c.ID+"."+values.Encode(), 30*24*3600)
 }
 
-// drop ends a cart that was bought.
+// drop removes the cart.
 func (s *shop) drop(w http.ResponseWriter) { s.cookie(w, "", -1) }
 
 func (s *shop) cookie(w http.ResponseWriter, value string, maxAge int) {
 	http.SetCookie(w, &http.Cookie{
 		Name: "cart", Value: value, Path: "/", MaxAge: maxAge, HttpOnly: true,
-		SameSite: http.SameSiteLaxMode, // sent when the payment page leads back here, and with no form of another site
+		SameSite: http.SameSiteLaxMode, // sent on the way back from the payment page, but not with a form of another site
 		Secure:   strings.HasPrefix(s.url, "https:"),
 	})
 }
 
-// lines are the products in the cart with what they cost now. Products that are sold no longer are left out.
+// lines returns the products in the cart at their present prices. It leaves out products that are no longer sold.
 func (c cart) lines(products []product) ([]checkout.Line, error) {
 	var lines []checkout.Line
 	for _, p := range products {

@@ -8,7 +8,7 @@ import (
 	"github.com/gofulfil/fulfil/reservation"
 )
 
-// currency is that of all prices.
+// currency is the currency of all prices.
 const currency = "usd"
 
 // product is a row of the products table.
@@ -17,7 +17,7 @@ type product struct {
 	Price            int64 // minor units
 }
 
-// opening is what the shop opens with.
+// opening is the products and stock of a new shop.
 var opening = []struct {
 	product
 	stock int64
@@ -30,7 +30,7 @@ var opening = []struct {
 	{product{"jar", "Moon jar", "Thrown once, fired once. There is only this one.", 24000}, 1},
 }
 
-// products are all products, in the order in which they are shown.
+// products returns all products, in the sequence in which the page shows them.
 func (s *shop) products(ctx context.Context) ([]product, error) {
 	rows, err := s.db.QueryContext(ctx, `SELECT sku, name, about, price FROM products ORDER BY position, sku`)
 	if err != nil {
@@ -48,7 +48,7 @@ func (s *shop) products(ctx context.Context) ([]product, error) {
 	return all, rows.Err()
 }
 
-// shelf is a product with its stock as it is now.
+// shelf is a product with its present stock.
 type shelf struct {
 	product
 	Stock reservation.Stock
@@ -63,7 +63,7 @@ func (s *shop) shelves(ctx context.Context) ([]shelf, error) {
 	for i, p := range products {
 		skus[i] = p.SKU
 	}
-	// Reading only, and therefore without the Store's InTx, which on SQLite waits until it may write.
+	// Reading needs no InTx of the Store, which on SQLite waits for the write lock.
 	tx, err := s.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return nil, err
@@ -80,7 +80,7 @@ func (s *shop) shelves(ctx context.Context) ([]shelf, error) {
 	return shelves, nil
 }
 
-// line is a product as it is sold: its price is the shop's, whatever a form says.
+// line returns a product as a line of an order. The price is the shop's, not one of a form.
 func (p product) line(quantity int64) (checkout.Line, error) {
 	price, err := checkout.AmountOf(p.Price, currency)
 	return checkout.Line{SKU: p.SKU, Name: p.Name, UnitAmount: price, Quantity: quantity}, err

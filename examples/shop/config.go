@@ -22,13 +22,13 @@ import (
 	"github.com/gofulfil/fulfil/store/sqlstore"
 )
 
-// config is how the shop is set up: where it listens by flags, and what it shares with its siblings by the environment.
+// config is the configuration. Flags say where a process listens; the environment has the settings that all processes share.
 type config struct {
 	addr           string           // -addr
-	testWebhooks   string           // -webhooks: where the test server sends its events; empty: to this process
-	url            string           // SHOP_URL: what customers type, without a slash at the end; empty: that of addr
+	testWebhooks   string           // -webhooks: the URL to which the test server sends its events; empty: this process
+	url            string           // SHOP_URL: the shop's public address, without a slash at the end; empty: that of addr
 	ordersPassword string           // ORDERS_PASSWORD; empty: the orders page asks for none
-	dialect        sqlstore.Dialect // DATABASE_URL, in three parts
+	dialect        sqlstore.Dialect // from DATABASE_URL, like driver and dsn
 	driver, dsn    string
 	stripeKey      string // STRIPE_SECRET_KEY; empty: a test server takes the payments
 	stripeSecret   string // STRIPE_WEBHOOK_SECRET
@@ -51,7 +51,8 @@ func readConfig(args []string, getenv func(string) string, out io.Writer) (confi
 		return c, err
 	}
 	var err error
-	if c.dialect, c.driver, c.dsn, err = database(getenv("DATABASE_URL")); err != nil {
+	c.dialect, c.driver, c.dsn, err = database(getenv("DATABASE_URL"))
+	if err != nil {
 		return c, err
 	}
 	return c, errors.Join(c.checkStripe(), c.checkAddresses())
@@ -67,8 +68,8 @@ func (c config) checkStripe() error {
 		return errors.New("STRIPE_SECRET_KEY is not set, but STRIPE_WEBHOOK_SECRET or STRIPE_API_BASE is: " +
 			"set the key and the secret to sell through Stripe, or nothing for a test server")
 	case c.stripeSecret == "":
-		return errors.New("STRIPE_SECRET_KEY is set, but STRIPE_WEBHOOK_SECRET is not: without it no webhook can be believed " +
-			"(stripe listen --print-secret shows that of the Stripe CLI)")
+		return errors.New("STRIPE_SECRET_KEY is set, but STRIPE_WEBHOOK_SECRET is not: set it, so that webhooks can be verified " +
+			"(stripe listen --print-secret shows the secret of the Stripe CLI)")
 	case c.testWebhooks != "":
 		return errors.New("-webhooks is for the test server that is started when STRIPE_SECRET_KEY is not set")
 	case c.stripeBase != "" && c.live():
@@ -85,12 +86,13 @@ func (c config) checkAddresses() error {
 		return fmt.Errorf("-addr: %w", err)
 	}
 	public := c.url != "" && !isLoopback(c.url)
-	switch u, err := url.Parse(c.url); {
-	case err != nil, c.url != "" && (u.Host == "" || u.Path != "" || u.RawQuery != "" || u.User != nil),
-		public && u.Scheme != "https":
+	u, err := url.Parse(c.url)
+	if err != nil || c.url != "" && (u.Host == "" || u.Path != "" || u.RawQuery != "" || u.User != nil) || public && u.Scheme != "https" {
 		return errors.New("SHOP_URL must be like https://shop.example, or an http URL of localhost or a loopback address")
+	}
+	switch {
 	case c.url == "" && !isLoopback("http://"+net.JoinHostPort(host, "0")):
-		return fmt.Errorf("-addr %s can be reached by others: set SHOP_URL to the address that they use", c.addr)
+		return fmt.Errorf("-addr %s can be reached from other machines: set SHOP_URL to the address that customers use", c.addr)
 	case public && c.stripeKey == "":
 		return errors.New("SHOP_URL is public, but STRIPE_SECRET_KEY is not set: the test server is on loopback, where no customer can pay")
 	case c.live() && !public:
@@ -109,7 +111,8 @@ func isLoopback(address string) bool {
 	return err == nil && u.Scheme == "http" && (u.Hostname() == "localhost" || net.ParseIP(u.Hostname()).IsLoopback())
 }
 
-// database tells from DATABASE_URL which kind of database it is. Its errors do not repeat the URL, which may hold a password.
+// database returns the dialect, the driver and the DSN for DATABASE_URL. Its errors do not repeat the URL, which may contain a
+// password.
 func database(address string) (_ sqlstore.Dialect, driver, dsn string, _ error) {
 	scheme, _, _ := strings.Cut(address, ":")
 	switch scheme {
@@ -118,8 +121,8 @@ func database(address string) (_ sqlstore.Dialect, driver, dsn string, _ error) 
 	case "postgres", "postgresql":
 		return sqlstore.Postgres, "pgx", address, nil
 	case "file":
-		// A writer waits for another instead of failing, and what was committed survives a power cut. That the file has a
-		// write-ahead log, so that readers do not wait for writers, is seen to by sqlstore.Migrate.
+		// These options make a writer wait for another instead of failing, and keep commits over a power cut. sqlstore.Migrate
+		// turns on the write-ahead log, so that readers do not wait for writers.
 		options := "_pragma=busy_timeout(10000)&_pragma=synchronous(full)&_txlock=immediate"
 		if strings.Contains(address, "?") {
 			return sqlstore.SQLite, "sqlite", address + "&" + options, nil
@@ -129,15 +132,15 @@ func database(address string) (_ sqlstore.Dialect, driver, dsn string, _ error) 
 	cfg, err := mysqlConfig(scheme, address)
 	switch {
 	case err != nil:
-		return 0, "", "", errors.New("DATABASE_URL is not understood: file:shop.db, postgres://user:password@host/shop, " +
-			"mysql://user:password@host:3306/shop and user:password@tcp(host:3306)/shop are")
+		return 0, "", "", errors.New("DATABASE_URL is not understood: write it like file:shop.db, postgres://user:password@host/shop, " +
+			"mysql://user:password@host:3306/shop or user:password@tcp(host:3306)/shop")
 	case cfg.DBName == "":
 		return 0, "", "", errors.New("DATABASE_URL does not name a database: put it behind the host, as in mysql://user@host/shop")
 	}
 	return sqlstore.MySQL, "mysql", cfg.FormatDSN(), nil
 }
 
-// mysqlConfig reads the driver's own form, user:password@tcp(host:3306)/shop?option=value, and the same as a URL.
+// mysqlConfig reads the driver's own form, user:password@tcp(host:3306)/shop?option=value, or a URL.
 func mysqlConfig(scheme, address string) (*mysql.Config, error) {
 	if scheme != "mysql" && scheme != "mariadb" {
 		return mysql.ParseDSN(address)
@@ -158,22 +161,22 @@ func mysqlConfig(scheme, address string) (*mysql.Config, error) {
 	return cfg, nil
 }
 
-// openDatabase opens the database and asks whether it is there.
+// openDatabase opens the database and checks that it answers.
 func (c config) openDatabase(ctx context.Context) (*sql.DB, error) {
 	db, err := sql.Open(c.driver, c.dsn)
 	if err != nil {
 		return nil, fmt.Errorf("DATABASE_URL: %w", err)
 	}
-	// A small pool is faster. Customers who want the same product wait for one row; with 64 connections they wait inside
-	// the database, which costs it half of its throughput or more, and with few they wait here, for nothing. SQLite has one
-	// writer at a time whatever the pool: its other connections are for those who read meanwhile.
+	// A small pool is faster. Customers who want the same product wait for one row. With 64 connections they wait inside the
+	// database, which costs half of its throughput or more. With few connections they wait here, which costs nothing. SQLite
+	// has one writer at a time, and uses its other connections for readers.
 	conns := 8
 	if c.dialect == sqlstore.SQLite {
 		conns = 4
 	}
 	db.SetMaxOpenConns(conns)
 	db.SetMaxIdleConns(conns)
-	db.SetConnMaxIdleTime(5 * time.Minute) // before a firewall or a proxy in between cuts it
+	db.SetConnMaxIdleTime(5 * time.Minute) // before a firewall or a proxy cuts an idle connection
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	if err := db.PingContext(ctx); err != nil {
@@ -183,12 +186,12 @@ func (c config) openDatabase(ctx context.Context) (*sql.DB, error) {
 	return db, nil
 }
 
-// payments is who takes the money.
+// payments takes the money: Stripe, or a test server.
 type payments struct {
 	client        *stripe.Client
 	webhookSecret string
 	name          string               // for people
-	test          *checkouttest.Server // nil: it is not in this process
+	test          *checkouttest.Server // nil: no test server in this process
 }
 
 // connect uses Stripe, or the test server of another process, or starts one.
@@ -211,7 +214,7 @@ func (c config) connect(shopURL string) payments {
 	return payments{test.ClientOver(http.DefaultTransport), test.WebhookSecret(), "test server in this process", test}
 }
 
-// describe says where payments go and how webhooks come from there.
+// describe says where payments go and where webhooks must come.
 func (p payments) describe(shopURL string, events []string) string {
 	if p.test != nil {
 		return p.name + `; no money moves. For another process on this database:

@@ -16,7 +16,7 @@ import (
 	"github.com/stripe/stripe-go/v82"
 )
 
-// The servers to test with are those that these name, by a DSN of a user who may create databases, as in internal/dbtest.
+// These variables name the servers to test with, as in internal/dbtest. Each holds the DSN of a user who may create databases.
 const (
 	postgresEnv = "FULFIL_TEST_POSTGRES"
 	mysqlEnv    = "FULFIL_TEST_MYSQL"
@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// each runs fn with the DATABASE_URL of an empty database of every kind at hand.
+// each runs fn with the DATABASE_URL of an empty database of each available kind.
 func each(t *testing.T, fn func(t *testing.T, url string)) {
 	for name, create := range map[string]func(t *testing.T) string{"sqlite": sqliteFile, "postgres": postgresDatabase, "mariadb": mysqlDatabase} {
 		if name == "postgres" && os.Getenv(postgresEnv) == "" || name == "mariadb" && os.Getenv(mysqlEnv) == "" {
@@ -74,7 +74,7 @@ func mysqlDatabase(t *testing.T) string {
 	return cfg.FormatDSN()
 }
 
-// createDatabase makes an empty database that is dropped when the test ends.
+// createDatabase makes an empty database, which is dropped when the test ends.
 func createDatabase(t *testing.T, driver, dsn, force string) string {
 	t.Helper()
 	name := "fulfil_shop_" + strings.ToLower(rand.Text())

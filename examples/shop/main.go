@@ -2,8 +2,8 @@
 //
 //	go run ./examples/shop
 //
-// README.md beside this file leads from there to several processes behind a proxy and to Stripe. This file is the wiring,
-// the part to copy.
+// README.md beside this file goes on from there to several processes behind a proxy, and to Stripe. This file is the wiring, the part
+// to copy.
 package main
 
 import (
@@ -40,7 +40,7 @@ func main() {
 	}
 }
 
-// shop is what the handlers share. It keeps nothing that another process on the same database would have to know.
+// shop is shared by the handlers. It keeps nothing that another process on the same database would have to know.
 type shop struct {
 	config
 	payments
@@ -80,8 +80,8 @@ func newShop(ctx context.Context, c config, pay payments, db *sql.DB, log *slog.
 	return s, s.warnOfLostSessions(ctx)
 }
 
-// draft writes the shop's own row of an order in one transaction with the order, so that there are both or none. If both
-// are there already, the note can be changed until the order is shipped.
+// draft writes the shop's own row of an order in one transaction with the order: both or neither exist. If they already exist,
+// draft changes the note, unless the order was shipped.
 func (s *shop) draft(ctx context.Context, session checkout.Session, note string) error {
 	return s.store.InTx(ctx, func(tx *sql.Tx) error {
 		_, err := s.flow.DraftTx(ctx, tx, session)
@@ -99,9 +99,10 @@ func (s *shop) draft(ctx context.Context, session checkout.Session, note string)
 	})
 }
 
-// fulfil hands over what was paid for. The shipment commits together with the mark that the order is fulfilled, or not at
-// all, so there is exactly one, whichever process it is that runs this. An error would roll it back, and fulfil would be
-// called again later. What is written by something else than tx, such as an e-mail, may be repeated: that needs a key.
+// fulfil hands over the goods. The shipment commits together with the mark that the order is fulfilled, or not at all. So there
+// is exactly one, even with several processes. If fulfil returned an error, the shipment would be rolled back, and fulfil would
+// be called again later. Anything that is not written through tx, such as an e-mail, may happen more than once: send it with a
+// key.
 func (s *shop) fulfil(ctx context.Context, tx *sql.Tx, o *store.Order) error {
 	s.log.Info("shipping", "order", o.ID)
 	_, err := tx.ExecContext(ctx, s.q(`INSERT INTO shipments (order_id, name, email, address, created_at) VALUES (?, ?, ?, ?, ?)`),
@@ -109,14 +110,14 @@ func (s *shop) fulfil(ctx context.Context, tx *sql.Tx, o *store.Order) error {
 	return err
 }
 
-// changed hears of everything else that happens to an order: it expired, its payment bounced, it was paid twice …
+// changed is called for every other change of an order: it expired, its payment bounced, it was paid twice …
 func (s *shop) changed(ctx context.Context, tx *sql.Tx, c checkout.Change) error {
 	_, err := tx.ExecContext(ctx, s.q(`INSERT INTO order_log (change_key, order_id, kind, detail, created_at) VALUES (?, ?, ?, ?, ?)`),
 		c.Key, c.Order.ID, string(c.Kind), c.Detail, s.dialect.Time(c.At))
 	return err
 }
 
-// checkout begins the order of the cart, or goes on with it, and sends the customer to the payment page.
+// checkout begins the order of the cart, or continues it, and sends the customer to the payment page.
 func (s *shop) checkout(w http.ResponseWriter, r *http.Request) {
 	c, lines, ok := s.readCart(w, r)
 	if !ok {
@@ -147,7 +148,7 @@ func (s *shop) checkout(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// handler is everything that the shop serves.
+// handler serves the shop.
 func (s *shop) handler() (http.Handler, error) {
 	pages := http.NewServeMux()
 	pages.HandleFunc("GET /{$}", s.showShop)
@@ -161,10 +162,10 @@ func (s *shop) handler() (http.Handler, error) {
 	pages.Handle("GET /thanks.js", asset("thanks.js"))
 	pages.Handle("GET /checkout/status", s.flow.StatusHandler())
 
-	// Pages of other sites must not make a visitor's browser buy. Stripe is not a browser: its requests are signed, and
-	// nothing may stand between them and the handler that checks this.
+	// Pages of other sites must not make a visitor's browser buy. Stripe is not a browser: its requests are signed, and they
+	// must go straight to the handler that checks the signature.
 	browsers := http.NewCrossOriginProtection()
-	if err := browsers.AddTrustedOrigin(s.url); err != nil { // also where a proxy does not pass the Host on
+	if err := browsers.AddTrustedOrigin(s.url); err != nil { // for a proxy that changes the Host
 		return nil, err
 	}
 	mux := http.NewServeMux()
@@ -175,8 +176,8 @@ func (s *shop) handler() (http.Handler, error) {
 	return mux, nil
 }
 
-// ready says whether this process can serve customers now. A proxy asks before it sends any; /healthz only says that the
-// process lives, as restarting it does not bring a database back.
+// ready says whether this process can serve customers now. A proxy asks before it sends customers. /healthz says only that the
+// process lives: restarting it would not bring a database back.
 func (s *shop) ready(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 	defer cancel()
@@ -188,7 +189,7 @@ func (s *shop) ready(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, "database: %s\nstripe: %s\n", s.dialect, s.payments.name)
 }
 
-// run serves the shop until ctx ends, and then finishes what is being answered.
+// run serves the shop until ctx ends, and then finishes the open requests.
 func run(ctx context.Context, args []string, getenv func(string) string, out io.Writer) error {
 	c, err := readConfig(args, getenv, out)
 	if err != nil {
@@ -230,18 +231,18 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var sweeping sync.WaitGroup
-	sweeping.Go(func() { _ = s.flow.Run(ctx) }) // in every process: each order is swept by one of them
+	sweeping.Go(func() { _ = s.flow.Run(ctx) }) // in every process: one of them sweeps each order
 	go func() { cancel(server.Serve(listener)) }()
 	fmt.Fprintf(out, "\nShop      %s\nDatabase  %s\nPayments  %s\n\nCtrl-C stops it.\n\n", local, c.dialect, pay.describe(c.url, s.hook.Types()))
 
 	<-ctx.Done()
-	fmt.Fprintln(out, "\nStopping: finishing what is being answered.")
+	fmt.Fprintln(out, "\nStopping: finishing the open requests.")
 	last, cancelLast := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second) // longer than checkout.DeliverTimeout
 	defer cancelLast()
 	err = server.Shutdown(last)
 	sweeping.Wait()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
-		return cause // the server ended by itself
+		return cause // the listener failed
 	}
 	fmt.Fprintln(out, "Stopped.")
 	return err

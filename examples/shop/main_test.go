@@ -68,7 +68,7 @@ func TestRefusesToStart(t *testing.T) {
 			args := append([]string{"-addr", "127.0.0.1:0"}, test.args...)
 			ctx, stop := context.WithCancel(t.Context())
 			defer stop()
-			out := untilServing{stop} // should it start after all
+			out := untilServing{stop} // stops the program if it starts nevertheless
 			err := run(ctx, args, func(name string) string {
 				if value := test.env[name]; value != "" || name != "DATABASE_URL" {
 					return value
@@ -82,7 +82,7 @@ func TestRefusesToStart(t *testing.T) {
 	}
 }
 
-// untilServing stops a program when it says that it serves.
+// untilServing stops a program when it prints that it is serving.
 type untilServing struct{ stop func() }
 
 func (u untilServing) Write(p []byte) (int, error) {
@@ -132,7 +132,7 @@ func TestStripeIsUsedWhenItsSecretsAreSet(t *testing.T) {
 	request, err = http.NewRequestWithContext(t.Context(), http.MethodPost, p.url+"/cart", strings.NewReader("sku.teapot=1"))
 	require.NoError(t, err)
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	request.Header.Set("Origin", "https://shop.example") // a proxy that does not pass the Host on
+	request.Header.Set("Origin", "https://shop.example") // as behind a proxy that changes the Host
 	response, err := http.DefaultTransport.RoundTrip(request)
 	require.NoError(t, err)
 	response.Body.Close()
@@ -178,7 +178,7 @@ func TestBadRequests(t *testing.T) {
 	b.take("Teapot", "1")
 	b.Open("/")
 	b.Press("", "Add to cart (Teapot)", "add.teapot", "99")
-	require.Equal(t, http.StatusBadRequest, b.Status, "that would be 100")
+	require.Equal(t, http.StatusBadRequest, b.Status, "the cart would have 100")
 	b.Open("/cart")
 	b.Press("", "Continue to payment", "note", strings.Repeat("é", maxNote+1))
 	require.Equal(t, http.StatusBadRequest, b.Status)
@@ -186,7 +186,7 @@ func TestBadRequests(t *testing.T) {
 	b.Press("", "Update", "note", strings.Repeat("é\r\n", maxNote/2))
 	require.Equal(t, http.StatusOK, b.Status)
 	b.Press("", "Continue to payment", "sku.teapot", "0")
-	require.Equal(t, http.StatusBadRequest, b.Status, "nothing is left in the cart")
+	require.Equal(t, http.StatusBadRequest, b.Status, "an empty cart must be refused")
 	for _, address := range []string{"/thanks", "/thanks?session_id=cs_test_other", "/nowhere"} {
 		b.Open(address)
 		require.Equal(t, http.StatusNotFound, b.Status, address)
@@ -201,7 +201,7 @@ func TestOtherSitesCanNotPost(t *testing.T) {
 		"/cart":           http.StatusForbidden,
 		"/cart/new":       http.StatusForbidden,
 		"/checkout":       http.StatusForbidden,
-		"/stripe/webhook": http.StatusBadRequest, // no signature; the check of browsers does not stand before it
+		"/stripe/webhook": http.StatusBadRequest, // a signature is missing; the check for browsers does not apply
 	} {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.url+path, strings.NewReader("{}"))
 		require.NoError(t, err)
@@ -243,7 +243,7 @@ func TestASignalStopsTheProgram(t *testing.T) {
 	out, err := child.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, child.Start())
-	t.Cleanup(func() { _ = child.Process.Kill() }) // if this test fails
+	t.Cleanup(func() { _ = child.Process.Kill() }) // in case this test fails
 	said := ""
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		said += lines.Text() + "\n"

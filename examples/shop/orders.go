@@ -7,10 +7,10 @@ import (
 	"github.com/gofulfil/fulfil/store"
 )
 
-// shownOrders is how many orders and changes the orders page shows, the newest first.
+// shownOrders is how many orders and how many changes the orders page shows, the newest first.
 const shownOrders = 50
 
-// ordersPage is what the merchant sees.
+// ordersPage is the merchant's page.
 type ordersPage struct {
 	Orders  []orderRow
 	Changes []changeRow
@@ -28,32 +28,34 @@ type shipment struct{ Name, Email, Address string }
 
 type changeRow struct{ Order, Kind, Detail string }
 
-func (s *shop) orders(ctx context.Context) (p ordersPage, err error) {
-	if p.Orders, err = s.orderRows(ctx); err != nil {
-		return p, err
+func (s *shop) orders(ctx context.Context) (ordersPage, error) {
+	rows, err := s.orderRows(ctx)
+	if err != nil {
+		return ordersPage{}, err
 	}
-	for i := range p.Orders {
-		row := &p.Orders[i]
-		if row.Order, err = s.flow.Order(ctx, row.ID); err != nil {
-			return p, err
+	for i := range rows {
+		rows[i].Order, err = s.flow.Order(ctx, rows[i].ID)
+		if err != nil {
+			return ordersPage{}, err
 		}
 	}
-	if p.Changes, err = s.changeRows(ctx); err != nil {
-		return p, err
+	changes, err := s.changeRows(ctx)
+	if err != nil {
+		return ordersPage{}, err
 	}
-	p.Shelves, err = s.shelves(ctx)
-	return p, err
+	shelves, err := s.shelves(ctx)
+	return ordersPage{rows, changes, shelves}, err
 }
 
-// warnOfLostSessions says so if there are orders whose sessions went with a test server that was part of a process.
+// warnOfLostSessions logs a warning if the sessions of some orders are lost: their test server ended with its process.
 func (s *shop) warnOfLostSessions(ctx context.Context) error {
 	if s.test == nil {
 		return nil
 	}
 	lost, err := s.flow.List(ctx, store.Query{Status: []store.Status{store.Open, store.Processing}})
 	if len(lost) > 0 {
-		s.log.Warn("orders were begun with a test server that is gone, and can be neither paid nor ended: "+
-			"begin with a new database, or let the process that has the test server run", "orders", len(lost))
+		s.log.Warn("orders were begun with a test server that has ended, and can be neither paid nor canceled: "+
+			"use a new database, or keep the process with the test server running", "orders", len(lost))
 	}
 	return err
 }

@@ -24,12 +24,12 @@ var templates = template.Must(template.New("").Funcs(template.FuncMap{
 	"dollars": dollars, "display": display, "total": total,
 }).ParseFS(templateFiles, "templates/*.html"))
 
-// page is what every page has.
+// page is the part that all pages share.
 type page struct {
 	Title   string
-	Here    string // which link of the navigation is this page
+	Here    string // the navigation's link to this page
 	Footer  string
-	Refresh int // seconds after which a browser without JavaScript asks again; 0: never
+	Refresh int // seconds after which a browser without JavaScript reloads the page; 0: never
 	Data    any
 }
 
@@ -42,22 +42,22 @@ func (s *shop) showShop(w http.ResponseWriter, r *http.Request) {
 	s.render(w, http.StatusOK, "shop", page{Title: "Shop", Here: "shop", Data: shelves})
 }
 
-// cartPage is the cart and, if it was taken to the payment page before, its order.
+// cartPage is the cart with its order, if the order was begun.
 type cartPage struct {
 	cart
 	Lines []checkout.Line
-	Order *store.Order // nil: none yet
+	Order *store.Order // nil: not begun
 }
 
-// Open reports whether the order waits for its payment and its stock is held.
+// Open reports whether the order is waiting for its payment, with its stock held.
 func (p cartPage) Open() bool { return p.Order != nil && p.Order.Status() == store.Open }
 
-// Closed reports whether the order can be begun no longer.
+// Closed reports whether the order can no longer be begun.
 func (p cartPage) Closed() bool {
 	return p.Order != nil && (p.Order.Paid() || p.Order.Status() == store.Processing || !p.Order.CancelRequestedAt.IsZero())
 }
 
-// Total is the price of all lines, in minor units.
+// Total returns the price of all lines, in minor units.
 func (p cartPage) Total() (sum int64) {
 	for _, l := range p.Lines {
 		sum += l.UnitAmount.Minor() * l.Quantity
@@ -72,27 +72,27 @@ func (s *shop) showCart(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c := cartOf(r, products)
-	p := cartPage{cart: c}
-	if p.Lines, err = c.lines(products); err == nil {
-		if p.Order, err = s.flow.Order(r.Context(), c.ID); errors.Is(err, store.ErrNotFound) {
-			err = nil
-		}
-	}
+	lines, err := c.lines(products)
 	if err != nil {
 		s.failed(w, err)
 		return
 	}
-	s.render(w, http.StatusOK, "cart", page{Title: "Your cart", Here: "cart", Data: p})
+	o, err := s.flow.Order(r.Context(), c.ID)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		s.failed(w, err)
+		return
+	}
+	s.render(w, http.StatusOK, "cart", page{Title: "Your cart", Here: "cart", Data: cartPage{c, lines, o}})
 }
 
-// changeCart puts a product into the cart, from the shop's page, or changes the cart, from its own.
+// changeCart adds a product to the cart, from the shop's page, or changes the cart, from the cart's page.
 func (s *shop) changeCart(w http.ResponseWriter, r *http.Request) {
 	if _, _, ok := s.readCart(w, r); ok {
 		http.Redirect(w, r, "/cart", http.StatusSeeOther)
 	}
 }
 
-// readCart reads the visitor's cart with what the form says, and keeps it. If it answered the request itself, ok is false.
+// readCart reads the visitor's cart, applies the form to it and keeps it. If ok is false, readCart has answered the request.
 func (s *shop) readCart(w http.ResponseWriter, r *http.Request) (c cart, lines []checkout.Line, ok bool) {
 	products, err := s.products(r.Context())
 	if err != nil {
@@ -105,7 +105,8 @@ func (s *shop) readCart(w http.ResponseWriter, r *http.Request) (c cart, lines [
 		s.message(w, http.StatusBadRequest, "That can’t be ordered", fmt.Sprintf("Quantities go up to %d, and notes to %d characters.", maxQuantity, maxNote))
 		return c, nil, false
 	}
-	if lines, err = c.lines(products); err != nil {
+	lines, err = c.lines(products)
+	if err != nil {
 		s.failed(w, err)
 		return c, nil, false
 	}
@@ -113,7 +114,8 @@ func (s *shop) readCart(w http.ResponseWriter, r *http.Request) (c cart, lines [
 	return c, lines, true
 }
 
-// newCart ends the order that the cart became, if it can still be ended, so that its stock comes back at once.
+// newCart cancels the order of the cart, if possible, so that its stock comes back at once. The visitor's next cart is a new
+// one.
 func (s *shop) newCart(w http.ResponseWriter, r *http.Request) {
 	products, err := s.products(r.Context())
 	if err != nil {
@@ -124,13 +126,13 @@ func (s *shop) newCart(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case errors.Is(err, store.ErrNotFound), errors.Is(err, checkout.ErrAlreadyPaid), errors.Is(err, checkout.ErrProcessing):
 	case err != nil:
-		s.log.Warn("the order of a dropped cart waits for a sweep", "error", err)
+		s.log.Warn("a sweep will cancel the order of a dropped cart", "error", err)
 	}
 	s.drop(w)
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
 
-// showThanks is where the payment page sends a customer who is done. Settle asks Stripe if the webhook has not come yet.
+// showThanks is the page after the payment page. Settle asks Stripe if the webhook has not come yet.
 func (s *shop) showThanks(w http.ResponseWriter, r *http.Request) {
 	sessionID := r.FormValue("session_id")
 	o, err := s.flow.Settle(r.Context(), sessionID)
@@ -156,7 +158,7 @@ func (s *shop) showThanks(w http.ResponseWriter, r *http.Request) {
 		p.Refresh = 15 // a bank debit takes days
 	}
 	if cartOf(r, nil).ID == o.ID && (o.Paid() || o.Status() == store.Processing) {
-		s.drop(w) // what is put into the cart now is another order
+		s.drop(w) // the next cart is another order
 	}
 	s.render(w, http.StatusOK, "thanks", p)
 }
@@ -170,7 +172,7 @@ func (s *shop) showOrders(w http.ResponseWriter, r *http.Request) {
 	s.render(w, http.StatusOK, "orders", page{Title: "Orders", Here: "orders", Data: data})
 }
 
-// withPassword keeps a page to who knows ORDERS_PASSWORD, if there is one.
+// withPassword asks for ORDERS_PASSWORD before it shows a page, if the password is set.
 func (s *shop) withPassword(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		_, password, _ := r.BasicAuth()
@@ -183,7 +185,7 @@ func (s *shop) withPassword(next http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// failed answers with what an error means to a customer.
+// failed tells the customer what an error means.
 func (s *shop) failed(w http.ResponseWriter, err error) {
 	var invalid *checkout.InvalidSessionError
 	switch {
@@ -222,7 +224,7 @@ func (s *shop) soldOut(w http.ResponseWriter, short []reservation.Shortage, line
 	s.message(w, http.StatusConflict, "Not enough left", text+"Please change your cart.")
 }
 
-// asset serves a file as it is. The type of a file follows from its name.
+// asset serves a file unchanged. Its name decides its content type.
 func asset(name string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		http.ServeFileFS(w, r, staticFiles, "templates/"+name)
@@ -238,13 +240,13 @@ func (s *shop) render(w http.ResponseWriter, status int, name string, p page) {
 	var b bytes.Buffer
 	if err := templates.ExecuteTemplate(&b, name, p); err != nil {
 		s.log.Error("page failed", "page", name, "error", err)
-		http.Error(w, "the page could not be made", http.StatusInternalServerError)
+		http.Error(w, "the page could not be made: see the log", http.StatusInternalServerError)
 		return
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
-	// Without form-action: a browser would apply it to the redirect to the payment page as well.
+	// form-action is left out: a browser would apply it to the redirect to the payment page, too.
 	h.Set("Content-Security-Policy", "default-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'")
 	h.Set("Referrer-Policy", "same-origin")
 	h.Set("X-Content-Type-Options", "nosniff")

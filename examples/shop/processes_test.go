@@ -17,7 +17,7 @@ import (
 	"github.com/gofulfil/fulfil/examples/internal/visitor"
 )
 
-// testStripe is a test server that outlives the processes of the shop, and the environment that leads to it.
+// testStripe returns a test server that outlives the processes of the shop, and the environment that points to it.
 func testStripe(t *testing.T, database string) (*checkouttest.Server, map[string]string) {
 	t.Helper()
 	test := checkouttest.NewServer(checkouttest.Config{Addr: "127.0.0.1:0", WallClock: true})
@@ -27,7 +27,7 @@ func testStripe(t *testing.T, database string) (*checkouttest.Server, map[string
 	}
 }
 
-// webhooksTo is an endpoint that passes deliveries on to a process, and counts those that it accepted.
+// webhooksTo returns an endpoint that passes deliveries on to a process, and counts the accepted ones.
 func webhooksTo(t *testing.T, p *running, accepted *atomic.Int64) http.Handler {
 	t.Helper()
 	u, err := url.Parse(p.url)
@@ -80,7 +80,7 @@ func TestTwoProcessesOnOneDatabase(t *testing.T) {
 		session := b.begin("begun on one")
 		two.requireStock(t, "plate", "16 4 0")
 		require.NoError(t, test.PayAs(session, checkouttest.CardOK, ada))
-		require.Positive(t, accepted.Load(), "the webhook came to two")
+		require.Positive(t, accepted.Load(), "the webhook must come to the second process")
 		for _, p := range []*running{two, one} {
 			orders := p.requireOrders(t, "fulfilled")
 			require.Contains(t, visitor.Text(orders.Element("data-shipment")), "Shipped to Ada Lovelace")
@@ -110,7 +110,7 @@ func TestARestartInBetween(t *testing.T) {
 		session := b.begin("")
 		one.stop(t)
 
-		// Nobody hears of the payment: there is no process, and then the new one is only asked by the thanks page.
+		// The webhook finds no process. Later the thanks page makes the new process ask Stripe.
 		require.NoError(t, test.PayAs(session, checkouttest.CardOK, ada))
 		one = start(t, env)
 		one.requireStock(t, "teapot", "4 1 0")
@@ -119,7 +119,7 @@ func TestARestartInBetween(t *testing.T) {
 		one.requireOrders(t, "fulfilled")
 		one.requireStock(t, "teapot", "4 0 1")
 		one.stop(t)
-		start(t, env).requireStock(t, "teapot", "4 0 1") // the shelves are filled once
+		start(t, env).requireStock(t, "teapot", "4 0 1") // a restart must not fill the shelves again
 	})
 }
 
@@ -149,7 +149,7 @@ func TestAKilledProcess(t *testing.T) {
 	})
 }
 
-// The way that README.md shows: the first process has the test server, and its webhooks go to the second.
+// This is the setup that README.md shows: the first process has the test server, whose webhooks go to the second.
 func TestTheTestServerOfAnotherProcess(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, database string) {
@@ -174,7 +174,7 @@ func TestTheTestServerOfAnotherProcess(t *testing.T) {
 		require.Equal(t, "/thanks", b.URL.Path)
 		require.Equal(t, one.url, "http://"+b.URL.Host)
 		require.Contains(t, b.Element(`id="order"`), `data-status="fulfilled"`)
-		require.Positive(t, accepted.Load(), "two took the webhook")
+		require.Positive(t, accepted.Load(), "the second process must accept the webhook")
 		two.Load().requireOrders(t, "fulfilled")
 		one.requireStock(t, "plate", "18 0 2")
 	})
@@ -184,7 +184,7 @@ func TestBehindAProxy(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, database string) {
 		test, env := testStripe(t, database)
-		var processes []*url.URL // each request goes to the next of them, the webhooks too
+		var processes []*url.URL // requests and webhooks go to these in turn
 		var served [2]atomic.Int64
 		var next atomic.Int64
 		proxy := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
@@ -206,10 +206,10 @@ func TestBehindAProxy(t *testing.T) {
 		b := visit(t, proxy.URL)
 		b.take("Teapot", "1", "Everyday mug", "4", "Soup bowl", "2")
 		session := b.begin("")
-		for range 3 { // with any of the processes
+		for range 3 { // each time at another process
 			b.Open(proxy.URL + "/cart")
 			require.Contains(t, b.Body, "still set aside")
-			require.Equal(t, session, b.begin(""), "the same cart has the same session")
+			require.Equal(t, session, b.begin(""), "the same cart must get the same session")
 		}
 		b.payBy("Pay $220.50", "4242424242424242")
 		require.Contains(t, b.Element(`id="order"`), `data-status="fulfilled"`)
@@ -221,7 +221,7 @@ func TestBehindAProxy(t *testing.T) {
 	})
 }
 
-// withCookie is a browser that sends this cookie.
+// withCookie returns a client that sends this cookie.
 func withCookie(t *testing.T, client *http.Client, address, name, value string) *http.Client {
 	t.Helper()
 	u, err := url.Parse(address)

@@ -21,18 +21,18 @@ import (
 	"github.com/gofulfil/fulfil/examples/internal/visitor"
 )
 
-// running is the program, started as main starts it.
+// running is the program as main starts it.
 type running struct {
 	url      string
-	payments string // what it says of them
+	payments string // the line with the settings for another process
 	stopping chan struct{}
-	stopped  chan error // what run returned
-	cancel   func()     // as a signal does; not of a child
-	kill     func()     // of a child: as a power cut does
+	stopped  chan error // the result of run
+	cancel   func()     // stops the program like a signal; nil for a child
+	kill     func()     // kills a child; nil for a program in this process
 }
 
-// withoutStripe is the way to Stripe in all tests: requests to a test server pass, and Stripe itself is never asked. The answer is
-// Stripe's to a key that it does not know.
+// withoutStripe replaces the way to Stripe in all tests. It passes requests to a test server on, and gives Stripe's answer to
+// an unknown key to all others.
 type withoutStripe struct{}
 
 func (withoutStripe) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -45,7 +45,7 @@ func (withoutStripe) RoundTrip(r *http.Request) (*http.Response, error) {
 	return w.Result(), nil
 }
 
-// start starts a process of the shop, in this one.
+// start starts the shop in this process.
 func start(t *testing.T, env map[string]string, args ...string) *running {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -85,8 +85,8 @@ func start(t *testing.T, env map[string]string, args ...string) *running {
 	return p
 }
 
-// childCommand is the program as a process of its own. Its settings are those of env: what it reads is unset, should the
-// environment of the tests have it.
+// childCommand returns the command that runs the program as a child process. The child has the settings in env and no others,
+// even if the environment of the tests has some.
 func childCommand(env map[string]string, args ...string) *exec.Cmd {
 	child := exec.Command(os.Args[0], append([]string{"-addr", "127.0.0.1:0"}, args...)...)
 	child.Env = append(os.Environ(), "SHOP_TEST_CHILD=1")
@@ -99,7 +99,7 @@ func childCommand(env map[string]string, args ...string) *exec.Cmd {
 // settings are the environment variables that the shop reads.
 var settings = []string{"DATABASE_URL", "ORDERS_PASSWORD", "SHOP_URL", "STRIPE_API_BASE", "STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET"}
 
-// startChild starts a process of its own.
+// startChild starts the shop in a child process.
 func startChild(t *testing.T, env map[string]string, args ...string) *running {
 	t.Helper()
 	child := childCommand(env, args...)
@@ -129,7 +129,7 @@ func startChild(t *testing.T, env map[string]string, args ...string) *running {
 	return p
 }
 
-// listen reads what the program says.
+// listen reads the program's output.
 func (p *running) listen(out io.Reader, ready chan<- struct{}) {
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		line := lines.Text()
@@ -148,7 +148,7 @@ func (p *running) listen(out io.Reader, ready chan<- struct{}) {
 	}
 }
 
-// stop ends the program as a signal does.
+// stop ends the program like a signal.
 func (p *running) stop(t *testing.T) {
 	t.Helper()
 	p.cancel()
@@ -175,7 +175,7 @@ func (p *running) visit(t *testing.T) *browser {
 	return b
 }
 
-// take puts products into the cart, each as "Name", "quantity".
+// take puts products into the cart. products are names and quantities.
 func (b *browser) take(products ...string) {
 	b.t.Helper()
 	for i := 0; i < len(products); i += 2 {
@@ -230,7 +230,7 @@ func (p *running) requireOrders(t *testing.T, want ...string) *browser {
 	return b
 }
 
-// requireStock checks what is free, held and sold of a product.
+// requireStock checks how many pieces of a product are available, held and sold.
 func (p *running) requireStock(t *testing.T, sku, want string) {
 	t.Helper()
 	var got []string

@@ -9,8 +9,8 @@ import (
 	"github.com/gofulfil/fulfil/store/sqlstore"
 )
 
-// tables are the shop's own, beside those of fulfil. {key}, {time} and {table} are what the dialects write differently.
-// The primary key of shipments is what a second shipment of an order would run into.
+// tables are the shop's own tables, beside fulfil's. {key}, {time} and {table} stand for words that differ between the
+// dialects. The primary key of shipments would refuse a second shipment of an order.
 var tables = []string{
 	`CREATE TABLE IF NOT EXISTS products (
 		sku {key} PRIMARY KEY,
@@ -40,7 +40,7 @@ var tables = []string{
 	) {table}`,
 }
 
-// words are those of a dialect. All times are UTC; all keys are told apart byte by byte.
+// words are the words of each dialect. All times are UTC. All keys are compared byte by byte.
 var words = map[sqlstore.Dialect]*strings.Replacer{
 	sqlstore.Postgres: strings.NewReplacer("{key}", "VARCHAR(255)", "{time}", "TIMESTAMPTZ(6)", "{table}", ""),
 	sqlstore.MySQL: strings.NewReplacer("{key}", "VARCHAR(255)", "{time}", "DATETIME(6)",
@@ -48,7 +48,7 @@ var words = map[sqlstore.Dialect]*strings.Replacer{
 	sqlstore.SQLite: strings.NewReplacer("{key}", "TEXT NOT NULL", "{time}", "TEXT", "{table}", ""),
 }
 
-// migrate makes the tables, those of fulfil and the shop's own. Any number of processes may do so at once.
+// migrate makes fulfil's tables and the shop's own. Any number of processes may call it at once.
 func (s *shop) migrate(ctx context.Context) error {
 	if err := sqlstore.Migrate(ctx, s.db, s.dialect); err != nil {
 		return err
@@ -56,14 +56,14 @@ func (s *shop) migrate(ctx context.Context) error {
 	if err := sqlreserver.Migrate(ctx, s.db, s.dialect); err != nil {
 		return err
 	}
-	// Not the Store's InTx: MySQL commits every CREATE TABLE by itself, and InTx returns an error when its transaction has
-	// ended.
+	// The Store's InTx does not fit: MySQL commits every CREATE TABLE by itself, and InTx returns an error when its transaction
+	// has ended.
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback()                 // does nothing after the commit
-	if s.dialect == sqlstore.Postgres { // where two who make the same table collide; the others take turns by themselves
+	if s.dialect == sqlstore.Postgres { // two processes that make the same table collide; the other databases take turns
 		if _, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock(7467)`); err != nil {
 			return err
 		}
@@ -76,8 +76,8 @@ func (s *shop) migrate(ctx context.Context) error {
 	return tx.Commit()
 }
 
-// fillShelves puts the products into an empty shop. What is there already, such as a product whose price or stock was
-// changed by hand, stays as it is.
+// fillShelves inserts the missing products with their stock. A product that exists stays as it is, even if its price or stock
+// was changed by hand.
 func (s *shop) fillShelves(ctx context.Context) error {
 	insert := s.q(`INSERT INTO products (sku, position, name, about, price) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`)
 	if s.dialect == sqlstore.MySQL {
@@ -102,5 +102,5 @@ func (s *shop) fillShelves(ctx context.Context) error {
 	})
 }
 
-// q writes a query's question marks as the dialect wants them.
+// q replaces a query's question marks by the dialect's placeholders.
 func (s *shop) q(query string) string { return s.dialect.Rebind(query) }

@@ -21,7 +21,7 @@ func TestTheWholeWalk(t *testing.T) {
 		require.Contains(t, visitor.Text(b.Body), "$87.50")
 		b.Press("", "Update", "sku.vase", "0", "note", "For Grace’s birthday ☕")
 		require.NotContains(t, b.Body, "Bud vase")
-		require.Contains(t, b.Body, "For Grace’s birthday ☕", "the note survives an update")
+		require.Contains(t, b.Body, "For Grace’s birthday ☕", "the note must survive an update")
 		b.Press("", "Update", "sku.mug", "3")
 		b.take("Teapot", "1")
 
@@ -34,11 +34,11 @@ func TestTheWholeWalk(t *testing.T) {
 		b.payBy("Pay $140.50", "4242 4242 4242 4242")
 		require.Equal(t, "/thanks", b.URL.Path, visitor.Text(b.Body))
 		require.Contains(t, b.Element(`id="order"`), `data-status="fulfilled"`)
-		require.NotContains(t, b.Body, "http-equiv", "nothing is left to wait for")
+		require.NotContains(t, b.Body, "http-equiv", "the page must not reload anymore")
 		b.Open("/checkout/status?" + b.URL.RawQuery)
 		require.Contains(t, b.Body, `"status":"fulfilled"`)
 		b.Open("/cart")
-		require.Contains(t, b.Body, "There is nothing in it yet", "what was bought is in the cart no longer")
+		require.Contains(t, b.Body, "There is nothing in it yet", "the cart must be empty after the payment")
 
 		orders := p.requireOrders(t, "fulfilled")
 		order := visitor.Text(orders.Element(`data-status="fulfilled"`))
@@ -61,7 +61,7 @@ func TestTurningBack(t *testing.T) {
 	b.Follow("Cancel and return to the shop")
 	require.Equal(t, "/cart", b.URL.Path)
 	require.Contains(t, b.Body, "Nothing was charged")
-	require.Equal(t, session, b.begin("ring twice"), "the same cart has the same session")
+	require.Equal(t, session, b.begin("ring twice"), "the same cart must get the same session")
 	p.requireStock(t, "vase", "1 2 0")
 	require.Contains(t, p.requireOrders(t, "open").Body, "ring twice")
 
@@ -71,14 +71,14 @@ func TestTurningBack(t *testing.T) {
 	require.Contains(t, visitor.Text(b.Body), "Bud vase: there are 3 left.")
 	b.Open("/cart")
 	b.Press("", "Update", "sku.vase", "3")
-	require.NotEqual(t, session, b.begin(""), "another cart has another session")
+	require.NotEqual(t, session, b.begin(""), "another cart must get another session")
 	p.requireStock(t, "vase", "0 3 0")
 	require.Contains(t, visit(t, p.url+"/").Element(`data-sku="vase"`), "On hold")
 	p.requireOrders(t, "open")
 
 	b.Open(p.url + "/cart")
 	b.Press("", "Cancel the order")
-	test.Flush() // the webhook may be what is telling the shop of it
+	test.Flush() // the change may come by a webhook
 	p.requireStock(t, "vase", "3 0 0")
 	require.Contains(t, visitor.Text(p.requireOrders(t, "canceled").Element(`data-change="canceled"`)), "canceled")
 	b.take("Bud vase", "1")
@@ -106,16 +106,16 @@ func TestPayingTwiceIsNotPossible(t *testing.T) {
 	p := start(t, map[string]string{"DATABASE_URL": sqliteFile(t)})
 	b := p.visit(t)
 	b.take("Soup bowl", "1")
-	cart := b.Tab() // another tab, on the page from before
+	cart := b.Tab() // another tab with an old page
 	b.begin("")
 	b.payBy("Pay $28.00", "4242424242424242")
 	cart.Client = withCookie(t, cart.Client, p.url, "cart", orderIn(b)+".sku.bowl=1")
 	cart.Press("", "Continue to payment", "note", "changed")
 	require.Equal(t, http.StatusConflict, cart.Status)
 	require.Contains(t, cart.Body, "This order is paid")
-	require.NotContains(t, p.requireOrders(t, "fulfilled").Body, "changed", "the note of what is shipped stays")
+	require.NotContains(t, p.requireOrders(t, "fulfilled").Body, "changed", "the note of a shipped order must stay")
 	p.requireStock(t, "bowl", "17 0 1")
 }
 
-// orderIn is the order that the thanks page shows.
+// orderIn returns the ID of the order on the thanks page.
 func orderIn(b *browser) string { return visitor.Text(strings.SplitN(b.Element("code>"), ">", 2)[1]) }

@@ -7,7 +7,7 @@ import (
 	"github.com/gofulfil/fulfil/store"
 )
 
-// displayed is an order's status as pages show it.
+// displayed is the status of an order on a page.
 type displayed struct {
 	Status checkout.DisplayStatus // shown in data-status
 	Tone   string                 // colors the badge
@@ -39,7 +39,7 @@ func display(o *store.Order) displayed {
 	return d
 }
 
-// dollars writes an amount in minor units.
+// dollars returns an amount in minor units as text.
 func dollars(minor int64) string {
 	amount, err := checkout.AmountOf(minor, currency)
 	if err != nil {
@@ -48,7 +48,7 @@ func dollars(minor int64) string {
 	return "$" + amount.Decimal()
 }
 
-// total is the price of all lines, in minor units.
+// total returns the price of all lines, in minor units.
 func total(o *store.Order) (sum int64) {
 	for _, l := range o.Lines {
 		sum += l.UnitAmount * l.Quantity
@@ -56,7 +56,7 @@ func total(o *store.Order) (sum int64) {
 	return sum
 }
 
-// oneLine is an address on one line.
+// oneLine returns an address on one line.
 func oneLine(a store.Address) string {
 	var parts []string
 	for _, part := range []string{a.Line1, a.Line2, strings.TrimSpace(a.PostalCode + " " + a.City), a.State, a.Country} {

@@ -104,8 +104,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return err
 }
 
-// newServer returns the panics of checkouttest.NewServer as errors. Here they come from a wrong flag or an address that is
-// taken.
+// newServer is checkouttest.NewServer with its panics returned as errors. They come from a wrong flag or an address that is in
+// use.
 func newServer(cfg checkouttest.Config) (_ *checkouttest.Server, err error) {
 	defer func() {
 		switch p := recover().(type) {
@@ -126,15 +126,15 @@ func listen(addr string) (net.Listener, error) {
 		return nil, fmt.Errorf("-control: %w", err)
 	}
 	if !tcp.IP.IsLoopback() {
-		return nil, fmt.Errorf("-control %s: not a loopback address, such as 127.0.0.1:12112", addr)
+		return nil, fmt.Errorf("-control %s: not a loopback address: use one such as 127.0.0.1:12112", addr)
 	}
 	return net.ListenTCP("tcp", tcp)
 }
 
-// receiver says where the webhooks go.
+// receiver returns a text about the receiver of the webhooks.
 func receiver(webhookURL string) string {
 	if webhookURL == "" {
-		return "go nowhere, but to endpoints made with the API"
+		return "go only to endpoints made with the API"
 	}
 	return "go to " + webhookURL
 }

@@ -65,7 +65,7 @@ func TestPayAfterADecline(t *testing.T) {
 	require.Zero(t, in.got("checkout.session.completed"))
 	p.press(t, id, "Pay", "method", "4242424242424242")
 	require.Equal(t, http.StatusOK, p.status)
-	require.Equal(t, 1, in.got("checkout.session.completed"), "the button waits for the webhook")
+	require.Equal(t, 1, in.got("checkout.session.completed"), "the button must wait for the webhook")
 	require.Contains(t, p.element(t, id), `data-status="complete" data-payment-status="paid"`)
 
 	p.press(t, "", "Deliver again checkout.session.completed")
@@ -79,7 +79,7 @@ func TestWebhookSecretIsKept(t *testing.T) {
 	for range 2 {
 		require.Equal(t, "whsec_of_the_app", start(t, "-webhook-secret", "whsec_of_the_app").secret)
 	}
-	require.NotEqual(t, start(t).secret, start(t).secret, "without the flag it is new at each start")
+	require.NotEqual(t, start(t).secret, start(t).secret, "without the flag each start must make a new secret")
 }
 
 func TestEveryMethodIsOffered(t *testing.T) {
@@ -120,7 +120,7 @@ func TestBankDebit(t *testing.T) {
 			require.NotContains(t, plain(p.element(t, id)), button)
 			p.body = stale
 			p.press(t, id, button)
-			require.Equal(t, http.StatusConflict, p.status, "on a page from before")
+			require.Equal(t, http.StatusConflict, p.status, "an old page must be refused")
 			require.Equal(t, 1, in.got(want))
 		})
 	}
@@ -147,7 +147,7 @@ func TestRefunds(t *testing.T) {
 	p.press(t, id, "Let it fail")
 	require.Contains(t, plain(p.element(t, id)), "Refund of 500 usd: failed")
 	require.Equal(t, 1, in.got("refund.failed"))
-	p.press(t, id, "Refund") // of all that is left
+	p.press(t, id, "Refund") // the form offers the rest
 	require.Contains(t, plain(p.element(t, id)), "Refund of 1999 usd")
 	require.NotContains(t, p.element(t, id), `action="/refund"`)
 }
@@ -201,7 +201,7 @@ func TestOtherSitesCanNotPost(t *testing.T) {
 	for name := range (&control{}).actions() {
 		p.post(t, "/"+name, url.Values{"session": {id}, "method": {"4242424242424242"}, "hours": {"24"}}, "https://elsewhere.example")
 		require.Equal(t, http.StatusForbidden, p.status, name)
-		require.Contains(t, notices, name, "a button says what it did")
+		require.Contains(t, notices, name, "each button needs a notice")
 	}
 	p.open(t)
 	require.Contains(t, p.element(t, id), `data-status="open"`)
@@ -258,8 +258,8 @@ func TestStops(t *testing.T) {
 	}
 	p.stop()
 	require.NoError(t, <-p.stopped)
-	for _, answers := range conns { // a new connection would prove nothing: another program may have the port by now
+	for _, answers := range conns { // not by a new connection: another program may have the port by now
 		_, err := answers.ReadByte()
-		require.Error(t, err, "the server hangs up")
+		require.Error(t, err, "the server must close the connection")
 	}
 }

@@ -29,7 +29,7 @@ type sessionView struct {
 	Total                                           string
 	Created                                         time.Time
 	Open, Pending                                   bool
-	Left                                            int64 // of its payment, to refund or dispute; 0: nothing is left
+	Left                                            int64 // the part of the payment that can be refunded or disputed
 	Refunds, Disputes                               []moneyBack
 }
 

@@ -15,7 +15,7 @@ import (
 	"github.com/gofulfil/fulfil/store/sqlstore"
 )
 
-// unsuited are options of a DSN with which the library can't work, and part of the error that says so.
+// unsuited holds DSN options with which the library can't work, and a part of the error that they cause.
 var unsuited = map[string]map[string]string{
 	"mysql": {
 		"charset=utf8":                                 "character set is utf8",
@@ -31,7 +31,7 @@ var unsuited = map[string]map[string]string{
 	"sqlite3": {"_busy_timeout=0": "busy_timeout is 0"},
 }
 
-// suited are options that differ from the defaults and are good.
+// suited holds good DSN options that differ from the defaults.
 var suited = map[string][]string{
 	"mysql": {"charset=utf8mb4", "sql_mode=%27TRADITIONAL%27", "sql_mode=%27STRICT_ALL_TABLES%27", "collation=utf8mb4_unicode_ci"},
 	"pgx":   {"client_encoding=utf8"},
@@ -41,7 +41,7 @@ var suited = map[string][]string{
 func reopen(t *testing.T, d Database, dsn, options string) *sql.DB {
 	t.Helper()
 	if strings.Contains(options, "busy_timeout") {
-		dsn, _, _ = strings.Cut(dsn, "?") // it has one already
+		dsn, _, _ = strings.Cut(dsn, "?") // dsn already has a timeout
 	}
 	other := withOptions(Database{Create: func(testing.TB) string { return dsn }}, options)
 	return d.Connect(t, other.Create(t), 2)
@@ -67,7 +67,7 @@ func TestUnsuitedConnection(t *testing.T) {
 					"sqlstore.Migrate": sqlstore.Migrate(ctx, db, d.Dialect),
 					"Check":            sqlreserver.Check(ctx, db, d.Dialect),
 					"Migrate":          sqlreserver.Migrate(ctx, db, d.Dialect),
-					"InTx":             st.InTx(ctx, func(*sql.Tx) error { t.Error("runs"); return nil }),
+					"InTx":             st.InTx(ctx, func(*sql.Tx) error { t.Error("InTx ran its function"); return nil }),
 					"SetCursor":        st.SetCursor(ctx, "a", "b"),
 					"Find":             find, "List": list, "Due": due, "Prune": prune, "Cursor": cursor, "ShopID": shop,
 				} {
@@ -90,7 +90,7 @@ func TestUnsuitedConnection(t *testing.T) {
 	})
 }
 
-// A database of PostgreSQL in another encoding.
+// Migrate refuses a database of PostgreSQL in another encoding than UTF8.
 func TestUnsuitedDatabase(t *testing.T) {
 	for _, d := range All() {
 		if d.Dialect != sqlkit.Postgres {
@@ -121,7 +121,7 @@ func pathOf(t *testing.T, dsn string) string {
 	return "fulfil_test_" + n
 }
 
-// A file whose tables somebody else made has no write-ahead log unless that turned it on.
+// If another tool made the tables of an SQLite file, the file has a write-ahead log only if that tool turned it on.
 func TestSQLiteWithoutWAL(t *testing.T) {
 	for _, d := range All() {
 		if d.Dialect != sqlkit.SQLite {
@@ -149,7 +149,7 @@ func TestSQLiteWithoutWAL(t *testing.T) {
 	}
 }
 
-// catalogQueries list what there is of the library: kind, table and name of each column and index.
+// catalogQueries list the library's columns and indexes: kind, table and name.
 var catalogQueries = map[sqlkit.Dialect]string{
 	sqlkit.Postgres: `SELECT 'column', table_name, column_name FROM information_schema.columns WHERE table_name LIKE 'fulfil\_%'
 		UNION ALL SELECT 'index', tablename, indexname FROM pg_indexes WHERE indexname LIKE 'fulfil\_%' AND indexname NOT LIKE '%\_pkey'`,
@@ -159,7 +159,7 @@ var catalogQueries = map[sqlkit.Dialect]string{
 		UNION ALL SELECT 'index', tbl_name, name FROM sqlite_master WHERE type = 'index' AND name LIKE 'fulfil%'`,
 }
 
-// Check misses every column and index that Migrate makes, one at a time.
+// Check notices every column and every index that is missing.
 func TestCheckMisses(t *testing.T) {
 	Each(t, func(t *testing.T, d Database) {
 		t.Parallel()
@@ -186,7 +186,7 @@ func TestCheckMisses(t *testing.T) {
 		for _, o := range objects {
 			kind, table, name := o[0], o[1], o[2]
 			if table == "fulfil_schema" {
-				continue // Migrate's own
+				continue // only Migrate uses this table
 			}
 			away, back := fmt.Sprintf("ALTER TABLE %s RENAME COLUMN %s TO away", table, name), fmt.Sprintf("ALTER TABLE %s RENAME COLUMN away TO %s", table, name)
 			if kind == "index" {

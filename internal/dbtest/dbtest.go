@@ -1,12 +1,11 @@
 // Package dbtest runs the SQL backends on real databases, each through every driver that is in common use.
 //
-// SQLite is always there. The other databases are those that environment variables name, by a DSN of a user who may
-// create databases:
+// SQLite always runs. An environment variable adds a server. It holds the DSN of a user who may create databases:
 //
 //	FULFIL_TEST_POSTGRES=postgres://postgres@127.0.0.1:5432/postgres?sslmode=disable
 //	FULFIL_TEST_MYSQL=root@tcp(127.0.0.1:3306)/
 //
-// A database that is not named is skipped, which one line of output says; with FULFIL_REQUIRE_DB=1 that fails instead.
+// The tests skip a server without a variable and print a line about it. With FULFIL_REQUIRE_DB=1 they fail instead.
 package dbtest
 
 import (
@@ -31,12 +30,12 @@ import (
 
 // Database is a kind of database through one driver.
 type Database struct {
-	// Name is how tests call it, such as "postgres/pgx".
+	// Name is the name in tests, such as "postgres/pgx".
 	Name    string
 	Dialect sqlkit.Dialect
 	// Driver is the name for sql.Open.
 	Driver string
-	// Create makes an empty database, dropped when the test ends, and returns its DSN.
+	// Create makes an empty database and returns its DSN. The database is dropped when the test ends.
 	Create func(t testing.TB) (dsn string)
 }
 
@@ -46,7 +45,7 @@ func (d Database) Open(t testing.TB, conns int) *sql.DB {
 	return d.Connect(t, d.Create(t), conns)
 }
 
-// Connect opens a database that was created before, as another process would.
+// Connect opens an existing database, as another process would.
 func (d Database) Connect(t testing.TB, dsn string, conns int) *sql.DB {
 	t.Helper()
 	db, err := sql.Open(d.Driver, dsn)
@@ -59,12 +58,12 @@ func (d Database) Connect(t testing.TB, dsn string, conns int) *sql.DB {
 	return db
 }
 
-// versionQueries ask which version of a database it is.
+// versionQueries return the version of a database.
 var versionQueries = map[sqlkit.Dialect]string{
 	sqlkit.Postgres: "SHOW server_version", sqlkit.MySQL: "SELECT VERSION()", sqlkit.SQLite: "SELECT sqlite_version()",
 }
 
-// Version is what the server, or the library that is the database, says its version is.
+// Version returns the version of the server, or of the SQLite library.
 func (d Database) Version(t testing.TB, db *sql.DB) (version string) {
 	t.Helper()
 	if err := db.QueryRow(versionQueries[d.Dialect]).Scan(&version); err != nil {
@@ -73,9 +72,10 @@ func (d Database) Version(t testing.TB, db *sql.DB) (version string) {
 	return version
 }
 
-// All lists the databases at hand, one for each driver.
+// All returns the available databases, one for each driver.
 func All() []Database {
-	// Writers wait for each other for ten minutes: a busy machine may need more time than an application would grant.
+	// Writers on SQLite wait for each other for up to ten minutes: a busy machine may need more time than an application would
+	// grant.
 	all := []Database{
 		{Name: "sqlite/modernc", Dialect: sqlkit.SQLite, Driver: "sqlite", Create: sqliteFile("_pragma=busy_timeout(600000)&_pragma=synchronous(normal)")},
 		{Name: "sqlite/mattn", Dialect: sqlkit.SQLite, Driver: "sqlite3", Create: sqliteFile("_busy_timeout=600000&_synchronous=normal")},
@@ -98,15 +98,15 @@ const (
 	requireEnv  = "FULFIL_REQUIRE_DB"
 )
 
-// Each runs fn as a subtest for every database at hand.
+// Each runs fn as a subtest for every available database.
 func Each(t *testing.T, fn func(t *testing.T, d Database)) {
 	for _, d := range All() {
 		t.Run(d.Name, func(t *testing.T) { fn(t, d) })
 	}
 }
 
-// Main is what a package's TestMain calls: it says which databases are left out and which versions are at hand, and fails
-// if one was promised and is missing.
+// Main runs the tests of a package and returns the exit code. TestMain calls it. Main prints the versions of the available
+// databases and which ones are left out. It fails if a database that was asked for is missing.
 func Main(m *testing.M) int {
 	for env, name := range map[string]string{postgresEnv: "PostgreSQL", mysqlEnv: "MySQL or MariaDB"} {
 		if os.Getenv(env) != "" {
@@ -158,7 +158,7 @@ func sqliteFile(options string) func(t testing.TB) string {
 	}
 }
 
-// name is that of a database that nobody else has.
+// name returns the name of a new database.
 func name() string { return "fulfil_test_" + strings.ToLower(rand.Text()) }
 
 func postgresDatabase(dsn string) func(t testing.TB) string {
@@ -172,7 +172,8 @@ func postgresDatabase(dsn string) func(t testing.TB) string {
 		}
 		u.Path = "/" + n
 		if db, err := sql.Open("pgx", dsn); err == nil {
-			// A deadlock is found after a second by default, which makes tests of it slow. Only a superuser may change that.
+			// PostgreSQL finds a deadlock only after a second by default, which makes tests slow. Only a superuser may change
+			// that.
 			_, _ = db.Exec("ALTER DATABASE " + n + " SET deadlock_timeout = '20ms'")
 			_ = db.Close()
 		}
@@ -194,7 +195,7 @@ func mysqlDatabase(dsn string) func(t testing.TB) string {
 	}
 }
 
-// admin runs a statement now and another when the test has ended.
+// admin runs one statement now and another at the end of the test.
 func admin(t testing.TB, driver, dsn, now, atEnd string) {
 	t.Helper()
 	run := func(statement string) {

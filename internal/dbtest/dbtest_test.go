@@ -9,8 +9,8 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(Main(m)) }
 
-// untilDeadline is the context of a test that hangs when it fails. It ends so long before the deadline of go test that the test can
-// still say so and drop its databases.
+// untilDeadline returns the context of a test that would hang if it failed. The context ends 30 seconds before the deadline of
+// go test, so that the test can still report the failure and drop its databases.
 func untilDeadline(t *testing.T) context.Context {
 	deadline, ok := t.Deadline()
 	if !ok {

@@ -13,8 +13,8 @@ import (
 	"github.com/gofulfil/fulfil/store/sqlstore"
 )
 
-// The files of both Schemas in one folder are one history: no version is there twice, and a tool that runs them in order
-// makes what both packages need.
+// The files of both Schemas in one folder are one history: each version exists once, and a tool that runs them by ascending
+// version makes all that both packages need.
 func TestOneMigrationHistory(t *testing.T) {
 	Each(t, func(t *testing.T, d Database) {
 		t.Parallel()

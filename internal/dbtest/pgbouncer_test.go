@@ -12,8 +12,7 @@ import (
 	"github.com/gofulfil/fulfil/store/sqlstore"
 )
 
-// pgbouncerEnv names a DSN that leads to PostgreSQL through a PgBouncer in transaction mode, with two servers or more for
-// each database.
+// pgbouncerEnv holds the DSN of a PgBouncer in transaction mode that has two or more servers for each database.
 const pgbouncerEnv = "FULFIL_TEST_PGBOUNCER"
 
 func pgbouncer(t *testing.T, driver, options string) Database {
@@ -29,7 +28,7 @@ func pgbouncer(t *testing.T, driver, options string) Database {
 	return d
 }
 
-// Both drivers work behind PgBouncer with one option.
+// With one option both drivers work behind PgBouncer.
 func TestPgBouncer(t *testing.T) {
 	for _, c := range [][2]string{
 		{"pgx", "default_query_exec_mode=exec"}, {"pgx", "default_query_exec_mode=simple_protocol"}, {"postgres", "binary_parameters=yes"},
@@ -43,7 +42,7 @@ func TestPgBouncer(t *testing.T) {
 	}
 }
 
-// Without the option they do not, which the start of a program says.
+// Without the option Migrate and Check return an error that names it.
 func TestPgBouncerWithoutOptions(t *testing.T) {
 	for _, driver := range []string{"pgx", "postgres"} {
 		t.Run(driver, func(t *testing.T) {

@@ -12,8 +12,8 @@ import (
 	"github.com/gofulfil/fulfil/reservation"
 )
 
-// BenchmarkSQLReserver holds one SKU from 64 goroutines at once, one hold or 64 in a transaction, as a Flow does that
-// combines those who wait, beside what the database itself needs to change one row. Each reports holds, or rows, a second.
+// BenchmarkSQLReserver holds one SKU from 64 goroutines at once, with one hold or 64 in a transaction. For comparison it also
+// changes one row with plain SQL. The result is holds, or rows, per second.
 func BenchmarkSQLReserver(b *testing.B) {
 	for _, d := range All() {
 		b.Run(d.Name, func(b *testing.B) {
@@ -46,10 +46,10 @@ func BenchmarkSQLReserver(b *testing.B) {
 	}
 }
 
-// perSecond runs fn from 64 goroutines and reports how many items of each run that makes.
+// perSecond runs fn from 64 goroutines and reports items per second. Each run of fn makes that many items.
 func perSecond(b *testing.B, items int, unit string, fn func(n int) error) {
 	var next atomic.Int64
-	b.SetParallelism(32) // times GOMAXPROCS, 2 where the figures of the documentation are from
+	b.SetParallelism(32) // times GOMAXPROCS: 64 goroutines on two cores
 	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
@@ -70,7 +70,7 @@ func batchOf(id string, n int, sku string) []reservation.Hold {
 	return holds
 }
 
-var benchRun atomic.Int64 // makes IDs that no run before had
+var benchRun atomic.Int64 // makes the IDs of each run new
 
 func benchHold(b *testing.B, r *reserver, batch int) {
 	run := benchRun.Add(1)

@@ -15,7 +15,7 @@ import (
 	"github.com/gofulfil/fulfil/reservation/sqlreserver"
 )
 
-// withOptions is a Database with options added to its DSN.
+// withOptions returns a Database with options added to its DSN.
 func withOptions(d Database, options string) Database {
 	create := d.Create
 	d.Create = func(t testing.TB) string {
@@ -28,7 +28,7 @@ func withOptions(d Database, options string) Database {
 	return d
 }
 
-// snapshotIsolation has MariaDB refuse to lock a row that is newer than the transaction's view.
+// snapshotIsolation makes MariaDB refuse to lock a row that is newer than the transaction's snapshot.
 const snapshotIsolation = "innodb_snapshot_isolation=1"
 
 func isMariaDB(t *testing.T, d Database) (is bool) {
@@ -37,7 +37,7 @@ func isMariaDB(t *testing.T, d Database) (is bool) {
 	return is
 }
 
-// Options of drivers that change how statements are sent and what they count.
+// Driver options change how statements are sent and which rows count as affected.
 func TestSQLReserverDriverOptions(t *testing.T) {
 	options := map[string][]string{
 		"pgx":   {"default_query_exec_mode=simple_protocol", "default_query_exec_mode=exec"},
@@ -47,7 +47,7 @@ func TestSQLReserverDriverOptions(t *testing.T) {
 		for _, o := range options[d.Driver] {
 			t.Run(o, func(t *testing.T) {
 				if o == snapshotIsolation && !isMariaDB(t, d) {
-					t.Skip("MariaDB's own")
+					t.Skip("only MariaDB has this option")
 				}
 				t.Parallel()
 				runReservationtest(t, withOptions(d, o), sql.LevelDefault)
@@ -56,12 +56,12 @@ func TestSQLReserverDriverOptions(t *testing.T) {
 	})
 }
 
-// A transaction that read before others changed stock must decide from what is there now.
+// A transaction that read before others changed stock must still decide from the current stock.
 func TestSQLReserverOldSnapshot(t *testing.T) {
 	ctx := context.Background()
 	Each(t, func(t *testing.T, d Database) {
 		if d.Dialect == sqlkit.SQLite {
-			t.Skip("nobody writes while a transaction of InTx is open")
+			t.Skip("SQLite allows no other writer while a transaction of InTx is open")
 		}
 		variants := []Database{d}
 		if d.Dialect == sqlkit.MySQL && isMariaDB(t, d) {
@@ -73,7 +73,7 @@ func TestSQLReserverOldSnapshot(t *testing.T) {
 					answers, err := r.Hold(ctx, tx, holdOf("new", 2, "tee"), holdOf("other", 4, "tee"), holdOf("other", 1, "tee"))
 					var short *reservation.ShortageError
 					if err == nil && (!errors.As(answers[0], &short) || answers[1] != nil || !errors.Is(answers[2], reservation.ErrHoldExists)) {
-						t.Errorf("of 5 another transaction holds 4: a hold of 2 must be short, one of the same ID a repetition; the answers are %v", answers)
+						t.Errorf("another transaction holds 4 of 5: a hold of 2 must be short, and a hold with the other's ID must be a repetition or exist; the answers are %v", answers)
 					}
 					return err
 				},
@@ -93,7 +93,7 @@ func TestSQLReserverOldSnapshot(t *testing.T) {
 					r.set(t, 5, "tee")
 					acted := false
 					require.NoError(t, r.inTx(func(tx *sql.Tx) error {
-						if _, err := r.Stock(ctx, tx); err != nil { // at REPEATABLE READ the transaction's view is of now
+						if _, err := r.Stock(ctx, tx); err != nil { // at REPEATABLE READ this takes the snapshot
 							return err
 						}
 						if !acted {
@@ -114,8 +114,8 @@ func TestSQLReserverOldSnapshot(t *testing.T) {
 	})
 }
 
-// Whoever holds an ID that another transaction is just holding, of other goods, waits for that and then is refused, or
-// gets it if that was rolled back.
+// If two transactions hold the same ID with different goods, the second waits for the first. Then its hold is refused, or taken
+// if the first was rolled back.
 func TestSQLReserverSameID(t *testing.T) {
 	ctx := context.Background()
 	no := errors.New("no")
@@ -162,7 +162,7 @@ func TestSQLReserverSameID(t *testing.T) {
 	})
 }
 
-// The administration of stock works in a transaction that the merchant began, beside statements of their own.
+// Set and Adjust work in a transaction that the merchant began.
 func TestSQLReserverMerchantTx(t *testing.T) {
 	ctx := context.Background()
 	Each(t, func(t *testing.T, d Database) {
@@ -180,7 +180,7 @@ func TestSQLReserverMerchantTx(t *testing.T) {
 		require.NoError(t, r.Adjust(ctx, tx, "tee", 3))
 		require.NoError(t, tx.Rollback())
 
-		// Those who begin with a Release or an Adjust wait for a writer, on SQLite too.
+		// A transaction that begins with a Release or an Adjust waits for a writer, on SQLite too.
 		tx, err = db.BeginTx(ctx, nil)
 		require.NoError(t, err)
 		answers, err := r.Hold(ctx, tx, holdOf("h", 1, "tee"))
@@ -201,11 +201,11 @@ func TestSQLReserverMerchantTx(t *testing.T) {
 	})
 }
 
-// Recording a sale waits for nobody who is holding the same goods.
+// A commit does not wait for a transaction that holds the same goods.
 func TestSQLReserverCommitLocksNoStock(t *testing.T) {
 	Each(t, func(t *testing.T, d Database) {
 		if d.Dialect == sqlkit.SQLite {
-			t.Skip("there is one writer")
+			t.Skip("SQLite has one writer")
 		}
 		t.Parallel()
 		ctx := untilDeadline(t)

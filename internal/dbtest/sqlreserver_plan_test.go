@@ -23,13 +23,13 @@ import (
 
 var reserverPlans = flag.Bool("reserver.plans", false, "explain the statements of sqlreserver on 100,000 SKUs and a million holds")
 
-// said is a statement that was sent.
+// said is a statement with its arguments.
 type said struct {
 	query string
 	args  []any
 }
 
-// tap is a connector that remembers what is sent through its connections.
+// tap is a connector that remembers the statements on its connections.
 type tap struct {
 	driver driver.Driver
 	dsn    string
@@ -42,10 +42,10 @@ func (t *tap) Connect(context.Context) (driver.Conn, error) {
 	return &tapConn{conn, t}, err
 }
 
-// Driver is part of driver.Connector.
+// Driver implements driver.Connector.
 func (t *tap) Driver() driver.Driver { return t.driver }
 
-// take returns what was sent since the last take.
+// take returns the statements since the last take.
 func (t *tap) take() []said {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -83,7 +83,7 @@ func (c *tapConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx
 	return c.Conn.(driver.ConnBeginTx).BeginTx(ctx, opts)
 }
 
-// newTapped returns a reserver and what it says.
+// newTapped returns a reserver and the tap on its connections.
 func newTapped(t *testing.T, d Database) (*reserver, *tap) {
 	dsn := d.Create(t)
 	plain := d.Connect(t, dsn, 1)
@@ -95,7 +95,7 @@ func newTapped(t *testing.T, d Database) (*reserver, *tap) {
 	return r, tapped
 }
 
-// acts is everything that a Reserver does, for n holds of as many SKUs that have stock.
+// acts returns all work of a Reserver, with two holds for each of the SKUs. The SKUs must have stock.
 func acts(t *testing.T, r *reserver, name string, skus []string) map[string]func(tx *sql.Tx) error {
 	ctx := context.Background()
 	var holds []reservation.Hold
@@ -121,7 +121,7 @@ func acts(t *testing.T, r *reserver, name string, skus []string) map[string]func
 	}
 }
 
-// A batch takes as many statements as a single hold.
+// A batch takes as many statements as a batch for one SKU.
 func TestSQLReserverStatements(t *testing.T) {
 	Each(t, func(t *testing.T, d Database) {
 		t.Parallel()
@@ -145,15 +145,15 @@ func TestSQLReserverStatements(t *testing.T) {
 	})
 }
 
-// scans tells a plan that reads a whole table or index.
+// scans matches the plan of a statement that reads a whole table or index.
 var scans = map[sqlkit.Dialect]*regexp.Regexp{
 	sqlkit.Postgres: regexp.MustCompile(`Seq Scan on fulfil_`),
-	sqlkit.MySQL:    regexp.MustCompile(`\|(SIMPLE|PRIMARY|SUBQUERY|DEPENDENT SUBQUERY)\|(s|h|fulfil_\w+)\|([^|]*\|)?(ALL|index)\|`), // MySQL has partitions between
+	sqlkit.MySQL:    regexp.MustCompile(`\|(SIMPLE|PRIMARY|SUBQUERY|DEPENDENT SUBQUERY)\|(s|h|fulfil_\w+)\|([^|]*\|)?(ALL|index)\|`), // MySQL has a column more than MariaDB: partitions
 	sqlkit.SQLite:   regexp.MustCompile(`SCAN (s|h|fulfil_\w+)\b`),
 }
 
-// TestSQLReserverPlans looks at how each statement is executed on 100,000 SKUs with a million holds, 20,000 of them
-// standing, before and after the database counted its rows.
+// TestSQLReserverPlans checks the plan of each statement on 100,000 SKUs with a million holds, of which 20,000 stand. It does
+// so before and after the database has gathered statistics.
 func TestSQLReserverPlans(t *testing.T) {
 	if !*reserverPlans {
 		t.Skip("-reserver.plans is not set")
@@ -220,7 +220,7 @@ func explain(t *testing.T, db *sql.DB, d sqlkit.Dialect, s said) string {
 	return plan.String()
 }
 
-// fill makes 100,000 SKUs, each with ten holds; one in fifty stands, the others are sold.
+// fill makes 100,000 SKUs with ten holds each. One hold in fifty stands, and the others are sold.
 func fill(t *testing.T, db *sql.DB, d sqlkit.Dialect) {
 	t.Helper()
 	numbers := `(SELECT a.n + 10*b.n + 100*c.n + 1000*d.n + 10000*e.n AS n FROM digits a, digits b, digits c, digits d, digits e)`

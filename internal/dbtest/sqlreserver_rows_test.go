@@ -18,7 +18,7 @@ import (
 	"github.com/gofulfil/fulfil/reservation/sqlreserver"
 )
 
-// Whatever SQL somebody types: no stock below zero, no second hold of an ID.
+// The tables refuse any SQL that would leave stock below zero or an ID with two holds.
 func TestSQLReserverChecks(t *testing.T) {
 	Each(t, func(t *testing.T, d Database) {
 		t.Parallel()
@@ -46,7 +46,7 @@ func TestSQLReserverChecks(t *testing.T) {
 	})
 }
 
-// An ID that is refused and, further on in the same call, fits with other lines.
+// A hold is refused, and a later hold of the same call with the same ID and other lines fits.
 func TestSQLReserverTriedAgainInOneCall(t *testing.T) {
 	Each(t, func(t *testing.T, d Database) {
 		t.Parallel()
@@ -65,7 +65,7 @@ func TestSQLReserverTriedAgainInOneCall(t *testing.T) {
 	})
 }
 
-// What a database could not keep as text is a value, and leaves the others of the call as they are.
+// A key that is not text gets a refusal of its own, and leaves the others of the call as they are.
 func TestSQLReserverNoText(t *testing.T) {
 	Each(t, func(t *testing.T, d Database) {
 		t.Parallel()
@@ -95,7 +95,7 @@ func TestSQLReserverNoText(t *testing.T) {
 	})
 }
 
-// More rows than one statement has placeholders for.
+// A call may have more rows than one statement has placeholders for.
 func TestSQLReserverLargeBatch(t *testing.T) {
 	const n = 2500
 	Each(t, func(t *testing.T, d Database) {
@@ -127,7 +127,7 @@ func TestSQLReserverLargeBatch(t *testing.T) {
 	})
 }
 
-// All there can be may be set only as long as nothing was sold.
+// Stock of the largest number may be set only as long as nothing was sold.
 func TestSQLReserverSetHuge(t *testing.T) {
 	Each(t, func(t *testing.T, d Database) {
 		t.Parallel()
@@ -161,7 +161,7 @@ func TestSQLReserverNotMigrated(t *testing.T) {
 	})
 }
 
-// Ten processes that start at once, and a schema that was there before: made by another tool, from the same files.
+// Ten processes may migrate at once, even if another tool has made the tables from the same files.
 func TestSQLReserverMigrate(t *testing.T) {
 	Each(t, func(t *testing.T, d Database) {
 		t.Parallel()

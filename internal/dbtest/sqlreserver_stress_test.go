@@ -17,12 +17,12 @@ import (
 	"github.com/gofulfil/fulfil/reservation/sqlreserver"
 )
 
-// reserver is a Reserver on a database, with its transactions counted.
+// reserver is a Reserver on a database. It counts its transactions.
 type reserver struct {
 	*sqlreserver.Reserver
 	db      *sql.DB
 	dialect sqlkit.Dialect
-	runs    atomic.Int64 // of functions in transactions
+	runs    atomic.Int64 // more than commits, if functions were run again
 	commits atomic.Int64
 }
 
@@ -91,11 +91,12 @@ func holdOf(id string, quantity int64, skus ...string) reservation.Hold {
 	return h
 }
 
-// tally is what callers were told, for each SKU.
+// tally counts, for each SKU, what callers have held and bought.
 type tally struct{ held, sold []atomic.Int64 }
 
-// TestSQLReserverLoad has 64 buyers on one SKU, or on carts of five in clashing orders, hold, pay, give up or leave it,
-// one or more holds in a call, and counts along: what was granted is what is there, and never more than there were.
+// TestSQLReserverLoad lets 64 buyers hold one SKU, or carts of five SKUs in clashing sequences, with one or more holds in a
+// call. They pay, release or keep their holds. The stock must equal the sum of what they were granted, and never exceed the
+// first stock.
 func TestSQLReserverLoad(t *testing.T) {
 	const buyers, rounds, goods = 64, 5, 150
 	Each(t, func(t *testing.T, d Database) {
@@ -109,13 +110,13 @@ func TestSQLReserverLoad(t *testing.T) {
 					load(t, r, skus, buyers, rounds, &told)
 					for i, s := range r.stock(t, skus...) {
 						require.EqualValues(t, goods, s.OnHand+s.Sold, "goods were made or lost: %+v", s)
-						require.EqualValues(t, told.held[i].Load(), s.Held, "held is not what buyers were told: %+v", s)
-						require.EqualValues(t, told.sold[i].Load(), s.Sold, "sold is not what buyers were told: %+v", s)
+						require.EqualValues(t, told.held[i].Load(), s.Held, "held is not the sum of the buyers' holds: %+v", s)
+						require.EqualValues(t, told.sold[i].Load(), s.Sold, "sold is not the sum of the buyers' commits: %+v", s)
 						require.GreaterOrEqual(t, s.Available(), int64(0))
 					}
 					again := r.runs.Load() - r.commits.Load()
 					t.Logf("%d transactions, %d run again", r.commits.Load(), again)
-					require.Zero(t, again, "transactions ran into each other, so that locks are not taken in one order")
+					require.Zero(t, again, "transactions deadlocked, so locks are not taken in one fixed sequence")
 				})
 			}
 		}
@@ -129,13 +130,14 @@ func load(t *testing.T, r *reserver, skus []string, buyers, rounds int, told *ta
 		wg.Go(func() {
 			random := rand.New(rand.NewPCG(7, uint64(i)))
 			for round := range rounds {
-				if errs[i] = buy(r, skus, random, fmt.Sprintf("order-%d-%d", i, round), told); errs[i] != nil {
+				errs[i] = buy(r, skus, random, fmt.Sprintf("order-%d-%d", i, round), told)
+				if errs[i] != nil {
 					return
 				}
 			}
 		})
 	}
-	// Whoever looks on sees no goods made or lost either.
+	// A reader sees no goods made or lost meanwhile.
 	var first []reservation.Stock
 	done := make(chan struct{})
 	go func() { wg.Wait(); close(done) }()
@@ -158,7 +160,7 @@ func load(t *testing.T, r *reserver, skus []string, buyers, rounds int, told *ta
 	require.NoError(t, errors.Join(errs...))
 }
 
-// buy holds up to three carts of shuffled SKUs in one call and ends some of those it got.
+// buy holds up to three carts of shuffled SKUs in one call, and then sells or releases the granted ones, or keeps them held.
 func buy(r *reserver, skus []string, random *rand.Rand, id string, told *tally) error {
 	var holds []reservation.Hold
 	var ids []string
@@ -184,13 +186,13 @@ func buy(r *reserver, skus []string, random *rand.Rand, id string, told *tally) 
 	}
 	var got []reservation.Hold
 	var short *reservation.ShortageError
-	for i, answer := range answers {
-		if answer == nil {
+	for i, refusal := range answers {
+		if refusal == nil {
 			got = append(got, holds[i])
 			ids = append(ids, holds[i].ID)
 			count(holds[i], told.held, 1)
-		} else if !errors.As(answer, &short) {
-			return answer
+		} else if !errors.As(refusal, &short) {
+			return refusal
 		}
 	}
 	end, to := r.commit, told.sold
@@ -200,8 +202,9 @@ func buy(r *reserver, skus []string, random *rand.Rand, id string, told *tally) 
 	case 1, 2:
 		end, to = r.release, nil
 	}
-	if answers, err = end(ids...); err != nil || errors.Join(answers...) != nil {
-		return errors.Join(append(answers, err)...)
+	answers, err = end(ids...)
+	if err := errors.Join(append(answers, err)...); err != nil {
+		return err
 	}
 	for _, h := range got {
 		count(h, told.held, -1)
@@ -212,7 +215,7 @@ func buy(r *reserver, skus []string, random *rand.Rand, id string, told *tally) 
 	return nil
 }
 
-// Goods come in and go away while others are held, sold and given back.
+// Stock is adjusted while other callers hold, sell and release it.
 func TestSQLReserverAdminUnderLoad(t *testing.T) {
 	const callers, rounds, goods = 8, 20, 1000
 	ctx := context.Background()

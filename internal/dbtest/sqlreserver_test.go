@@ -19,7 +19,7 @@ func TestSQLReserver(t *testing.T) {
 	})
 }
 
-// Databases on which every transaction is SERIALIZABLE answer conflicts where others wait.
+// At SERIALIZABLE a database answers with a conflict where it would otherwise wait.
 func TestSQLReserverSerializable(t *testing.T) {
 	Each(t, func(t *testing.T, d Database) {
 		if d.Driver != "pgx" && d.Driver != "mysql" {
@@ -34,7 +34,7 @@ func TestSQLReserverSerializable(t *testing.T) {
 func TestSQLReserverReadCommitted(t *testing.T) {
 	Each(t, func(t *testing.T, d Database) {
 		if d.Driver != "mysql" {
-			t.Skip("it is the default of PostgreSQL, and SQLite does not have it")
+			t.Skip("PostgreSQL has this level by default, and SQLite does not have it")
 		}
 		t.Parallel()
 		runReservationtest(t, d, sql.LevelReadCommitted)
@@ -42,7 +42,7 @@ func TestSQLReserverReadCommitted(t *testing.T) {
 }
 
 func runReservationtest(t *testing.T, d Database, level sql.IsolationLevel) {
-	db := openReserver(t, d, reserverConns) // one for all checks, as making a database takes longer than a check
+	db := openReserver(t, d, reserverConns) // one for all checks: making a database takes longer than a check
 	r := sqlreserver.New(d.Dialect)
 	reservationtest.Run(t, func(t *testing.T) reservationtest.Subject[*sql.Tx] {
 		emptyReserver(t, db)

@@ -11,8 +11,9 @@ import (
 	"github.com/gofulfil/fulfil/store/sqlstore"
 )
 
-// BenchmarkSQLStore measures what a Flow does most, in transactions of one order and of 64, on a pool of four: orders are
-// inserted with a claim, and then locked and saved with three references. It reports orders per second.
+// BenchmarkSQLStore measures the most frequent work of a Flow: one transaction inserts orders with a claim each, and another
+// locks and saves them with three references each. A transaction has one order or 64, the pool four connections. The result is
+// orders per second.
 func BenchmarkSQLStore(b *testing.B) {
 	for _, d := range All() {
 		for _, batch := range []int{1, 64} {

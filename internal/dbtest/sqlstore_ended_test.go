@@ -45,9 +45,9 @@ func (s *swallower) insert(id string) {
 	}))
 }
 
-// fulfil does what a Flow does around a callback: it claims an event, locks the order, calls the callback and saves that the
-// order is fulfilled. It returns the errors of Save and of InTx.
-func (s *swallower) fulfil(callback func(tx *sql.Tx)) (saved, err error) {
+// fulfil does the work of a Flow around a callback: it claims an event, locks the order, calls the callback and saves the order
+// as fulfilled. It returns the errors of Save and of InTx.
+func (s *swallower) fulfil(callback func(tx *sql.Tx)) (saveErr, err error) {
 	ctx := s.t.Context()
 	err = s.st.InTx(ctx, func(tx *sql.Tx) error {
 		if _, err := s.st.Claim(ctx, tx, failureTime, "evt_1"); err != nil {
@@ -59,17 +59,17 @@ func (s *swallower) fulfil(callback func(tx *sql.Tx)) (saved, err error) {
 		}
 		callback(tx)
 		orders[0].FulfilledAt = failureTime
-		saved = s.st.Save(ctx, tx, orders[0])
+		saveErr = s.st.Save(ctx, tx, orders[0])
 		return nil
 	})
-	return saved, err
+	return saveErr, err
 }
 
 func (s *swallower) ship(tx *sql.Tx) {
 	_, _ = tx.ExecContext(s.t.Context(), "INSERT INTO shipments (order_id) VALUES ('order-1')")
 }
 
-// unfulfilled fails if the order was saved or the event claimed.
+// unfulfilled fails if the order was saved, or if the number of shipments is another.
 func (s *swallower) unfulfilled(shipments int) {
 	s.t.Helper()
 	o, err := s.st.Find(s.t.Context(), "order-1")
@@ -84,11 +84,11 @@ func (s *swallower) count(table string) (n int) {
 	return n
 }
 
-// A database that rolls a transaction back in the middle, on a deadlock, commits none of the statements that come after.
+// If a deadlock rolls the transaction back in the middle, no later statement is committed.
 func TestSQLStoreSwallowedDeadlock(t *testing.T) {
 	for _, d := range All() {
 		if d.Dialect == sqlkit.SQLite {
-			continue // has one writer, who can't be in a deadlock
+			continue // SQLite has one writer and no deadlocks
 		}
 		t.Run(d.Name, func(t *testing.T) {
 			t.Parallel()
@@ -101,7 +101,7 @@ func TestSQLStoreSwallowedDeadlock(t *testing.T) {
 				require.NoError(t, err)
 				other, err := s.db.BeginTx(ctx, nil)
 				require.NoError(t, err)
-				// InnoDB picks the transaction that changed fewer rows.
+				// InnoDB ends the transaction that changed fewer rows.
 				_, err = other.ExecContext(ctx, "UPDATE counters SET c = 2 WHERE n > 0")
 				require.NoError(t, err)
 				done := make(chan bool)
@@ -110,7 +110,7 @@ func TestSQLStoreSwallowedDeadlock(t *testing.T) {
 					_, _ = other.ExecContext(ctx, "UPDATE counters SET c = 2 WHERE n = 0")
 				}()
 				_, swallowed = tx.ExecContext(ctx, "UPDATE counters SET c = 1 WHERE n = 1")
-				if swallowed == nil { // PostgreSQL picked the other
+				if swallowed == nil { // PostgreSQL ended the other transaction
 					swallowed = sqlFails(ctx, tx)
 				}
 				<-done
@@ -131,7 +131,7 @@ func sqlFails(ctx context.Context, tx *sql.Tx) error {
 	return err
 }
 
-// worksOnEveryConnection fails if a connection of the pool was left in another mode.
+// worksOnEveryConnection fails if a connection of the pool does not commit by itself.
 func (s *swallower) worksOnEveryConnection() {
 	s.t.Helper()
 	var conns []*sql.Conn
@@ -155,7 +155,7 @@ func (s *swallower) worksOnEveryConnection() {
 	require.Equal(s.t, 4, n)
 }
 
-// On PostgreSQL any error aborts the transaction; its COMMIT is a ROLLBACK.
+// On PostgreSQL any error aborts the transaction, and its COMMIT rolls it back.
 func TestSQLStoreSwallowedError(t *testing.T) {
 	Each(t, func(t *testing.T, d Database) {
 		t.Parallel()
@@ -169,7 +169,7 @@ func TestSQLStoreSwallowedError(t *testing.T) {
 			s.unfulfilled(0)
 			return
 		}
-		require.NoError(t, err, "elsewhere the statement alone is undone")
+		require.NoError(t, err, "on MySQL and SQLite only the failed statement is undone")
 		require.Equal(t, 1, s.count("shipments"))
 	})
 }
@@ -182,13 +182,13 @@ func TestSQLStoreSwallowedFullDisk(t *testing.T) {
 		t.Run(d.Name, func(t *testing.T) {
 			t.Parallel()
 			s := newSwallower(t, d)
-			s.db.SetMaxOpenConns(1) // the limit is the connection's
+			s.db.SetMaxOpenConns(1) // the limit belongs to the connection
 			var pages int
 			require.NoError(t, s.db.QueryRow("PRAGMA page_count").Scan(&pages))
 			require.NoError(t, s.db.QueryRow("PRAGMA max_page_count").Scan(new(int)))
 			mustExec(t, s.db, "CREATE TABLE big (text TEXT)")
-			saved, err := s.fulfil(func(tx *sql.Tx) {
-				_, err := tx.Exec("PRAGMA max_page_count = 1") // as many as there are
+			saveErr, err := s.fulfil(func(tx *sql.Tx) {
+				_, err := tx.Exec("PRAGMA max_page_count = 1") // SQLite keeps the pages that exist
 				require.NoError(t, err)
 				_, err = tx.Exec("INSERT INTO big (text) VALUES (?)", strings.Repeat("x", 1_000_000))
 				require.ErrorContains(t, err, "full")
@@ -196,14 +196,14 @@ func TestSQLStoreSwallowedFullDisk(t *testing.T) {
 			})
 			require.NoError(t, s.db.QueryRow("PRAGMA max_page_count = 1000000").Scan(new(int)))
 			require.ErrorIs(t, err, sqlstore.ErrTxEnded)
-			require.ErrorIs(t, saved, sqlstore.ErrTxEnded)
-			s.unfulfilled(1) // the callback's own statement was one of a transaction of its own
+			require.ErrorIs(t, saveErr, sqlstore.ErrTxEnded)
+			s.unfulfilled(1) // the callback's own statement committed by itself
 			require.Zero(t, s.count("fulfil_claims"))
 		})
 	}
 }
 
-// A callback that ends the transaction itself.
+// InTx notices a callback that ends the transaction itself.
 func TestSQLStoreEndedByHand(t *testing.T) {
 	Each(t, func(t *testing.T, d Database) {
 		begin := map[sqlkit.Dialect]string{sqlkit.Postgres: "BEGIN", sqlkit.MySQL: "START TRANSACTION", sqlkit.SQLite: "BEGIN"}[d.Dialect]
@@ -231,7 +231,7 @@ func TestSQLStoreEndedByHand(t *testing.T) {
 	})
 }
 
-// A savepoint of the callback's own, and an error that it undoes with it, are no end.
+// A callback may use a savepoint of its own, and undo an error with it.
 func TestSQLStoreOwnSavepoint(t *testing.T) {
 	Each(t, func(t *testing.T, d Database) {
 		t.Parallel()
@@ -248,7 +248,7 @@ func TestSQLStoreOwnSavepoint(t *testing.T) {
 	})
 }
 
-// In a transaction that somebody else began there is no mark, and Save works as ever.
+// A transaction that was not begun by InTx has no mark, and Save works in it, too.
 func TestSQLStoreSaveInAnotherTransaction(t *testing.T) {
 	Each(t, func(t *testing.T, d Database) {
 		t.Parallel()
@@ -264,7 +264,7 @@ func TestSQLStoreSaveInAnotherTransaction(t *testing.T) {
 			o, err := s.st.Find(t.Context(), "order-1")
 			require.NoError(t, err)
 			require.Equal(t, string(session), string(o.Session))
-			s.insert("order-" + string(session[1]) + "b") // leaves the traces of a mark in the session
+			s.insert("order-" + string(session[1]) + "b") // leaves an old mark in the database session
 		}
 	})
 }

@@ -17,8 +17,8 @@ import (
 
 var failureTime = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// writeOrder inserts an order, claims a key and saves the order again with a reference, all in one transaction, calling
-// between before each of the three and before the commit.
+// writeOrder inserts an order, claims a key and saves the order with a reference, in one transaction. It calls between before
+// each of these steps and before the commit.
 func writeOrder(ctx context.Context, st *sqlstore.Store, id string, session json.RawMessage, between func(tx *sql.Tx, step int)) error {
 	return st.InTx(ctx, func(tx *sql.Tx) error {
 		o := &store.Order{ID: id, CreatedAt: failureTime, DueAt: failureTime}
@@ -40,7 +40,7 @@ func writeOrder(ctx context.Context, st *sqlstore.Store, id string, session json
 	})
 }
 
-// unwrittenOrder fails if anything of writeOrder is there.
+// unwrittenOrder fails if a row of writeOrder exists.
 func unwrittenOrder(t *testing.T, db *sql.DB, id string) {
 	t.Helper()
 	for _, query := range []string{
@@ -58,11 +58,11 @@ func unwrittenOrder(t *testing.T, db *sql.DB, id string) {
 	}
 }
 
-// failed fails unless the error says what was being done and one of the causes.
+// failed fails unless err contains one of the causes.
 func failed(t *testing.T, err error, causes ...string) {
 	t.Helper()
 	if err == nil {
-		t.Fatal("there must be an error")
+		t.Fatalf("there must be an error with one of %q; there is none", causes)
 	}
 	for _, cause := range causes {
 		if strings.Contains(err.Error(), cause) {
@@ -73,11 +73,11 @@ func failed(t *testing.T, err error, causes ...string) {
 	t.Errorf("the error must say one of %q; it is: %v", causes, err)
 }
 
-// A connection that breaks before the commit costs a repetition, whichever statement it breaks at.
+// If a connection breaks before the commit, InTx runs its function again, whichever statement was next.
 func TestSQLStoreKilledConnection(t *testing.T) {
 	for _, d := range All() {
 		if d.Dialect == sqlkit.SQLite {
-			continue // has no connection to lose
+			continue // SQLite has no connection to lose
 		}
 		t.Run(d.Name, func(t *testing.T) {
 			t.Parallel()
@@ -103,7 +103,7 @@ func TestSQLStoreKilledConnection(t *testing.T) {
 					t.Errorf("after %d kills before step %d, the order must be there: %v", kills, step, err)
 				}
 			}
-			// A read goes on, too, when the connection that it gets is dead.
+			// A read works, too, if the pool gives it a dead connection.
 			alive, err := db.Conn(t.Context())
 			must(t, err)
 			dead, err := db.Conn(t.Context())
@@ -121,7 +121,7 @@ func TestSQLStoreKilledConnection(t *testing.T) {
 	}
 }
 
-// A connection to a server that does not write anymore is closed, so that the pool finds the one that does.
+// A connection to a server that refuses to write is closed, so that the pool finds a server that writes.
 func TestSQLStoreReadOnlyConnections(t *testing.T) {
 	for _, d := range All() {
 		if d.Dialect == sqlkit.SQLite || d.Driver == "postgres" {
@@ -154,11 +154,11 @@ func TestSQLStoreReadOnlyConnections(t *testing.T) {
 func TestSQLStoreFullDisk(t *testing.T) {
 	for _, d := range All() {
 		if d.Dialect != sqlkit.SQLite {
-			continue // the disk is the server's
+			continue // the tests can't fill the disk of a server
 		}
 		t.Run(d.Name, func(t *testing.T) {
 			t.Parallel()
-			db := d.Open(t, 1) // the limit is the connection's
+			db := d.Open(t, 1) // the limit belongs to the connection
 			migrateStore(t, db, d)
 			st := sqlstore.New(db, d.Dialect)
 			var pages int
@@ -206,13 +206,13 @@ func TestSQLStoreReadOnly(t *testing.T) {
 		unwrittenOrder(t, db, "a")
 
 		if o, err := st.FindRef(ctx, "cs_old"); err != nil || o.ID != "old" {
-			t.Errorf("a replica must answer who reads: FindRef returned %v, %v", o, err)
+			t.Errorf("a replica must answer reads: FindRef returned %v, %v", o, err)
 		}
 		if all, err := st.List(ctx, store.Query{}); err != nil || len(all) != 1 {
-			t.Errorf("a replica must answer who reads: List returned %d, %v", len(all), err)
+			t.Errorf("a replica must answer reads: List returned %d, %v", len(all), err)
 		}
 		if again, err := st.ShopID(ctx, "shop-2"); err != nil || again != shop {
-			t.Errorf("a shop ID that is there needs no write: ShopID returned %q, %v", again, err)
+			t.Errorf("a stored shop ID needs no write: ShopID returned %q, %v", again, err)
 		}
 	})
 }
@@ -232,7 +232,7 @@ func TestSQLStoreMissingTables(t *testing.T) {
 		set := st.SetCursor(ctx, "events", "evt_1")
 		write := writeOrder(ctx, st, "a", nil, func(*sql.Tx, int) {})
 		for _, err := range []error{find, ref, list, prune, due, shop, cursor, set, write} {
-			failed(t, err, "a table is missing, Migrate has not been run on this database: ")
+			failed(t, err, "a table is missing: run Migrate on this database: ")
 			if err != nil && (!strings.Contains(err.Error(), "fulfil_") || errors.Is(err, store.ErrNotFound)) {
 				t.Errorf("the error must name the table: %v", err)
 			}

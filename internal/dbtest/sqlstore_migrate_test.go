@@ -15,7 +15,7 @@ import (
 	"github.com/gofulfil/fulfil/store/sqlstore"
 )
 
-// worksStore fails unless an order can be kept in the database and found again.
+// worksStore fails unless an order can be stored in the database and found again.
 func worksStore(t *testing.T, db *sql.DB, d Database, id string) {
 	t.Helper()
 	st := sqlstore.New(db, d.Dialect)
@@ -44,7 +44,7 @@ func TestSQLStoreMigrateAtOnce(t *testing.T) {
 		dsn := d.Create(t)
 		var wg sync.WaitGroup
 		for range 10 {
-			db := d.Connect(t, dsn, 2) // each as a process of its own would
+			db := d.Connect(t, dsn, 2) // a pool for each, as processes have
 			wg.Go(func() {
 				for range 2 {
 					if err := sqlstore.Migrate(t.Context(), db, d.Dialect); err != nil {
@@ -58,7 +58,7 @@ func TestSQLStoreMigrateAtOnce(t *testing.T) {
 	})
 }
 
-// The environment of a process that migrates: the name of a database and its DSN.
+// The environment of a child process that migrates: the name of a database and its DSN.
 const (
 	migrateName = "FULFIL_TEST_MIGRATE_NAME"
 	migrateDSN  = "FULFIL_TEST_MIGRATE_DSN"
@@ -66,7 +66,7 @@ const (
 
 func TestSQLStoreMigrateProcess(t *testing.T) {
 	if os.Getenv(migrateDSN) == "" {
-		t.Skip("is run by TestSQLStoreMigrateInProcesses")
+		t.Skip("TestSQLStoreMigrateInProcesses runs this test in a process of its own")
 	}
 	for _, d := range All() {
 		if d.Name == os.Getenv(migrateName) {
@@ -93,7 +93,7 @@ func TestSQLStoreMigrateInProcesses(t *testing.T) {
 	})
 }
 
-// On MySQL every statement commits by itself: after a crash some are done, and the last of them may not be recorded.
+// On MySQL every statement commits by itself. After a crash some statements have run, and the last of them may not be recorded.
 func TestSQLStoreMigrateResumes(t *testing.T) {
 	tables := []string{"fulfil_orders", "fulfil_refs", "fulfil_claims", "fulfil_values"}
 	for _, d := range All() {
@@ -101,15 +101,15 @@ func TestSQLStoreMigrateResumes(t *testing.T) {
 			continue
 		}
 		for done := range len(tables) + 1 {
-			for _, recorded := range []bool{true, false} {
-				t.Run(fmt.Sprintf("%s/%d done, recorded %t", d.Name, done, recorded), func(t *testing.T) {
+			for _, allRecorded := range []bool{true, false} {
+				t.Run(fmt.Sprintf("%s/%d done, all recorded %t", d.Name, done, allRecorded), func(t *testing.T) {
 					db := d.Open(t, 2)
 					migrateStore(t, db, d)
 					records := done
-					if !recorded {
+					if !allRecorded {
 						records = max(done-1, 0)
 					}
-					// The index of version 2 is there as long as its table is, and was not recorded.
+					// The index of version 2 exists as long as its table does, but it was not recorded.
 					mustExec(t, db, "DELETE FROM fulfil_schema WHERE version > 1 OR statement > ?", records)
 					for _, table := range tables[done:] {
 						mustExec(t, db, "DROP TABLE "+table)
@@ -128,7 +128,7 @@ func TestSQLStoreMigrateResumes(t *testing.T) {
 	}
 }
 
-// Elsewhere a migration that fails leaves nothing behind.
+// On PostgreSQL and SQLite a migration that fails leaves nothing behind.
 func TestSQLStoreMigrateFails(t *testing.T) {
 	Each(t, func(t *testing.T, d Database) {
 		if d.Dialect == sqlkit.MySQL {
@@ -136,13 +136,13 @@ func TestSQLStoreMigrateFails(t *testing.T) {
 		}
 		t.Parallel()
 		db := d.Open(t, 2)
-		mustExec(t, db, "CREATE TABLE fulfil_values (in_the_way INTEGER)") // the last that is made
+		mustExec(t, db, "CREATE TABLE fulfil_values (in_the_way INTEGER)") // the last table of the migration
 		if err := sqlstore.Migrate(t.Context(), db, d.Dialect); err == nil {
 			t.Fatal("a table is in the way, and Migrate returned no error")
 		}
 		for _, table := range []string{"fulfil_orders", "fulfil_refs", "fulfil_claims"} {
 			if _, err := db.ExecContext(t.Context(), "SELECT * FROM "+table); err == nil {
-				t.Errorf("after a migration that failed, %s is there", table)
+				t.Errorf("after a migration that failed, %s must not exist", table)
 			}
 		}
 		mustExec(t, db, "DROP TABLE fulfil_values")
@@ -151,7 +151,7 @@ func TestSQLStoreMigrateFails(t *testing.T) {
 	})
 }
 
-// A later version is added to what an earlier one made, with what is kept in it, also when it fails half way at first.
+// A later version is added to the tables of an earlier one and keeps their rows, even if it first fails half way.
 func TestMigrateUpgradesInPlace(t *testing.T) {
 	Each(t, func(t *testing.T, d Database) {
 		t.Parallel()
@@ -174,7 +174,7 @@ func TestMigrateUpgradesInPlace(t *testing.T) {
 		var count int
 		must(t, db.QueryRowContext(ctx, "SELECT count(*) FROM things WHERE n = 1 AND color IS NULL OR n = 2 AND color = 'a;b'").Scan(&count))
 		if count != 2 {
-			t.Errorf("after the upgrade there must be the row from before and the one of version 2; %d of them are there", count)
+			t.Errorf("after the upgrade there must be the row from before and the row of version 2; there are %d of them", count)
 		}
 	})
 }

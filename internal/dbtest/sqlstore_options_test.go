@@ -7,8 +7,8 @@ import (
 	"github.com/gofulfil/fulfil/internal/sqlkit"
 )
 
-// sessionOptions are DSN options that set a variable of the session, and its value as the database shows it: isolation
-// levels other than the server's default, as a shop may have them.
+// sessionOptions returns DSN options that set another isolation level than the server's default. For each it returns the
+// variable and the value that the database then shows.
 func sessionOptions(t *testing.T, d Database) map[string][2]string {
 	switch {
 	case d.Driver == "pgx":
@@ -51,7 +51,7 @@ func TestSQLStoreIsolation(t *testing.T) {
 	})
 }
 
-// Options of drivers that change how statements are sent, what they count and how times come back.
+// Driver options change how statements are sent, which rows count as affected, and how times come back.
 func TestSQLStoreDriverOptions(t *testing.T) {
 	options := map[string][]string{
 		"pgx":      {"default_query_exec_mode=simple_protocol", "default_query_exec_mode=exec&timezone=Asia/Kolkata"},

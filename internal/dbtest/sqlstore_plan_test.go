@@ -17,7 +17,7 @@ import (
 
 var storePlans = flag.Bool("store.plans", false, "explain the statements of sqlstore on a million orders")
 
-// What a plan says that reads all of a table, or sorts what it did not read in order.
+// slow matches the plan of a statement that reads a whole table, or sorts rows that an index could have sorted.
 var slow = map[sqlkit.Dialect]*regexp.Regexp{
 	sqlkit.Postgres: regexp.MustCompile(`Seq Scan on fulfil_`),
 	sqlkit.MySQL:    regexp.MustCompile(`\|(SIMPLE|DERIVED|PRIMARY|SUBQUERY)\|fulfil_\w+\|([^|]*\|)?(ALL\||index\|.*Using where|.*filesort)`),
@@ -26,8 +26,8 @@ var slow = map[sqlkit.Dialect]*regexp.Regexp{
 
 var planStart = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// TestSQLStorePlans looks at how each statement is executed with a million orders, two million references and a million
-// claims: most orders are paid or expired, every fiftieth is due, every thousandth is stuck. Run it with -v to see the plans and times.
+// TestSQLStorePlans checks the plan of each statement with a million orders, two million references and a million claims. Most
+// orders are paid or expired, every fiftieth is due, every thousandth is stuck. Run it with -v to see the plans and times.
 func TestSQLStorePlans(t *testing.T) {
 	if !*storePlans {
 		t.Skip("-store.plans is not set")
@@ -52,7 +52,7 @@ func TestSQLStorePlans(t *testing.T) {
 				mustExec(t, plain, analyze)
 			}
 			for _, act := range storeActs(st) {
-				must(t, act.do()) // a first time: statements are prepared, pages are read
+				must(t, act.do()) // the first run prepares statements and reads pages
 				tapped.take()
 				start := time.Now()
 				must(t, act.do())
@@ -85,7 +85,7 @@ type storeAct struct {
 	do   func() error
 }
 
-// storeActs is everything that a Store does, in batches of 64 where it takes batches.
+// storeActs returns all work of a Store, in batches of 64 if possible.
 func storeActs(st *sqlstore.Store) []storeAct {
 	ctx, run := context.Background(), 0
 	var ids []string
@@ -136,7 +136,7 @@ func storeActs(st *sqlstore.Store) []storeAct {
 	}
 }
 
-// prunes frees a thousand claims of a million, and fails if there were fewer.
+// prunes frees a thousand claims of a million, and fails if Prune frees fewer.
 func prunes(st *sqlstore.Store, before time.Time) error {
 	n, err := st.Prune(context.Background(), before, 1000)
 	if err == nil && n != 1000 {

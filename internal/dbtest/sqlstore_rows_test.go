@@ -23,7 +23,7 @@ func openStore(t testing.TB, d Database, conns int) (*sqlstore.Store, *sql.DB) {
 	return sqlstore.New(db, d.Dialect), db
 }
 
-// What people query beside the JSON agrees with it.
+// The columns beside the JSON agree with it.
 func TestSQLStoreColumns(t *testing.T) {
 	Each(t, func(t *testing.T, d Database) {
 		t.Parallel()
@@ -39,7 +39,7 @@ func TestSQLStoreColumns(t *testing.T) {
 		must(t, db.QueryRowContext(ctx, d.Dialect.Rebind(query), o.ID, string(o.Status()), o.Stuck(), o.Customer.Email, o.Currency, o.Amounts.Total,
 			o.Livemode, at(o.CreatedAt), at(o.UpdatedAt), at(o.DueAt)).Scan(&n))
 		if n != 1 {
-			t.Error("the columns of a saved order must hold what it holds; one does not")
+			t.Error("a column does not agree with the saved order")
 		}
 		get := map[sqlkit.Dialect]string{sqlkit.Postgres: "data->>'mode'", sqlkit.MySQL: "JSON_UNQUOTE(JSON_EXTRACT(data, '$.mode'))", sqlkit.SQLite: "data->>'$.mode'"}
 		var mode string
@@ -70,15 +70,16 @@ func TestSQLStoreOddText(t *testing.T) {
 		if found.Customer.Name != o.Customer.Name || found.Customer.Email != o.Customer.Email || found.Metadata[""] != "\u2028" {
 			t.Errorf("text must come back as it was: %q, %q", found.Customer, found.Metadata)
 		}
-		found.Session = json.RawMessage("\"\xff\"") // is not JSON, which is UTF-8, but passes for it
+		found.Session = json.RawMessage("\"\xff\"") // json.Valid accepts this, though JSON is UTF-8
 		must(t, st.InTx(ctx, func(tx *sql.Tx) error { return st.Save(ctx, tx, found) }))
-		if found, err = st.Find(ctx, "a"); err != nil || string(found.Session) != "\"\uFFFD\"" {
-			t.Errorf("bytes that are no text must be replaced: %q, %v", found.Session, err)
+		found, err = st.Find(ctx, "a")
+		if err != nil || string(found.Session) != "\"\uFFFD\"" {
+			t.Errorf("bytes that are not UTF-8 must be replaced: %q, %v", found.Session, err)
 		}
 	})
 }
 
-// A member that a newer process has saved survives a save.
+// A JSON member of a newer version survives a save.
 func TestSQLStoreUnknownMember(t *testing.T) {
 	Each(t, func(t *testing.T, d Database) {
 		t.Parallel()
@@ -104,7 +105,7 @@ func TestSQLStoreUnknownMember(t *testing.T) {
 	})
 }
 
-// What a visitor may put into a URL is not found; it is no error, and aborts no transaction.
+// An impossible key, which a visitor may put into a URL, is not found. It causes no error and aborts no transaction.
 func TestSQLStoreImpossibleKeys(t *testing.T) {
 	Each(t, func(t *testing.T, d Database) {
 		t.Parallel()
@@ -133,7 +134,7 @@ func TestSQLStoreImpossibleKeys(t *testing.T) {
 			must(t, st.InTx(ctx, func(tx *sql.Tx) error {
 				first, err := st.Claim(ctx, tx, failureTime, keys...)
 				if slices.Contains(first, !want) {
-					t.Errorf("a claim's key is bytes: all must answer %t, they answered %v", want, first)
+					t.Errorf("a claim's key is any bytes: all must answer %t; they answered %v", want, first)
 				}
 				return err
 			}))
@@ -141,13 +142,13 @@ func TestSQLStoreImpossibleKeys(t *testing.T) {
 	})
 }
 
-// Batches beyond what one statement takes, and repeated in one call.
+// A batch may be larger than one statement takes, and have an order twice.
 func TestSQLStoreLargeBatch(t *testing.T) {
 	Each(t, func(t *testing.T, d Database) {
 		t.Parallel()
 		ctx := t.Context()
 		st, db := openStore(t, d, 4)
-		const n = 3500 // times 11 columns is more than 32,766 parameters
+		const n = 3500 // with 11 columns each, more than 32,766 parameters
 		orders, ids := make([]*store.Order, n), make([]string, n)
 		for i := range n {
 			ids[i] = fmt.Sprint("order-", i)
@@ -156,7 +157,7 @@ func TestSQLStoreLargeBatch(t *testing.T) {
 		must(t, st.InTx(ctx, func(tx *sql.Tx) error {
 			inserted, err := st.Insert(ctx, tx, orders...)
 			if slices.Contains(inserted, false) {
-				t.Error("all are new")
+				t.Error("Insert must answer true for every new order")
 			}
 			return err
 		}))
@@ -175,13 +176,13 @@ func TestSQLStoreLargeBatch(t *testing.T) {
 		var sum int64
 		must(t, db.QueryRow("SELECT SUM(total) FROM fulfil_orders").Scan(&sum))
 		if want := int64(n*(n-1)/2 - 14); sum != want {
-			t.Errorf("all orders must be saved, and of one given twice the last: the sum of totals is %d, not %d", sum, want)
+			t.Errorf("all orders must be saved, and the last of one given twice: the sum of totals is %d, not %d", sum, want)
 		}
 		err := st.InTx(ctx, func(tx *sql.Tx) error {
 			return st.Save(ctx, tx, &store.Order{ID: ids[0], Currency: "eur"}, &store.Order{ID: "nobody"})
 		})
 		if !errors.Is(err, store.ErrNotFound) {
-			t.Errorf("Save of an order that is not there must match store.ErrNotFound: %v", err)
+			t.Errorf("Save of an order that does not exist must match store.ErrNotFound: %v", err)
 		}
 		if o, err := st.Find(ctx, ids[0]); err != nil || o.Currency != "" {
 			t.Errorf("a Save that failed must leave the others as they were: %v", err)
@@ -189,11 +190,11 @@ func TestSQLStoreLargeBatch(t *testing.T) {
 	})
 }
 
-// Locking most of the orders of a small table leaves the rest alone, though the planner may find it cheaper to read all.
+// Locking most of the orders of a small table does not lock the rest, though the planner may prefer to read the whole table.
 func TestSQLStoreLocksNoMore(t *testing.T) {
 	Each(t, func(t *testing.T, d Database) {
 		if d.Dialect == sqlkit.SQLite {
-			t.Skip("has one lock")
+			t.Skip("SQLite has one lock for all rows")
 		}
 		t.Parallel()
 		ctx := untilDeadline(t)
@@ -215,7 +216,7 @@ func TestSQLStoreLocksNoMore(t *testing.T) {
 			if err := st.Save(ctx, tx, locked...); err != nil {
 				return err
 			}
-			// In the goroutine of the transaction: if it waits, it waits for itself.
+			// This runs in the goroutine of the transaction. If it waited for a lock, it would wait for ever.
 			return st.InTx(ctx, func(other *sql.Tx) error {
 				if _, err := st.Insert(ctx, other, &store.Order{ID: "zz"}); err != nil {
 					return fmt.Errorf("to insert beside locked orders: %w", err)

@@ -11,8 +11,7 @@ import (
 	"github.com/gofulfil/fulfil/store/storetest"
 )
 
-// sqlstoreConns is enough for the suite, whose checks hold a transaction open beside their readers, and few enough for a
-// server that others use, too.
+// sqlstoreConns is enough for the suite, whose checks read beside an open transaction, and few enough for a shared server.
 const sqlstoreConns = 12
 
 func TestSQLStore(t *testing.T) {
@@ -22,7 +21,7 @@ func TestSQLStore(t *testing.T) {
 	})
 }
 
-// runStoretest runs the suite on one database, emptied for each check: to create one takes longer than most checks.
+// runStoretest runs the suite on one database and empties it for each check: making a database takes longer than most checks.
 func runStoretest(t *testing.T, d Database) {
 	db := d.Open(t, sqlstoreConns)
 	migrateStore(t, db, d)

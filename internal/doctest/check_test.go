@@ -22,7 +22,7 @@ var (
 	bareName  = regexp.MustCompile(`^([A-Z][a-z]\w*|[a-z]+[A-Z]\w*)(\(.*\))?$`)
 )
 
-// check returns what a document names that does not exist.
+// check returns a message for each name in a document that does not exist.
 func (tr *tree) check(d document) (missing []string) {
 	miss := func(what, name string) {
 		missing = append(missing, fmt.Sprintf("%s: there is no %s %q", d.path, what, name))
@@ -85,7 +85,7 @@ func (tr *tree) checkLinks(d document, miss func(what, name string)) {
 
 var notInAnchor = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
 
-// anchors are the names by which links reach the headings of a page.
+// anchors returns the anchors of the headings of a page, as links name them.
 func (tr *tree) anchors(page string) (all []string) {
 	for _, d := range tr.docs {
 		if d.path != page {
@@ -98,7 +98,7 @@ func (tr *tree) anchors(page string) (all []string) {
 	return all
 }
 
-// checkCode checks a text in backticks, if it looks like a file or an identifier.
+// checkCode checks a text in backticks if the text looks like a file or an identifier.
 func (tr *tree) checkCode(d document, code string, miss func(what, name string)) {
 	switch {
 	case filePath.MatchString(code) && (ending.MatchString(code) || tr.looksLikePath(code)):
@@ -120,8 +120,8 @@ func (tr *tree) looksLikePath(code string) bool {
 	return ok && tr.files[first]
 }
 
-// hasFile reports whether there is such a file or folder: below the root, beside the document, or, for a name without a
-// folder, anywhere. Stars stand for any text.
+// hasFile reports whether a file or folder exists: below the root, beside the document, or, for a name without a folder,
+// anywhere. A star stands for any text.
 func (tr *tree) hasFile(d document, name string) bool {
 	name = strings.TrimSuffix(strings.TrimSuffix(strings.TrimPrefix(name, "./"), "..."), "/")
 	beside := path.Join(path.Dir(d.path), name)
@@ -144,8 +144,8 @@ func (tr *tree) hasFile(d document, name string) bool {
 	return false
 }
 
-// checkIdentifier checks a name such as checkout.Flow, Flow.Begin or, in the documentation of a package, Flow. Names of
-// other packages and types than this project's are left alone.
+// checkIdentifier checks a name such as checkout.Flow, Flow.Begin or, in the documentation of a package, Flow. It ignores names
+// of other projects' packages and types.
 func (tr *tree) checkIdentifier(d document, name string, miss func(what, name string)) {
 	name = strings.TrimPrefix(name, "*")
 	first, _, _ := strings.Cut(name, ".")
@@ -154,10 +154,10 @@ func (tr *tree) checkIdentifier(d document, name string, miss func(what, name st
 	}
 }
 
-// known reports whether the name is exported: as it is, or by the package.
+// known reports whether the name is exported, alone or as a name of the package.
 func (tr *tree) known(pkg, name string) bool {
 	parts := strings.Split(name, ".")
-	for n := len(parts); n > 0; n-- { // what follows a variable or field of another project's type can't be told
+	for n := len(parts); n > 0; n-- { // members of another project's type are unknown, so a known beginning may be enough
 		whole := strings.Join(parts[:n], ".")
 		if tr.exported[whole] || tr.exported[pkg+"."+whole] || n == 1 && (tr.types[whole] && len(parts) == 1) {
 			return n == len(parts) || n > 2 || n == 2 && !tr.types[parts[1]]

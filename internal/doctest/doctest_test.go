@@ -16,7 +16,7 @@ import (
 
 const root = "../.."
 
-// Everything that the documentation names exists.
+// The documentation names only things that exist.
 func TestDocumentationNamesWhatExists(t *testing.T) {
 	t.Parallel()
 	tr := readTree(t, root)
@@ -96,7 +96,7 @@ func page(t *testing.T, name string) string {
 	return string(text)
 }
 
-// The check finds each kind of name that does not exist, and leaves alone what exists or is of other projects.
+// The check finds each kind of name that does not exist. It accepts names that exist and names of other projects.
 func TestCheckFindsWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	tr := newTree()

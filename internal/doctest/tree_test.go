@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// tree is what the documentation may name.
+// tree holds the names that the documentation may use.
 type tree struct {
 	files map[string]bool // paths of files and folders, relative to the root, with slashes
 	bases map[string]bool // the last elements of the paths of files
@@ -72,7 +72,7 @@ func readTree(t *testing.T, root string) *tree {
 	return tr
 }
 
-// read takes in one file.
+// read reads one file into the tree.
 func (tr *tree) read(relative, file string) error {
 	dir, base := path.Split(relative)
 	markdown := path.Ext(base) == ".md" && (dir == "" && base != "CHANGELOG.md" || dir == "docs/" || strings.HasPrefix(dir, "examples/"))
@@ -88,7 +88,7 @@ func (tr *tree) read(relative, file string) error {
 		tr.docs = append(tr.docs, document{path: relative, text: string(text)})
 		return nil
 	}
-	if dir != "internal/doctest/" { // what stands in here proves nothing
+	if dir != "internal/doctest/" { // this package names variables only for its tests
 		for _, name := range variable.FindAllString(string(text), -1) {
 			tr.variables[name] = true
 		}
@@ -99,7 +99,7 @@ func (tr *tree) read(relative, file string) error {
 	return tr.declare(relative, text)
 }
 
-// declare takes in the declarations of a Go file.
+// declare adds the declarations of a Go file to the tree.
 func (tr *tree) declare(relative string, text []byte) error {
 	f, err := parser.ParseFile(token.NewFileSet(), relative, text, parser.ParseComments|parser.SkipObjectResolution)
 	if err != nil {
@@ -136,7 +136,7 @@ func (tr *tree) declare(relative string, text []byte) error {
 
 var isTest = regexp.MustCompile(`^(Test|Fuzz|Example|Benchmark)([A-Z_]|$)`)
 
-// members takes in the fields and methods of a type.
+// members adds the fields and methods of a type to the tree.
 func (tr *tree) members(pkg string, s *ast.TypeSpec) {
 	var fields *ast.FieldList
 	switch t := s.Type.(type) {
@@ -154,7 +154,7 @@ func (tr *tree) members(pkg string, s *ast.TypeSpec) {
 	}
 }
 
-// name takes in one name: of a package's declaration, or of a member of the type owner.
+// name adds a name to the tree: of a package's declaration or, if owner is not empty, of a member of that type.
 func (tr *tree) name(pkg, owner, name string) {
 	tr.names[name] = true
 	if !ast.IsExported(name) {
@@ -168,7 +168,7 @@ func (tr *tree) name(pkg, owner, name string) {
 	tr.exported[pkg+"."+owner+"."+name], tr.exported[owner+"."+name] = true, true
 }
 
-// receiver is the name of a method's type; empty for a function.
+// receiver returns the name of a method's type, or "" for a function.
 func receiver(d *ast.FuncDecl) string {
 	if d.Recv == nil {
 		return ""

@@ -1,6 +1,6 @@
-// Command geneventtypes writes the event type constants of package webhook from event_types.json, which lists each of
-// Stripe's event types with the objects it carries and stripe-go's names for both. go generate runs it in that
-// package's directory.
+// Command geneventtypes writes the event type constants of package webhook. Its source, event_types.json, lists each of
+// Stripe's event types with its objects and with stripe-go's names for both. go generate runs the command in the folder of
+// package webhook.
 package main
 
 import (
@@ -29,10 +29,10 @@ type eventType struct {
 	Const  string `json:"const"`  // stripe-go's constant, "stripe.EventTypeCheckoutSessionCompleted"
 }
 
-// Name is the constant's name in package webhook: stripe-go's without its prefix.
+// Name returns the constant's name in package webhook: stripe-go's name without its prefix.
 func (e eventType) Name() string { return strings.TrimPrefix(e.Const, "stripe.EventType") }
 
-// GoType is the type argument of the constant.
+// GoType returns the type argument of the constant.
 func (e eventType) GoType() string {
 	if e.Go == "" {
 		return "json.RawMessage"
@@ -40,10 +40,10 @@ func (e eventType) GoType() string {
 	return e.Go
 }
 
-// GoName is the name of stripe-go's struct, or empty.
+// GoName returns the name of stripe-go's struct, or "".
 func (e eventType) GoName() string { return strings.TrimPrefix(e.Go, "stripe.") }
 
-// group is the event types that have some property in common.
+// group is a set of event types that share a property, its key.
 type group struct {
 	Key   string
 	Types []eventType
@@ -67,7 +67,7 @@ func run(source string) error {
 	}
 	for _, e := range types {
 		if e.Type == "" || e.Object == "" || e.Name() == e.Const {
-			return fmt.Errorf("%s: incomplete entry %+v", source, e)
+			return fmt.Errorf("%s: incomplete entry %+v: give it a type, an object and stripe-go's constant", source, e)
 		}
 	}
 	page := map[string]any{
@@ -81,7 +81,8 @@ func run(source string) error {
 	return write("events_gen_test.go", constantsTest, page)
 }
 
-// groupBy keeps the order of types, so that the output is stable. It leaves out those whose key is empty.
+// groupBy groups types by their key, in the sequence of types, so that the output is stable. It leaves out types with an empty
+// key.
 func groupBy(types []eventType, key func(eventType) string) []group {
 	var groups []group
 	at := map[string]int{}

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What is checked in is what the generator makes of the checked-in list.
+// The generator makes the checked-in files from the checked-in list.
 func TestGeneratedFilesAreUpToDate(t *testing.T) {
 	dir, err := filepath.Abs("../../webhook")
 	require.NoError(t, err)

@@ -1,8 +1,8 @@
-// Package sampling has a long test do a random part of its work, and all of its work when FULFIL_TEST_FULL=1 is set. It is for
+// Package sampling makes a long test do a random part of its work, or all of its work if FULFIL_TEST_FULL=1 is set. It is for
 // tests.
 //
-// Every run of a test binary draws a new seed, so that many runs together cover the whole. A test that fails logs the command
-// that draws the same sample again: that command sets FULFIL_TEST_SEED.
+// Every run of a test binary draws a new seed, so that many runs together cover the whole. If a test fails, it logs the command
+// that draws the same sample again. That command sets FULFIL_TEST_SEED.
 package sampling
 
 import (
@@ -26,7 +26,7 @@ const (
 // seed is the seed of this run. It is short, because people type it.
 var seed = readSeed(os.Getenv(seedEnv), rand.Uint32())
 
-// readSeed returns the seed that text says, and drawn if text says none.
+// readSeed returns the number in text, or drawn if text is empty.
 func readSeed(text string, drawn uint32) uint64 {
 	if text == "" {
 		return uint64(drawn)
@@ -38,10 +38,10 @@ func readSeed(text string, drawn uint32) uint64 {
 	return n
 }
 
-// Full reports whether tests do all of their work: whether FULFIL_TEST_FULL=1 is set.
+// Full reports whether FULFIL_TEST_FULL=1 is set, so that tests do all of their work.
 func Full() bool { return os.Getenv(fullEnv) == "1" }
 
-// Size returns whole if tests do all of their work, and else sample.
+// Size returns whole if tests do all of their work, and otherwise sample.
 func Size(sample, whole int) int {
 	if Full() {
 		return whole
@@ -49,8 +49,8 @@ func Size(sample, whole int) int {
 	return sample
 }
 
-// Rand returns random numbers that depend on the seed of the run and on the name of the test, and on nothing else: the test
-// draws the same when it runs alone. If the test fails, it logs the command that draws the same again.
+// Rand returns random numbers that depend only on the seed of the run and the name of the test. So the test draws the same
+// numbers when it runs alone. If the test fails, it logs the command that draws them again.
 func Rand(tb testing.TB) *rand.Rand {
 	tb.Helper()
 	tb.Cleanup(func() {
@@ -63,8 +63,8 @@ func Rand(tb testing.TB) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, name.Sum64()))
 }
 
-// Indexes returns, in ascending order, the indexes of those of total things that a test tries: of all things if tests do all of
-// their work, and else of n things. Of these the first two are the first thing and the last thing; the others are drawn from Rand.
+// Indexes returns, in ascending sequence, the indexes of the things that a test tries. If tests do all of their work, these are
+// all things, and otherwise n of them: the first, the last, and others drawn from Rand.
 func Indexes(tb testing.TB, n, total int) []int {
 	tb.Helper()
 	drawn := Rand(tb).Perm(total)
@@ -79,7 +79,7 @@ func Indexes(tb testing.TB, n, total int) []int {
 	return picked
 }
 
-// replay returns the command that runs the test of that name with the seed of this run.
+// replay returns the command that runs the named test with the seed of this run.
 func replay(name string) string {
 	set := fmt.Sprintf("%s=%d", seedEnv, seed)
 	if Full() {

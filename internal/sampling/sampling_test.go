@@ -23,7 +23,7 @@ func TestIndexes(t *testing.T) {
 			require.Equal(t, 0, picked[0])
 			require.Equal(t, 19, picked[4])
 			require.IsIncreasing(t, picked)
-			require.Equal(t, picked, Indexes(t, 5, 20), "one test draws the same again")
+			require.Equal(t, picked, Indexes(t, 5, 20), "a test must draw the same sample again")
 			for _, n := range picked {
 				met[n] = true
 			}
@@ -65,7 +65,7 @@ func TestChild(t *testing.T) {
 	t.Run("another", func(t *testing.T) { t.Errorf("drew %d", Rand(t).Uint64()) })
 }
 
-// The command that a failing test logs draws the same sample, in a process that runs this test alone.
+// The command that a failing test logs draws the same sample, in a process that runs only this test.
 func TestReplay(t *testing.T) {
 	t.Parallel()
 	child := func(args []string, env ...string) string {

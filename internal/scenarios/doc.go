@@ -1,5 +1,5 @@
-// Package scenarios is what happens to an order at Stripe, told in every order: stories whose events are recorded once, and
-// that a shop on any kind of store must end in the same way, in whatever order it hears them. It is for tests.
+// Package scenarios tells stories of an order at Stripe. Each story's events are recorded once. A shop on any store must then
+// end in the same way for every sequence in which it hears them. The package is for tests.
 package scenarios
 
 import (
@@ -10,10 +10,10 @@ import (
 	"github.com/gofulfil/fulfil/webhook"
 )
 
-// OrderID is the order that every story is of.
+// OrderID is the ID of the order in every story.
 const OrderID = "order-1"
 
-// Stock is what the shop has on hand before anything is sold.
+// Stock is the stock of the shop before its first sale.
 var Stock = map[string]int64{"tee": 5, "last": 1}
 
 // Process is one process of the shop.
@@ -22,7 +22,7 @@ type Process struct {
 	Hook *webhook.Handler
 }
 
-// Flow is what steps ask of a [checkout.Flow], whatever the kind of its transactions.
+// Flow has the methods of a [checkout.Flow] that steps call. It does not depend on the type of transactions.
 type Flow interface {
 	Order(ctx context.Context, id string) (*store.Order, error)
 	Settle(ctx context.Context, sessionID string) (*store.Order, error)
@@ -30,8 +30,8 @@ type Flow interface {
 	Cancel(ctx context.Context, id string) error
 }
 
-// Step is one thing that reaches the shop: an event, an answer of Stripe's, a decision of the merchant's. An error means that
-// it must come again, as Stripe's events do.
+// Step is one thing that reaches the shop: an event, an answer of Stripe's, or a decision of the merchant's. If Do returns an
+// error, the step must be done again, as Stripe sends an event again.
 type Step struct {
 	Name string
 	Do   func(ctx context.Context, p Process) error
@@ -39,12 +39,12 @@ type Step struct {
 
 func (s Step) String() string { return s.Name }
 
-// hears is the step in which an event comes.
+// hears returns the step of an event.
 func hears(eventType string, payload []byte) Step {
 	return Step{eventType, func(ctx context.Context, p Process) error { return p.Hook.Dispatch(ctx, payload) }}
 }
 
-// poll asks Stripe for everything, as pages and sweeps do.
+// poll is the step of asking Stripe about every session, as status pages and sweeps do.
 var poll = Step{"poll", func(ctx context.Context, p Process) error {
 	o, err := p.Flow.Order(ctx, OrderID)
 	if err != nil {

@@ -12,12 +12,12 @@ import (
 	"github.com/gofulfil/fulfil/store"
 )
 
-// Outcome is what must not depend on the order in which things are heard.
+// Outcome is the end of a story. It must not depend on the sequence of the steps.
 type Outcome struct {
 	Status    checkout.DisplayStatus
 	Facts     []Facts
-	Refunds   []store.Refund  // by ID
-	Disputes  []store.Dispute // by ID
+	Refunds   []store.Refund  // sorted by ID
+	Disputes  []store.Dispute // sorted by ID
 	Parked    string
 	Stock     []reservation.Stock
 	Shipments int
@@ -25,20 +25,20 @@ type Outcome struct {
 	Total     int64
 }
 
-// Facts are what is known of an attempt.
+// Facts are the facts of an attempt.
 type Facts struct {
 	Completed, Paid, Failed, Expired bool
 	Session, PaymentIntent           string
 }
 
-// Reserver keeps stock, and can be told and asked how much there is.
+// Reserver is a Reserver whose stock can be set and read.
 type Reserver[Tx any] interface {
 	reservation.Reserver[Tx]
 	Set(ctx context.Context, tx Tx, sku string, onHand int64) error
 	Stock(ctx context.Context, tx Tx, skus ...string) ([]reservation.Stock, error)
 }
 
-// OutcomeOf reads how an order ended. The shipments are the caller's to count.
+// OutcomeOf reads the outcome of an order, except Shipments, which the caller counts.
 func OutcomeOf[Tx any](ctx context.Context, st store.Store[Tx], stock Reserver[Tx], id string) (out Outcome, err error) {
 	o, err := st.Find(ctx, id)
 	if err != nil {
@@ -58,7 +58,7 @@ func OutcomeOf[Tx any](ctx context.Context, st store.Store[Tx], stock Reserver[T
 	})
 }
 
-// Check compares an outcome with the one that the story was seen to have before, in another order or on another store.
+// Check compares an outcome with the outcome of the same story in another sequence or on another store.
 func (st *Story) Check(got, want Outcome) error {
 	if st.HandedOverOrNot && got.Shipments <= 1 {
 		got.Shipments = want.Shipments
@@ -72,26 +72,26 @@ func (st *Story) Check(got, want Outcome) error {
 	return nil
 }
 
-// CheckTold checks that no change was told twice, and that those were told which the story has whatever its order.
+// CheckTold checks that no change was delivered twice, and that every kind of change in Told was delivered.
 func (st *Story) CheckTold(changes []checkout.Change) error {
 	told, kinds := map[string]bool{}, map[checkout.ChangeKind]bool{}
 	for _, c := range changes {
 		what := fmt.Sprint(c.Kind, " ", c.Attempt, " ", c.Detail)
 		if told[what] {
-			return fmt.Errorf("told twice: %s", what)
+			return fmt.Errorf("delivered twice: %s", what)
 		}
 		told[what], kinds[c.Kind] = true, true
 	}
 	for _, kind := range st.Told {
 		if !kinds[kind] {
-			return fmt.Errorf("%s was not told, only %v", kind, told)
+			return fmt.Errorf("%s was not delivered, only %v", kind, told)
 		}
 	}
 	return nil
 }
 
-// Rewind makes an empty store the shop that began these orders and has heard nothing of them yet: its ID, its stock, and
-// what the orders hold of it.
+// Rewind turns an empty store into the shop that began these orders and has heard nothing of them yet: it sets the shop's ID
+// and stock, and inserts the orders with their holds.
 func Rewind[Tx any](ctx context.Context, st store.Store[Tx], stock Reserver[Tx], shop string, orders ...*store.Order) error {
 	if _, err := st.ShopID(ctx, shop); err != nil {
 		return err

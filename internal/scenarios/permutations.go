@@ -5,18 +5,20 @@ import (
 	"slices"
 )
 
-// mostOrders is how many orders of its events, with duplicates, a story is told in at most.
-const mostOrders = 1000
+// maxSequences is the largest number of sequences with duplicates of one story.
+const maxSequences = 1000
 
-// Permutations are the orders in which the story is told: of its steps with duplicates, with a poll in place of each of its events,
-// and with a poll after any two or more of them were lost.
+// Permutations returns the sequences of the story: all its steps with duplicates, a poll in place of any one event, and a poll at
+// the end after two or more events were lost.
 func (r *Recording) Permutations() iter.Seq[[]Step] {
 	return func(yield func([]Step) bool) {
-		n, going := len(r.steps), true
+		n, stopped := len(r.steps), false
 		withPoll := append(slices.Clone(r.steps), poll)
 		tell := func(counts []int, last ...int) {
-			arrangements(counts, func(order []int) {
-				going = going && yield(pick(withPoll, append(order, last...)))
+			arrangements(counts, func(sequence []int) {
+				if !stopped {
+					stopped = !yield(pick(withPoll, append(sequence, last...)))
+				}
 			})
 		}
 		for _, counts := range withDuplicates(n) {
@@ -34,20 +36,20 @@ func (r *Recording) Permutations() iter.Seq[[]Step] {
 	}
 }
 
-func pick(steps []Step, order []int) []Step {
-	picked := make([]Step, len(order))
-	for i, n := range order {
+func pick(steps []Step, sequence []int) []Step {
+	picked := make([]Step, len(sequence))
+	for i, n := range sequence {
 		picked[i] = steps[n]
 	}
 	return picked
 }
 
-// withDuplicates is how often each of n steps comes: twice, if that makes few enough orders; else each of them in turn
-// twice; else once.
+// withDuplicates returns how often each of n steps comes: each twice, if that gives few enough sequences; else each in turn
+// twice; else each once.
 func withDuplicates(n int) [][]int {
 	once := slices.Repeat([]int{1}, n)
 	doubled := slices.Repeat([]int{2}, n)
-	if countOrders(doubled) <= mostOrders {
+	if countSequences(doubled) <= maxSequences {
 		return [][]int{doubled}
 	}
 	var inTurn [][]int
@@ -56,13 +58,13 @@ func withDuplicates(n int) [][]int {
 		counts[i] = 2
 		inTurn = append(inTurn, counts)
 	}
-	if n*countOrders(inTurn[0]) <= mostOrders {
+	if n*countSequences(inTurn[0]) <= maxSequences {
 		return inTurn
 	}
 	return [][]int{once}
 }
 
-// withPolls has the question, step n, asked in place of each of the events among n steps.
+// withPolls returns how often each of n steps and the poll, step n, come: the poll takes the place of each event in turn.
 func withPolls(events, n int) (all [][]int) {
 	for i := range events {
 		counts := slices.Repeat([]int{1}, n+1)
@@ -72,7 +74,7 @@ func withPolls(events, n int) (all [][]int) {
 	return all
 }
 
-// lost has two or more of the events among n steps never heard.
+// lost returns how often each of n steps comes if two or more of the events are lost.
 func lost(events, n int) (all [][]int) {
 	for mask := range 1 << events {
 		counts := slices.Repeat([]int{1}, n)
@@ -88,22 +90,22 @@ func lost(events, n int) (all [][]int) {
 	return all
 }
 
-// arrangements calls fn with every order of a multiset: counts[i] times the number i.
-func arrangements(counts []int, fn func(order []int)) {
+// arrangements calls fn with every sequence that contains each number i counts[i] times.
+func arrangements(counts []int, fn func(sequence []int)) {
 	left := slices.Clone(counts)
-	var order []int
+	var sequence []int
 	var next func(n int)
 	next = func(n int) {
 		if n == 0 {
-			fn(order)
+			fn(sequence)
 			return
 		}
 		for i := range left {
 			if left[i] > 0 {
 				left[i]--
-				order = append(order, i)
+				sequence = append(sequence, i)
 				next(n - 1)
-				order = order[:len(order)-1]
+				sequence = sequence[:len(sequence)-1]
 				left[i]++
 			}
 		}
@@ -115,10 +117,10 @@ func arrangements(counts []int, fn func(order []int)) {
 	next(n)
 }
 
-func countOrders(counts []int) (orders int) {
+func countSequences(counts []int) (n int) {
 	if len(counts) > 5 {
-		return mostOrders + 1 // without counting to the end
+		return maxSequences + 1 // counting would take too long
 	}
-	arrangements(counts, func([]int) { orders++ })
-	return orders
+	arrangements(counts, func([]int) { n++ })
+	return n
 }

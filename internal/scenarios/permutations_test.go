@@ -11,20 +11,20 @@ import (
 func TestArrangements(t *testing.T) {
 	t.Parallel()
 	var all []string
-	arrangements([]int{2, 0, 1}, func(order []int) { all = append(all, strings.Trim(fmt.Sprint(order), "[]")) })
+	arrangements([]int{2, 0, 1}, func(sequence []int) { all = append(all, strings.Trim(fmt.Sprint(sequence), "[]")) })
 	require.Equal(t, []string{"0 0 2", "0 2 0", "2 0 0"}, all)
-	require.Equal(t, 90, countOrders([]int{2, 2, 2}))
+	require.Equal(t, 90, countSequences([]int{2, 2, 2}))
 	require.Equal(t, [][]int{{2, 2, 2}}, withDuplicates(3))
 	require.Equal(t, [][]int{{0, 1, 1, 1}, {1, 0, 1, 1}}, withPolls(2, 3))
 	require.Equal(t, [][]int{{0, 0, 1}}, lost(2, 3))
 }
 
-func TestOrders(t *testing.T) {
+func TestSequences(t *testing.T) {
 	t.Parallel()
 	r := &Recording{steps: []Step{{Name: "a"}, {Name: "b"}}, events: 2}
 	var all []string
-	for order := range r.Permutations() {
-		all = append(all, fmt.Sprint(order))
+	for sequence := range r.Permutations() {
+		all = append(all, fmt.Sprint(sequence))
 	}
 	require.Equal(t, []string{
 		"[a a b b]", "[a b a b]", "[a b b a]", "[b a a b]", "[b a b a]", "[b b a a]",

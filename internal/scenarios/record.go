@@ -11,13 +11,13 @@ import (
 	"github.com/gofulfil/fulfil/store"
 )
 
-// Recording is a story that has happened at Stripe, and of which a shop has heard nothing yet.
+// Recording is a story that has happened at Stripe. The shop has heard nothing of it yet.
 type Recording struct {
-	// Stripe is as it is after the story. Its clock stands still, and telling the story changes nothing in it.
+	// Stripe is the test server after the story. Its clock stands still, and the steps change nothing in it.
 	Stripe *checkouttest.Server
 	// Shop is the ID of the shop that began the order.
 	Shop string
-	// Begun is the order as it was before anything was heard. It must not be changed.
+	// Begun is the order before the shop heard anything. It must not be changed.
 	Begun *store.Order
 
 	steps    []Step // the events first
@@ -25,7 +25,7 @@ type Recording struct {
 	unpolled bool
 }
 
-// Record has a story happen.
+// Record makes the story happen at Stripe.
 func (st *Story) Record(tb testing.TB) *Recording {
 	tb.Helper()
 	s := newRecorder(tb)

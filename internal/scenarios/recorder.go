@@ -16,14 +16,14 @@ import (
 	"github.com/gofulfil/fulfil/store/memstore"
 )
 
-// recorder is a Stripe, and a shop in memory that begins orders there and hears nothing.
+// recorder is a Stripe, and a shop in memory that begins orders there and hears no events.
 type recorder struct {
 	tb   testing.TB
 	srv  *checkouttest.Server
 	st   *memstore.Store
 	flow *checkout.Flow[*memstore.Tx]
 
-	cutAfterCreate func() // if set, called instead of passing on the answer to the creation of a session
+	cutAfterCreate func() // if set, is called after a session was created, and the shop gets no answer
 }
 
 func newRecorder(tb testing.TB) *recorder {
@@ -43,7 +43,7 @@ func newRecorder(tb testing.TB) *recorder {
 	return s
 }
 
-// RoundTrip is the shop's way to Stripe.
+// RoundTrip passes the shop's requests on to Stripe.
 func (s *recorder) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := s.srv.Transport().RoundTrip(r)
 	if s.cutAfterCreate != nil && r.Method+" "+r.URL.Path == "POST /v1/checkout/sessions" {
@@ -60,7 +60,7 @@ func (s *recorder) must(err error) {
 	}
 }
 
-// cart is a session for one of each SKU named.
+// cart returns a session for one of each SKU.
 func cart(skus []string) checkout.Session {
 	c := checkout.Session{
 		OrderID:    OrderID,
@@ -83,22 +83,25 @@ func (s *recorder) begin(skus ...string) (id string) {
 	return started.SessionID
 }
 
-// beginUnrecorded begins the order and has the shop disappear when its session was created.
+// beginUnrecorded begins the order, but the shop disappears before it has recorded the session.
 func (s *recorder) beginUnrecorded(skus ...string) (id string) {
 	s.tb.Helper()
 	ctx, cancel := context.WithCancel(s.tb.Context())
 	defer cancel()
 	s.cutAfterCreate = cancel
 	if _, err := s.flow.Begin(ctx, cart(skus)); err == nil {
-		s.tb.Fatal("the shop was to disappear")
+		s.tb.Fatal("Begin succeeded, though the shop disappeared")
 	}
 	s.cutAfterCreate = nil
+	var ids []string // the newest session first
 	for session, err := range s.srv.Client().V1CheckoutSessions.List(s.tb.Context(), &stripe.CheckoutSessionListParams{}) {
 		s.must(err)
-		return session.ID // the newest
+		ids = append(ids, session.ID)
 	}
-	s.tb.Fatal("no session was created")
-	return ""
+	if len(ids) == 0 {
+		s.tb.Fatal("no session was created")
+	}
+	return ids[0]
 }
 
 func (s *recorder) pay(id string) { s.must(s.srv.Pay(id, checkouttest.CardOK)) }
@@ -107,7 +110,7 @@ func (s *recorder) debit(id string) { s.must(s.srv.Pay(id, checkouttest.BankDebi
 
 func (s *recorder) decline(id string) {
 	if s.srv.Pay(id, checkouttest.CardDeclined) == nil {
-		s.tb.Fatal("the card was to be declined")
+		s.tb.Fatal("the card must be declined")
 	}
 }
 

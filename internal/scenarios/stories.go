@@ -7,20 +7,20 @@ import (
 	"github.com/gofulfil/fulfil/checkout"
 )
 
-// Story is what happens to an order at Stripe while the shop hears nothing.
+// Story is the life of one order at Stripe while the shop hears nothing.
 type Story struct {
 	Name    string
 	happens func(s *recorder)
-	events  []string                 // the types that count
-	acts    func(s *recorder) []Step // what else comes meanwhile
-	steps   int                      // how many of both there are
-	// Ends is the order's status in the end, in one word.
+	events  []string                 // the types of the events that are steps
+	acts    func(s *recorder) []Step // the steps that are not events
+	steps   int                      // the number of all steps
+	// Ends is the order's last status, for display.
 	Ends checkout.DisplayStatus
-	// Told are the changes that the merchant is told of, whatever the order.
+	// Told are the changes that OnChange receives, whatever the sequence of the steps.
 	Told []checkout.ChangeKind
-	// HandedOverOrNot: whether goods leave depends on what is heard first, as those of a payment that was given back do not.
+	// HandedOverOrNot says that goods leave in some sequences only: not if the shop first hears that the payment was given back.
 	HandedOverOrNot bool
-	// unpolled: Stripe can't be asked, as the shop does not know what for.
+	// unpolled says that the shop can't ask Stripe, because it does not know of the session.
 	unpolled bool
 }
 
@@ -39,7 +39,7 @@ const (
 	reinstated  = "charge.dispute.funds_reinstated"
 )
 
-// Stories are all of them.
+// Stories are all stories.
 var Stories = []Story{
 	{Name: "card", events: []string{completed}, steps: 1, Ends: checkout.Fulfilled,
 		happens: func(s *recorder) {
@@ -74,7 +74,7 @@ var Stories = []Story{
 		}},
 	{Name: "partial refunds adding up", events: []string{completed, refunded}, steps: 3, Ends: "refunded",
 		Told: []checkout.ChangeKind{checkout.ChangeRefunded}, HandedOverOrNot: true, happens: refundedInParts},
-	{Name: "partial refunds adding up, as old API versions tell of them", events: []string{completed, chargeBack}, steps: 3, Ends: "refunded",
+	{Name: "partial refunds adding up, as old API versions report them", events: []string{completed, chargeBack}, steps: 3, Ends: "refunded",
 		Told: []checkout.ChangeKind{checkout.ChangeRefunded}, HandedOverOrNot: true, happens: refundedInParts},
 	{Name: "a refund that fails later", events: []string{completed, refunded, refundMoved, refundFails}, steps: 4, Ends: checkout.Fulfilled,
 		happens: func(s *recorder) {
@@ -120,7 +120,8 @@ var Stories = []Story{
 			s.pay(id)
 			s.must(s.srv.LoseDispute(s.dispute(id)))
 		}},
-	// The bank only inquires, and closes the inquiry as the money is back: https://docs.stripe.com/disputes/how-disputes-work.
+	// The bank only inquires, and closes the inquiry because the money was refunded:
+	// https://docs.stripe.com/disputes/how-disputes-work.
 	{Name: "refund during inquiry", events: []string{completed, refunded, disputed, disputeEnds}, steps: 4, Ends: "refunded",
 		Told: []checkout.ChangeKind{checkout.ChangeRefunded, checkout.ChangeDisputeWon}, HandedOverOrNot: true,
 		happens: func(s *recorder) {

@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// Table is a table that a component uses, with the columns that it reads or writes.
+// Table is a table that a component uses, with the columns that the component reads or writes.
 type Table struct {
 	Name    string
 	Columns []string
 }
 
-// Check returns an error unless the settings of a connection suit the library and the tables, columns and indexes of the
-// component are there. It works whichever tool has made them.
+// Check returns an error if a setting of a connection does not suit the library, or if a table, a column or an index of the
+// component is missing. The tables may have been made by any tool.
 func Check(ctx context.Context, db *sql.DB, d Dialect, c Component) error {
 	err := Retry(ctx, func() error { return check(ctx, db, d, c) })
 	if err != nil {
@@ -42,7 +42,7 @@ func check(ctx context.Context, db *sql.DB, d Dialect, c Component) error {
 	return checkSchema(ctx, conn, d, c)
 }
 
-// CheckSettings returns an error unless the settings of a connection suit the library.
+// CheckSettings returns an error if a setting of a connection does not suit the library.
 func CheckSettings(ctx context.Context, db *sql.DB, d Dialect) error {
 	return Retry(ctx, func() error {
 		conn, err := db.Conn(ctx)
@@ -63,10 +63,10 @@ func checkSettings(ctx context.Context, conn *sql.Conn, d Dialect) error {
 	case SQLite:
 		return checkSQLite(ctx, conn)
 	}
-	return errors.New("no such dialect")
+	return errors.New("choose Postgres, MySQL or SQLite")
 }
 
-// checkPostgres refuses an encoding in which some names can't be kept.
+// checkPostgres refuses an encoding that can't hold every name.
 func checkPostgres(ctx context.Context, conn *sql.Conn) error {
 	var server, client string
 	query := `SELECT current_setting('server_encoding'), current_setting('client_encoding')`
@@ -82,8 +82,8 @@ func checkPostgres(ctx context.Context, conn *sql.Conn) error {
 	return nil
 }
 
-// checkMySQL refuses a character set in which some names can't be sent, and a mode in which the server cuts what does not
-// fit, or commits nothing by itself.
+// checkMySQL refuses a character set that can't hold every name, a mode in which the server cuts values that do not fit, and
+// autocommit=0.
 func checkMySQL(ctx context.Context, conn *sql.Conn) error {
 	var client, connection, results, mode sql.NullString
 	var autocommit bool
@@ -99,18 +99,18 @@ func checkMySQL(ctx context.Context, conn *sql.Conn) error {
 	}
 	if !strings.Contains(mode.String, "STRICT_TRANS_TABLES") && !strings.Contains(mode.String, "STRICT_ALL_TABLES") &&
 		!strings.Contains(mode.String, "TRADITIONAL") {
-		return fmt.Errorf("sql_mode is %q, in which the server cuts values that do not fit instead of refusing them: "+
+		return fmt.Errorf("sql_mode is %q, so the server cuts values that do not fit instead of refusing them: "+
 			"add STRICT_TRANS_TABLES", mode.String)
 	}
 	if !autocommit {
-		return errors.New("autocommit is 0, so that a read outside of a transaction begins one that never ends: " +
+		return errors.New("autocommit is 0, so a read outside of a transaction begins a transaction that never ends: " +
 			"leave autocommit out of the DSN, or set it to 1")
 	}
 	return nil
 }
 
-// checkSQLite refuses settings with which writers fail instead of waiting, or readers wait for writers. It accepts a database
-// in memory, which has no write-ahead log, and one without the library's tables, of which the next statement says more.
+// checkSQLite refuses settings that make writers fail instead of waiting, or readers wait for writers. A database in memory
+// needs no write-ahead log. If the library's tables are missing, the next statement fails with a better message.
 func checkSQLite(ctx context.Context, conn *sql.Conn) error {
 	if err := checkBusyTimeout(ctx, conn); err != nil {
 		return err
@@ -130,7 +130,7 @@ func checkSQLite(ctx context.Context, conn *sql.Conn) error {
 		return err
 	}
 	if mode != "wal" {
-		return fmt.Errorf("journal_mode is %s, in which readers and writers fail while they wait for each other: "+
+		return fmt.Errorf("journal_mode is %s, so readers and writers fail while they wait for each other: "+
 			"run Migrate, or PRAGMA journal_mode = WAL once", mode)
 	}
 	return nil
@@ -142,20 +142,20 @@ func checkBusyTimeout(ctx context.Context, conn *sql.Conn) error {
 		return err
 	}
 	if timeout <= 0 {
-		return errors.New("busy_timeout is 0, so that writers fail instead of waiting for each other: " +
+		return errors.New("busy_timeout is 0, so writers fail instead of waiting for each other: " +
 			"open the database with ?_pragma=busy_timeout(10000) (modernc.org/sqlite) or ?_busy_timeout=10000 (mattn/go-sqlite3)")
 	}
 	return nil
 }
 
-// indexQueries tell whether an index of a name is there.
+// indexQueries returns true if the index with a name exists.
 var indexQueries = map[Dialect]string{
 	Postgres: `SELECT to_regclass('%s') IS NOT NULL`,
 	MySQL:    `SELECT count(*) > 0 FROM information_schema.statistics WHERE table_schema = DATABASE() AND index_name = '%s'`,
 	SQLite:   `SELECT count(*) > 0 FROM sqlite_master WHERE type = 'index' AND name = '%s'`,
 }
 
-// checkSchema looks for the tables, columns and indexes themselves, as only Migrate records what it has done.
+// checkSchema looks for the tables, columns and indexes themselves: other tools than Migrate do not record what they have made.
 func checkSchema(ctx context.Context, conn *sql.Conn, d Dialect, c Component) error {
 	const cure = "run Migrate, or apply the files of Schema with the tool that migrates this database"
 	if c.Needs == nil {

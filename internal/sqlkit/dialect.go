@@ -1,5 +1,5 @@
-// Package sqlkit is what the SQL backends share: dialects, transactions that are run again after a conflict, and schema
-// migration. It works over database/sql and knows no driver.
+// Package sqlkit is shared by the SQL backends: dialects, transactions that run again after a conflict, and schema migration.
+// It works over database/sql and imports no driver.
 package sqlkit
 
 import (
@@ -8,17 +8,17 @@ import (
 	"time"
 )
 
-// Dialect is the SQL that a database speaks. The zero Dialect is none.
+// Dialect is the SQL that a database speaks. The zero Dialect is invalid.
 type Dialect int
 
 // The dialects.
 const (
 	Postgres Dialect = iota + 1
-	MySQL            // MariaDB, too
+	MySQL            // and MariaDB
 	SQLite
 )
 
-// String is the dialect's name in lower case.
+// String returns the dialect's name in lower case.
 func (d Dialect) String() string {
 	switch d {
 	case Postgres:
@@ -31,8 +31,7 @@ func (d Dialect) String() string {
 	return "unknown dialect " + strconv.Itoa(int(d))
 }
 
-// Rebind turns the placeholders of a query, question marks, into those of the dialect. The query must hold no question
-// mark that is not one.
+// Rebind replaces the question marks of a query by the placeholders of the dialect. Every question mark must be a placeholder.
 func (d Dialect) Rebind(query string) string {
 	if d != Postgres {
 		return query
@@ -60,8 +59,9 @@ func Rows(n, columns int) string {
 // List returns a list of n placeholders in parentheses, for IN.
 func List(n int) string { return Rows(1, n) }
 
-// Time returns t, cut to the microsecond and in UTC, as text that is a parameter for a column of times: timestamptz on
-// PostgreSQL, DATETIME(6) on MySQL, TEXT on SQLite, where the text sorts as the times do. Drivers disagree on time.Time.
+// Time returns t in UTC, cut to the microsecond, as a text parameter for a column of times: timestamptz on PostgreSQL,
+// DATETIME(6) on MySQL, TEXT on SQLite, where the texts sort as the times do. Drivers disagree about parameters of type
+// time.Time.
 func (d Dialect) Time(t time.Time) string {
 	layout := "2006-01-02T15:04:05.000000Z"
 	if d == MySQL {

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Fail adds the action that failed to err. The result matches the error of a context that has ended, whatever the driver made
-// of that, and a missing table or a pooler is explained. Nil stays nil.
+// Fail adds the action that failed to err. If ctx has ended, the result matches its error, even if err does not. Fail also
+// explains a missing table and a pooler. Nil stays nil.
 func Fail(ctx context.Context, doing string, err error) error {
 	switch {
 	case err == nil:
@@ -21,10 +21,10 @@ func Fail(ctx context.Context, doing string, err error) error {
 	return fmt.Errorf("%s: %w", doing, explainPooler(err))
 }
 
-const notMigrated = "a table is missing, Migrate has not been run on this database"
+const notMigrated = "a table is missing: run Migrate on this database"
 
-// missingTable reports whether err is of a missing table of the library, and does not explain that yet. It tells by the text of
-// err, except on PostgreSQL, which may answer in another language.
+// missingTable reports whether err says that a table of the library is missing, and lacks the explanation. It looks at the text
+// of err, except on PostgreSQL, which may answer in another language.
 func missingTable(err error) bool {
 	text := err.Error()
 	if !strings.Contains(text, "fulfil_") || strings.Contains(text, notMigrated) {
@@ -36,5 +36,5 @@ func missingTable(err error) bool {
 		strings.Contains(text, "doesn't exist") // MySQL
 }
 
-// hasIndex reports whether an index could not be added because it is there. MySQL has no CREATE INDEX IF NOT EXISTS.
+// hasIndex reports whether an index could not be added because it exists. MySQL has no CREATE INDEX IF NOT EXISTS.
 func hasIndex(err error) bool { return mysqlNumber(err) == 1061 } // ER_DUP_KEYNAME

@@ -10,32 +10,33 @@ import (
 	"strings"
 )
 
-// The library imports no driver, so it recognizes the errors of drivers by their shape: pgx and lib/pq have a method
-// SQLState, go-sql-driver/mysql a field Number, modernc's SQLite a method Code and mattn's a field Code.
+// The library imports no driver, so it recognizes drivers' errors by their shape. The errors of pgx and lib/pq have a method
+// SQLState, those of go-sql-driver/mysql a field Number, those of modernc's SQLite a method Code, and those of mattn's a field
+// Code.
 
-// Codes of a conflict between transactions. The conflict is over when the transaction is run again.
+// Codes of a conflict between transactions. Running the transaction again resolves the conflict.
 var (
 	// https://www.postgresql.org/docs/current/errcodes-appendix.html: serialization_failure, deadlock_detected.
 	conflictSQLStates = []string{"40001", "40P01"}
-	// https://mariadb.com/kb/en/mariadb-error-code-reference/: lock wait timeout, deadlock, and a snapshot that is too old
-	// for a row (MariaDB's innodb_snapshot_isolation).
+	// https://mariadb.com/kb/en/mariadb-error-code-reference/: lock wait timeout, deadlock, and (with MariaDB's
+	// innodb_snapshot_isolation) a snapshot that is too old for a row.
 	conflictMySQL = []uint64{1205, 1213, 1020}
 	// https://www.sqlite.org/rescode.html: SQLITE_BUSY, SQLITE_LOCKED.
 	conflictSQLite = []int64{5, 6}
 )
 
-// Codes of a server that ended the connection. Nothing of the transaction is left.
+// Codes of a server that ended the connection. The transaction was rolled back.
 var (
-	// admin_shutdown, crash_shutdown, cannot_connect_now. All of class 08, connection exception, belong here, too.
+	// admin_shutdown, crash_shutdown, cannot_connect_now. All of class 08, connection exception, also count.
 	brokenSQLStates = []string{"57P01", "57P02", "57P03"}
 	// Server shutdown in progress; server has gone away; lost connection; connection was killed (MariaDB, MySQL); closed
 	// because it was idle.
 	brokenMySQL = []uint64{1053, 2006, 2013, 1927, 3169, 4031}
-	// Texts of errors that drivers do not export with a type: go-sql-driver/mysql's and pgx's.
+	// Texts of untyped errors of go-sql-driver/mysql and pgx.
 	brokenTexts = []string{"invalid connection", "conn closed"}
 )
 
-// Codes of a server that answers but does not write: a primary that became a replica, or a node without its cluster.
+// Codes of a server that answers but refuses to write: a primary that became a replica, or a node without its cluster.
 var (
 	// read_only_sql_transaction.
 	readOnlySQLStates = []string{"25006"}
@@ -64,14 +65,14 @@ func isBroken(err error) bool {
 	})
 }
 
-// isReadOnly reports whether err says that the server does not write.
+// isReadOnly reports whether err says that the server refuses to write.
 func isReadOnly(err error) bool {
 	return anyError(err, func(err error) bool {
 		return slices.Contains(readOnlySQLStates, sqlState(err)) || slices.Contains(readOnlyMySQL, mysqlNumber(err))
 	})
 }
 
-// anyError reports whether is holds for err or for any error that it wraps.
+// anyError reports whether is(e) is true for err or for any error that err wraps.
 func anyError(err error, is func(error) bool) bool {
 	for err != nil {
 		if is(err) {
@@ -118,7 +119,7 @@ func sqliteCode(err error) int64 {
 	return code.Int() & 0xff
 }
 
-// fieldOf returns a field of an error whose type is a struct of a package with that name in its path.
+// fieldOf returns a field of an error. The error's type must be a struct of a package with pkg in its path.
 func fieldOf(err error, pkg, field string) reflect.Value {
 	if !isOf(err, pkg) {
 		return reflect.Value{}

@@ -10,12 +10,12 @@ import (
 	"testing"
 )
 
-// fakeServer is a database that answers as its test says.
+// fakeServer is a database whose answers the test decides.
 type fakeServer struct {
 	mu    sync.Mutex
 	conns int
-	log   []string // "2: BEGIN" is what the second connection was told
-	// answer, if not nil, is asked before each statement and each connection ("CONNECT").
+	log   []string // "2: BEGIN" is a statement on the second connection
+	// answer, if not nil, returns the error of each statement and of each new connection ("CONNECT").
 	answer func(conn int, statement string) error
 }
 

@@ -7,7 +7,7 @@ import (
 	"fmt"
 )
 
-// The table of what was migrated.
+// schemaTable creates the table of the statements that were run.
 const schemaTable = `CREATE TABLE IF NOT EXISTS fulfil_schema (
 	component VARCHAR(32) NOT NULL,
 	version INTEGER NOT NULL,
@@ -15,11 +15,11 @@ const schemaTable = `CREATE TABLE IF NOT EXISTS fulfil_schema (
 	PRIMARY KEY (component, version, statement)
 )`
 
-// advisoryLock is the key of the lock on PostgreSQL, "fulfil" as bytes.
+// advisoryLock is the key of the lock on PostgreSQL: the bytes of "fulfil".
 const advisoryLock = 0x66756c66696c
 
-// lockSchema keeps other processes from migrating until unlock is called. Where schema changes can be part of a
-// transaction they are, and unlock(false) takes them back.
+// lockSchema keeps other processes from migrating until unlock is called. On PostgreSQL and SQLite it begins a transaction, and
+// unlock(false) rolls the schema changes back. MySQL commits each schema change by itself.
 func lockSchema(ctx context.Context, conn *sql.Conn, d Dialect) (unlock func(ok bool) error, err error) {
 	switch d {
 	case Postgres:
@@ -32,7 +32,7 @@ func lockSchema(ctx context.Context, conn *sql.Conn, d Dialect) (unlock func(ok 
 	case MySQL:
 		return lockMySQL(ctx, conn)
 	}
-	return nil, errors.New("no such dialect")
+	return nil, errors.New("choose Postgres, MySQL or SQLite")
 }
 
 func lockInTransaction(ctx context.Context, conn *sql.Conn, statements ...string) (unlock func(ok bool) error, err error) {
@@ -56,14 +56,14 @@ func lockInTransaction(ctx context.Context, conn *sql.Conn, statements ...string
 }
 
 func lockMySQL(ctx context.Context, conn *sql.Conn) (unlock func(ok bool) error, err error) {
-	// The lock is the server's: its name says for which database.
+	// The lock covers the whole server, so its name contains the database.
 	var got sql.NullInt64
 	err = conn.QueryRowContext(ctx, `SELECT GET_LOCK(CONCAT('fulfil.', LEFT(SHA1(DATABASE()), 40)), ?)`, int(lockTimeout.Seconds())).Scan(&got)
 	if err != nil {
 		return nil, err
 	}
 	if got.Int64 != 1 {
-		return nil, fmt.Errorf("another process has been migrating for %v", lockTimeout)
+		return nil, fmt.Errorf("another process has been migrating this database for %v: wait for it or end it, and try again", lockTimeout)
 	}
 	unlock = func(bool) error {
 		_, err := conn.ExecContext(context.WithoutCancel(ctx), `DO RELEASE_LOCK(CONCAT('fulfil.', LEFT(SHA1(DATABASE()), 40)))`)
@@ -85,7 +85,7 @@ func prepareSQLite(ctx context.Context, conn *sql.Conn) error {
 		return err
 	}
 	if mode != "wal" && mode != "memory" {
-		return fmt.Errorf("journal_mode is %s and can't be changed to wal", mode)
+		return fmt.Errorf("journal_mode is %s and can't be changed to wal: use a file that can have a write-ahead log", mode)
 	}
 	return nil
 }

@@ -12,27 +12,28 @@ import (
 	"time"
 )
 
-// Component is a part of the schema with versions of its own: "store" or "reserver".
+// Component is a part of the schema that is migrated on its own: "store" or "reserver".
 type Component struct {
 	Name string
-	// Files holds the statements, one file per version, named NUMBER_WORDS.up.sql, in a folder per dialect.
+	// Files has a folder for each dialect with one file for each version, named NUMBER_WORDS.up.sql.
 	Files fs.FS
-	// Needs returns the tables and indexes that the component uses. Nil: Check looks for none.
+	// Needs returns the tables and indexes that the component uses. If Needs is nil, Check looks for none.
 	Needs func(d Dialect) (tables []Table, indexes []string)
 }
 
-// Schema returns the files of one dialect, for those who migrate with a tool of their own.
+// Schema returns the files of one dialect, for programs that migrate with a tool of their own.
 func (c Component) Schema(d Dialect) (fs.FS, error) {
 	return fs.Sub(c.Files, path.Join("schema", d.String()))
 }
 
-// lockTimeout is how long a migration waits for another process to finish the same.
+// lockTimeout is how long a migration on MySQL waits for another process that is migrating.
 const lockTimeout = 5 * time.Minute
 
-// Migrate brings the schema of the component up to date. It may be called by any number of processes at once and again at
-// any time: they take turns, and what is done is not done again. After a crash it goes on with the statement that was
-// not recorded as done, which for MySQL, where a schema change commits by itself, may have been done: its statements
-// must bear that, but for one that adds an index alone.
+// Migrate brings the schema of the component up to date. Any number of processes may call it at once and at any time: they take
+// turns, and each statement is run once. After a crash the next call continues with the first statement that was not recorded.
+//
+// On MySQL, which commits each schema change by itself, that statement may have been run already. So on MySQL each statement
+// must also succeed when it is run again. A statement that only adds an index may fail then: Migrate ignores that error.
 func Migrate(ctx context.Context, db *sql.DB, d Dialect, c Component) error {
 	if err := Retry(ctx, func() error { return migrate(ctx, db, d, c) }); err != nil {
 		return fmt.Errorf("migrating %s of fulfil on %s: %w", c.Name, d, explainPooler(err))
@@ -86,14 +87,14 @@ func (c Component) steps(d Dialect) ([]step, error) {
 		return nil, err
 	}
 	if len(names) == 0 {
-		return nil, errors.New("no schema for this dialect")
+		return nil, errors.New("there is no schema for this dialect: choose Postgres, MySQL or SQLite")
 	}
 	var steps []step
 	for _, name := range names {
 		prefix, _, _ := strings.Cut(name, "_")
 		version, err := strconv.Atoi(prefix)
 		if err != nil {
-			return nil, fmt.Errorf("%s has no version", name)
+			return nil, fmt.Errorf("%s must begin with the number of its version", name)
 		}
 		text, err := fs.ReadFile(files, name)
 		if err != nil {
@@ -106,7 +107,7 @@ func (c Component) steps(d Dialect) ([]step, error) {
 	return steps, nil
 }
 
-// statements splits a file at semicolons that end a line, and drops comment lines.
+// statements splits a file at the semicolons that end a line, and drops lines that are comments.
 func statements(text string) []string {
 	var all []string
 	var b strings.Builder

@@ -11,12 +11,13 @@ import (
 	"time"
 )
 
-// poolerTime is how long the look for a pooler may take. A pooler whose connections are all in use has others wait.
+// poolerTime is how long the search for a pooler may take. A pooler makes the search wait while all of its connections are in
+// use.
 const poolerTime = 3 * time.Second
 
-// checkPooler returns an error if the database is PostgreSQL behind a pooler in transaction mode, such as PgBouncer, and the
-// driver sends a statement in parts that the pooler gives to different servers. It finds a pooler only if that is not busy and
-// db may open two connections.
+// checkPooler returns an error if PostgreSQL is behind a pooler in transaction mode, such as PgBouncer, and the driver sends a
+// statement in parts: the pooler gives the parts to different servers. checkPooler notices a pooler only if the pooler is not
+// busy and db may open two connections.
 func checkPooler(ctx context.Context, db *sql.DB, d Dialect) error {
 	if d != Postgres || db.Stats().MaxOpenConnections == 1 {
 		return nil
@@ -25,7 +26,7 @@ func checkPooler(ctx context.Context, db *sql.DB, d Dialect) error {
 	defer cancel()
 	err := lookForPooler(ctx, db)
 	if ctx.Err() != nil {
-		return nil // this says nothing of the settings
+		return nil // the search was cut short, so the settings are unknown
 	}
 	return err
 }
@@ -52,9 +53,10 @@ func lookForPooler(ctx context.Context, db *sql.DB) error {
 	defer tx.Rollback() //nolint:errcheck // it only read
 	shared, err := serverOf(ctx, tx)
 	if err != nil || shared != server {
-		return err // each connection has a server of its own
+		return err // without an error, each connection has a server of its own
 	}
-	// The transaction occupies the server that the first connection used, so that this goes to another one.
+	// The transaction occupies the server that answered the first connection, so the next query of that connection goes to
+	// another server.
 	if _, err := serverOf(ctx, first); err != nil {
 		return err
 	}
@@ -64,7 +66,7 @@ func lookForPooler(ctx context.Context, db *sql.DB) error {
 	return nil
 }
 
-// serverOf returns the process ID of the server that answers. The query has a parameter, as most of the library's have.
+// serverOf returns the process ID of the server that answers. The query has a parameter, like most of the library's queries.
 func serverOf(ctx context.Context, q interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }) (pid int, err error) {
@@ -73,8 +75,8 @@ func serverOf(ctx context.Context, q interface {
 	return pid, err
 }
 
-// sendsInParts reports whether conn is of lib/pq without binary_parameters. Such a connection parses a statement in one round
-// trip and runs it in the next.
+// sendsInParts reports whether conn is a connection of lib/pq without binary_parameters. It parses a statement in one round
+// trip and runs the statement in the next.
 func sendsInParts(conn *sql.Conn) (inParts bool) {
 	_ = conn.Raw(func(driverConn any) error {
 		v := reflect.Indirect(reflect.ValueOf(driverConn))
@@ -84,7 +86,7 @@ func sendsInParts(conn *sql.Conn) (inParts bool) {
 		if cfg := v.FieldByName("cfg"); cfg.IsValid() && cfg.Kind() == reflect.Struct {
 			v = cfg
 		}
-		for _, name := range []string{"BinaryParameters", "binaryParameters"} { // since and before v1.11
+		for _, name := range []string{"BinaryParameters", "binaryParameters"} { // since v1.11, and before
 			if field := v.FieldByName(name); field.IsValid() && field.Kind() == reflect.Bool {
 				inParts = !field.Bool()
 			}
@@ -97,7 +99,7 @@ func sendsInParts(conn *sql.Conn) (inParts bool) {
 const poolerCure = "a pooler in transaction mode, such as PgBouncer, gives the parts of a statement to different servers: " +
 	"add default_query_exec_mode=exec (pgx) or binary_parameters=yes (lib/pq) to the DSN"
 
-// explainPooler adds the cure to an error of a statement that was prepared on another server: invalid_sql_statement_name or
+// explainPooler adds the cure to an error about a statement that was prepared on another server: invalid_sql_statement_name or
 // duplicate_prepared_statement.
 func explainPooler(err error) error {
 	lost := anyError(err, func(err error) bool { return slices.Contains([]string{"26000", "42P05"}, sqlState(err)) })

@@ -9,35 +9,35 @@ import (
 )
 
 const (
-	// conflictTries is how often a transaction is run before InTx returns its conflict. PostgreSQL finds a deadlock only
-	// after deadlock_timeout, and until then transactions that are run again walk into the next one.
+	// conflictTries is how often a transaction is run before InTx returns its conflict. PostgreSQL finds a deadlock only after
+	// deadlock_timeout; until then, transactions that are run again meet the same deadlock.
 	conflictTries = 30
-	// conflictTime ends the repetition early, as waits for a lock or a busy database may be long themselves.
+	// conflictTime is after how long InTx returns a conflict even before conflictTries: each wait for a lock may be long.
 	conflictTime = time.Minute
-	// The pause before the n-th repetition doubles from the first to the longest, less up to all of it at random, so that
+	// The pause before a repetition doubles from the first to the longest. A random part of it, up to all, is left out, so that
 	// transactions that collided do not meet again.
 	firstConflictPause   = 2 * time.Millisecond
 	longestConflictPause = 250 * time.Millisecond
 
-	// outageTries is how often something is tried on a database that can't be reached or does not write. The pauses
-	// between the tries come to about five seconds, which is longer than a server needs to restart.
+	// outageTries is how often a database is tried that can't be reached or refuses to write. The pauses between the tries come
+	// to about five seconds: a server needs less to restart.
 	outageTries = 12
 	// The pause doubles from the first to the longest. Up to a quarter of it is left out at random.
 	firstOutagePause   = 10 * time.Millisecond
 	longestOutagePause = time.Second
 )
 
-// ErrConflict is matched by the error of a transaction that was given up because it kept colliding with others.
+// ErrConflict is matched by the error of a transaction that collided with others in all of its tries.
 var ErrConflict = errors.New("transaction gave up")
 
 // Retry runs fn until it succeeds or fails for good. It runs fn again after two kinds of failure, with growing pauses:
 //
-//   - A conflict with another transaction: up to 30 times within a minute. A statement outside of a transaction needs that,
-//     too: at SERIALIZABLE the database may refuse even one that only reads.
-//   - A database that can't be reached, broke the connection or does not write, as during a restart or a failover: up to
+//   - A conflict with another transaction: up to 30 times within a minute. Statements outside of transactions need that, too: at
+//     SERIALIZABLE the database may refuse even a statement that only reads.
+//   - A database that can't be reached, broke the connection or refuses to write, as during a restart or a failover: up to
 //     12 times, which takes about five seconds.
 //
-// Retry never runs fn again after a COMMIT whose answer was lost, as that transaction may be committed.
+// Retry never runs fn again if the answer to a COMMIT was lost: that transaction may be committed.
 func Retry(ctx context.Context, fn func() error) error {
 	began := time.Now()
 	conflicts, outages := 0, 0
@@ -69,12 +69,12 @@ func Retry(ctx context.Context, fn func() error) error {
 	}
 }
 
-// doubled returns first, doubled for each repetition after the first, but at most longest.
+// doubled returns first, doubled for each repetition after the first one, and at most longest.
 func doubled(first, longest time.Duration, repetition int) time.Duration {
 	return min(first<<(repetition-1), longest)
 }
 
-// pause waits for d. It returns the context's error if the context ends before.
+// pause waits for d. If the context ends earlier, pause returns the context's error.
 func pause(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -86,7 +86,7 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// finalError is an error after which Retry does not run its function again, whatever it wraps.
+// finalError is an error after which Retry does not run its function again, even if it wraps a conflict or an outage.
 type finalError struct{ err error }
 
 func (e finalError) Error() string { return e.err.Error() }

@@ -12,23 +12,23 @@ import (
 // ErrTxEnded is matched by the error of InMarkedTx when the transaction ended before its function returned.
 var ErrTxEnded = errors.New("the transaction ended before its function did")
 
-// InTx runs fn in a transaction and commits it. An error or a panic of fn rolls it back. InTx runs fn again in a new
+// InTx runs fn in a transaction and commits it. If fn panics or returns an error, InTx rolls back. InTx runs fn again in a new
 // transaction as [Retry] says. Fn must return every error of a statement, and must not end the transaction.
 //
-// On SQLite the transaction takes the write lock before fn runs, so that it waits for other writers as long as
-// busy_timeout says: SQLite would refuse at once the first write of a transaction that began by reading.
+// On SQLite the transaction takes the write lock before fn runs. So it waits for other writers for up to busy_timeout. If a
+// transaction began by reading, SQLite would refuse its first write at once.
 func InTx(ctx context.Context, db *sql.DB, d Dialect, fn func(tx *sql.Tx) error) error {
 	return InTxLevel(ctx, db, d, sql.LevelDefault, fn)
 }
 
-// InTxLevel is InTx in a transaction of another isolation level than the database's default.
+// InTxLevel is InTx with an isolation level.
 func InTxLevel(ctx context.Context, db *sql.DB, d Dialect, level sql.IsolationLevel, fn func(tx *sql.Tx) error) error {
 	return Retry(ctx, func() error { return once(ctx, db, d, level, guard{}, fn) })
 }
 
-// InMarkedTx is InTx for a function that calls code of others. It commits only the transaction that it began. If the database
-// rolled that one back and fn did not return the error, or if fn ended the transaction itself, InMarkedTx rolls back what came
-// after and returns an error that matches [ErrTxEnded].
+// InMarkedTx is InTx for a function that calls the merchant's code. It commits only the transaction that it began. If the
+// database rolled that transaction back and fn did not return the error, or if fn ended the transaction itself, InMarkedTx
+// rolls back everything since then and returns an error that matches [ErrTxEnded].
 //
 // The mark takes two more statements on PostgreSQL and SQLite, and four on MySQL. One of them is between fn and the COMMIT.
 func InMarkedTx(ctx context.Context, db *sql.DB, d Dialect, fn func(tx *sql.Tx) error) error {
@@ -70,7 +70,7 @@ func once(ctx context.Context, db *sql.DB, d Dialect, level sql.IsolationLevel, 
 	}
 	if err := fn(tx); err != nil {
 		if isBroken(err) && isAlive(ctx, tx) {
-			return finalError{err} // of another connection, such as one to a carrier's API
+			return finalError{err} // another connection broke, such as one to a carrier's API
 		}
 		return err
 	}
@@ -88,8 +88,8 @@ func once(ctx context.Context, db *sql.DB, d Dialect, level sql.IsolationLevel, 
 	return nil
 }
 
-// beginError adds what was being done to an error of BEGIN. lib/pq begins a transaction as READ WRITE, which a standby of
-// PostgreSQL refuses as a feature_not_supported; beginError makes that a server that does not write.
+// beginError adds the action to an error of BEGIN. lib/pq begins a transaction as READ WRITE. A standby of PostgreSQL refuses
+// that with feature_not_supported, and beginError turns that error into one of a server that refuses to write.
 func beginError(err error) error {
 	if sqlState(err) == "0A000" {
 		err = readOnlyError{err}
@@ -97,7 +97,7 @@ func beginError(err error) error {
 	return fmt.Errorf("begin: %w", err)
 }
 
-// readOnlyError has an error count as one of a server that does not write.
+// readOnlyError makes an error count as one of a server that refuses to write.
 type readOnlyError struct{ error }
 
 func (readOnlyError) SQLState() string { return readOnlySQLStates[0] }
@@ -114,12 +114,12 @@ func discard(conn *sql.Conn) {
 	_ = conn.Raw(func(any) error { return driver.ErrBadConn })
 }
 
-// restoreTime is how long restoring a connection may take. It works on without the caller's context, which may have ended.
+// restoreTime is how long restoring a connection may take. It does not depend on the caller's context, which may have ended.
 const restoreTime = 10 * time.Second
 
-// restore gives a connection back the settings that g changed, and closes the connection if that fails. It rolls back first
-// what was not committed: when a context ends, database/sql rolls back at some later time, and until then turning autocommit
-// on would commit.
+// restore undoes the settings that g changed on a connection, and closes the connection if that fails. If the transaction was
+// not committed, restore first rolls back: database/sql rolls back only some time after a context ends, and turning autocommit
+// on before then would commit.
 func restore(ctx context.Context, conn *sql.Conn, g guard, committed bool) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), restoreTime)
 	defer cancel()

@@ -19,7 +19,7 @@ import (
 
 func noSteps(*sql.Tx) error { return nil }
 
-// The statements around a function are few, and the same for each transaction.
+// Each transaction has the same few statements around its function.
 func TestStatementsOfATransaction(t *testing.T) {
 	t.Parallel()
 	for d, want := range map[Dialect][]string{
@@ -36,7 +36,7 @@ func TestStatementsOfATransaction(t *testing.T) {
 	require.Equal(t, []string{"1: CONNECT", "1: BEGIN", "1: COMMIT"}, server.log)
 }
 
-// outages are the ways in which a database fails before a transaction is committed.
+// outages are errors of a database that fails before a transaction is committed.
 var outages = map[string]error{
 	"admin shutdown":      stateError("57P01"),
 	"crash shutdown":      stateError("57P02"),
@@ -53,7 +53,7 @@ var outages = map[string]error{
 	"joined with another": errors.Join(errors.New("rollback"), stateError("57P01")),
 }
 
-// A transaction is tried again whichever of its steps fails, until the database is back.
+// A transaction is tried until the database is back, whichever of its statements fails.
 func TestOutageBeforeTheCommit(t *testing.T) {
 	t.Parallel()
 	mark, look := guards[Postgres].mark, guards[Postgres].look
@@ -85,7 +85,7 @@ func TestOutageBeforeTheCommit(t *testing.T) {
 	}
 }
 
-// A COMMIT without an answer may have been carried out.
+// A COMMIT is not repeated if its answer was lost: the database may have carried it out.
 func TestCommitIsNotRepeated(t *testing.T) {
 	t.Parallel()
 	for name, outage := range outages {
@@ -108,10 +108,10 @@ func TestCommitIsNotRepeated(t *testing.T) {
 		}
 		return nil
 	}}
-	require.NoError(t, InMarkedTx(t.Context(), server.open(t), Postgres, noSteps), "a commit that the database refused is none")
+	require.NoError(t, InMarkedTx(t.Context(), server.open(t), Postgres, noSteps), "a COMMIT that the database refused is tried again")
 }
 
-// The tries end: after a number of them, or with the context.
+// The tries end after a number of them, or with the context.
 func TestOutageThatLasts(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -169,7 +169,7 @@ func TestReadOnlyConnectionsLeaveThePool(t *testing.T) {
 	})
 }
 
-// An error of somebody else's network is the function's own.
+// A network error of another connection is the function's own error, and the function is not run again.
 func TestFunctionsOwnNetworkError(t *testing.T) {
 	t.Parallel()
 	for _, d := range []Dialect{Postgres, MySQL, SQLite} {
@@ -184,7 +184,7 @@ func TestFunctionsOwnNetworkError(t *testing.T) {
 	}
 }
 
-// A swallowed error, or an end by hand, is found before the commit.
+// InMarkedTx notices before the commit that its transaction has ended.
 func TestTransactionThatEnded(t *testing.T) {
 	t.Parallel()
 	for d, gone := range map[Dialect]error{
@@ -206,7 +206,7 @@ func TestTransactionThatEnded(t *testing.T) {
 	}
 }
 
-// On MySQL autocommit is turned on again after the rollback, never before, or else that would commit.
+// On MySQL autocommit is turned on only after the rollback. Before the rollback it would commit.
 func TestAutocommitIsRestored(t *testing.T) {
 	t.Parallel()
 	boom := errors.New("boom")
@@ -239,5 +239,5 @@ func TestAutocommitIsRestored(t *testing.T) {
 	}}
 	db = server.open(t)
 	require.NoError(t, InMarkedTx(t.Context(), db, MySQL, noSteps))
-	require.Zero(t, db.Stats().OpenConnections, "a connection in another mode must not be used again")
+	require.Zero(t, db.Stats().OpenConnections, "a connection without autocommit must not be used again")
 }

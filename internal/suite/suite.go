@@ -1,5 +1,5 @@
-// Package suite is the harness that the conformance suites storetest and reservationtest share. It depends on the standard
-// library alone, as a backend's tests import it with the suites.
+// Package suite is the harness of the conformance suites storetest and reservationtest. It imports only the standard library,
+// because a backend's tests import it with the suites.
 package suite
 
 import (
@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// Reporter is the part of [testing.T] that checks use, so that the suites' own tests can watch checks fail.
+// Reporter is the part of [testing.T] that checks use. With another Reporter the suites' own tests can watch checks fail.
 type Reporter interface {
 	Helper()
 	Errorf(format string, args ...any)
@@ -26,7 +26,7 @@ func Context() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), time.Minute)
 }
 
-// Wrongf returns the error of a backend that does not keep a promise. Its text may begin with the name of a method.
+// Wrongf returns the error of a backend that breaks a promise. Its text may begin with the name of a method.
 func Wrongf(format string, args ...any) error { return fmt.Errorf(format, args...) }
 
 // Race runs fn n times at once and fails for the first error.
@@ -49,7 +49,7 @@ func Race(t Reporter, n int, fn func(i int) error) {
 	}
 }
 
-// Yield gives other goroutines an occasion to go on.
+// Yield lets other goroutines run.
 func Yield() {
 	for range 20 {
 		runtime.Gosched()
@@ -75,7 +75,8 @@ func (r *recorder) Fatalf(format string, args ...any) {
 	runtime.Goexit()
 }
 
-// Watch runs a check in a bubble and returns its messages. A wait that never ends is cut short there by the check's context.
+// Watch runs a check in a bubble of synctest and returns its messages. In the bubble a check that waits for ever ends at once
+// with its context.
 func Watch(t *testing.T, check func(r Reporter)) []string {
 	r := new(recorder)
 	synctest.Test(t, func(*testing.T) {
@@ -92,10 +93,10 @@ func Watch(t *testing.T, check func(r Reporter)) []string {
 // Breach is a backend that breaks one promise, and the check that must reject it.
 type Breach struct {
 	Name, Check string
-	// Says is part of the message of the check: one of several texts between bars, if the message depends on which of two
+	// Says is a part of the check's message. It holds several texts between bars if the message depends on which of two
 	// goroutines is faster.
 	Says string
-	// Watch runs the check on the backend and returns its messages.
+	// Watch runs the check against the backend and returns the check's messages.
 	Watch func(t *testing.T) []string
 }
 
@@ -111,24 +112,24 @@ func Rejects(t *testing.T, checks []string, breaches []Breach) {
 		t.Run(b.Name, func(t *testing.T) {
 			t.Parallel()
 			var messages []string
-			for range 20 { // some breaches need an unlucky order of events
+			for range 20 { // some breaches show only in an unlucky sequence of events
 				messages = b.Watch(t)
 				if len(messages) > 0 {
 					break
 				}
 			}
 			if len(messages) == 0 {
-				t.Fatalf("%q accepted it", b.Check)
+				t.Fatalf("%q accepted the broken backend", b.Check)
 			}
 			all := strings.Join(messages, "\n")
 			if !slices.ContainsFunc(strings.Split(b.Says, "|"), func(says string) bool { return strings.Contains(all, says) }) {
-				t.Errorf("%q rejected it, but instead of %q it said:\n%s", b.Check, b.Says, all)
+				t.Errorf("%q rejected the broken backend, but instead of %q it said:\n%s", b.Check, b.Says, all)
 			}
 		})
 	}
 	for _, check := range checks {
 		if !rejecting[check] {
-			t.Errorf("no breach shows that the check %q can fail", check)
+			t.Errorf("no broken backend shows that the check %q can fail", check)
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/gofulfil/fulfil/store/memstore"
 )
 
-// Tables of the transactions' rows, by the prefix of their keys.
+// The tables of the Reserver. A table is the prefix of its rows' keys.
 const (
 	stockTable = "fulfil_stock/"
 	holdTable  = "fulfil_hold/"
@@ -19,14 +19,14 @@ const (
 
 var _ reservation.Reserver[*memstore.Tx] = (*Reserver)(nil)
 
-// Reserver is a [reservation.Reserver] that keeps its state in the [memstore.Store] of the transactions that it is given. All
-// Reservers used with one Store are the same. Make one with [New].
+// Reserver is a [reservation.Reserver] that keeps its state in the [memstore.Store] that makes the transactions. All Reservers
+// that are used with one Store share its stock. Make one with [New].
 type Reserver struct{}
 
 // New returns a Reserver.
 func New() *Reserver { return &Reserver{} }
 
-// hold is a kept hold. It is never changed, only replaced.
+// hold is a stored hold. It is never changed, only replaced.
 type hold struct {
 	lines []reservation.Line // merged
 	state state
@@ -46,7 +46,8 @@ func (*Reserver) Hold(ctx context.Context, tx *memstore.Tx, holds ...reservation
 	merged := make([][]reservation.Line, len(holds))
 	var keys []string
 	for i, h := range holds {
-		if merged[i], answers[i] = h.Merge(); answers[i] != nil {
+		merged[i], answers[i] = h.Merge()
+		if answers[i] != nil {
 			continue
 		}
 		keys = append(keys, holdTable+h.ID)
@@ -65,7 +66,8 @@ func (*Reserver) Hold(ctx context.Context, tx *memstore.Tx, holds ...reservation
 			}
 			continue
 		}
-		if answers[i] = fits(tx, h.ID, merged[i]); answers[i] != nil {
+		answers[i] = fits(tx, h.ID, merged[i])
+		if answers[i] != nil {
 			continue
 		}
 		for _, l := range merged[i] {
@@ -82,7 +84,7 @@ func (*Reserver) Hold(ctx context.Context, tx *memstore.Tx, holds ...reservation
 	return answers, nil
 }
 
-// fits checks that every line of a hold is known and there.
+// fits returns nil if every SKU of a hold is known and has enough stock.
 func fits(tx *memstore.Tx, id string, lines []reservation.Line) error {
 	short := &reservation.ShortageError{Hold: id}
 	for _, l := range lines {
@@ -114,7 +116,7 @@ func (*Reserver) Release(ctx context.Context, tx *memstore.Tx, ids ...string) ([
 	return end(ctx, tx, ids, released, func(s *reservation.Stock, quantity int64) { s.Held -= quantity })
 }
 
-// end ends holds in the final state to, applying move to the stock of each line.
+// end ends holds in the final state to. It calls move with the stock and the quantity of each line.
 func end(ctx context.Context, tx *memstore.Tx, ids []string, to state, move func(*reservation.Stock, int64)) ([]error, error) {
 	keys := make([]string, len(ids))
 	for i, id := range ids {

@@ -10,8 +10,8 @@ import (
 	"github.com/gofulfil/fulfil/store/memstore"
 )
 
-// Set records the physical stock of a SKU: the goods on the shelf, held units included and sold units excluded. The first Set
-// makes the SKU known. The error matches [reservation.ErrBelowHeld], or [reservation.ErrInvalidStock] for a negative number.
+// Set records the physical stock of a SKU: the units on the shelf, with held units and without sold units. The first Set makes
+// the SKU known. The error matches [reservation.ErrBelowHeld], or [reservation.ErrInvalidStock] for a negative number.
 func (*Reserver) Set(ctx context.Context, tx *memstore.Tx, sku string, onHand int64) error {
 	if err := checkSKU(sku); err != nil {
 		return err
@@ -23,7 +23,7 @@ func (*Reserver) Set(ctx context.Context, tx *memstore.Tx, sku string, onHand in
 	return put(ctx, tx, s, onHand)
 }
 
-// SetNew records the stock of a SKU that has none yet, and changes nothing if stock of the SKU was ever set. The error matches
+// SetNew records the stock of a SKU whose stock was never set. For any other SKU it changes nothing. The error matches
 // [reservation.ErrInvalidStock].
 func (*Reserver) SetNew(ctx context.Context, tx *memstore.Tx, sku string, onHand int64) error {
 	if err := checkSKU(sku); err != nil {
@@ -39,8 +39,8 @@ func (*Reserver) SetNew(ctx context.Context, tx *memstore.Tx, sku string, onHand
 	return put(ctx, tx, reservation.Stock{SKU: s.SKU}, onHand)
 }
 
-// Adjust adds delta to the stock of a SKU: goods that came in, or with a negative delta goods that went away without a sale.
-// The error matches [reservation.ErrUnknownSKU] if no stock was ever set, [reservation.ErrInvalidStock] or
+// Adjust adds delta to the stock of a SKU: units that came in or, with a negative delta, units that went away without a sale.
+// The error matches [reservation.ErrUnknownSKU] if the stock of the SKU was never set, [reservation.ErrInvalidStock], or
 // [reservation.ErrBelowHeld].
 func (*Reserver) Adjust(ctx context.Context, tx *memstore.Tx, sku string, delta int64) error {
 	if err := checkSKU(sku); err != nil {
@@ -64,14 +64,14 @@ func put(ctx context.Context, tx *memstore.Tx, s reservation.Stock, onHand int64
 	case onHand < 0:
 		return fmt.Errorf("%w: %q would have %d", reservation.ErrInvalidStock, s.SKU, onHand)
 	case onHand < s.Held:
-		return fmt.Errorf("%w: %q would have %d, of which %d are held", reservation.ErrBelowHeld, s.SKU, onHand, s.Held)
+		return fmt.Errorf("%w: %q would have %d, and %d are held", reservation.ErrBelowHeld, s.SKU, onHand, s.Held)
 	}
 	s.OnHand = onHand
 	return tx.Set(ctx, stockTable+s.SKU, s)
 }
 
-// Stock returns the stock of each SKU, in the order given, as last committed or as this transaction changed it. A SKU whose
-// stock was never set has none. Without any SKU it returns the stock of all known SKUs, by SKU. It locks nothing.
+// Stock returns the stock of each SKU, in the sequence given, as last committed or as this transaction changed it. A SKU whose
+// stock was never set has none. Without any SKU, Stock returns the stock of all known SKUs, sorted by SKU. It locks nothing.
 func (*Reserver) Stock(_ context.Context, tx *memstore.Tx, skus ...string) ([]reservation.Stock, error) {
 	if len(skus) == 0 {
 		rows := tx.Scan(stockTable)
@@ -88,8 +88,8 @@ func (*Reserver) Stock(_ context.Context, tx *memstore.Tx, skus ...string) ([]re
 	return stock, nil
 }
 
-// Holds returns at most limit of the holds that stand, by ID, beginning behind the ID after. Each SKU of a hold is one line. It
-// locks nothing.
+// Holds returns at most limit of the holds that are neither sold nor released, sorted by ID, beginning behind the ID after.
+// Each SKU of a hold is one line. Holds locks nothing.
 func (*Reserver) Holds(_ context.Context, tx *memstore.Tx, after string, limit int) ([]reservation.Hold, error) {
 	var holds []reservation.Hold
 	for _, row := range tx.Scan(holdTable) {
@@ -106,7 +106,7 @@ func (*Reserver) Holds(_ context.Context, tx *memstore.Tx, after string, limit i
 
 func checkSKU(sku string) error {
 	if !reservation.ValidID(sku) {
-		return fmt.Errorf("%w: a SKU must be text of 1 to %d bytes, not %.300q", reservation.ErrInvalidStock, reservation.MaxIDBytes, sku)
+		return fmt.Errorf("%w: the SKU %.300q: give it 1 to %d bytes of UTF-8 without a zero byte", reservation.ErrInvalidStock, sku, reservation.MaxIDBytes)
 	}
 	return nil
 }

@@ -12,21 +12,21 @@ import (
 
 func adminChecks[Tx any]() []check[Tx] {
 	return []check[Tx]{
-		{name: "Set/says what is there, held included and sold not", fn: (*kit[Tx]).adminSet},
-		{name: "Set/refuses what cannot be", fn: (*kit[Tx]).adminSetRefuses},
-		{name: "SetNew/sets only what was never set", fn: (*kit[Tx]).adminSetNew, newStock: true},
+		{name: "Set/records stock with held units and without sold ones", fn: (*kit[Tx]).adminSet},
+		{name: "Set/refuses impossible stock", fn: (*kit[Tx]).adminSetRefuses},
+		{name: "SetNew/sets only stock that was never set", fn: (*kit[Tx]).adminSetNew, newStock: true},
 		{name: "Stock/answers for each SKU, or for all", fn: (*kit[Tx]).adminStock},
 		{name: "Adjust/adds and takes away", fn: (*kit[Tx]).adminAdjust, admin: true},
 		{name: "Adjust/loses nothing under concurrency", fn: (*kit[Tx]).adminAdjustRace, admin: true},
-		{name: "Holds/lists what stands", fn: (*kit[Tx]).adminHolds, admin: true},
+		{name: "Holds/lists the holds that stand", fn: (*kit[Tx]).adminHolds, admin: true},
 	}
 }
 
-// refuses fails unless fn is refused with an error that matches want.
+// refuses fails unless fn returns an error that matches want.
 func (k *kit[Tx]) refuses(why string, want error, fn func(tx Tx) error) {
 	k.Helper()
 	if err := k.InTx(k.ctx, fn); !errors.Is(err, want) {
-		k.Errorf("%s: it must be refused with <%v>; it returned <%v>", why, want, err)
+		k.Errorf("%s: it must return <%v>; it returned <%v>", why, want, err)
 	}
 }
 
@@ -42,7 +42,7 @@ func (k *kit[Tx]) adminSet() {
 	k.set("tee", 10)
 	k.stock("set while some are held and some sold", "tee", 10, 2, 1)
 	k.set("tee", 2)
-	k.stock("set to what is held", "tee", 2, 2, 1)
+	k.stock("set to the held quantity", "tee", 2, 2, 1)
 	k.answers("nothing is left", k.hold(hold("h3", "tee", 1)), short("h3", "tee", 1, 0))
 	k.answers("a release", k.release("h1"), nil)
 	k.set("tee", 0)
@@ -52,7 +52,7 @@ func (k *kit[Tx]) adminSet() {
 func (k *kit[Tx]) adminSetRefuses() {
 	k.set("tee", 5)
 	k.answers("a new hold", k.hold(hold("h1", "tee", 3)), nil)
-	k.refuses("stock below what is held", reservation.ErrBelowHeld, k.setIn("tee", 2))
+	k.refuses("stock below the held quantity", reservation.ErrBelowHeld, k.setIn("tee", 2))
 	k.refuses("stock below zero", reservation.ErrInvalidStock, k.setIn("cap", -1))
 	k.refuses("stock of an empty SKU", reservation.ErrInvalidStock, k.setIn("", 1))
 	k.refuses("stock of a SKU of 256 bytes", reservation.ErrInvalidStock, k.setIn(long("y")+"z", 1))
@@ -74,10 +74,10 @@ func (k *kit[Tx]) adminSetNew() {
 	k.stock("SetNew at the next start changes nothing", "tee", 6, 6, 4)
 	k.answers("a commit of the rest", k.commit("h2"), nil)
 	k.inTx(setNew("tee", 10))
-	k.stock("SetNew of what is sold out changes nothing", "tee", 0, 0, 10)
+	k.stock("SetNew of a sold-out SKU changes nothing", "tee", 0, 0, 10)
 	k.set("cap", 0)
 	k.inTx(setNew("cap", 3))
-	k.stock("SetNew changes nothing where none was set", "cap", 0, 0, 0)
+	k.stock("SetNew changes nothing where the stock was set to 0", "cap", 0, 0, 0)
 	k.refuses("new stock below zero", reservation.ErrInvalidStock, setNew("mug", -1))
 	k.refuses("stock below zero of a known SKU", reservation.ErrInvalidStock, setNew("tee", -1))
 	k.refuses("new stock of an empty SKU", reservation.ErrInvalidStock, setNew("", 1))
@@ -103,10 +103,10 @@ func (k *kit[Tx]) adminStock() {
 	tee, cap2, upper := reservation.Stock{SKU: "tee", OnHand: 5}, reservation.Stock{SKU: "cap", OnHand: 2}, reservation.Stock{SKU: "Cap", OnHand: 3}
 	ghost := reservation.Stock{SKU: "ghost"}
 	if got := read("tee", "ghost", "cap", "tee"); !reflect.DeepEqual(got, []reservation.Stock{tee, ghost, cap2, tee}) {
-		k.Errorf("Stock must answer in the order given, with none of what is unknown; it answered %+v", got)
+		k.Errorf("Stock must answer in the sequence given, with no stock for an unknown SKU; it answered %+v", got)
 	}
 	if got := read(); !reflect.DeepEqual(got, []reservation.Stock{upper, cap2, tee}) {
-		k.Errorf("Stock without a SKU must answer for all, by SKU; it answered %+v", got)
+		k.Errorf("Stock without a SKU must answer for all, sorted by SKU; it answered %+v", got)
 	}
 }
 
@@ -120,9 +120,9 @@ func (k *kit[Tx]) adminAdjust() {
 	k.inTx(adjust("tee", 4))
 	k.stock("goods that came in", "tee", 9, 3, 0)
 	k.inTx(adjust("tee", -6))
-	k.stock("goods that went away, down to what is held", "tee", 3, 3, 0)
+	k.stock("goods that went away, down to the held quantity", "tee", 3, 3, 0)
 	k.inTx(adjust("tee", 0))
-	k.refuses("an adjustment below what is held", reservation.ErrBelowHeld, adjust("tee", -1))
+	k.refuses("an adjustment below the held quantity", reservation.ErrBelowHeld, adjust("tee", -1))
 	k.refuses("an adjustment below zero", reservation.ErrInvalidStock, adjust("tee", math.MinInt64))
 	k.refuses("an adjustment to more than fits in 64 bits", reservation.ErrInvalidStock, adjust("tee", math.MaxInt64-2))
 	k.refuses("an adjustment of an empty SKU", reservation.ErrInvalidStock, adjust("", 1))
@@ -130,7 +130,7 @@ func (k *kit[Tx]) adminAdjust() {
 	k.refuses("an adjustment that is rolled back", errRolledBack, func(tx Tx) error {
 		return errors.Join(adjust("tee", 7)(tx), errRolledBack)
 	})
-	k.stock("an adjustment that is rolled back did not happen", "tee", 3, 3, 0)
+	k.stock("a rolled-back adjustment must have no effect", "tee", 3, 3, 0)
 }
 
 var errRolledBack = errors.New("rolled back")
@@ -173,11 +173,11 @@ func (k *kit[Tx]) adminHolds() {
 	), nil, nil, nil, nil, nil)
 	k.answers("a commit", k.commit("c"), nil)
 	a, b, d, upper := hold("a", "tee", 2), hold("b", "cap", 1, "tee", 2), hold("d", "tee", 1), hold("B", "tee", 1)
-	list("all that stand, by ID, each SKU once", "", 10, upper, a, b, d)
+	list("all that stand, sorted by ID, each SKU once", "", 10, upper, a, b, d)
 	list("the first page", "", 2, upper, a)
 	list("the second page", "a", 2, b, d)
 	list("behind the last", "d", 2)
 	list("a limit of 0", "", 0)
 	k.answers("a release", k.release("b"), nil)
-	list("a hold that was released stands no longer", "a", 10, d)
+	list("a released hold is no longer listed", "a", 10, d)
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/gofulfil/fulfil/reservation"
 )
 
-// ends returns method with its answer for a single hold, and its effect, changed by after.
+// ends returns method with its answer for each hold, and its effect, changed by after.
 func (v *variant) ends(
 	method func(ctx context.Context, tx tx, ids ...string) ([]error, error),
 	after func(ctx context.Context, tx tx, id string, answer error) (error, error),
@@ -30,7 +30,7 @@ func (v *variant) ends(
 }
 
 var brokenEnds = []broken{
-	{"goods sold stay on hand", "Commit/sells what is held", "no longer on hand", func(v *variant) {
+	{"goods sold stay on hand", "Commit/sells held stock", "no longer on hand", func(v *variant) {
 		v.commit = v.ends(v.Reserver.Commit, func(ctx context.Context, tx tx, id string, answer error) (error, error) {
 			return answer, v.edit(ctx, tx, id, func(s *reservation.Stock, q int64) { s.OnHand += q })
 		})
@@ -60,7 +60,7 @@ var brokenEnds = []broken{
 			return nil, v.edit(ctx, tx, id, func(s *reservation.Stock, q int64) { s.OnHand, s.Sold = s.OnHand-q, s.Sold+q })
 		})
 	}},
-	{"a release gives nothing back", "Release/gives back what is held", "available again", func(v *variant) {
+	{"a release gives nothing back", "Release/gives held stock back", "available again", func(v *variant) {
 		v.release = v.ends(v.Reserver.Release, func(ctx context.Context, tx tx, id string, answer error) (error, error) {
 			return answer, v.edit(ctx, tx, id, func(s *reservation.Stock, q int64) { s.Held += q })
 		})
@@ -86,8 +86,8 @@ var brokenEnds = []broken{
 	{"unknown holds have no answer", "Commit and Release/answer for each", "one answer for each, 5; there are", func(v *variant) {
 		v.release = func(ctx context.Context, tx tx, ids ...string) (known []error, err error) {
 			answers, err := v.Reserver.Release(ctx, tx, ids...)
-			for _, answer := range answers {
-				if answer == nil {
+			for _, refusal := range answers {
+				if refusal == nil {
 					known = append(known, nil)
 				}
 			}
@@ -108,7 +108,7 @@ var brokenRaces = []broken{
 			return []error{nil}, tx.Set(ctx, "fulfil_stock/"+s.SKU, s)
 		}
 	}},
-	{"SKUs are locked in the order given", "concurrent holds in clashing orders do not stop each other", "must not stop each other", func(v *variant) {
+	{"SKUs are locked in the sequence given", "concurrent holds in clashing sequences do not stop each other", "must not stop each other", func(v *variant) {
 		noRetry(v)
 		v.hold = func(ctx context.Context, tx tx, holds ...reservation.Hold) ([]error, error) {
 			for _, l := range holds[0].Lines {
@@ -120,7 +120,7 @@ var brokenRaces = []broken{
 			return v.Reserver.Hold(ctx, tx, holds...)
 		}
 	}},
-	{"stock is counted outside of the transaction", "a hold waits for one of the same stock that may roll back", "get it if that rolls back", func(v *variant) {
+	{"stock is counted outside of the transaction", "a hold waits for another of the same stock, which may roll back", "get the stock after a rollback", func(v *variant) {
 		var taken atomic.Int64
 		v.hold = func(ctx context.Context, tx tx, holds ...reservation.Hold) ([]error, error) {
 			if taken.Add(1) > 1 {
@@ -129,7 +129,7 @@ var brokenRaces = []broken{
 			return v.Reserver.Hold(ctx, tx, holds...)
 		}
 	}},
-	{"whether a hold stands is read before its lock", "concurrent holds of one ID hold once", "must hold once", func(v *variant) {
+	{"a hold looks whether it stands before it has the lock", "concurrent holds of one ID hold once", "must hold once", func(v *variant) {
 		var n atomic.Int64
 		v.hold = func(ctx context.Context, tx tx, holds ...reservation.Hold) ([]error, error) {
 			if _, ok := v.st.Get("seen/" + holds[0].ID); ok {
@@ -142,7 +142,7 @@ var brokenRaces = []broken{
 			return v.Reserver.Hold(ctx, tx, holds...)
 		}
 	}},
-	{"how a hold ended is read before its lock", "of a concurrent commit and release one wins", "one kind must win", func(v *variant) {
+	{"an end looks how the hold has ended before it has the lock", "of a concurrent commit and release one wins", "one kind must win", func(v *variant) {
 		end := func(kind string) func(ctx context.Context, tx tx, ids ...string) ([]error, error) {
 			return func(ctx context.Context, tx tx, ids ...string) ([]error, error) {
 				ended, ok := v.st.Get("ended/" + ids[0])
@@ -154,7 +154,7 @@ var brokenRaces = []broken{
 		}
 		v.commit, v.release = end("sold"), end("back")
 	}},
-	{"stock is written from before its lock", "stock is neither made nor lost under load", "neither made nor lost", func(v *variant) {
+	{"stock that was read before the lock is written", "stock is neither made nor lost under load", "neither made nor lost", func(v *variant) {
 		v.release = func(ctx context.Context, tx tx, ids ...string) ([]error, error) {
 			lines, _ := v.lines.Load(ids[0])
 			before := v.committed(lines.([]reservation.Line)[0].SKU)
@@ -171,22 +171,22 @@ var brokenRaces = []broken{
 }
 
 var brokenAdmin = []broken{
-	{"Set says what is available", "Set/says what is there, held included and sold not", "set while some are held", func(v *variant) {
+	{"Set records available stock", "Set/records stock with held units and without sold ones", "set while some are held", func(v *variant) {
 		v.set = func(ctx context.Context, tx tx, sku string, onHand int64) error {
 			return v.Reserver.Set(ctx, tx, sku, onHand+v.committed(sku).Held)
 		}
 	}},
-	{"Set stops at what is held", "Set/refuses what cannot be", "stock below what is held", func(v *variant) {
+	{"Set stops at the held quantity", "Set/refuses impossible stock", "stock below the held quantity", func(v *variant) {
 		v.set = func(ctx context.Context, tx tx, sku string, onHand int64) error {
 			return v.Reserver.Set(ctx, tx, sku, max(onHand, v.committed(sku).Held))
 		}
 	}},
-	{"SetNew sets at every start", "SetNew/sets only what was never set", "SetNew at the next start changes nothing", func(v *variant) {
+	{"SetNew sets at every start", "SetNew/sets only stock that was never set", "SetNew at the next start changes nothing", func(v *variant) {
 		v.setNew = func(ctx context.Context, tx tx, sku string, onHand int64) error {
 			return v.Reserver.Set(ctx, tx, sku, onHand)
 		}
 	}},
-	{"SetNew sets what is sold out", "SetNew/sets only what was never set", "SetNew of what is sold out changes nothing", func(v *variant) {
+	{"SetNew sets sold-out stock", "SetNew/sets only stock that was never set", "SetNew of a sold-out SKU changes nothing", func(v *variant) {
 		v.setNew = func(ctx context.Context, tx tx, sku string, onHand int64) error {
 			if onHand >= 0 && v.committed(sku).OnHand == 0 {
 				return v.Reserver.Set(ctx, tx, sku, onHand)
@@ -194,7 +194,7 @@ var brokenAdmin = []broken{
 			return v.Reserver.SetNew(ctx, tx, sku, onHand)
 		}
 	}},
-	{"unknown SKUs have no answer", "Stock/answers for each SKU, or for all", "must answer in the order given", func(v *variant) {
+	{"unknown SKUs have no answer", "Stock/answers for each SKU, or for all", "must answer in the sequence given", func(v *variant) {
 		v.stock = func(ctx context.Context, tx tx, skus ...string) (known []reservation.Stock, err error) {
 			all, err := v.Reserver.Stock(ctx, tx, skus...)
 			for _, s := range all {
@@ -205,7 +205,7 @@ var brokenAdmin = []broken{
 			return known, err
 		}
 	}},
-	{"all stock is sorted without regard to case", "Stock/answers for each SKU, or for all", "for all, by SKU", func(v *variant) {
+	{"all stock is sorted without regard to case", "Stock/answers for each SKU, or for all", "for all, sorted by SKU", func(v *variant) {
 		v.stock = func(ctx context.Context, tx tx, skus ...string) ([]reservation.Stock, error) {
 			all, err := v.Reserver.Stock(ctx, tx, skus...)
 			if len(skus) == 0 && len(all) > 1 && strings.EqualFold(all[0].SKU, all[1].SKU) {
@@ -214,7 +214,7 @@ var brokenAdmin = []broken{
 			return all, err
 		}
 	}},
-	{"an adjustment stops at what is held", "Adjust/adds and takes away", "an adjustment below what is held", func(v *variant) {
+	{"an adjustment stops at the held quantity", "Adjust/adds and takes away", "an adjustment below the held quantity", func(v *variant) {
 		v.adjust = func(ctx context.Context, tx tx, sku string, delta int64) error {
 			if err := v.Reserver.Adjust(ctx, tx, sku, delta); !errors.Is(err, reservation.ErrBelowHeld) {
 				return err
@@ -222,17 +222,17 @@ var brokenAdmin = []broken{
 			return nil
 		}
 	}},
-	{"an adjustment is read before its lock", "Adjust/loses nothing under concurrency", "must all count", func(v *variant) {
+	{"an adjustment reads the stock before it has the lock", "Adjust/loses nothing under concurrency", "must all count", func(v *variant) {
 		v.adjust = func(ctx context.Context, tx tx, sku string, delta int64) error {
 			return v.Reserver.Set(ctx, tx, sku, v.committed(sku).OnHand+delta)
 		}
 	}},
-	{"every page is the first", "Holds/lists what stands", "the second page", func(v *variant) {
+	{"every page is the first", "Holds/lists the holds that stand", "the second page", func(v *variant) {
 		v.holds = func(ctx context.Context, tx tx, _ string, limit int) ([]reservation.Hold, error) {
 			return v.Reserver.Holds(ctx, tx, "", limit)
 		}
 	}},
-	{"ended holds are listed", "Holds/lists what stands", "Holds(", func(v *variant) {
+	{"ended holds are listed", "Holds/lists the holds that stand", "Holds(", func(v *variant) {
 		var every sync.Map
 		v.hold = func(ctx context.Context, tx tx, holds ...reservation.Hold) ([]error, error) {
 			for _, h := range holds {

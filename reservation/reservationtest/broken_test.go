@@ -13,7 +13,7 @@ import (
 	"github.com/gofulfil/fulfil/store/memstore"
 )
 
-// broken is a backend that breaks one promise, the check that rejects it, and what that says.
+// broken is a backend that breaks one promise, the check that must reject it, and the message that the check must give.
 type broken struct {
 	name, check, says string
 	breakIt           func(v *variant)
@@ -45,8 +45,8 @@ func TestSuiteAcceptsMemreserver(t *testing.T) {
 	}
 }
 
-// A backend in which every transaction waits for the one before, as with SQLite: no check may wait for a second
-// transaction inside its first.
+// A backend like SQLite, in which every transaction waits for the one before. No check may wait for a second transaction inside
+// its first.
 func TestSuiteAcceptsOneWriter(t *testing.T) {
 	t.Parallel()
 	Run(t, func(*testing.T) Subject[tx] {
@@ -83,7 +83,7 @@ var brokenHolds = []broken{
 			return answers, err
 		}
 	}},
-	{"a shortage names one SKU", "Hold/is whole or not at all", "named by SKU", func(v *variant) {
+	{"a shortage names one SKU", "Hold/is whole or not at all", "sorted by SKU", func(v *variant) {
 		v.hold = func(ctx context.Context, tx tx, holds ...reservation.Hold) ([]error, error) {
 			answers, err := v.Reserver.Hold(ctx, tx, holds...)
 			var short *reservation.ShortageError
@@ -93,7 +93,7 @@ var brokenHolds = []broken{
 			return answers, err
 		}
 	}},
-	{"of lines with one SKU the last counts", "Hold/counts lines of one SKU together", "lines that fit one by one but not together", func(v *variant) {
+	{"only the last line of a SKU counts", "Hold/counts lines of one SKU together", "lines that fit one by one but not together", func(v *variant) {
 		v.hold = func(ctx context.Context, tx tx, holds ...reservation.Hold) ([]error, error) {
 			for i := range holds {
 				var last []reservation.Line
@@ -106,14 +106,14 @@ var brokenHolds = []broken{
 			return v.Reserver.Hold(ctx, tx, holds...)
 		}
 	}},
-	{"holds are taken in the order of their IDs", "Hold/answers for each and in the order given", "the first in order gets it", func(v *variant) {
+	{"holds are taken by ascending ID", "Hold/answers for each in the sequence given", "the first of them gets it", func(v *variant) {
 		v.hold = func(ctx context.Context, tx tx, holds ...reservation.Hold) ([]error, error) {
 			sorted := slices.Clone(holds)
 			slices.SortStableFunc(sorted, func(a, b reservation.Hold) int { return strings.Compare(a.ID, b.ID) })
 			return v.Reserver.Hold(ctx, tx, sorted...)
 		}
 	}},
-	{"a shortage is the error of the call", "Hold/answers for each and in the order given", "the first in order gets it", func(v *variant) {
+	{"a shortage is the error of the call", "Hold/answers for each in the sequence given", "the first of them gets it", func(v *variant) {
 		v.hold = func(ctx context.Context, tx tx, holds ...reservation.Hold) ([]error, error) {
 			answers, err := v.Reserver.Hold(ctx, tx, holds...)
 			return answers, errors.Join(append(answers, err)...)
@@ -130,7 +130,7 @@ var brokenHolds = []broken{
 			return answers, err
 		}
 	}},
-	{"an ID that is taken is enough", "Hold/refuses another hold of the same ID", "must be refused", func(v *variant) {
+	{"only the ID of a repeated hold is compared", "Hold/refuses another hold of the same ID", "must be refused", func(v *variant) {
 		v.hold = func(ctx context.Context, tx tx, holds ...reservation.Hold) ([]error, error) {
 			answers, err := v.Reserver.Hold(ctx, tx, holds...)
 			for i := range answers {
@@ -152,13 +152,13 @@ var brokenHolds = []broken{
 			return answers, err
 		}
 	}},
-	{"lines of less than one are dropped", "Hold/refuses what is malformed", "a hold of less than none", func(v *variant) {
+	{"lines of less than one are dropped", "Hold/refuses malformed holds", "a hold of less than none", func(v *variant) {
 		v.hold = func(ctx context.Context, tx tx, holds ...reservation.Hold) ([]error, error) {
 			holds[0].Lines = slices.DeleteFunc(holds[0].Lines, func(l reservation.Line) bool { return l.Quantity < 0 })
 			return v.Reserver.Hold(ctx, tx, holds...)
 		}
 	}},
-	{"an ID is any bytes", "Hold/refuses what is malformed", "must be <reservation: invalid hold>", func(v *variant) {
+	{"an ID is any bytes", "Hold/refuses malformed holds", "must be <reservation: invalid hold>", func(v *variant) {
 		v.hold = func(ctx context.Context, tx tx, holds ...reservation.Hold) ([]error, error) {
 			holds[0].ID = strings.ToValidUTF8(holds[0].ID, "?")
 			return v.Reserver.Hold(ctx, tx, holds...)
@@ -188,7 +188,7 @@ var brokenHolds = []broken{
 			return v.Reserver.Hold(ctx, tx, holds...)
 		}
 	}},
-	{"stock is read outside of the transaction", "a transaction sees what it did", "after holds in this transaction", func(v *variant) {
+	{"stock is read outside of the transaction", "a transaction sees its own changes", "after holds in this transaction", func(v *variant) {
 		v.stock = func(_ context.Context, _ tx, skus ...string) (all []reservation.Stock, err error) {
 			for _, sku := range skus {
 				all = append(all, v.committed(sku))
@@ -196,7 +196,7 @@ var brokenHolds = []broken{
 			return all, nil
 		}
 	}},
-	{"holds commit on their own", "a rollback takes all of it back", "a rollback must give back", func(v *variant) {
+	{"holds commit on their own", "a rollback undoes everything", "a rollback must undo", func(v *variant) {
 		v.hold = func(ctx context.Context, _ tx, holds ...reservation.Hold) (answers []error, err error) {
 			err = v.st.InTx(ctx, func(tx tx) (err error) {
 				answers, err = v.Reserver.Hold(ctx, tx, holds...)
@@ -229,7 +229,8 @@ func noRetry(v *variant) {
 	v.inTx = func(ctx context.Context, fn func(tx) error) error {
 		runs := 0
 		return v.st.InTx(ctx, func(tx tx) error {
-			if runs++; runs > 1 {
+			runs++
+			if runs > 1 {
 				return memstore.ErrDeadlock
 			}
 			return fn(tx)

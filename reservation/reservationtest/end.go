@@ -9,10 +9,10 @@ import (
 
 func endChecks[Tx any]() []check[Tx] {
 	return []check[Tx]{
-		{name: "Commit/sells what is held", fn: (*kit[Tx]).commitSells},
+		{name: "Commit/sells held stock", fn: (*kit[Tx]).commitSells},
 		{name: "Commit/repeated sells once", fn: (*kit[Tx]).commitRepeated},
 		{name: "Commit/is refused after a release", fn: (*kit[Tx]).commitReleased},
-		{name: "Release/gives back what is held", fn: (*kit[Tx]).releaseGives},
+		{name: "Release/gives held stock back", fn: (*kit[Tx]).releaseGives},
 		{name: "Release/repeated gives back once", fn: (*kit[Tx]).releaseRepeated},
 		{name: "Release/is refused after a commit", fn: (*kit[Tx]).releaseCommitted},
 		{name: "Commit and Release/answer for each", fn: (*kit[Tx]).endEach},
@@ -25,7 +25,7 @@ func (k *kit[Tx]) commitSells() {
 	k.answers("a commit", k.commit("h1"), nil)
 	k.stock("goods sold are no longer on hand nor held", "tee", 3, 1, 2)
 	k.stock("goods sold are no longer on hand nor held", "cap", 0, 0, 1)
-	k.answers("what was sold must not come back", k.hold(hold("h3", "tee", 3)), short("h3", "tee", 3, 2))
+	k.answers("sold goods must not come back", k.hold(hold("h3", "tee", 3)), short("h3", "tee", 3, 2))
 }
 
 func (k *kit[Tx]) commitRepeated() {
@@ -45,7 +45,7 @@ func (k *kit[Tx]) commitReleased() {
 	k.set("tee", 5)
 	k.answers("a new hold", k.hold(hold("h1", "tee", 2)), nil)
 	k.answers("a release", k.release("h1"), nil)
-	k.answers("a commit after a release must be refused, as its stock may be another's by now", k.commit("h1"), reservation.ErrNotHeld)
+	k.answers("a commit after a release must be refused, as the stock may belong to another hold by now", k.commit("h1"), reservation.ErrNotHeld)
 	k.stock("a commit that is refused changes nothing", "tee", 5, 0, 0)
 }
 
@@ -81,19 +81,19 @@ func (k *kit[Tx]) endEach() {
 	k.set("tee", 9)
 	k.answers("new holds", k.hold(hold("a", "tee", 1), hold("b", "tee", 2), hold("c", "tee", 3)), nil, nil, nil)
 	none := reservation.ErrNotHeld
-	k.answers("a commit of some holds that are unknown: each has its answer, in the order given",
+	k.answers("a commit of some holds that are unknown: each has its answer, in the sequence given",
 		k.commit("ghost", "b", "", "a"), none, nil, none, nil)
-	k.answers("a release of some holds that are unknown or sold: each has its answer, in the order given",
+	k.answers("a release of some holds that are unknown or sold: each has its answer, in the sequence given",
 		k.release("c", "ghost", "b", "", "c"), nil, none, none, none, nil)
-	k.stock("what is wrong with one hold leaves the others", "tee", 6, 0, 3)
+	k.stock("a refused hold leaves the others as they are", "tee", 6, 0, 3)
 	k.answers("no commits", k.commit())
 	k.answers("no releases", k.release())
 }
 
 func txChecks[Tx any]() []check[Tx] {
 	return []check[Tx]{
-		{name: "a transaction sees what it did", fn: (*kit[Tx]).txOwn},
-		{name: "a rollback takes all of it back", fn: (*kit[Tx]).txRollback},
+		{name: "a transaction sees its own changes", fn: (*kit[Tx]).txOwn},
+		{name: "a rollback undoes everything", fn: (*kit[Tx]).txRollback},
 		{name: "a refusal leaves the transaction as it is", fn: (*kit[Tx]).txRefusal},
 		{name: "an ended context is the error of the call", fn: (*kit[Tx]).txContext},
 	}
@@ -106,7 +106,7 @@ func (k *kit[Tx]) txOwn() {
 			answersIn(tx, "a hold of stock set in this transaction", k.hold(hold("h1", "tee", 3), hold("h2", "tee", 1)), nil, nil),
 			k.stockIn(tx, "after holds in this transaction", "tee", 5, 4, 0),
 			answersIn(tx, "a release in the hold's transaction", k.release("h1"), nil),
-			answersIn(tx, "a hold of what this transaction released", k.hold(hold("h3", "tee", 4)), nil),
+			answersIn(tx, "a hold of stock that this transaction released", k.hold(hold("h3", "tee", 4)), nil),
 			answersIn(tx, "a commit in the hold's transaction", k.commit("h3"), nil),
 			k.stockIn(tx, "after all that in one transaction", "tee", 1, 1, 4),
 		)
@@ -130,7 +130,7 @@ func (k *kit[Tx]) txRollback() {
 	if !errors.Is(err, no) {
 		k.Fatalf("InTx must return its function's error; it returned: %v", err)
 	}
-	k.stock("a rollback must give back what was held, and take back what was sold and released", "tee", 9, 3, 0)
+	k.stock("a rollback must undo holds, commits and releases", "tee", 9, 3, 0)
 	k.answers("a hold that was rolled back does not exist", k.release("c"), reservation.ErrNotHeld)
 	k.answers("a commit that was rolled back did not happen", k.release("a"), nil)
 	k.answers("a release that was rolled back did not happen", k.commit("b"), nil)
@@ -149,7 +149,7 @@ func (k *kit[Tx]) txRefusal() {
 			answersIn(tx, "a commit", k.commit("h1"), nil),
 		)
 	})
-	k.stock("what came before a refusal, and after it, must commit", "tee", 0, 0, 1)
+	k.stock("calls before and after a refusal must commit", "tee", 0, 0, 1)
 }
 
 func (k *kit[Tx]) txContext() {

@@ -8,7 +8,7 @@ import (
 	"github.com/gofulfil/fulfil/store/memstore"
 )
 
-// The test of a backend. It opens a new subject without stock for each check.
+// The test of a backend opens a new subject without stock for each check.
 func ExampleRun() {
 	testReserver := func(t *testing.T) {
 		reservationtest.Run(t, func(*testing.T) reservationtest.Subject[*memstore.Tx] {
@@ -16,5 +16,5 @@ func ExampleRun() {
 			return reservationtest.Subject[*memstore.Tx]{Reserver: r, Stock: r, InTx: memstore.New().InTx}
 		})
 	}
-	_ = testReserver // in a _test.go file it is func TestReserver(t *testing.T)
+	_ = testReserver // write it as func TestReserver(t *testing.T) in a _test.go file
 }

@@ -12,11 +12,11 @@ func holdChecks[Tx any]() []check[Tx] {
 		{name: "Hold/sets stock aside", fn: (*kit[Tx]).holdTakes},
 		{name: "Hold/is whole or not at all", fn: (*kit[Tx]).holdWhole},
 		{name: "Hold/counts lines of one SKU together", fn: (*kit[Tx]).holdMerges},
-		{name: "Hold/answers for each and in the order given", fn: (*kit[Tx]).holdEach},
+		{name: "Hold/answers for each in the sequence given", fn: (*kit[Tx]).holdEach},
 		{name: "Hold/repeated holds once", fn: (*kit[Tx]).holdRepeated},
 		{name: "Hold/refuses another hold of the same ID", fn: (*kit[Tx]).holdExists},
 		{name: "Hold/refuses a SKU without stock", fn: (*kit[Tx]).holdUnknown},
-		{name: "Hold/refuses what is malformed", fn: (*kit[Tx]).holdMalformed},
+		{name: "Hold/refuses malformed holds", fn: (*kit[Tx]).holdMalformed},
 		{name: "Hold/IDs and SKUs are exact and up to 255 bytes", fn: (*kit[Tx]).holdIDs},
 		{name: "Hold/counts to 64 bits", fn: (*kit[Tx]).holdHuge},
 		{name: "Hold/many at once", fn: (*kit[Tx]).holdMany},
@@ -25,18 +25,18 @@ func holdChecks[Tx any]() []check[Tx] {
 
 func (k *kit[Tx]) holdTakes() {
 	k.set("tee", 5, "cap", 2)
-	k.answers("a hold of what is there", k.hold(hold("h1", "tee", 3, "cap", 2)), nil)
+	k.answers("a hold of stock that is there", k.hold(hold("h1", "tee", 3, "cap", 2)), nil)
 	k.stock("after a hold", "tee", 5, 3, 0)
 	k.stock("after a hold", "cap", 2, 2, 0)
 	k.answers("a hold of all that is left", k.hold(hold("h2", "tee", 2)), nil)
-	k.answers("a hold of more than nothing", k.hold(hold("h3", "tee", 1)), short("h3", "tee", 1, 0))
+	k.answers("a hold of one when none is left", k.hold(hold("h3", "tee", 1)), short("h3", "tee", 1, 0))
 	k.stock("after a hold that was refused", "tee", 5, 5, 0)
 	k.answers("no holds", k.hold())
 }
 
 func (k *kit[Tx]) holdWhole() {
 	k.set("tee", 5, "cap", 1, "mug", 0, "pin", 9)
-	k.answers("a hold of which two of four SKUs are short, named by SKU, the other two not",
+	k.answers("a hold with two of four SKUs short: the shortage names these two, sorted by SKU",
 		k.hold(hold("h1", "tee", 5, "mug", 1, "cap", 2, "pin", 1)), short("h1", "cap", 2, 1, "mug", 1, 0))
 	for sku, onHand := range map[string]int64{"tee": 5, "cap": 1, "mug": 0, "pin": 9} {
 		k.stock("a hold that does not fit is refused whole", sku, onHand, 0, 0)
@@ -60,7 +60,7 @@ func (k *kit[Tx]) holdMerges() {
 
 func (k *kit[Tx]) holdEach() {
 	k.set("tee", 5, "cap", 5)
-	k.answers("of holds that want the same stock the first in order gets it; what is wrong with one leaves the others", k.hold(
+	k.answers("of holds that want the same stock the first of them gets it; a refused hold leaves the others as they are", k.hold(
 		hold("z", "tee", 3), hold("bad"), hold("y", "tee", 3, "cap", 1), hold("x", "tee", 2), hold("w", "ghost", 1),
 		hold("v", "cap", 5), hold("z", "tee", 3), hold("x", "tee", 1),
 	), nil, reservation.ErrInvalidHold, short("y", "tee", 3, 2), nil, reservation.ErrUnknownSKU,
@@ -76,7 +76,7 @@ func (k *kit[Tx]) holdRepeated() {
 		k.stock("a hold that is repeated must hold nothing more", "tee", 5, 3, 0)
 	}
 	k.answers("a hold of the rest", k.hold(hold("h2", "tee", 2)), nil)
-	k.answers("a hold that stands is no shortage when it is repeated, though nothing is left", k.hold(hold("h1", "tee", 3)), nil)
+	k.answers("a repeated hold that stands is not short, though nothing is left", k.hold(hold("h1", "tee", 3)), nil)
 	k.inTx(func(tx Tx) error {
 		if err := answersIn(tx, "repeated in a transaction", k.hold(hold("h1", "tee", 3), hold("h1", "tee", 3)), nil, nil); err != nil {
 			return err
@@ -90,7 +90,7 @@ func (k *kit[Tx]) holdExists() {
 	k.answers("new holds", k.hold(hold("stands", "tee", 2), hold("sold", "tee", 2), hold("back", "tee", 2)), nil, nil, nil)
 	k.answers("a commit", k.commit("sold"), nil)
 	k.answers("a release", k.release("back"), nil)
-	const why = "a hold of the same ID with other stock, or that has ended, must be refused"
+	const why = "a hold must be refused if its ID has other stock or has ended"
 	exists := reservation.ErrHoldExists
 	k.answers(why, k.hold(
 		hold("stands", "tee", 1), hold("stands", "tee", 3), hold("stands", "cap", 2), hold("stands", "tee", 2, "cap", 1),
@@ -102,7 +102,7 @@ func (k *kit[Tx]) holdExists() {
 
 func (k *kit[Tx]) holdUnknown() {
 	k.set("none", 0)
-	k.answers("a SKU whose stock was never set is unknown, one that was set to 0 is short",
+	k.answers("a SKU whose stock was never set is unknown, a SKU whose stock was set to 0 is short",
 		k.hold(hold("h1", "ghost", 1), hold("h2", "none", 1)), reservation.ErrUnknownSKU, short("h2", "none", 1, 0))
 	k.set("ghost", 1)
 	k.answers("stock was set since", k.hold(hold("h1", "ghost", 1)), nil)
@@ -123,7 +123,7 @@ func (k *kit[Tx]) holdMalformed() {
 		k.answers("a hold "+what+", and beside it a good one", k.hold(h, hold("good", "tee", 1)), reservation.ErrInvalidHold, nil)
 	}
 	k.stock("after malformed holds and a good one", "tee", 5, 1, 0)
-	k.answers("commit of IDs that no hold can have, and of a good one beside them",
+	k.answers("a commit of impossible IDs and a good one",
 		k.commit("a\xffb", "a\x00b", long("y")+"z", "", "good"), reservation.ErrNotHeld, reservation.ErrNotHeld, reservation.ErrNotHeld, reservation.ErrNotHeld, nil)
 }
 

@@ -14,16 +14,16 @@ import (
 func raceChecks[Tx any]() []check[Tx] {
 	return []check[Tx]{
 		{name: "concurrent holds never oversell", fn: (*kit[Tx]).raceOversell},
-		{name: "concurrent holds in clashing orders do not stop each other", fn: (*kit[Tx]).raceClash},
-		{name: "a hold waits for one of the same stock that may roll back", fn: (*kit[Tx]).raceRollback},
+		{name: "concurrent holds in clashing sequences do not stop each other", fn: (*kit[Tx]).raceClash},
+		{name: "a hold waits for another of the same stock, which may roll back", fn: (*kit[Tx]).raceRollback},
 		{name: "concurrent holds of one ID hold once", fn: (*kit[Tx]).raceRepeated},
 		{name: "of a concurrent commit and release one wins", fn: (*kit[Tx]).raceEnds},
 		{name: "stock is neither made nor lost under load", fn: (*kit[Tx]).raceConserved},
 	}
 }
 
-// try runs a call of one item in a transaction of its own and returns the item's answer.
-func (k *kit[Tx]) try(c call[Tx]) (answer, err error) {
+// try runs a call with one item in a transaction of its own and returns the item's answer: nil or a refusal.
+func (k *kit[Tx]) try(c call[Tx]) (refusal, err error) {
 	err = k.InTx(k.ctx, func(tx Tx) error {
 		suite.Yield()
 		answers, err := c(tx)
@@ -34,10 +34,10 @@ func (k *kit[Tx]) try(c call[Tx]) (answer, err error) {
 		if len(answers) != 1 {
 			return fmt.Errorf("there must be one answer; there are %d", len(answers))
 		}
-		answer = answers[0]
+		refusal = answers[0]
 		return nil
 	})
-	return answer, err
+	return refusal, err
 }
 
 func (k *kit[Tx]) raceOversell() {
@@ -45,20 +45,20 @@ func (k *kit[Tx]) raceOversell() {
 	k.set("tee", goods)
 	var got atomic.Int64
 	k.race(buyers, func(i int) error {
-		answer, err := k.try(k.hold(hold(fmt.Sprint("h", i), "tee", 1)))
+		refusal, err := k.try(k.hold(hold(fmt.Sprint("h", i), "tee", 1)))
 		var short *reservation.ShortageError
 		switch {
 		case err != nil:
 			return err
-		case answer == nil:
+		case refusal == nil:
 			got.Add(1)
-		case !errors.As(answer, &short):
-			return fmt.Errorf("a hold of sold-out stock must answer a shortage; it answered: %w", answer)
+		case !errors.As(refusal, &short):
+			return fmt.Errorf("a hold of sold-out stock must answer a shortage; it answered: %w", refusal)
 		}
 		return nil
 	})
 	if got.Load() != goods {
-		k.Errorf("%d buyers wanted one each of %d goods: exactly %d must get it, %d did", buyers, goods, goods, got.Load())
+		k.Errorf("%d buyers wanted one each of %d goods: exactly %d must get it, and %d got it", buyers, goods, goods, got.Load())
 	}
 	k.stock("after more buyers than goods", "tee", goods, goods, 0)
 }
@@ -76,9 +76,10 @@ func (k *kit[Tx]) raceClash() {
 			h := hold(id, "a", 1, "b", 1, "c", 1, "d", 1, "e", 1)
 			random.Shuffle(len(h.Lines), func(i, j int) { h.Lines[i], h.Lines[j] = h.Lines[j], h.Lines[i] })
 			for _, c := range []call[Tx]{k.hold(h), k.commit(id)} {
-				if answer, err := k.try(c); answer != nil || err != nil {
-					return fmt.Errorf("carts with the same SKUs in clashing orders must not stop each other, as SKUs are locked in one "+
-						"order: %w", errors.Join(answer, err))
+				refusal, err := k.try(c)
+				if refusal != nil || err != nil {
+					return fmt.Errorf("carts with the same SKUs in clashing sequences must not stop each other: "+
+						"lock SKUs in one fixed sequence: %w", errors.Join(refusal, err))
 				}
 			}
 		}
@@ -93,7 +94,7 @@ func (k *kit[Tx]) raceRollback() {
 	k.set("tee", 1)
 	no := errors.New("no")
 	result := make(chan error, 1)
-	began := false // the function may be run again
+	began := false // InTx may run its function again
 	err := k.InTx(k.ctx, func(tx Tx) error {
 		if err := answersIn(tx, "the first hold", k.hold(hold("h1", "tee", 1)), nil); err != nil {
 			return err
@@ -101,9 +102,9 @@ func (k *kit[Tx]) raceRollback() {
 		if !began {
 			began = true
 			go func() {
-				answer, err := k.try(k.hold(hold("h2", "tee", 1)))
-				if err == nil && answer != nil {
-					err = fmt.Errorf("a hold must wait for a transaction that has the last of its stock, and get it if that rolls back; it answered: %w", answer)
+				refusal, err := k.try(k.hold(hold("h2", "tee", 1)))
+				if err == nil && refusal != nil {
+					err = fmt.Errorf("a hold must wait for a transaction that has the last of its stock, and get the stock after a rollback; it answered: %w", refusal)
 				}
 				result <- err
 			}()
@@ -125,13 +126,13 @@ func (k *kit[Tx]) raceRollback() {
 func (k *kit[Tx]) raceRepeated() {
 	k.set("tee", 100)
 	k.race(8, func(int) error {
-		answer, err := k.try(k.hold(hold("h1", "tee", 2)))
-		return errors.Join(answer, err)
+		refusal, err := k.try(k.hold(hold("h1", "tee", 2)))
+		return errors.Join(refusal, err)
 	})
 	k.stock("concurrent calls with one hold must hold once", "tee", 100, 2, 0)
 	k.race(8, func(int) error {
-		answer, err := k.try(k.release("h1"))
-		return errors.Join(answer, err)
+		refusal, err := k.try(k.release("h1"))
+		return errors.Join(refusal, err)
 	})
 	k.stock("concurrent releases of one hold must give back once", "tee", 100, 0, 0)
 }
@@ -155,7 +156,7 @@ func (k *kit[Tx]) raceEnds() {
 		committed, released := answers[0] == nil && answers[2] == nil, answers[1] == nil && answers[3] == nil
 		ended := slices.IndexFunc(answers[:], func(err error) bool { return err != nil && !errors.Is(err, reservation.ErrNotHeld) })
 		if committed == released || ended >= 0 || (answers[0] == nil) != committed || (answers[1] == nil) != released {
-			k.Fatalf("of concurrent commits and releases of one hold one kind must win and the other be refused with ErrNotHeld; "+
+			k.Fatalf("of concurrent commits and releases of one hold one kind must win, and the other must answer ErrNotHeld; "+
 				"the commits answered <%v> and <%v>, the releases <%v> and <%v>", answers[0], answers[2], answers[1], answers[3])
 		}
 		if committed {
@@ -165,7 +166,7 @@ func (k *kit[Tx]) raceEnds() {
 	k.stock("after concurrent commits and releases", "tee", rounds-sold, 0, sold)
 }
 
-// raceConserved runs a seeded random load and counts along.
+// raceConserved runs a random load with a fixed seed and counts the stock that callers hold and sell.
 func (k *kit[Tx]) raceConserved() {
 	skus := []string{"a", "b", "c"}
 	const callers, rounds, goods = 6, 40, 25
@@ -189,11 +190,11 @@ func (k *kit[Tx]) raceConserved() {
 					m.q[s] += q
 					h.Lines = append(h.Lines, reservation.Line{SKU: skus[s], Quantity: int64(q)})
 				}
-				answer, err := k.try(k.hold(h))
+				refusal, err := k.try(k.hold(h))
 				if err != nil {
 					return err
 				}
-				if answer == nil {
+				if refusal == nil {
 					open = append(open, m)
 					for s := range skus {
 						held[s].Add(int64(m.q[s]))
@@ -208,8 +209,9 @@ func (k *kit[Tx]) raceConserved() {
 				c, to = k.commit(m.id), &sold
 			}
 			for range 1 + random.IntN(2) { // some repeated
-				if answer, err := k.try(c); answer != nil || err != nil {
-					return fmt.Errorf("the end of hold %s, which stands: %w", m.id, errors.Join(answer, err))
+				refusal, err := k.try(c)
+				if refusal != nil || err != nil {
+					return fmt.Errorf("the end of hold %s, which stands: %w", m.id, errors.Join(refusal, err))
 				}
 			}
 			for s := range skus {
@@ -222,7 +224,7 @@ func (k *kit[Tx]) raceConserved() {
 		return nil
 	})
 	for s, sku := range skus {
-		k.stock("stock must be neither made nor lost: on hand and sold are as many as at first, and held what callers were told",
+		k.stock("stock must be neither made nor lost: on hand plus sold is the first stock, and held is the sum of the callers' holds",
 			sku, goods-sold[s].Load(), held[s].Load(), sold[s].Load())
 	}
 }

@@ -7,8 +7,8 @@
 //		})
 //	}
 //
-// Each check gets a new, empty subject. The checks never sleep and have no clock; whether a transaction waited shows in
-// the order in which things happened. No check waits for a second transaction while it has one open.
+// Each check gets a new, empty subject. The checks never sleep and read no clock. They tell from the sequence of events whether a
+// transaction has waited. No check waits for a second transaction while it has one open.
 package reservationtest
 
 import (
@@ -24,41 +24,42 @@ import (
 	"github.com/gofulfil/fulfil/reservation"
 )
 
-// Subject is what is tested.
+// Subject is the backend under test.
 type Subject[Tx any] struct {
 	// Reserver is the backend.
 	Reserver reservation.Reserver[Tx]
 	// Stock sets and reads the Reserver's stock. If it is an [Admin] or a [NewStock], the suite tests that, too.
 	Stock Stock[Tx]
-	// InTx runs fn in a transaction: committed when fn returns nil, rolled back when it returns an error, run again after
-	// a deadlock. The InTx of a Store does.
+	// InTx runs fn in a transaction. It commits when fn returns nil, rolls back when fn returns an error, and runs fn again
+	// after a deadlock. The InTx of a Store is such a function.
 	InTx func(ctx context.Context, fn func(tx Tx) error) error
 }
 
 // Stock sets and reads the stock of a Reserver.
 type Stock[Tx any] interface {
-	// Set says how many goods of a SKU are there, those set aside included and those sold not.
+	// Set records the stock of a SKU: the units on the shelf, with held units and without sold units.
 	Set(ctx context.Context, tx Tx, sku string, onHand int64) error
-	// Stock answers for each SKU in the order given; without any it answers for all that are known, by SKU.
+	// Stock returns the stock of each SKU in the sequence given. Without any SKU it returns the stock of all known SKUs, sorted
+	// by SKU.
 	Stock(ctx context.Context, tx Tx, skus ...string) ([]reservation.Stock, error)
 }
 
-// Admin is the administration of stock that the backends of this module share.
+// Admin is a Stock with the other methods that all backends of this module have.
 type Admin[Tx any] interface {
 	Stock[Tx]
-	// Adjust adds delta to what is there.
+	// Adjust adds delta to the stock of a SKU.
 	Adjust(ctx context.Context, tx Tx, sku string, delta int64) error
-	// Holds returns at most limit of the holds that stand, by ID, from the first behind after.
+	// Holds returns at most limit of the holds that are neither sold nor released, sorted by ID, beginning behind the ID after.
 	Holds(ctx context.Context, tx Tx, after string, limit int) ([]reservation.Hold, error)
 }
 
 // NewStock sets the stock of SKUs that have none yet.
 type NewStock[Tx any] interface {
-	// SetNew sets the stock of a SKU, and changes nothing if stock of it was ever set.
+	// SetNew sets the stock of a SKU whose stock was never set. For any other SKU it changes nothing.
 	SetNew(ctx context.Context, tx Tx, sku string, onHand int64) error
 }
 
-// Run runs the suite as subtests of t. Open returns a new subject without stock for each of them.
+// Run runs the suite as subtests of t. Open must return a new subject without stock for each of them.
 func Run[Tx any](t *testing.T, open func(t *testing.T) Subject[Tx]) {
 	for _, c := range checks[Tx]() {
 		t.Run(c.name, func(t *testing.T) {
@@ -92,14 +93,14 @@ func checks[Tx any]() []check[Tx] {
 	return slices.Concat(holdChecks[Tx](), endChecks[Tx](), txChecks[Tx](), raceChecks[Tx](), adminChecks[Tx]())
 }
 
-// kit is what a check works with.
+// kit is the subject and the helpers of a check.
 type kit[Tx any] struct {
 	suite.Reporter
 	Subject[Tx]
 	ctx context.Context
 }
 
-// hold makes a hold of SKUs and quantities in turn, of type int or int64.
+// hold makes a hold. Lines alternates SKUs and quantities, which are int or int64.
 func hold(id string, lines ...any) reservation.Hold {
 	h := reservation.Hold{ID: id}
 	for i := 0; i < len(lines); i += 2 {
@@ -116,7 +117,7 @@ func (k *kit[Tx]) inTx(fn func(tx Tx) error) {
 	}
 }
 
-// set sets stock, SKUs and quantities in turn.
+// set sets stock. Its arguments alternate SKUs and quantities.
 func (k *kit[Tx]) set(stock ...any) {
 	k.Helper()
 	k.inTx(func(tx Tx) error {
@@ -129,7 +130,7 @@ func (k *kit[Tx]) set(stock ...any) {
 	})
 }
 
-// stock fails unless the stock of a SKU is as said.
+// stock fails unless the stock of a SKU has these numbers.
 func (k *kit[Tx]) stock(why, sku string, onHand, held, sold int64) {
 	k.Helper()
 	k.inTx(func(tx Tx) error { return k.stockIn(tx, why, sku, onHand, held, sold) })
@@ -143,7 +144,7 @@ func (k *kit[Tx]) stockIn(tx Tx, why, sku string, onHand, held, sold int64) erro
 	return err
 }
 
-// A method of the Reserver with its items given: answers are compared one by one.
+// call is a call of one of the Reserver's methods. Its answers are compared one by one.
 type call[Tx any] func(tx Tx) ([]error, error)
 
 func (k *kit[Tx]) hold(holds ...reservation.Hold) call[Tx] {
@@ -158,8 +159,8 @@ func (k *kit[Tx]) release(ids ...string) call[Tx] {
 	return func(tx Tx) ([]error, error) { return k.Reserver.Release(k.ctx, tx, ids...) }
 }
 
-// answers runs a call in a transaction of its own and fails unless it answers as wanted: nil, an error to match, or a
-// *reservation.ShortageError to equal.
+// answers runs a call in a transaction of its own and fails unless each answer is as wanted: nil, an error that matches, or an
+// equal *reservation.ShortageError.
 func (k *kit[Tx]) answers(why string, c call[Tx], want ...error) {
 	k.Helper()
 	k.inTx(func(tx Tx) error { return answersIn(tx, why, c, want...) })
@@ -186,7 +187,7 @@ func answersIn[Tx any](tx Tx, why string, c call[Tx], want ...error) error {
 	return nil
 }
 
-// short makes the answer to a hold that does not fit, of SKU, wanted and available in turn.
+// short makes a *reservation.ShortageError. Lines alternates SKU, wanted and available.
 func short(id string, lines ...any) error {
 	e := &reservation.ShortageError{Hold: id}
 	for i := 0; i < len(lines); i += 3 {
@@ -202,7 +203,7 @@ func (k *kit[Tx]) race(n int, fn func(i int) error) {
 	suite.Race(k, n, fn)
 }
 
-// long is an ID of as many bytes as fit, with a last one that tells it apart.
+// long returns an ID of the maximum length that ends with last.
 func long(last string) string {
 	return strings.Repeat("x", reservation.MaxIDBytes-len(last)) + last
 }

@@ -13,11 +13,11 @@ import (
 
 type tx = *memstore.Tx
 
-// variant is a memreserver of which some methods are replaced. What they cannot do through it they do to its rows.
+// variant is a memreserver with some of its methods replaced. A replacement can change rows behind the memreserver's back.
 type variant struct {
 	*memreserver.Reserver
 	st      *memstore.Store
-	lines   sync.Map // merged lines by hold
+	lines   sync.Map // hold ID to merged lines
 	inTx    func(ctx context.Context, fn func(tx) error) error
 	hold    func(ctx context.Context, tx tx, holds ...reservation.Hold) ([]error, error)
 	commit  func(ctx context.Context, tx tx, ids ...string) ([]error, error)

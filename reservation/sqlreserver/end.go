@@ -11,7 +11,7 @@ import (
 )
 
 // Commit turns holds into sales, as [reservation.Reserver] says. It locks no stock. It waits only for transactions that end the
-// same holds and, on MySQL, for those in a Set or Adjust of the same SKUs.
+// same holds and, on MySQL, for transactions that have called Set or Adjust for the same SKUs.
 func (r *Reserver) Commit(ctx context.Context, tx *sql.Tx, ids ...string) ([]error, error) {
 	answers, err := r.end(ctx, tx, ids, stateSold)
 	if err != nil {
@@ -44,7 +44,8 @@ func (r *Reserver) end(ctx context.Context, tx *sql.Tx, ids []string, to string)
 	answers := make([]error, len(ids))
 	ending := make(map[string]*hold)
 	for i, id := range ids {
-		switch h := known[id]; {
+		h := known[id]
+		switch {
 		case h == nil:
 			answers[i] = fmt.Errorf("%w: %q", reservation.ErrNotHeld, id)
 		case h.state == stateHeld:
@@ -81,14 +82,14 @@ func (r *Reserver) giveBack(ctx context.Context, tx *sql.Tx, holds map[string]*h
 	}
 	for sku, quantity := range back {
 		if stock[sku] == nil {
-			return fmt.Errorf("SKU %q is held and has no stock", sku)
+			return fmt.Errorf("SKU %q is held but missing in fulfil_stock", sku)
 		}
 		stock[sku].change = -quantity
 	}
 	return r.writeStock(ctx, tx, stock)
 }
 
-// begin takes the write lock of SQLite, which a transaction that begins by reading may not get later.
+// begin takes the write lock of SQLite. A transaction that begins with a read may be refused the lock later.
 func (r *Reserver) begin(ctx context.Context, tx *sql.Tx) error {
 	if r.sql.begin == "" {
 		return nil

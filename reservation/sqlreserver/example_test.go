@@ -16,7 +16,7 @@ import (
 	"github.com/gofulfil/fulfil/store/sqlstore"
 )
 
-// A program that keeps orders and stock in PostgreSQL. It also imports a driver, such as
+// A program keeps orders and stock in PostgreSQL. It also imports a driver, such as
 //
 //	_ "github.com/jackc/pgx/v5/stdlib"
 func Example() {
@@ -25,7 +25,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	db.SetMaxOpenConns(8) // few connections sell one SKU faster than many, who wait for each other
+	db.SetMaxOpenConns(8) // few connections sell one SKU faster than many that wait for each other
 
 	if err := sqlstore.Migrate(ctx, db, sqlstore.Postgres); err != nil {
 		log.Fatal(err)
@@ -53,7 +53,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	_ = flow // its handlers take orders for lines of the SKU "tee-m" until 100 are held or sold
+	_ = flow // Begin accepts lines of the SKU "tee-m" until 100 are held or sold
 }
 
 // The files of both Schemas fit into one folder.

@@ -16,7 +16,8 @@ func (r *Reserver) Hold(ctx context.Context, tx *sql.Tx, holds ...reservation.Ho
 	lines := make([][]reservation.Line, len(holds))
 	wanted := make(map[string][]reservation.Line) // by ID
 	for i, h := range holds {
-		if lines[i], answers[i] = h.Merge(); answers[i] != nil {
+		lines[i], answers[i] = h.Merge()
+		if answers[i] != nil {
 			continue
 		}
 		if _, repeated := wanted[h.ID]; !repeated {
@@ -42,7 +43,7 @@ func (r *Reserver) Hold(ctx context.Context, tx *sql.Tx, holds ...reservation.Ho
 	return answers, nil
 }
 
-// claim inserts holds, and returns and locks those that were there before. It comes before any lock on stock: a transaction that
+// claim inserts holds, and returns and locks those that already exist. It runs before any stock is locked: a transaction that
 // waits here for another with the same ID has locked no stock that the other could be waiting for.
 func (r *Reserver) claim(ctx context.Context, tx *sql.Tx, wanted map[string][]reservation.Line) (map[string]*hold, error) {
 	var rows [][]any
@@ -65,12 +66,12 @@ func (r *Reserver) claim(ctx context.Context, tx *sql.Tx, wanted map[string][]re
 	}
 	known, err := r.lockHolds(ctx, tx, old)
 	if err == nil && len(known) != len(old) {
-		err = fmt.Errorf("%d of %d holds were deleted while they were looked at", len(old)-len(known), len(old))
+		err = fmt.Errorf("%d of %d holds were deleted meanwhile: no program may delete rows of fulfil_holds", len(old)-len(known), len(old))
 	}
 	return known, err
 }
 
-// insertHolds inserts the holds that are not there and returns their IDs.
+// insertHolds inserts the holds whose IDs are free and returns those IDs.
 func (r *Reserver) insertHolds(ctx context.Context, tx *sql.Tx, rows [][]any) (map[string]bool, error) {
 	fresh := make(map[string]bool, len(rows))
 	scan := func(rows *sql.Rows) error {
@@ -86,7 +87,7 @@ func (r *Reserver) insertHolds(ctx context.Context, tx *sql.Tx, rows [][]any) (m
 	if err != nil {
 		return nil, err
 	}
-	if changed == int64(len(rows)) { // one that was there counts as two
+	if changed == int64(len(rows)) { // MySQL counts 2 for a row that existed, so all are new
 		for _, row := range rows {
 			fresh[row[0].(string)] = true
 		}
@@ -95,7 +96,7 @@ func (r *Reserver) insertHolds(ctx context.Context, tx *sql.Tx, rows [][]any) (m
 	return fresh, r.sql.query(ctx, tx, r.sql.fresh, rows, scan)
 }
 
-// skusOf returns the SKUs of the holds that are valid and not known.
+// skusOf returns the SKUs of the valid holds that do not exist yet.
 func skusOf(holds []reservation.Hold, lines [][]reservation.Line, known map[string]*hold) []string {
 	skus := make(map[string]bool)
 	for i, h := range holds {
@@ -108,7 +109,7 @@ func skusOf(holds []reservation.Hold, lines [][]reservation.Line, known map[stri
 	return sorted(skus)
 }
 
-// decide returns the answer to one hold. A hold that fits becomes known.
+// decide returns the answer to one hold. If the hold fits, decide adds it to known.
 func decide(known map[string]*hold, stock map[string]*level, id string, lines []reservation.Line) error {
 	if k := known[id]; k != nil {
 		if k.state != stateHeld || !slices.Equal(k.lines, lines) {
@@ -136,32 +137,35 @@ func decide(known map[string]*hold, stock map[string]*level, id string, lines []
 	return nil
 }
 
-// keep writes the decisions: it deletes the holds that were refused, and takes the stock of the others.
+// keep writes the decisions: it deletes the refused holds and takes the stock of the others.
 func (r *Reserver) keep(ctx context.Context, tx *sql.Tx, wanted map[string][]reservation.Line, known map[string]*hold, stock map[string]*level) error {
-	var out []string
-	var other [][]any
+	var deleted []string
+	var replaced [][]any
 	fresh := make(map[string]*hold)
 	for _, id := range sorted(wanted) {
-		switch k := known[id]; {
-		case k == nil:
-			out = append(out, id)
-		case k.fresh:
-			fresh[id] = k
-			if slices.Equal(k.lines, wanted[id]) {
-				continue
-			}
-			// Refused with the lines that were inserted, and held with others further on in the call.
+		k := known[id]
+		if k == nil {
+			deleted = append(deleted, id)
+			continue
+		}
+		if !k.fresh {
+			continue
+		}
+		fresh[id] = k
+		if !slices.Equal(k.lines, wanted[id]) {
+			// The first hold with this ID was inserted and refused. A later one of the same call has other lines and fits.
 			text, err := encode(k.lines)
 			if err != nil {
 				return err
 			}
-			out, other = append(out, id), append(other, []any{id, text})
+			deleted = append(deleted, id)
+			replaced = append(replaced, []any{id, text})
 		}
 	}
-	if _, err := r.sql.exec(ctx, tx, r.sql.unclaim, column(out)); err != nil {
+	if _, err := r.sql.exec(ctx, tx, r.sql.unclaim, column(deleted)); err != nil {
 		return err
 	}
-	if _, err := r.insertHolds(ctx, tx, other); err != nil {
+	if _, err := r.insertHolds(ctx, tx, replaced); err != nil {
 		return err
 	}
 	if err := r.writeStock(ctx, tx, stock); err != nil {

@@ -6,16 +6,15 @@ import (
 	"github.com/gofulfil/fulfil/internal/sqlkit"
 )
 
-// At REPEATABLE READ, the default, every row that a locking statement reads stays locked, so that all of them go by the
-// primary key, in its order and to rows that are there: the optimizer would rather read the whole of a small table, and
-// a key that is not there locks the gap that it would be in. What is decided is decided from locking reads, as others may
-// be older than the lock.
+// At REPEATABLE READ, the default, every row that a locking statement reads stays locked. So all locking statements look up
+// existing rows by ascending primary key. Without FORCE INDEX the optimizer would read the whole of a small table, and a
+// missing key would lock the gap around it. Decisions use locking reads only: other reads may be older than the lock.
 const mysqlRead = `SELECT s.sku, s.stocked, s.taken,
 		(SELECT CAST(COALESCE(SUM(h.quantity), 0) AS SIGNED) FROM fulfil_held h WHERE h.sku = s.sku)
 	FROM fulfil_stock s`
 
 var mysql = statements{
-	rows: 1000, // of at most three placeholders each; a statement has at most 65,535
+	rows: 1000, // at most three placeholders each; MySQL allows 65,535 in a statement
 
 	claim: mysqlRows(`INSERT INTO fulfil_holds (id, state, hold_lines) VALUES `, `(?, 'held', ?)`, `, `,
 		` ON DUPLICATE KEY UPDATE repeats = repeats + 1`),
@@ -38,7 +37,8 @@ var mysql = statements{
 	setStocked: `UPDATE fulfil_stock SET stocked = ? WHERE sku = ?`,
 }
 
-// mysqlRows is a statement with a piece of text for each row, for as many of its columns as that has placeholders.
+// mysqlRows returns a statement that repeats the text row for each row, with between in between. A row supplies as many
+// arguments as that text has placeholders.
 func mysqlRows(before, row, between, after string) statement {
 	return func(rows [][]any) (string, []any, error) {
 		columns := strings.Count(row, "?")
@@ -50,7 +50,7 @@ func mysqlRows(before, row, between, after string) statement {
 	}
 }
 
-// mysqlKeys is a statement with a list of the rows' first columns.
+// mysqlKeys returns a statement with a list of the rows' first columns.
 func mysqlKeys(before, after string) statement {
 	return func(rows [][]any) (string, []any, error) {
 		return before + sqlkit.List(len(rows)) + after, firsts(rows), nil

@@ -1,7 +1,7 @@
 package sqlreserver
 
-// The limit tells the planner how many rows to expect. It would guess a hundred, and rather read all of a table than look
-// up so many.
+// The LIMIT tells the planner how many rows to expect. Otherwise it guesses a hundred, and reads the whole table instead of
+// looking so many rows up.
 const (
 	pgRows = `(SELECT r FROM jsonb_array_elements($1::text::jsonb) r LIMIT jsonb_array_length($1::text::jsonb)) AS rows`
 	pgKeys = `ANY (ARRAY(SELECT r->>0 FROM ` + pgRows + `))`

@@ -12,7 +12,7 @@ import (
 	"github.com/gofulfil/fulfil/reservation"
 )
 
-// States of a hold.
+// The states of a hold.
 const (
 	stateHeld     = "held"
 	stateSold     = "sold"
@@ -23,16 +23,16 @@ const (
 type hold struct {
 	state string
 	lines []reservation.Line // merged
-	fresh bool               // held by this call
+	fresh bool               // this call made it
 }
 
-// level is a row of fulfil_stock that is locked.
+// level is a locked row of fulfil_stock.
 type level struct {
 	stocked, taken int64
-	change         int64 // of taken, not written yet
+	change         int64 // to be added to taken
 }
 
-// line is how fulfil_holds keeps a [reservation.Line].
+// line is a [reservation.Line] as fulfil_holds stores it.
 type line struct {
 	SKU      string `json:"sku"`
 	Quantity int64  `json:"quantity"`
@@ -59,7 +59,7 @@ func decode(text []byte) ([]reservation.Line, error) {
 	return lines, nil
 }
 
-// lockHolds returns those of the holds that exist, and locks them.
+// lockHolds locks and returns the holds that exist.
 func (r *Reserver) lockHolds(ctx context.Context, tx *sql.Tx, ids []string) (map[string]*hold, error) {
 	known := make(map[string]*hold)
 	err := r.sql.query(ctx, tx, r.sql.lockHolds, column(ids), func(rows *sql.Rows) error {
@@ -76,7 +76,7 @@ func (r *Reserver) lockHolds(ctx context.Context, tx *sql.Tx, ids []string) (map
 	return known, err
 }
 
-// lockStock returns the stock of those SKUs that have any, and locks it.
+// lockStock locks and returns the stock of the SKUs that exist.
 func (r *Reserver) lockStock(ctx context.Context, tx *sql.Tx, skus []string) (map[string]*level, error) {
 	stock := make(map[string]*level)
 	err := r.sql.query(ctx, tx, r.sql.lockStock, column(skus), func(rows *sql.Rows) error {
@@ -89,7 +89,7 @@ func (r *Reserver) lockStock(ctx context.Context, tx *sql.Tx, skus []string) (ma
 	return stock, err
 }
 
-// writeStock writes what changed of locked stock.
+// writeStock writes the changes of locked stock.
 func (r *Reserver) writeStock(ctx context.Context, tx *sql.Tx, stock map[string]*level) error {
 	var rows [][]any
 	for _, sku := range sorted(stock) {
@@ -101,7 +101,7 @@ func (r *Reserver) writeStock(ctx context.Context, tx *sql.Tx, stock map[string]
 	return err
 }
 
-// heldRows are the rows of fulfil_held of some holds, by their key.
+// heldRows returns the rows of fulfil_held for some holds, sorted by SKU and hold ID.
 func heldRows(holds map[string]*hold) [][]any {
 	var rows [][]any
 	for _, id := range sorted(holds) {

@@ -1,6 +1,6 @@
 package sqlreserver
 
-// On SQLite the write lock is the lock of all rows.
+// A transaction on SQLite has the write lock, so no statement locks rows.
 const (
 	liteKeys = `(SELECT value->>0 FROM json_each(?))`
 	liteRead = `SELECT s.sku, s.stocked, s.taken, (SELECT coalesce(sum(h.quantity), 0) FROM fulfil_held h WHERE h.sku = s.sku)

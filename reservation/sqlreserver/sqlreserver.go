@@ -14,19 +14,19 @@ type Dialect = sqlkit.Dialect
 // The dialects.
 const (
 	Postgres = sqlkit.Postgres
-	MySQL    = sqlkit.MySQL // MariaDB, too
+	MySQL    = sqlkit.MySQL // and MariaDB
 	SQLite   = sqlkit.SQLite
 )
 
 var _ reservation.Reserver[*sql.Tx] = (*Reserver)(nil)
 
-// Reserver is a [reservation.Reserver] that keeps its state in the database of the transactions that it is given. Make one with
+// Reserver is a [reservation.Reserver] that keeps its state in the database of the transaction that it receives. Make one with
 // [New].
 type Reserver struct {
 	sql statements
 }
 
-// New returns a Reserver for databases of a dialect. It panics if there is no such dialect.
+// New returns a Reserver for databases of a dialect. It panics if the dialect is unknown.
 func New(dialect Dialect) *Reserver {
 	switch dialect {
 	case Postgres:

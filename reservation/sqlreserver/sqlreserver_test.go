@@ -27,7 +27,7 @@ func TestSchema(t *testing.T) {
 		require.NoError(t, err)
 		text, err := fs.ReadFile(files, "0003_reserver.up.sql")
 		require.NoError(t, err)
-		require.True(t, strings.HasPrefix(string(text), "-- +goose Up\n"), "goose needs its mark first")
+		require.True(t, strings.HasPrefix(string(text), "-- +goose Up\n"), "goose needs its annotation in the first line")
 		var tables []string
 		for _, m := range table.FindAllStringSubmatch(string(text), -1) {
 			tables = append(tables, m[1])
@@ -35,7 +35,7 @@ func TestSchema(t *testing.T) {
 		require.Equal(t, []string{"fulfil_stock", "fulfil_holds", "fulfil_held"}, tables, d)
 		for line := range strings.Lines(string(text)) {
 			if strings.HasPrefix(line, "CREATE") {
-				require.Contains(t, line, " IF NOT EXISTS ", "a statement must bear being run again")
+				require.Contains(t, line, " IF NOT EXISTS ", "a statement must also succeed when it is run again")
 			}
 			if strings.Contains(line, "--") {
 				require.True(t, strings.HasPrefix(line, "--"), "a comment must be a line of its own")
@@ -46,7 +46,7 @@ func TestSchema(t *testing.T) {
 	require.ErrorIs(t, err, fs.ErrNotExist)
 }
 
-// On MySQL every value of every row must find its placeholder, in order.
+// On MySQL every value of every row must meet its placeholder, in the right sequence.
 func TestMySQLPlaceholders(t *testing.T) {
 	t.Parallel()
 	rows := [][]any{{"a", "b", int64(1)}, {"c", "d", int64(2)}, {"e", "f", int64(3)}}

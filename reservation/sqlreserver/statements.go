@@ -7,49 +7,51 @@ import (
 	"slices"
 )
 
-// statements holds the statements of a dialect. Those of type statement are for any number of rows.
+// statements holds the statements of a dialect. A field of type statement takes any number of rows. Its comment gives the
+// columns of a row in parentheses.
 type statements struct {
-	// rows is the number of rows that one statement may have; 0: any number.
+	// rows is the maximum number of rows of one statement; 0: any number.
 	rows int
-	// begin runs before a transaction's first read and takes the write lock. Empty: there is none to take.
+	// begin takes the write lock before a transaction's first read; empty: the dialect has no such lock.
 	begin string
 
-	// claim inserts the holds (ID, lines) whose ID is not there. It waits for transactions that are inserting the same ID. It
-	// returns the IDs that it inserted, unless there is a statement fresh, which does.
+	// claim inserts the holds (ID, lines) whose IDs are free. It waits for transactions that are inserting the same IDs. Claim
+	// returns the IDs that it inserted. If the dialect can't do that, the statement fresh returns them.
 	claim, fresh statement
 	// unclaim deletes holds (ID).
 	unclaim statement
-	// lockHolds returns ID, state and lines of holds (ID), and locks them, in the order of their IDs.
+	// lockHolds locks holds (ID) by ascending ID and returns their ID, state and lines.
 	lockHolds statement
 	// sell and giveBack change the state of holds (ID).
 	sell, giveBack statement
 
-	// lockStock returns SKU, stocked and taken of stock (SKU), and locks it, in the order of the SKUs.
+	// lockStock locks stock (SKU) by ascending SKU and returns SKU, stocked and taken.
 	lockStock statement
-	// take adds to the taken quantity (SKU, change).
+	// take adds change to the taken quantity (SKU, change).
 	take statement
-	// insertHeld and deleteHeld change the lines of holds that stand (SKU, hold ID, quantity).
+	// insertHeld and deleteHeld write and delete rows of fulfil_held (SKU, hold ID, quantity).
 	insertHeld, deleteHeld statement
-	// readStock returns SKU, stocked, taken and held of stock (SKU) without a lock.
+	// readStock returns SKU, stocked, taken and held of stock (SKU). It locks nothing.
 	readStock statement
 
-	// readAll is readStock of all SKUs, in their order.
+	// readAll is readStock of all SKUs, sorted by SKU.
 	readAll string
-	// readHolds returns ID and lines of the holds that stand, beginning behind an ID. It takes the ID and a limit.
+	// readHolds returns ID and lines of the holds that are neither sold nor released. Its parameters are the ID behind which it
+	// begins, and a limit.
 	readHolds string
-	// makeStock inserts a SKU with goods of which none is taken, unless the SKU is there. It takes both.
+	// makeStock inserts a SKU that does not exist yet. Its parameters are the SKU and the stocked quantity.
 	makeStock string
-	// lockHeld returns the held quantity of a SKU whose stock is locked, as of now.
+	// lockHeld returns the current held quantity of a SKU whose stock is locked.
 	lockHeld string
-	// setStocked takes the stocked quantity and a SKU.
+	// setStocked sets the stocked quantity. Its parameters are that quantity and the SKU.
 	setStocked string
 }
 
-// statement returns a query for rows, all of the same length.
+// statement returns a query and its arguments for rows, which all have the same length.
 type statement func(rows [][]any) (query string, args []any, err error)
 
-// viaJSON returns a statement that takes all of its rows in one parameter, as a JSON array of arrays. So its text is always the
-// same.
+// viaJSON returns a statement that takes all of its rows in one parameter, a JSON array of arrays. So the text of the query is
+// the same for any number of rows.
 func viaJSON(query string) statement {
 	return func(rows [][]any) (string, []any, error) {
 		text, err := json.Marshal(rows)
@@ -57,7 +59,7 @@ func viaJSON(query string) statement {
 	}
 }
 
-// chunks splits rows into as many as one statement may have.
+// chunks splits rows into parts that fit into one statement.
 func (s *statements) chunks(rows [][]any) func(func([][]any) bool) {
 	if s.rows == 0 {
 		return slices.Chunk(rows, max(1, len(rows)))
@@ -65,7 +67,7 @@ func (s *statements) chunks(rows [][]any) func(func([][]any) bool) {
 	return slices.Chunk(rows, s.rows)
 }
 
-// exec executes a statement for rows and returns how many rows it changed.
+// exec executes a statement for rows and returns the number of rows that it changed.
 func (s *statements) exec(ctx context.Context, tx *sql.Tx, build statement, rows [][]any) (int64, error) {
 	var changed int64
 	for chunk := range s.chunks(rows) {
@@ -115,7 +117,7 @@ func each(ctx context.Context, tx *sql.Tx, scan func(*sql.Rows) error, query str
 	return rows.Err()
 }
 
-// column makes rows of one column.
+// column returns rows with one column.
 func column(values []string) [][]any {
 	rows := make([][]any, len(values))
 	for i, v := range values {

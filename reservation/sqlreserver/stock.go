@@ -10,10 +10,10 @@ import (
 	"github.com/gofulfil/fulfil/reservation"
 )
 
-// Set records the physical stock of a SKU: the goods on the shelf, held units included and sold units excluded. The first Set
-// makes the SKU known. Call it after somebody has counted, not at every start of a program: see [Reserver.SetNew]. The error
-// matches [reservation.ErrBelowHeld], or [reservation.ErrInvalidStock] for a negative number and for one that with all sold
-// units does not fit in 64 bits.
+// Set records the physical stock of a SKU: the units on the shelf, with held units and without sold units. The first Set makes
+// the SKU known. Call Set after an inventory count. At every start of a program call [Reserver.SetNew] instead. The error
+// matches [reservation.ErrBelowHeld], or [reservation.ErrInvalidStock] if onHand is negative, or if onHand and all units ever
+// sold together do not fit in 64 bits.
 func (r *Reserver) Set(ctx context.Context, tx *sql.Tx, sku string, onHand int64) error {
 	if err := checkSKU(sku); err != nil {
 		return err
@@ -31,8 +31,8 @@ func (r *Reserver) Set(ctx context.Context, tx *sql.Tx, sku string, onHand int64
 	return r.put(ctx, tx, stock, onHand)
 }
 
-// SetNew records the stock of a SKU that has none yet, and changes nothing if stock of the SKU was ever set. A program calls
-// it at every start for the SKUs of its catalog. The error matches [reservation.ErrInvalidStock].
+// SetNew records the stock of a SKU whose stock was never set. For any other SKU it changes nothing. A program calls SetNew at
+// every start for the SKUs of its catalog. The error matches [reservation.ErrInvalidStock].
 func (r *Reserver) SetNew(ctx context.Context, tx *sql.Tx, sku string, onHand int64) error {
 	if err := checkSKU(sku); err != nil {
 		return err
@@ -44,8 +44,8 @@ func (r *Reserver) SetNew(ctx context.Context, tx *sql.Tx, sku string, onHand in
 	return sqlkit.Fail(ctx, "sqlreserver: setting new stock", err)
 }
 
-// Adjust adds delta to the stock of a SKU: goods that came in, or with a negative delta goods that went away without a sale.
-// The error matches [reservation.ErrUnknownSKU] if no stock was ever set, [reservation.ErrInvalidStock] or
+// Adjust adds delta to the stock of a SKU: units that came in or, with a negative delta, units that went away without a sale.
+// The error matches [reservation.ErrUnknownSKU] if the stock of the SKU was never set, [reservation.ErrInvalidStock], or
 // [reservation.ErrBelowHeld].
 func (r *Reserver) Adjust(ctx context.Context, tx *sql.Tx, sku string, delta int64) error {
 	if err := checkSKU(sku); err != nil {
@@ -66,7 +66,7 @@ func (r *Reserver) Adjust(ctx context.Context, tx *sql.Tx, sku string, delta int
 	return r.put(ctx, tx, stock, stock.OnHand+delta)
 }
 
-// lockOne locks the stock of one SKU and returns it as of now.
+// lockOne locks the stock of one SKU and returns its current values.
 func (r *Reserver) lockOne(ctx context.Context, tx *sql.Tx, sku string) (s reservation.Stock, known bool, err error) {
 	locked, err := r.lockStock(ctx, tx, []string{sku})
 	if err != nil || locked[sku] == nil {
@@ -79,7 +79,7 @@ func (r *Reserver) lockOne(ctx context.Context, tx *sql.Tx, sku string) (s reser
 	return locked[sku].stock(sku, held), true, nil
 }
 
-// stock splits the taken quantity into the held and the sold.
+// stock splits the taken quantity into held and sold.
 func (l *level) stock(sku string, held int64) reservation.Stock {
 	sold := l.taken - held
 	return reservation.Stock{SKU: sku, OnHand: l.stocked - sold, Held: held, Sold: sold}
@@ -96,11 +96,12 @@ func (r *Reserver) put(ctx context.Context, tx *sql.Tx, s reservation.Stock, onH
 	return sqlkit.Fail(ctx, "sqlreserver: writing stock", err)
 }
 
-// Stock returns the stock of each SKU, in the order given, as last committed or as this transaction changed it. A SKU whose
-// stock was never set has none. Without any SKU it returns the stock of all known SKUs, by SKU. It locks nothing.
+// Stock returns the stock of each SKU, in the sequence given, as last committed or as this transaction changed it. A SKU whose
+// stock was never set has none. Without any SKU, Stock returns the stock of all known SKUs, sorted by SKU. It locks nothing.
 //
-// A transaction of MySQL at REPEATABLE READ sees rows as of its first read, but the rows that it changed as they are. So its Held
-// and Sold are right only if it read nothing before it changed stock. Available is always right.
+// On MySQL at REPEATABLE READ a transaction sees the rows that it changed as they are now, and all others as they were at its
+// first read. So Held and Sold are right only if the transaction changed stock before its first read. Available is always
+// right.
 func (r *Reserver) Stock(ctx context.Context, tx *sql.Tx, skus ...string) ([]reservation.Stock, error) {
 	var all []reservation.Stock
 	scan := func(rows *sql.Rows) error {
@@ -138,8 +139,8 @@ func (r *Reserver) Stock(ctx context.Context, tx *sql.Tx, skus ...string) ([]res
 	return stock, nil
 }
 
-// Holds returns at most limit of the holds that stand, by ID, beginning behind the ID after. Each SKU of a hold is one line. It
-// locks nothing.
+// Holds returns at most limit of the holds that are neither sold nor released, sorted by ID, beginning behind the ID after.
+// Each SKU of a hold is one line. Holds locks nothing.
 func (r *Reserver) Holds(ctx context.Context, tx *sql.Tx, after string, limit int) ([]reservation.Hold, error) {
 	var holds []reservation.Hold
 	err := each(ctx, tx, func(rows *sql.Rows) error {
@@ -160,7 +161,7 @@ func (r *Reserver) Holds(ctx context.Context, tx *sql.Tx, after string, limit in
 
 func checkSKU(sku string) error {
 	if !reservation.ValidID(sku) {
-		return fmt.Errorf("%w: a SKU must be text of 1 to %d bytes, not %.300q", reservation.ErrInvalidStock, reservation.MaxIDBytes, sku)
+		return fmt.Errorf("%w: the SKU %.300q: give it 1 to %d bytes of UTF-8 without a zero byte", reservation.ErrInvalidStock, sku, reservation.MaxIDBytes)
 	}
 	return nil
 }
@@ -169,7 +170,7 @@ func below(sku string, onHand, held int64) error {
 	if onHand < 0 {
 		return fmt.Errorf("%w: %q would have %d", reservation.ErrInvalidStock, sku, onHand)
 	}
-	return fmt.Errorf("%w: %q would have %d, of which %d are held", reservation.ErrBelowHeld, sku, onHand, held)
+	return fmt.Errorf("%w: %q would have %d, and %d are held", reservation.ErrBelowHeld, sku, onHand, held)
 }
 
 func tooMany(sku string) error {

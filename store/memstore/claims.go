@@ -10,10 +10,10 @@ import (
 	"github.com/gofulfil/fulfil/store"
 )
 
-// maxClaimBytes is the length of a claim's key at most.
+// maxClaimBytes is the maximum length of a claim's key.
 const maxClaimBytes = 500
 
-// Claim takes keys that nobody has taken, as [store.Store] says.
+// Claim takes the keys that are free, as [store.Store] says.
 func (s *Store) Claim(ctx context.Context, tx *Tx, now time.Time, keys ...string) (first []bool, err error) {
 	if err := tx.of(s); err != nil {
 		return nil, err
@@ -21,7 +21,7 @@ func (s *Store) Claim(ctx context.Context, tx *Tx, now time.Time, keys ...string
 	rows := make([]string, len(keys))
 	for i, key := range keys {
 		if key == "" || len(key) > maxClaimBytes {
-			return nil, fmt.Errorf("memstore: a claim's key has %d bytes, not 1 to %d", len(key), maxClaimBytes)
+			return nil, fmt.Errorf("memstore: claim: a key has %d bytes; give it 1 to %d", len(key), maxClaimBytes)
 		}
 		rows[i] = claimTable + key
 	}
@@ -41,7 +41,7 @@ func (s *Store) Claim(ctx context.Context, tx *Tx, now time.Time, keys ...string
 	return first, nil
 }
 
-// Prune frees keys that were claimed long ago, as [store.Store] says. It looks at all claims.
+// Prune frees keys that were claimed long ago, as [store.Store] says. It scans all claims.
 func (s *Store) Prune(ctx context.Context, before time.Time, limit int) (pruned int, err error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
@@ -73,7 +73,7 @@ func (s *Store) ShopID(ctx context.Context, fresh string) (string, error) {
 		return "", err
 	}
 	if fresh == "" {
-		return "", errors.New("memstore: a fresh shop ID is empty")
+		return "", errors.New("memstore: the fresh shop ID is empty: pass a random one")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -84,7 +84,7 @@ func (s *Store) ShopID(ctx context.Context, fresh string) (string, error) {
 	return fresh, nil
 }
 
-// Cursor returns the value last set under name, empty if there is none.
+// Cursor returns the value last set under name, or "" if there is none.
 func (s *Store) Cursor(ctx context.Context, name string) (string, error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
@@ -96,7 +96,7 @@ func (s *Store) Cursor(ctx context.Context, name string) (string, error) {
 	return value.(string), nil
 }
 
-// SetCursor keeps value under name.
+// SetCursor stores value under name.
 func (s *Store) SetCursor(ctx context.Context, name, value string) error {
 	if err := ctx.Err(); err != nil {
 		return err

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// lock is a row that a transaction owns, and those that wait for it, first come first served.
+// lock is the lock of a row: the transaction that owns it and the queue of those that wait for it, first come first served.
 type lock struct {
 	owner *Tx
 	queue []*waiter
@@ -15,11 +15,11 @@ type lock struct {
 type waiter struct {
 	tx  *Tx
 	key string
-	// over is closed when the wait is: tx owns the row, or is doomed.
+	// over is closed when the wait ends: tx owns the row, or tx is doomed.
 	over chan struct{}
 }
 
-// lock makes key the transaction's own, or waits until it is.
+// lock takes the lock of key, or waits for it.
 func (tx *Tx) lock(ctx context.Context, key string) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -46,7 +46,7 @@ func (tx *Tx) lock(ctx context.Context, key string) error {
 	return ctx.Err()
 }
 
-// take takes the row if it is free and otherwise queues up for it, which the returned waiter stands for.
+// take takes the lock of key if it is free. Otherwise it queues up and returns its place in the queue.
 func (tx *Tx) take(key string) (*waiter, error) {
 	s := tx.s
 	s.mu.Lock()
@@ -72,9 +72,9 @@ func (tx *Tx) take(key string) (*waiter, error) {
 	return w, nil
 }
 
-// breakDeadlock looks whether tx, which has just begun to wait, waits for itself. A transaction waits for one row at a
-// time and a row has one owner, so there is one chain to follow; only a new wait can close it to a circle. The youngest
-// in the circle gives way: the oldest of all never does, so everyone's turn comes.
+// breakDeadlock checks whether tx, which has just begun to wait, waits for itself. Each transaction waits for one row, and each
+// row has one owner, so there is one chain to follow. Only a new wait can close the chain to a circle. The youngest transaction
+// in the circle is doomed. The oldest of all transactions never is, so each one gets its turn.
 func (s *Store) breakDeadlock(tx *Tx) {
 	youngest := tx
 	for at := s.locks[tx.waits.key].owner; at != tx; at = s.locks[at.waits.key].owner {
@@ -91,13 +91,13 @@ func (s *Store) breakDeadlock(tx *Tx) {
 	close(w.over)
 }
 
-// leave takes w out of its queue.
+// leave removes w from its queue.
 func (s *Store) leave(w *waiter) {
 	l := s.locks[w.key]
 	l.queue = slices.DeleteFunc(l.queue, func(other *waiter) bool { return other == w })
 }
 
-// unlock hands the row to the next in its queue.
+// unlock gives the lock to the first in its queue.
 func (s *Store) unlock(key string) {
 	l := s.locks[key]
 	if len(l.queue) == 0 {
@@ -112,7 +112,7 @@ func (s *Store) unlock(key string) {
 	close(next.over)
 }
 
-// owns reports whether the row is the transaction's own.
+// owns reports whether the transaction has locked the row.
 func (tx *Tx) owns(key string) bool {
 	tx.s.mu.Lock()
 	defer tx.s.mu.Unlock()

@@ -1,10 +1,9 @@
-// Package memstore keeps orders in memory: for tests, for demonstrations and for trying out a shop. Nothing survives the
-// process.
+// Package memstore keeps orders in memory, for tests and demonstrations. Nothing survives the process.
 //
-// Its transactions are real ones. What is written through a [Tx] shows to others only when it commits, and all of it at
-// once; what an error or a panic rolls back never happened. A row that a transaction writes or locks is its own until it
-// ends: others that want the same row wait, all others go on. A merchant's callback keeps rows of its own in the same
-// transaction with [Tx.Set] and reads them with [Store.Get] and [Store.Scan].
+// Its transactions are real ones. A commit shows all that was written through a [Tx] to others at once, and nothing shows
+// before. An error or a panic rolls all of it back. A transaction owns each row that it writes or locks until it ends. Others
+// that want the same row wait; the rest go on. A merchant's callback writes rows of its own in the same transaction with
+// [Tx.Set], and reads them with [Store.Get] and [Store.Scan].
 package memstore
 
 import (
@@ -18,28 +17,28 @@ import (
 	"github.com/gofulfil/fulfil/store"
 )
 
-// maxTries is how often InTx runs its function at most. A deadlock is always the end of the youngest transaction in it,
-// and a transaction keeps its age when it is run again, so this is a safeguard that contention alone does not reach.
+// maxTries is how often InTx runs its function at most. A deadlock dooms its youngest transaction, and a transaction keeps its
+// age when it is run again. So contention alone never reaches this limit; it is a safeguard.
 const maxTries = 100
 
 var (
-	// ErrDeadlock is returned by a [Tx] that must give way to older transactions: they wait for its rows, and it waits for
-	// theirs. [Store.InTx] then runs its function again. It returns an error that matches ErrDeadlock only when 100 tries
-	// have ended this way.
+	// ErrDeadlock is returned by a [Tx] that was chosen to break a deadlock: older transactions wait for its rows, and it waits
+	// for theirs. [Store.InTx] then runs its function again. After 100 such tries InTx returns an error that matches
+	// ErrDeadlock.
 	ErrDeadlock = errors.New("memstore: deadlock")
-	// ErrTxDone is returned by a [Tx] after its end.
-	ErrTxDone = errors.New("memstore: the transaction has ended")
+	// ErrTxDone is returned by a [Tx] that has ended.
+	ErrTxDone = errors.New("memstore: the transaction has ended: use tx only inside its function")
 )
 
 var _ store.Store[*Tx] = (*Store)(nil)
 
 // Store is a [store.Store] in memory. Make one with [New].
 type Store struct {
-	mu sync.Mutex // held for moments only, never while anybody waits
-	// tables holds the committed rows: by the key's part before the first slash, then by the whole key.
+	mu sync.Mutex // never held while a transaction waits
+	// tables holds the committed rows: by table name, then by key. The table name is the key's part before the first slash.
 	tables map[string]map[string]any
 	locks  map[string]*lock
-	births uint64
+	births uint64 // how many transactions were begun
 }
 
 // New returns an empty store.
@@ -47,9 +46,9 @@ func New() *Store {
 	return &Store{tables: map[string]map[string]any{}, locks: map[string]*lock{}}
 }
 
-// InTx runs fn in a transaction, as [store.Store] says. It returns the context's error, and commits nothing, when ctx has
-// ended by the time fn returns. fn must not wait for another transaction to commit, one in a nested InTx included, if that
-// one may want a row of this one: it would wait until its own context ends.
+// InTx runs fn in a transaction, as [store.Store] says. If ctx has ended when fn returns, InTx commits nothing and returns the
+// context's error. Fn must not wait for another transaction that may want a row of this one, such as a nested InTx: both would
+// wait until a context ends.
 func (s *Store) InTx(ctx context.Context, fn func(tx *Tx) error) error {
 	s.mu.Lock()
 	s.births++
@@ -78,7 +77,7 @@ func (s *Store) Get(key string) (value any, ok bool) {
 	return s.committed(key)
 }
 
-// Scan returns the committed rows whose keys begin with prefix, by key. It never waits.
+// Scan returns the committed rows whose keys begin with prefix, sorted by key. It never waits.
 func (s *Store) Scan(prefix string) []Row {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -90,7 +89,7 @@ func (s *Store) committed(key string) (value any, ok bool) {
 	return value, ok
 }
 
-// commit puts one row in its place; deleted takes it away.
+// commit writes one row. The value deleted removes it.
 func (s *Store) commit(key string, value any) {
 	name := tableOf(key)
 	if value == (deleted{}) {
@@ -103,7 +102,7 @@ func (s *Store) commit(key string, value any) {
 	s.tables[name][key] = value
 }
 
-// scan returns the rows that begin with prefix, writes laid over the committed ones.
+// scan returns the rows whose keys begin with prefix. Rows of writes hide the committed ones.
 func (s *Store) scan(prefix string, writes map[string]any) []Row {
 	var rows []Row
 	add := func(table map[string]any, hidden map[string]any) {

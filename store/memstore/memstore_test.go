@@ -26,7 +26,7 @@ func TestRowsCommitTogether(t *testing.T) {
 	require.NoError(t, st.InTx(ctx, func(tx *Tx) error {
 		require.NoError(t, tx.Set(ctx, "a/1", 1))
 		require.NoError(t, tx.Set(ctx, "a/2", 2))
-		require.NoError(t, tx.Set(ctx, "b/1", []int{3})) // a type that cannot be compared
+		require.NoError(t, tx.Set(ctx, "b/1", []int{3})) // a value that can't be compared
 		return nil
 	}))
 	err := st.InTx(ctx, func(tx *Tx) error {
@@ -100,7 +100,7 @@ func TestSaveRefusesAnOrderThatWasNotLocked(t *testing.T) {
 	require.ErrorContains(t, err, "not locked")
 }
 
-// A slow callback keeps others from the rows that it locked and from nothing else.
+// A transaction that goes on makes others wait for the rows that it locked, and for no other row.
 func TestOnlyTheSameRowsWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -151,11 +151,11 @@ func TestWaitingEndsWithTheContext(t *testing.T) {
 			require.ErrorIs(t, <-done, context.Canceled)
 			return nil
 		}))
-		require.Empty(t, st.locks, "nobody waits or owns any more")
+		require.Empty(t, st.locks, "no transaction waits or owns a lock any more")
 	})
 }
 
-// Of two transactions that wait for each other the younger is run again, whichever of them closed the circle.
+// Of two transactions that wait for each other the younger is run again, whichever of them began to wait last.
 func TestDeadlockEndsTheYounger(t *testing.T) {
 	t.Parallel()
 	for _, olderCloses := range []bool{true, false} {
@@ -190,14 +190,14 @@ func TestDeadlockEndsTheYounger(t *testing.T) {
 				close(second)
 				wg.Wait()
 				require.Equal(t, [2]int{1, 2}, runs)
-				require.Equal(t, []Row{{"a", 1}, {"b", 1}}, st.Scan(""), "the younger committed last, and whole")
+				require.Equal(t, []Row{{"a", 1}, {"b", 1}}, st.Scan(""), "the younger must commit last, with both rows")
 				require.Empty(t, st.locks)
 			})
 		})
 	}
 }
 
-// A circle of many, random and swallowed errors: nothing hangs, nothing is lost.
+// Many transactions that deadlock at random, some swallowing the error: none hangs, and no write is lost.
 func TestDeadlocksUnderLoad(t *testing.T) {
 	t.Parallel()
 	ctx, st := t.Context(), New()
@@ -234,8 +234,8 @@ func TestDeadlocksUnderLoad(t *testing.T) {
 	require.Empty(t, st.locks)
 }
 
-// Lock sorts its keys, so that calls in clashing orders meet no deadlock: each function runs once.
-func TestLockInClashingOrdersRunsOnce(t *testing.T) {
+// Lock sorts its keys, so that calls with clashing sequences of keys meet no deadlock: each function runs once.
+func TestLockOfClashingSequencesRunsOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, st := t.Context(), New()
@@ -267,7 +267,7 @@ func TestInTxGivesUpAtLast(t *testing.T) {
 	runs := 0
 	err := New().InTx(t.Context(), func(tx *Tx) error {
 		runs++
-		tx.doomed = true // as by a deadlock, every time
+		tx.doomed = true // as a deadlock would
 		return nil
 	})
 	require.ErrorIs(t, err, ErrDeadlock)

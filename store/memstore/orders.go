@@ -12,14 +12,14 @@ import (
 // The library's tables, by the prefix of their keys.
 const (
 	orderTable  = "fulfil_order/"
-	refTable    = "fulfil_ref/" // to the order's ID
+	refTable    = "fulfil_ref/" // its values are order IDs
 	claimTable  = "fulfil_claim/"
 	cursorTable = "fulfil_cursor/"
 	shopKey     = "fulfil_shop/id"
 )
 
-// record is a kept order, as it is after it was encoded and decoded, and beside it what is queried. It is never changed,
-// only replaced.
+// record is a stored order with the values that are queried. It is never changed, only replaced. Kept has been encoded and
+// decoded, as a database would do.
 type record struct {
 	id      string
 	kept    *store.Order
@@ -48,10 +48,10 @@ func newRecord(o *store.Order) (*record, error) {
 	}, nil
 }
 
-// order returns a new copy of the kept order.
+// order returns a copy of the stored order.
 func (r *record) order() *store.Order {
 	o := r.kept.Clone()
-	o.DueAt = r.due // Due moves it beside the order.
+	o.DueAt = r.due // Due changes only r.due
 	return o
 }
 
@@ -63,7 +63,7 @@ func (s *Store) Insert(ctx context.Context, tx *Tx, orders ...*store.Order) (ins
 	ids := make([]string, len(orders))
 	for i, o := range orders {
 		if o.ID == "" {
-			return nil, errors.New("memstore: an order to insert has no ID")
+			return nil, errors.New("memstore: insert: an order has no ID: set Order.ID")
 		}
 		ids[i] = o.ID
 	}
@@ -85,7 +85,7 @@ func (s *Store) Insert(ctx context.Context, tx *Tx, orders ...*store.Order) (ins
 	return inserted, tx.putRefs(ctx, added)
 }
 
-// Lock returns orders and makes them the transaction's own, as [store.Store] says.
+// Lock returns orders and locks them, as [store.Store] says.
 func (s *Store) Lock(ctx context.Context, tx *Tx, ids ...string) ([]*store.Order, error) {
 	if err := tx.of(s); err != nil {
 		return nil, err
@@ -102,15 +102,15 @@ func (s *Store) Lock(ctx context.Context, tx *Tx, ids ...string) ([]*store.Order
 	return orders, nil
 }
 
-// Save writes orders with their references, as [store.Store] says. An order that this transaction has neither inserted
-// nor locked is an error.
+// Save writes orders with their references, as [store.Store] says. An order that this transaction has neither inserted nor
+// locked is an error.
 func (s *Store) Save(ctx context.Context, tx *Tx, orders ...*store.Order) error {
 	if err := tx.of(s); err != nil {
 		return err
 	}
 	for _, o := range orders {
 		if !tx.owns(orderTable + o.ID) {
-			return fmt.Errorf("memstore: save order %q: it was not locked", o.ID)
+			return fmt.Errorf("memstore: save order %q: it is not locked: call Lock or Insert first, in the same transaction", o.ID)
 		}
 		if _, ok := tx.Get(orderTable + o.ID); !ok {
 			return fmt.Errorf("memstore: save order %q: %w", o.ID, store.ErrNotFound)
@@ -156,8 +156,8 @@ func (tx *Tx) putOrder(ctx context.Context, o *store.Order) error {
 	return tx.Set(ctx, orderTable+o.ID, r)
 }
 
-// putRefs makes the references of orders lead to them, but for those that lead elsewhere already. Among several orders
-// of one call the first keeps a reference too.
+// putRefs stores the references of orders. A reference that already leads to another order stays. If several orders of one call
+// have the same reference, the first order gets it.
 func (tx *Tx) putRefs(ctx context.Context, orders []*store.Order) error {
 	fresh := map[string]string{}
 	var keys []string
@@ -176,7 +176,7 @@ func (tx *Tx) putRefs(ctx context.Context, orders []*store.Order) error {
 	}
 	for _, key := range keys {
 		if _, kept := tx.Get(key); kept {
-			continue // committed by another while this transaction waited
+			continue // another transaction committed it while this one waited
 		}
 		if err := tx.Set(ctx, key, fresh[key]); err != nil {
 			return err

@@ -42,7 +42,7 @@ func (r *record) matches(q store.Query) bool {
 	return q.After == store.Position{} || r.after(q, store.Time(q.After.CreatedAt), q.After.ID) > 0
 }
 
-// after compares the place of r in the list that q asks for with another place.
+// after compares the position of r in the list of q with the position of another order. It is positive if r comes later.
 func (r *record) after(q store.Query, at time.Time, id string) int {
 	if q.Newest {
 		return compare(at, id, r.created, r.id)
@@ -50,7 +50,7 @@ func (r *record) after(q store.Query, at time.Time, id string) int {
 	return compare(r.created, r.id, at, id)
 }
 
-// compare orders by time and then by ID.
+// compare compares by time and then by ID.
 func compare(at time.Time, id string, otherAt time.Time, otherID string) int {
 	if c := at.Compare(otherAt); c != 0 {
 		return c
@@ -58,7 +58,7 @@ func compare(at time.Time, id string, otherAt time.Time, otherID string) int {
 	return strings.Compare(id, otherID)
 }
 
-// Due hands out orders that are due, as [store.Store] says. It is a step of its own that commits at once.
+// Due leases orders that are due, as [store.Store] says. It commits at once.
 func (s *Store) Due(ctx context.Context, now time.Time, lease time.Duration, limit int) ([]string, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err

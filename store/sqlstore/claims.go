@@ -12,12 +12,12 @@ import (
 	"github.com/gofulfil/fulfil/internal/sqlkit"
 )
 
-// Claim takes keys that nobody has taken, as [store.Store] says.
+// Claim takes the keys that are free, as [store.Store] says.
 func (s *Store) Claim(ctx context.Context, tx *sql.Tx, now time.Time, keys ...string) (first []bool, err error) {
 	at := map[string]int{}
 	for i, key := range keys {
 		if key == "" || len(key) > maxClaim {
-			return nil, fmt.Errorf("sqlstore: a claim's key has %d bytes, not 1 to %d", len(key), maxClaim)
+			return nil, fmt.Errorf("sqlstore: claim: a key has %d bytes; give it 1 to %d", len(key), maxClaim)
 		}
 		if _, repeated := at[key]; !repeated {
 			at[key] = i
@@ -43,7 +43,8 @@ func (s *Store) Prune(ctx context.Context, before time.Time, limit int) (pruned 
 	if err := ctx.Err(); err != nil || limit <= 0 {
 		return 0, err
 	}
-	// The claims are found by their time and deleted by their key, so that the statement reads, locks and waits for no others.
+	// The subquery finds the claims by their time; the DELETE looks them up by their key. So the statement reads, locks and
+	// waits for no other rows.
 	oldest := "SELECT claim FROM fulfil_claims WHERE claimed_at < ? ORDER BY claimed_at, claim LIMIT ?" + s.grammar.skipLocked
 	statement := s.dialect.Rebind(s.grammar.deleteClaims(oldest))
 	var deleted int64
@@ -54,7 +55,7 @@ func (s *Store) Prune(ctx context.Context, before time.Time, limit int) (pruned 
 	return int(deleted), sqlkit.Fail(ctx, "sqlstore: prune claims", err)
 }
 
-// Names in fulfil_values.
+// The names in fulfil_values.
 const (
 	shopName     = "shop"
 	cursorPrefix = "cursor/"
@@ -63,7 +64,7 @@ const (
 // ShopID returns the ID of this installation, as [store.Store] says.
 func (s *Store) ShopID(ctx context.Context, fresh string) (string, error) {
 	if fresh == "" {
-		return "", errors.New("sqlstore: a fresh shop ID is empty")
+		return "", errors.New("sqlstore: the fresh shop ID is empty: pass a random one")
 	}
 	id, err := s.value(ctx, shopName)
 	if err != nil || id != "" {
@@ -73,21 +74,22 @@ func (s *Store) ShopID(ctx context.Context, fresh string) (string, error) {
 		if err := s.keep(ctx, tx, valuesTable, [][]any{{shopName, fresh}}); err != nil {
 			return err
 		}
-		query := "SELECT value FROM fulfil_values WHERE name = ?" + s.grammar.lock // the ID of a process that was faster, if there is one
+		// If another process was faster, this reads the ID of that process.
+		query := "SELECT value FROM fulfil_values WHERE name = ?" + s.grammar.lock
 		return tx.QueryRowContext(ctx, s.dialect.Rebind(query), shopName).Scan(&id)
 	})
 	return id, sqlkit.Fail(ctx, "sqlstore: keep the shop ID", err)
 }
 
-// Cursor returns the value last set under name, empty if there is none.
+// Cursor returns the value last set under name, or "" if there is none.
 func (s *Store) Cursor(ctx context.Context, name string) (string, error) {
 	return s.value(ctx, cursorPrefix+name)
 }
 
-// SetCursor keeps value under name, which has at most 200 bytes.
+// SetCursor stores value under name. A name has at most 200 bytes.
 func (s *Store) SetCursor(ctx context.Context, name, value string) error {
 	if len(name) > maxName {
-		return fmt.Errorf("sqlstore: the name of a cursor has %d bytes, not at most %d", len(name), maxName)
+		return fmt.Errorf("sqlstore: set a cursor: its name has %d bytes; give it at most %d", len(name), maxName)
 	}
 	err := s.ownTx(ctx, sql.LevelDefault, func(tx *sql.Tx) error {
 		if err := s.keep(ctx, tx, valuesTable, [][]any{{cursorPrefix + name, value}}); err != nil {
@@ -99,7 +101,7 @@ func (s *Store) SetCursor(ctx context.Context, name, value string) error {
 	return sqlkit.Fail(ctx, "sqlstore: set a cursor", err)
 }
 
-// value returns a row of fulfil_values, empty if it is missing.
+// value returns a value of fulfil_values, or "" if there is none.
 func (s *Store) value(ctx context.Context, name string) (value string, err error) {
 	query := s.dialect.Rebind("SELECT value FROM fulfil_values WHERE name = ?")
 	err = s.read(ctx, func() error { return s.db.QueryRowContext(ctx, query, name).Scan(&value) })

@@ -21,45 +21,49 @@
 //	sql.Open("sqlite", "file:shop.db?_pragma=busy_timeout(10000)")              // modernc.org/sqlite
 //	sql.Open("sqlite3", "file:shop.db?_busy_timeout=10000")                     // github.com/mattn/go-sqlite3
 //
-// A connection must be able to hold every customer's name. [Migrate], [Check] and the first use of a Store refuse one that can
-// not, and name the cure:
+// A connection must be able to hold every customer's name. [Migrate], [Check] and the first use of a Store refuse any other
+// connection and name the cure:
 //
 //   - PostgreSQL: the database and the connection are in UTF8.
 //   - MySQL and MariaDB: the connection is in utf8mb4, sql_mode is strict, and autocommit is on. All three are the defaults.
 //     Any time zone and parseTime work. The option interpolateParams saves two of three round trips per statement.
-//   - SQLite: busy_timeout says how long a writer waits for the writer before it. A file has a write-ahead log, without which
-//     readers wait for writers. Migrate turns it on; a program that migrates with a tool of its own runs
+//   - SQLite: busy_timeout is set. It is how long a writer waits for the writer before it. A file also needs a write-ahead log,
+//     or readers wait for writers. Migrate turns the log on; a program that migrates with a tool of its own runs
 //     PRAGMA journal_mode = WAL once. A database in memory needs no log.
 //
 // # PgBouncer
 //
-// Behind PgBouncer in transaction mode a driver must send each statement in one piece. Both drivers do with one option:
+// Behind PgBouncer in transaction mode a driver must send each statement in one piece. One option makes both drivers do so:
 //
 //	sql.Open("pgx", "postgres://shop@localhost:6432/shop?default_query_exec_mode=exec")
 //	sql.Open("postgres", "postgres://shop@localhost:6432/shop?binary_parameters=yes")
 //
-// [Migrate] and [Check] refuse a connection without it if they can see the pooler: they need two connections, and a pooler
-// that is not busy. Pgx also works without the option if max_prepared_statements of PgBouncer 1.21 or later is not 0.
+// [Migrate] and [Check] refuse a connection without the option if they notice the pooler. For that they need two connections and
+// a pooler that is not busy. Pgx also works without the option if max_prepared_statements of PgBouncer 1.21 or later is not 0.
 //
 // # Connections
 //
-// A small pool is fast: transactions that want the same row wait for each other anyway, and 64 connections that do so were
-// two to four times slower than 4. Begin with SetMaxOpenConns of 4 to 8 per process.
+// A small pool is fast. Transactions that want the same row wait for each other anyway: 64 connections were two to four times
+// slower than 4 when all wanted one row. Begin with SetMaxOpenConns of 4 to 8 per process.
 //
-// The Store outlasts a restart and a failover of the server: see [Store.InTx]. A DSN that names several hosts should ask for
-// the one that writes, as target_session_attrs=read-write does with pgx.
+// The Store outlasts a restart and a failover of the server: see [Store.InTx]. If a DSN names several hosts, it should ask for
+// the one that writes: with pgx by target_session_attrs=read-write.
 //
 // # Tables
 //
-// fulfil_orders has a row per order. Its column data is the whole order as JSON. The columns id, status, stuck, email, currency,
-// total (in minor units), livemode, created_at, updated_at and due_at repeat parts of it for queries; the Store reads only
-// due_at back. fulfil_refs has the order that each Stripe ID leads to, fulfil_claims the keys that were taken and when, and
-// fulfil_values the ID of the installation and its cursors. Times are in UTC to the microsecond.
+// Times in the tables are in UTC to the microsecond.
 //
-// The Store deletes nothing but old claims, in [Store.Prune].
+//   - fulfil_orders has a row per order. Its column data is the whole order as JSON. The columns id, status, stuck, email,
+//     currency, total (in minor units), livemode, created_at, updated_at and due_at repeat parts of the order for queries. The
+//     Store reads only due_at back.
+//   - fulfil_refs has the order that each Stripe ID leads to.
+//   - fulfil_claims has the claimed keys with the times of their claims.
+//   - fulfil_values has the ID of the installation and its cursors.
+//
+// Only [Store.Prune] deletes rows: old claims.
 //
 // # Errors
 //
-// Errors name the action that failed and wrap the driver's error. After an error of a method that takes a transaction, that
-// transaction can only be rolled back. Return the error from the function of [Store.InTx], which does that.
+// Errors name the action that failed and wrap the driver's error. If a method that takes a transaction returns an error, that
+// transaction can only be rolled back: return the error from the function of [Store.InTx].
 package sqlstore

@@ -11,7 +11,7 @@ import (
 	"github.com/gofulfil/fulfil/store/sqlstore"
 )
 
-// A program opens the database, migrates it and gives the Store to its Flow. Afterwards it reads orders from the Store. It also
+// A program opens the database, migrates it and gives the Store to its Flow. Here it then reads orders from the Store. It also
 // imports a driver, such as
 //
 //	_ "modernc.org/sqlite"
@@ -38,7 +38,7 @@ func Example() {
 	}
 }
 
-// The shop's own rows commit together, or not at all. InTx runs its function again after a deadlock or a broken connection.
+// Two rows of the shop commit together, or neither does. InTx runs its function again after a deadlock or a broken connection.
 func ExampleStore_InTx() {
 	ctx := context.Background()
 	db, err := sql.Open("pgx", "postgres://shop@localhost/shop")
@@ -49,7 +49,7 @@ func ExampleStore_InTx() {
 	st := sqlstore.New(db, sqlstore.Postgres)
 	err = st.InTx(ctx, func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, "UPDATE products SET price = $1 WHERE sku = $2", 2499, "tee-m"); err != nil {
-			return err // return every error: the transaction may have ended with it
+			return err // return every error: it may have ended the transaction
 		}
 		_, err := tx.ExecContext(ctx, "INSERT INTO price_log (sku, price) VALUES ($1, $2)", "tee-m", 2499)
 		return err

@@ -11,33 +11,35 @@ import (
 
 // grammar holds the parts of statements that differ between the dialects.
 type grammar struct {
-	// dueText is due_at as text that time.RFC3339 reads: drivers disagree on columns of times.
+	// dueText is the column due_at as RFC 3339 text. Drivers disagree about what a column of times scans into.
 	dueText string
-	// yes is the value true of a boolean column.
+	// yes is the literal for true in a boolean column.
 	yes string
-	// byKey follows the name of a table in a statement that looks rows up by a list of primary keys.
+	// byKey follows the table's name in a statement that looks up rows by a list of primary keys.
 	byKey string
-	// lock ends a SELECT that locks its rows, and skipLocked one that leaves out the rows that other transactions have locked.
+	// lock ends a SELECT that locks its rows. skipLocked ends a SELECT that also leaves out rows that other transactions have
+	// locked.
 	lock, skipLocked string
-	// skipLevel is the isolation level of the transactions that begin with such a SELECT.
+	// skipLevel is the isolation level of transactions that begin with a skipLocked SELECT.
 	skipLevel sql.IsolationLevel
-	// deleteClaims returns a DELETE of the claims that a query returns. It looks each up by its key.
+	// deleteClaims returns a DELETE of the claims that a query returns. The DELETE looks each up by its key.
 	deleteClaims func(query string) string
-	// ignore ends an INSERT that changes nothing where a key is taken. It waits for the transaction that takes the key.
+	// ignore ends an INSERT that leaves a row with a taken key as it is. The INSERT waits for a transaction that is taking the
+	// key.
 	ignore func(key string) string
-	// add inserts the rows whose keys are not taken, and returns their keys.
+	// add inserts the rows whose keys are free and returns those keys.
 	add func(ctx context.Context, tx *sql.Tx, t table, rows [][]any) (added map[string]bool, err error)
-	// save updates rows of ordersTable, at most saveRows, each ID once, and counts those that are there. If marked is set, the
-	// transaction is one of InTx, and save changes nothing unless that goes on.
+	// save updates rows of ordersTable and counts those that exist. It takes at most saveRows rows, each ID once. If marked is
+	// set, the transaction is one of InTx, and save changes nothing after that transaction has ended.
 	save func(ctx context.Context, tx *sql.Tx, marked bool, rows [][]any) (saved int64, err error)
 }
 
 var grammars = map[Dialect]grammar{Postgres: postgres, MySQL: mysql, SQLite: sqlite}
 
 const (
-	// maxParams is the number of parameters that a statement may have: SQLite's limit, the lowest.
+	// maxParams is the largest number of parameters in a statement. SQLite has the lowest limit.
 	maxParams = 32766
-	// saveRows is the number of orders that one statement updates at most. MySQL looks through all of them for each order.
+	// saveRows is the largest number of orders in one UPDATE. MySQL scans the whole list of them for each order.
 	saveRows = 100
 )
 
@@ -46,7 +48,7 @@ func insert(t table, n int) string {
 	return "INSERT INTO " + t.name + " (" + strings.Join(t.columns, ", ") + ") VALUES " + sqlkit.Rows(n, len(t.columns)) + " "
 }
 
-// keep inserts rows whose keys are not taken.
+// keep inserts the rows whose keys are free.
 func (s *Store) keep(ctx context.Context, tx *sql.Tx, t table, rows [][]any) error {
 	for chunk := range slices.Chunk(rows, maxParams/len(t.columns)) {
 		statement := insert(t, len(chunk)) + s.grammar.ignore(t.key())
@@ -57,7 +59,7 @@ func (s *Store) keep(ctx context.Context, tx *sql.Tx, t table, rows [][]any) err
 	return nil
 }
 
-// addReturning is grammar.add for dialects with RETURNING.
+// addReturning makes grammar.add for a dialect with RETURNING.
 func addReturning(d Dialect) func(ctx context.Context, tx *sql.Tx, t table, rows [][]any) (added map[string]bool, err error) {
 	return func(ctx context.Context, tx *sql.Tx, t table, rows [][]any) (added map[string]bool, err error) {
 		added = map[string]bool{}

@@ -16,9 +16,10 @@ var mysql = grammar{
 	byKey:      mysqlByKey,
 	lock:       " FOR UPDATE",
 	skipLocked: " FOR UPDATE SKIP LOCKED",
-	// At REPEATABLE READ the gaps between due orders, or old claims, would be locked, too, and deadlock with those who write.
+	// REPEATABLE READ would also lock the gaps between due orders or old claims, and deadlock with transactions that insert
+	// there.
 	skipLevel: sql.LevelReadCommitted,
-	// A DELETE by a list of keys takes no hint, and would read all of a small table.
+	// A DELETE with a list of keys accepts no index hint and would read the whole of a small table.
 	deleteClaims: func(query string) string {
 		return "DELETE fulfil_claims FROM (" + query + ") AS old STRAIGHT_JOIN fulfil_claims ON fulfil_claims.claim = old.claim"
 	},
@@ -27,17 +28,16 @@ var mysql = grammar{
 	save:   saveCase,
 }
 
-// mysqlByKey has MySQL look up a list of keys one by one. The planner would rather read the whole of a small table, and lock
-// all of it.
+// mysqlByKey makes MySQL look up a list of keys one by one. Otherwise the planner reads, and locks, the whole of a small table.
 const mysqlByKey = " FORCE INDEX (PRIMARY)"
 
-// ignoreDuplicate ends an INSERT that changes nothing where a key is taken. INSERT IGNORE would also cut values that do not
+// ignoreDuplicate ends an INSERT that leaves a row with a taken key as it is. INSERT IGNORE would also cut values that do not
 // fit.
 func ignoreDuplicate(key string) string { return "ON DUPLICATE KEY UPDATE " + key + " = " + key }
 
-// addToken inserts rows with a token of this call and finds out by the token which rows are new: MySQL has no RETURNING. It
-// locks the rows that it reads back. They are locked already, and a read without a lock would take the transaction's snapshot
-// too early for the caller.
+// addToken inserts rows with a token of this call and reads back which rows have the token: MySQL has no RETURNING. The read
+// locks its rows, although the INSERT has locked them before: a read without a lock would take the transaction's snapshot too
+// early for the caller.
 func addToken(ctx context.Context, tx *sql.Tx, t table, rows [][]any) (added map[string]bool, err error) {
 	marked := tokenTable(t)
 	added = map[string]bool{}
@@ -60,12 +60,12 @@ func addToken(ctx context.Context, tx *sql.Tx, t table, rows [][]any) (added map
 	return added, nil
 }
 
-// tokenTable adds the column that says which call wrote a row.
+// tokenTable returns t with the column token, which names the call that wrote the row.
 func tokenTable(t table) table { return table{t.name, append(slices.Clone(t.columns), "token")} }
 
-// saveCase picks each row's values by its ID, as MySQL and MariaDB have no list of rows to join with in common. Token
-// changes every row, so that every row found counts as affected. SaveCase need not look whether the transaction goes on: InTx
-// turns autocommit off, and rolls back what came after the end.
+// saveCase picks each row's values by its ID, because MySQL and MariaDB share no syntax to join with a list of rows. The new
+// token changes every row, so that MySQL counts each row it found as affected. saveCase need not check that the transaction is
+// still open: InTx turns autocommit off and rolls back everything after the transaction's end.
 func saveCase(ctx context.Context, tx *sql.Tx, _ bool, rows [][]any) (saved int64, err error) {
 	var statement strings.Builder
 	var args []any

@@ -12,12 +12,12 @@ import (
 	"github.com/gofulfil/fulfil/store"
 )
 
-// Insert adds orders that are not there yet, as [store.Store] says. An ID has 1 to 200 bytes of UTF-8.
+// Insert adds the orders whose IDs are free, as [store.Store] says. An ID has 1 to 200 bytes of UTF-8.
 func (s *Store) Insert(ctx context.Context, tx *sql.Tx, orders ...*store.Order) (inserted []bool, err error) {
 	first := map[string]int{}
 	for i, o := range orders {
 		if !validKey(o.ID, maxID) {
-			return nil, fmt.Errorf("sqlstore: insert an order: its ID has %d bytes, not 1 to %d, or is not text", len(o.ID), maxID)
+			return nil, fmt.Errorf("sqlstore: insert an order: its ID has %d bytes; give it 1 to %d bytes of UTF-8 without U+0000", len(o.ID), maxID)
 		}
 		if _, repeated := first[o.ID]; !repeated {
 			first[o.ID] = i
@@ -80,8 +80,8 @@ func (s *Store) Lock(ctx context.Context, tx *sql.Tx, ids ...string) ([]*store.O
 	return orders, nil
 }
 
-// Save writes orders with their references, as [store.Store] says. It returns an error that matches [store.ErrNotFound] if
-// one of them is not there, after which the transaction must be rolled back.
+// Save writes orders with their references, as [store.Store] says. If an order is missing, Save returns an error that matches
+// [store.ErrNotFound], and the transaction must be rolled back.
 func (s *Store) Save(ctx context.Context, tx *sql.Tx, orders ...*store.Order) error {
 	last := map[string]*store.Order{}
 	for _, o := range orders {
@@ -99,7 +99,7 @@ func (s *Store) Save(ctx context.Context, tx *sql.Tx, orders ...*store.Order) er
 	for chunk := range slices.Chunk(rows, saveRows) {
 		saved, err := s.grammar.save(ctx, tx, marked, chunk)
 		if err == nil && saved != int64(len(chunk)) {
-			err = fmt.Errorf("%d of %d are there: %w", saved, len(chunk), store.ErrNotFound)
+			err = fmt.Errorf("found %d of %d: %w", saved, len(chunk), store.ErrNotFound)
 		}
 		if err != nil {
 			return sqlkit.Fail(ctx, "sqlstore: save orders", err)
@@ -108,14 +108,14 @@ func (s *Store) Save(ctx context.Context, tx *sql.Tx, orders ...*store.Order) er
 	return s.keepRefs(ctx, tx, orders)
 }
 
-// keepRefs stores the references of orders. A reference that leads to another order already stays with that one, and of
-// several orders with the same reference the first keeps it.
+// keepRefs stores the references of orders. A reference that already leads to another order stays. If several orders have the
+// same reference, the first gets it.
 func (s *Store) keepRefs(ctx context.Context, tx *sql.Tx, orders []*store.Order) error {
 	leads := map[string]string{}
 	for _, o := range orders {
 		for _, ref := range o.Refs() {
 			if !validKey(ref, maxRef) {
-				return fmt.Errorf("sqlstore: save order %s: a reference has %d bytes, not 1 to %d, or is not text", o.ID, len(ref), maxRef)
+				return fmt.Errorf("sqlstore: save order %s: a reference has %d bytes; give it 1 to %d bytes of UTF-8 without U+0000", o.ID, len(ref), maxRef)
 			}
 			if _, taken := leads[ref]; !taken {
 				leads[ref] = o.ID

@@ -16,14 +16,14 @@ var postgres = grammar{
 	skipLocked: " FOR UPDATE SKIP LOCKED",
 	skipLevel:  sql.LevelReadCommitted,
 	deleteClaims: func(query string) string {
-		return "DELETE FROM fulfil_claims WHERE claim = ANY (ARRAY (" + query + "))" // with IN it may join with all of the table
+		return "DELETE FROM fulfil_claims WHERE claim = ANY (ARRAY (" + query + "))" // IN might scan the whole table for a join
 	},
 	ignore: ignoreConflict,
 	add:    addReturning(Postgres),
 	save:   savePostgres,
 }
 
-// savePostgres joins the table with the rows, whose parameters need types as no column gives them one.
+// savePostgres joins the table with a list of rows. Their parameters need casts, because no column gives them a type.
 func savePostgres(ctx context.Context, tx *sql.Tx, marked bool, rows [][]any) (saved int64, err error) {
 	const typed = "(?::text, ?::text, ?::boolean, ?::text, ?::text, ?::bigint, ?::boolean, ?::timestamptz, ?::timestamptz, ?::timestamptz, ?::json)"
 	values := strings.Repeat(typed+", ", len(rows)-1) + typed

@@ -36,9 +36,10 @@ func (s *Store) List(ctx context.Context, q store.Query) ([]*store.Order, error)
 	return page, nil
 }
 
-// page returns the query for a page. It reads the keys from an index first, and then the orders with those keys. Each status
-// is a part of its own that reads at most one page: the index has the orders of one status by time, but not those of several,
-// which the database would have to read and sort completely. Stuck orders are one part, as there are few of them.
+// page returns the query for a page. It first reads the keys of the page from an index, and then the orders with those keys.
+// Each status has a subquery of its own that reads at most one page: the index sorts the orders of one status by time. For
+// several statuses at once the database would read and sort all of their orders. Stuck orders are few and need only one
+// subquery.
 func (s *Store) page(q store.Query) (query string, args []any) {
 	parted := [][]store.Status{q.Status}
 	if !q.Stuck && len(q.Status) > 0 {
@@ -76,12 +77,13 @@ func (s *Store) where(q store.Query, statuses []store.Status) (condition string,
 	case q.Stuck:
 		and("stuck = " + s.grammar.yes)
 		if len(statuses) > 0 {
-			and("COALESCE(status, '') IN "+sqlkit.List(len(statuses)), texts(statuses)...) // not by the index on the status
+			// COALESCE keeps the planner from the index on the status.
+			and("COALESCE(status, '') IN "+sqlkit.List(len(statuses)), texts(statuses)...)
 		}
 	case len(statuses) > 0:
 		and("status = ?", string(statuses[0]))
 	}
-	// A bound that falls between two microseconds is that of the later.
+	// A bound between two microseconds is rounded up: stored times are whole microseconds.
 	if !q.CreatedFrom.IsZero() {
 		and("created_at >= ?", s.dialect.Time(q.CreatedFrom.Add(time.Microsecond-1)))
 	}
@@ -89,7 +91,7 @@ func (s *Store) where(q store.Query, statuses []store.Status) (condition string,
 		and("created_at < ?", s.dialect.Time(q.CreatedTo.Add(time.Microsecond-1)))
 	}
 	if q.After != (store.Position{}) {
-		// Not (created_at, id) > (?, ?), which MySQL and MariaDB do not look up in an index.
+		// MySQL and MariaDB would not use an index for (created_at, id) > (?, ?).
 		at := s.dialect.Time(q.After.CreatedAt)
 		if q.Newest {
 			and("created_at <= ? AND (created_at < ? OR id < ?)", at, at, q.After.ID)
@@ -100,7 +102,7 @@ func (s *Store) where(q store.Query, statuses []store.Status) (condition string,
 	return strings.Join(all, " AND "), args
 }
 
-// Due hands out orders that are due, as [store.Store] says, in a transaction of its own.
+// Due leases orders that are due, as [store.Store] says, in a transaction of its own.
 func (s *Store) Due(ctx context.Context, now time.Time, lease time.Duration, limit int) ([]string, error) {
 	if err := ctx.Err(); err != nil || limit <= 0 {
 		return nil, err

@@ -9,7 +9,7 @@ import (
 	"github.com/gofulfil/fulfil/store"
 )
 
-// table is a table into which the Store inserts rows. Its key is the first of its columns.
+// table is a table that the Store inserts into. Its first column is the key.
 type table struct {
 	name    string
 	columns []string
@@ -26,8 +26,8 @@ var (
 	valuesTable = table{"fulfil_values", []string{"name", "value"}}
 )
 
-// row returns the columns of ordersTable for an order. It leaves out or replaces the characters that PostgreSQL refuses, because
-// a payment that can't be stored would be lost.
+// row returns the values of an order for the columns of ordersTable. It removes or replaces the characters that PostgreSQL
+// refuses: a payment that can't be stored would be lost.
 func (s *Store) row(o *store.Order) ([]any, error) {
 	data, err := o.Encode()
 	if err != nil {
@@ -49,7 +49,7 @@ type storedOrder struct {
 	due  sql.NullString
 }
 
-// order decodes the order. DueAt comes from the column, as Due changes only that.
+// order decodes the order. DueAt comes from the column, because Due changes only the column.
 func (r *storedOrder) order() (*store.Order, error) {
 	o, err := store.DecodeOrder(r.data)
 	if err != nil {

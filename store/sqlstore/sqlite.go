@@ -8,7 +8,7 @@ import (
 	"github.com/gofulfil/fulfil/internal/sqlkit"
 )
 
-// On SQLite a transaction has the write lock, so that no row needs one of its own.
+// A transaction on SQLite has the write lock, so no statement locks rows.
 var sqlite = grammar{
 	yes:          "1",
 	dueText:      "due_at",

@@ -27,8 +27,8 @@ const (
 
 // Errors of [Store.InTx].
 var (
-	// ErrConflict is matched when all tries of a transaction collided with other transactions. The errors of methods that
-	// work in a transaction of their own match it, too.
+	// ErrConflict is matched when a transaction collided with others in all of its tries. It is also matched by the errors of
+	// methods that work in a transaction of their own.
 	ErrConflict = sqlkit.ErrConflict
 	// ErrTxEnded is matched when the transaction ended before its function returned. Either the database rolled it back and
 	// the function did not return that error, or the function ran a COMMIT, a ROLLBACK or a change of the schema.
@@ -42,41 +42,42 @@ type Store struct {
 	db      *sql.DB
 	dialect Dialect
 	grammar grammar
-	begun   sync.Map    // the transactions of InTx that go on, *sql.Tx to true
-	checked atomic.Bool // the settings of a connection suit the Store
+	begun   sync.Map    // the open transactions of InTx: *sql.Tx to true
+	checked atomic.Bool // a connection's settings were checked, and they suit
 }
 
-// New returns the Store of a database whose tables [Migrate] has made. It panics if dialect is not one of this package's or
-// db is nil. It does not talk to the database: the first use of the Store checks the settings of the connection, and returns
-// an error if they do not suit, as [Check] does.
+// New returns a Store for a database whose tables [Migrate] has made. It panics if db is nil or dialect is unknown. New does
+// not talk to the database. The first use of the Store checks the settings of the connection, and returns an error if they do
+// not suit, as [Check] does.
 func New(db *sql.DB, dialect Dialect) *Store {
 	g, ok := grammars[dialect]
 	if !ok {
 		panic("sqlstore: " + dialect.String())
 	}
 	if db == nil {
-		panic("sqlstore: no database")
+		panic("sqlstore: the database is nil")
 	}
 	return &Store{db: db, dialect: dialect, grammar: g}
 }
 
-// InTx runs fn in a transaction, as [store.Store] says. It runs fn again in a new transaction, with growing pauses between,
-// in two cases. So what fn does outside of tx may happen several times.
+// InTx runs fn in a transaction, as [store.Store] says. In two cases it runs fn again in a new transaction, with growing pauses
+// between. So anything that fn does outside of tx may happen several times.
 //
 //   - The transaction collided with another: up to 30 times within a minute. After that the error matches [ErrConflict].
-//   - The database could not be reached, broke the connection or did not write, as during a restart or a failover: up to
-//     12 times, which takes about five seconds. A connection to a server that does not write is closed.
+//   - The database could not be reached, broke the connection or refused to write, as during a restart or a failover: up to
+//     12 times, which takes about five seconds. InTx closes a connection to a server that refuses to write.
 //
-// InTx never repeats a COMMIT whose answer was lost: that transaction may be committed, and the caller must find out.
+// If the answer to a COMMIT is lost, InTx returns an error and does not run fn again: the transaction may be committed, and the
+// caller must find out.
 //
-// InTx commits only the transaction that it began. A database may roll a transaction back in the middle: MySQL does on a
+// InTx commits only the transaction that it began. A database may roll a transaction back in the middle: MySQL does so on a
 // deadlock, SQLite on a full disk. If fn does not return that error, or ends the transaction itself, InTx returns an error
 // that matches [ErrTxEnded].
 //
 // On SQLite the transaction has the write lock from its beginning.
 //
-// Fn must not use the database except through tx: it would wait for a second connection while it holds one, and on SQLite
-// for itself.
+// Fn must use the database only through tx. Otherwise it waits for a second connection while it holds one, and on SQLite it
+// waits for itself.
 func (s *Store) InTx(ctx context.Context, fn func(tx *sql.Tx) error) error {
 	if err := s.ready(ctx); err != nil {
 		return err
@@ -88,7 +89,8 @@ func (s *Store) InTx(ctx context.Context, fn func(tx *sql.Tx) error) error {
 	})
 }
 
-// ownTx is InTx for functions of this package, which return every error.
+// ownTx is InTx for functions of this package. They return every error, so ownTx need not check that the transaction is still
+// open.
 func (s *Store) ownTx(ctx context.Context, level sql.IsolationLevel, fn func(tx *sql.Tx) error) error {
 	if err := s.ready(ctx); err != nil {
 		return err
@@ -104,8 +106,8 @@ func (s *Store) read(ctx context.Context, fn func() error) error {
 	return sqlkit.Retry(ctx, fn)
 }
 
-// ready checks the settings of a connection before the Store is first used, so that a customer's name that does not fit is
-// found before somebody has paid.
+// ready checks the settings of a connection before the Store is first used. A setting that would lose a customer's name then
+// shows before a customer has paid.
 func (s *Store) ready(ctx context.Context) error {
 	if s.checked.Load() {
 		return nil
@@ -117,7 +119,7 @@ func (s *Store) ready(ctx context.Context) error {
 	return nil
 }
 
-// Lengths in bytes at most.
+// The largest lengths, in bytes.
 const (
 	maxID    = 200
 	maxRef   = 255
@@ -125,7 +127,7 @@ const (
 	maxName  = 200
 )
 
-// validKey reports whether text can be stored as a key of at most that many bytes. No database holds any other value, and
+// validKey reports whether text can be stored as a key of at most that many bytes. No database holds any other key, and
 // PostgreSQL returns an error when asked for one.
 func validKey(text string, most int) bool {
 	return text != "" && len(text) <= most && utf8.ValidString(text) && !strings.Contains(text, "\x00")

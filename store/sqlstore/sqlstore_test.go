@@ -12,11 +12,11 @@ import (
 	"github.com/gofulfil/fulfil/store/sqlstore"
 )
 
-// The Store runs on real databases in internal/dbtest; here is what needs none.
+// These tests need no database. The tests in internal/dbtest run the Store on real ones.
 
 var dialects = []sqlstore.Dialect{sqlstore.Postgres, sqlstore.MySQL, sqlstore.SQLite}
 
-// Other tools take the files as they are: golang-migrate by their names, goose by their first line.
+// Other tools use the files unchanged: golang-migrate reads their names, goose their first line.
 func TestSchema(t *testing.T) {
 	t.Parallel()
 	name := regexp.MustCompile(`^\d{4}_[a-z_]+\.up\.sql$`)
@@ -36,13 +36,13 @@ func TestSchema(t *testing.T) {
 			for _, created := range regexp.MustCompile(`(?m)^CREATE \w+ (IF NOT EXISTS )?(\w+)`).FindAllStringSubmatch(string(text), -1) {
 				require.True(t, strings.HasPrefix(created[2], "fulfil_"), created[2])
 				if d == sqlstore.MySQL {
-					require.NotEmpty(t, created[1], "%s of %s: a statement may be run twice", created[2], d)
+					require.NotEmpty(t, created[1], "%s of %s: the statement must also succeed when it is run again", created[2], d)
 				}
 			}
 		}
 	}
 	for name, n := range versions {
-		require.Equal(t, len(dialects), n, "%s is not there for every dialect", name)
+		require.Equal(t, len(dialects), n, "%s must exist for every dialect", name)
 	}
 }
 
@@ -50,6 +50,6 @@ func TestUnknownDialect(t *testing.T) {
 	t.Parallel()
 	require.PanicsWithValue(t, "sqlstore: unknown dialect 9", func() { sqlstore.New(new(sql.DB), 9) })
 	require.PanicsWithValue(t, "sqlstore: unknown dialect 0", func() { sqlstore.New(new(sql.DB), 0) })
-	require.PanicsWithValue(t, "sqlstore: no database", func() { sqlstore.New(nil, sqlstore.Postgres) })
+	require.PanicsWithValue(t, "sqlstore: the database is nil", func() { sqlstore.New(nil, sqlstore.Postgres) })
 	require.ErrorContains(t, sqlstore.Migrate(t.Context(), new(sql.DB), 9), "unknown dialect 9")
 }

@@ -18,8 +18,8 @@ func TestSuiteAcceptsMemstore(t *testing.T) {
 	}
 }
 
-// A backend in which every transaction, and every other write, waits for the one before, as with SQLite: no check may
-// wait for a second transaction inside its first.
+// oneWriter is a backend like SQLite: every transaction, and every other write, waits for the one before. No check may wait for
+// a second transaction inside its first.
 func TestSuiteAcceptsOneWriter(t *testing.T) {
 	t.Parallel()
 	Run(t, func(*testing.T) store.Store[tx] { return newVariant(oneWriter) }, OneWriter)
@@ -35,7 +35,7 @@ func oneWriter(v *variant) {
 		})
 	}
 	v.due = func(ctx context.Context, now time.Time, lease time.Duration, limit int) (ids []string, err error) {
-		// It waits for its turn as another transaction would; then it is one step.
+		// It waits for its turn like a transaction. Then it runs in one step.
 		if err := v.inTx(ctx, func(tx) error { return nil }); err != nil {
 			return nil, err
 		}

@@ -63,7 +63,7 @@ var brokenOrders = []broken{
 			}
 		}
 	}},
-	{"whether an ID is taken is asked before its lock", "Insert/one of concurrent callers adds an order", "exactly one must answer true", insertAsksFirst},
+	{"an insert looks whether an ID is taken before it has the lock", "Insert/one of concurrent callers adds an order", "exactly one must answer true", insertAsksFirst},
 	{"an insert that waited answers what it saw before", "Insert/waits for a concurrent insert that commits", "must answer false; it answered [true]", insertAsksFirst},
 	{"taken IDs are kept outside of the transaction", "Insert/waits for a concurrent insert that rolls back", "must wait until the first ends|must answer true", func(v *variant) {
 		var taken sync.Map
@@ -74,12 +74,12 @@ var brokenOrders = []broken{
 			return v.Store.Insert(ctx, tx, o...)
 		}
 	}},
-	{"locked orders come sorted", "Lock/answers in the order given", "must answer", func(v *variant) {
+	{"locked orders come sorted", "Lock/answers in the sequence given", "must answer", func(v *variant) {
 		v.lock = func(ctx context.Context, tx tx, ids ...string) ([]*store.Order, error) {
 			return v.Store.Lock(ctx, tx, slices.Sorted(slices.Values(ids))...)
 		}
 	}},
-	{"a repeated ID answers the same order", "Lock/answers in the order given", "must answer a copy each time", func(v *variant) {
+	{"a repeated ID answers the same order", "Lock/answers in the sequence given", "must answer a copy each time", func(v *variant) {
 		v.lock = func(ctx context.Context, tx tx, ids ...string) ([]*store.Order, error) {
 			answers, err := v.Store.Lock(ctx, tx, ids...)
 			for i, id := range ids {
@@ -88,7 +88,7 @@ var brokenOrders = []broken{
 			return answers, err
 		}
 	}},
-	{"a lock shows what is committed", "Lock/shows what the transaction itself wrote", "this transaction saved", func(v *variant) {
+	{"a lock shows the committed order", "Lock/shows the transaction's own writes", "this transaction saved", func(v *variant) {
 		v.lock = func(ctx context.Context, tx tx, ids ...string) ([]*store.Order, error) {
 			answers, err := v.Store.Lock(ctx, tx, ids...)
 			for i, id := range ids {
@@ -100,9 +100,9 @@ var brokenOrders = []broken{
 		}
 	}},
 	{"a lock locks nothing", "Lock/loses no update", "updates were lost", noLock},
-	{"a lock answers at once", "Lock/waits and then shows what was committed", "must wait until the first transaction ends|showed what was before", noLock},
-	{"a lock shows a snapshot from before", "Lock/waits and then shows what was committed", "it showed what was before", staleLock},
-	{"locks are taken in the order given", "Lock/of many in clashing orders", "must not stop each other", func(v *variant) {
+	{"a lock answers at once", "Lock/waits and then shows the last commit", "must wait until the first transaction ends|showed the order from before", noLock},
+	{"a lock shows an old snapshot", "Lock/waits and then shows the last commit", "it showed the order from before", staleLock},
+	{"locks are taken in the sequence given", "Lock/of many in clashing sequences", "must not stop each other", func(v *variant) {
 		noRetry(v)
 		v.lock = func(ctx context.Context, tx tx, ids ...string) (answers []*store.Order, err error) {
 			for _, id := range ids {
@@ -116,7 +116,7 @@ var brokenOrders = []broken{
 			return answers, nil
 		}
 	}},
-	{"one lock is all locks", "Lock/of one order leaves others alone", "must not keep others from another", func(v *variant) {
+	{"a lock locks the table", "Lock/of one order leaves others alone", "must not block the others", func(v *variant) {
 		v.lock = func(ctx context.Context, tx tx, ids ...string) ([]*store.Order, error) {
 			if err := tx.Lock(ctx, "the table"); err != nil {
 				return nil, err
@@ -152,7 +152,7 @@ var brokenOrders = []broken{
 			return errors.Join(err, v.Store.Save(ctx, tx, o...))
 		}
 	}},
-	{"a session that is not JSON is dropped", "Save/an order that cannot be encoded is an error", "not JSON must be an error", func(v *variant) {
+	{"a session that is not JSON is dropped", "Save/an order that can't be encoded is an error", "not JSON must be an error", func(v *variant) {
 		v.save = func(ctx context.Context, tx tx, o ...*store.Order) error {
 			if !json.Valid(o[0].Session) {
 				o[0].Session = nil
@@ -196,7 +196,7 @@ var brokenOrders = []broken{
 			return nil
 		}
 	}},
-	{"Find waits for locks", "Find/shows what is committed and never waits", "must not wait", func(v *variant) {
+	{"Find waits for locks", "Find/shows committed orders and never waits", "must not wait", func(v *variant) {
 		v.find = func(ctx context.Context, id string) (o *store.Order, err error) {
 			err = v.Store.InTx(ctx, func(tx tx) error {
 				found, err := v.Store.Lock(ctx, tx, id)
@@ -213,7 +213,7 @@ var brokenOrders = []broken{
 	}},
 }
 
-// noLock answers as Lock does and locks nothing.
+// noLock makes Lock return orders without locking them.
 func noLock(v *variant) {
 	v.lock = func(ctx context.Context, _ tx, ids ...string) (answers []*store.Order, err error) {
 		for _, id := range ids {

@@ -9,24 +9,24 @@ import (
 )
 
 var brokenPrune = []broken{
-	{"the bound is included", "Prune/frees what was claimed before, the longest claimed first", "not at that time or later", func(v *variant) {
+	{"the bound is included", "Prune/frees older claims, the oldest first", "not those at that time or later", func(v *variant) {
 		v.prune = func(ctx context.Context, before time.Time, limit int) (int, error) {
 			return v.Store.Prune(ctx, before.Add(time.Microsecond), limit)
 		}
 	}},
-	{"the limit is ignored", "Prune/frees what was claimed before, the longest claimed first", "two of three", func(v *variant) {
+	{"the limit is ignored", "Prune/frees older claims, the oldest first", "two of three", func(v *variant) {
 		v.prune = func(ctx context.Context, before time.Time, limit int) (int, error) {
 			return v.Store.Prune(ctx, before, limit<<10)
 		}
 	}},
-	{"the first key comes first", "Prune/frees what was claimed before, the longest claimed first", "the longest claimed must be freed first", func(v *variant) {
+	{"keys are freed by name", "Prune/frees older claims, the oldest first", "the oldest claims must be freed first", func(v *variant) {
 		v.prune = func(ctx context.Context, before time.Time, limit int) (n int, err error) {
 			keys := v.claimed(before)
 			keys = keys[:min(len(keys), max(limit, 0))]
 			return len(keys), v.free(ctx, keys)
 		}
 	}},
-	{"a claim that is not the first is kept with its time", "Prune/counts from the first claim of a key", "must not make the key younger", func(v *variant) {
+	{"a repeated claim sets a new time", "Prune/counts from the first claim of a key", "must not make the key younger", func(v *variant) {
 		v.claim = func(ctx context.Context, tx tx, now time.Time, keys ...string) ([]bool, error) {
 			first, err := v.Store.Claim(ctx, tx, now, keys...)
 			for _, key := range keys {
@@ -43,7 +43,7 @@ var brokenPrune = []broken{
 			return v.Store.Prune(ctx, before, limit)
 		}
 	}},
-	{"what was found is counted, not what was freed", "Prune/each key is freed by one of concurrent callers", "100 in all", func(v *variant) {
+	{"keys are counted when found, not when freed", "Prune/each key is freed by one of concurrent callers", "100 in all", func(v *variant) {
 		v.prune = func(ctx context.Context, before time.Time, limit int) (int, error) {
 			n := min(len(v.claimed(before)), limit)
 			runtime.Gosched()
@@ -51,7 +51,7 @@ var brokenPrune = []broken{
 			return n, err
 		}
 	}},
-	{"claims are waited for", "Prune/leaves out what is being claimed, without waiting", "context deadline exceeded", func(v *variant) {
+	{"claims are waited for", "Prune/leaves out open claims, without waiting", "context deadline exceeded", func(v *variant) {
 		v.prune = func(ctx context.Context, before time.Time, limit int) (int, error) {
 			keys := v.claimed(before)
 			return len(keys), v.free(ctx, keys)

@@ -22,7 +22,7 @@ var brokenQueries = []broken{
 			return inserted, err
 		}
 	}},
-	{"the last order steals a reference", "FindRef/a reference stays with the order that had it first", "must return order a; it returned order b", func(v *variant) {
+	{"the last order steals a reference", "FindRef/a reference stays with its first order", "must return order a; it returned order b", func(v *variant) {
 		v.save = func(ctx context.Context, tx tx, o ...*store.Order) error {
 			err := v.Store.Save(ctx, tx, o...)
 			for _, ref := range o[0].Refs() {
@@ -59,7 +59,7 @@ var brokenQueries = []broken{
 			return nil
 		}
 	}},
-	{"whether a reference is taken is asked before its lock", "FindRef/the first to save a reference keeps it, not the last to wait", "committed later", func(v *variant) {
+	{"a save looks whether a reference is taken before it has the lock", "FindRef/a save that waited does not take the reference", "committed later", func(v *variant) {
 		v.save = func(ctx context.Context, tx tx, o ...*store.Order) error {
 			ref := "fulfil_ref/" + o[0].Attempts[0].SessionID
 			_, taken := v.Store.Get(ref)
@@ -84,7 +84,7 @@ var brokenQueries = []broken{
 			return v.Store.List(ctx, q)
 		}
 	}},
-	{"stuck is ignored", "List/those that are stuck", "those that are stuck", func(v *variant) {
+	{"stuck is ignored", "List/stuck orders", "stuck orders", func(v *variant) {
 		v.list = func(ctx context.Context, q store.Query) ([]*store.Order, error) {
 			q.Stuck = false
 			return v.Store.List(ctx, q)
@@ -174,17 +174,17 @@ var brokenDue = []broken{
 			return ids, err
 		}
 	}},
-	{"nothing is leased", "Due/leases what it hands out", "its lease holds", func(v *variant) { v.due = v.selectDue }},
-	{"a lease is too long", "Due/leases what it hands out", "must move DueAt to the end of the lease", func(v *variant) {
+	{"nothing is leased", "Due/leases the orders it returns", "its lease holds", func(v *variant) { v.due = v.selectDue }},
+	{"a lease is too long", "Due/leases the orders it returns", "must move DueAt to the end of the lease", func(v *variant) {
 		v.due = func(ctx context.Context, now time.Time, lease time.Duration, limit int) ([]string, error) {
 			return v.Store.Due(ctx, now, 2*lease, limit)
 		}
 	}},
 	{"leases are kept beside the orders", "Due/a save ends the lease", "must return", leasesBeside},
-	{"orders are selected and then leased", "Due/hands each order to one of concurrent callers", "each order must be handed to one", selectThenLease},
-	{"locks are ignored", "Due/leaves out what is being saved", "must leave out an order that a transaction has locked", leasesBeside},
-	{"locks are waited for", "Due/leaves out what is locked, without waiting", "context deadline exceeded", selectThenLease},
-	{"inserts are due before they are committed", "Due/knows only what is committed", "not committed", func(v *variant) {
+	{"orders are selected and then leased", "Due/gives each order to one of concurrent callers", "each order must go to one caller", selectThenLease},
+	{"locks are ignored", "Due/leaves out orders that are being saved", "must leave out an order that a transaction has locked", leasesBeside},
+	{"locks are waited for", "Due/leaves out locked orders, without waiting", "context deadline exceeded", selectThenLease},
+	{"inserts are due before they are committed", "Due/returns only committed orders", "not committed", func(v *variant) {
 		var mu sync.Mutex
 		var due []string
 		v.insert = func(ctx context.Context, tx tx, o ...*store.Order) ([]bool, error) {
@@ -201,7 +201,7 @@ var brokenDue = []broken{
 	}},
 }
 
-// selectDue returns what is due, no more.
+// selectDue returns orders that are due without leasing them.
 func (v *variant) selectDue(ctx context.Context, now time.Time, _ time.Duration, limit int) (ids []string, err error) {
 	all, err := v.Store.List(ctx, store.Query{})
 	for _, o := range all {

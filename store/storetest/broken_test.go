@@ -15,8 +15,8 @@ import (
 	"github.com/gofulfil/fulfil/store/memstore"
 )
 
-// broken is a backend that breaks one promise, the check that rejects it, and what that says: one of several things
-// between bars, where it depends on which of two goroutines is faster.
+// broken is a backend that breaks one promise, the check that must reject it, and the message that the check must give. Says
+// holds several messages between bars if the message depends on which of two goroutines is faster.
 type broken struct {
 	name, check, says string
 	breakIt           func(v *variant)
@@ -40,7 +40,7 @@ func TestSuiteRejectsBrokenBackends(t *testing.T) {
 }
 
 var brokenTx = []broken{
-	{"uncommitted saves can be read", "InTx/commits all of it at once", "a saved order must be as it was before", func(v *variant) {
+	{"uncommitted saves can be read", "InTx/commits all of it at once", "a saved order must be unchanged", func(v *variant) {
 		var dirty sync.Map
 		v.save = func(ctx context.Context, tx tx, o ...*store.Order) error {
 			for _, o := range o {
@@ -99,7 +99,7 @@ var brokenTx = []broken{
 		}
 	}},
 	{"a deadlock is returned", "InTx/runs again after a deadlock", "must be run again until they succeed", noRetry},
-	{"every answer comes from fresh", "ShopID/is made once", "must return what the first call kept", func(v *variant) {
+	{"every call returns fresh", "ShopID/is made once", "must return the ID of the first call", func(v *variant) {
 		v.shopID = func(_ context.Context, fresh string) (string, error) { return fresh, nil }
 	}},
 	{"the shop ID is read and then written", "ShopID/is made once by concurrent callers", "must agree on one", func(v *variant) {
@@ -132,7 +132,8 @@ func noRetry(v *variant) {
 	v.inTx = func(ctx context.Context, fn func(tx) error) error {
 		runs := 0
 		return v.Store.InTx(ctx, func(tx tx) error {
-			if runs++; runs > 1 {
+			runs++
+			if runs > 1 {
 				return memstore.ErrDeadlock
 			}
 			return fn(tx)

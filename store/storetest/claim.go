@@ -22,7 +22,7 @@ func claimChecks[Tx any]() []check[Tx] {
 	}
 }
 
-// claims fails unless Claim of keys, in a transaction of its own, answers want.
+// claims fails unless Claim of keys, in a transaction of its own, returns want.
 func (k *kit[Tx]) claims(why string, want []bool, keys ...string) {
 	k.Helper()
 	k.inTx(func(tx Tx) error { return k.claimsIn(tx, why, want, keys...) })
@@ -43,8 +43,8 @@ func (k *kit[Tx]) claimAnswers() {
 			k.claimsIn(tx, "a key that this transaction has claimed", []bool{false}, "a"),
 		)
 	})
-	k.claims("keys that were claimed and one that was not, in the order given", []bool{true, false, false}, "c", "b", "a")
-	k.claims("a key repeated in one call: the first of it is the first", []bool{true, true, false, false}, "d", "e", "d", "d")
+	k.claims("keys that were claimed and one that was not, in the sequence given", []bool{true, false, false}, "c", "b", "a")
+	k.claims("a key repeated in one call: only its first occurrence is first", []bool{true, true, false, false}, "d", "e", "d", "d")
 	k.claims("no keys", nil)
 }
 
@@ -92,7 +92,7 @@ func (k *kit[Tx]) claimRace() {
 		k.race(callers, func(i int) error {
 			var first []bool
 			mine := slices.Clone(keys)
-			if i%2 == 1 { // in clashing orders
+			if i%2 == 1 { // a clashing sequence
 				slices.Reverse(mine)
 			}
 			err := k.st.InTx(k.ctx, func(tx Tx) (err error) {

@@ -14,13 +14,13 @@ import (
 
 func dueChecks[Tx any]() []check[Tx] {
 	return []check[Tx]{
-		{name: "Due/the longest due first", fn: (*kit[Tx]).dueOrder},
-		{name: "Due/leases what it hands out", fn: (*kit[Tx]).dueLease},
+		{name: "Due/the longest due first", fn: (*kit[Tx]).dueSorted},
+		{name: "Due/leases the orders it returns", fn: (*kit[Tx]).dueLease},
 		{name: "Due/a save ends the lease", fn: (*kit[Tx]).dueSaved},
-		{name: "Due/hands each order to one of concurrent callers", fn: (*kit[Tx]).dueRace},
-		{name: "Due/leaves out what is being saved", fn: (*kit[Tx]).dueLocked},
-		{name: "Due/leaves out what is locked, without waiting", fn: (*kit[Tx]).dueNoWait, writers: true},
-		{name: "Due/knows only what is committed", fn: (*kit[Tx]).dueCommitted},
+		{name: "Due/gives each order to one of concurrent callers", fn: (*kit[Tx]).dueRace},
+		{name: "Due/leaves out orders that are being saved", fn: (*kit[Tx]).dueLocked},
+		{name: "Due/leaves out locked orders, without waiting", fn: (*kit[Tx]).dueNoWait, writers: true},
+		{name: "Due/returns only committed orders", fn: (*kit[Tx]).dueCommitted},
 	}
 }
 
@@ -43,7 +43,7 @@ func (k *kit[Tx]) due(now time.Time, limit int, why string, want ...string) {
 	}
 }
 
-func (k *kit[Tx]) dueOrder() {
+func (k *kit[Tx]) dueSorted() {
 	us := time.Microsecond
 	k.due(base, 10, "no orders")
 	k.insert(
@@ -55,14 +55,14 @@ func (k *kit[Tx]) dueOrder() {
 	k.due(base.Add(-2*time.Hour), 10, "nothing is due yet")
 	k.due(base, 3, "three of four that are due, the longest due first", "a", "a2", "b")
 	k.due(base, 10, "the rest: due now, not in the next microsecond and not without DueAt", "c")
-	k.due(base.Add(us), 10, "what has become due meanwhile", "later")
+	k.due(base.Add(us), 10, "an order that has become due meanwhile", "later")
 }
 
 func (k *kit[Tx]) dueLease() {
 	k.insert(dueAt("a", base))
 	now := base.Add(time.Second)
 	k.due(now, 10, "an order that is due", "a")
-	k.due(now, 10, "handed out a moment ago, its lease holds")
+	k.due(now, 10, "the order was returned a moment ago and its lease holds")
 	k.due(now.Add(lease-time.Microsecond), 10, "the lease holds to its end")
 	if at := k.find("a").DueAt; !at.Equal(now.Add(lease)) {
 		k.Errorf("Due must move DueAt to the end of the lease, %s; Find shows %s", now.Add(lease), at)
@@ -74,8 +74,8 @@ func (k *kit[Tx]) dueLease() {
 		}
 		return err
 	})
-	k.due(now.Add(lease), 10, "nobody saved the order within its lease, so that it is handed out again", "a")
-	k.due(now.Add(lease), 10, "and leased again")
+	k.due(now.Add(lease), 10, "the order was not saved within its lease, so it is returned again", "a")
+	k.due(now.Add(lease), 10, "the order is leased again")
 }
 
 func (k *kit[Tx]) dueSaved() {
@@ -92,7 +92,7 @@ func (k *kit[Tx]) dueSaved() {
 		k.Errorf("Save writes DueAt: it must be zero and is %s", at)
 	}
 	k.due(base.Add(time.Second), 10, "saved with another DueAt", "b")
-	k.due(base.Add(24*time.Hour), 10, "only the one whose lease is over; the other was saved without DueAt", "b")
+	k.due(base.Add(24*time.Hour), 10, "the order whose DueAt has come; the other was saved without DueAt", "b")
 }
 
 func (k *kit[Tx]) dueRace() {
@@ -123,7 +123,7 @@ func (k *kit[Tx]) dueRace() {
 			}
 		}
 	})
-	// A caller may find all that is left locked by another for a moment, so what nobody got is due still.
+	// For a moment a caller may find all remaining orders locked by another caller, so orders that no caller got are still due.
 	for {
 		ids, err := k.st.Due(k.ctx, base, lease, orders)
 		if err != nil || len(ids) == 0 || len(handed) > orders {
@@ -139,12 +139,12 @@ func (k *kit[Tx]) dueRace() {
 	}
 	for id, n := range handed {
 		if n != 1 {
-			k.Errorf("concurrent calls of Due: each order must be handed to one; %s was handed to %d", id, n)
+			k.Errorf("concurrent calls of Due: each order must go to one caller; %s went to %d", id, n)
 			return
 		}
 	}
 	if len(handed) != orders {
-		k.Errorf("Due must hand out every order that is due, %d; it handed out %d", orders, len(handed))
+		k.Errorf("Due must return every order that is due, %d; it returned %d", orders, len(handed))
 	}
 }
 
@@ -154,23 +154,23 @@ func (k *kit[Tx]) dueLocked() {
 	k.meanwhile(hold, nil, func(*atomic.Bool) error {
 		ids, err := k.st.Due(k.ctx, base, lease, 10)
 		if err == nil && len(ids) > 0 {
-			return suite.Wrongf("Due must leave out an order that a transaction has locked, as that one is looking at it; it returned %q", ids)
+			return suite.Wrongf("Due must leave out an order that a transaction has locked; it returned %q", ids)
 		}
 		return err
 	})
 	if at := k.find("a").DueAt; !at.IsZero() {
-		k.Errorf("Due must not undo the save of a transaction beside it: DueAt must be zero and is %s", at)
+		k.Errorf("Due must not undo the save of a concurrent transaction: DueAt must be zero and is %s", at)
 	}
 }
 
 func (k *kit[Tx]) dueNoWait() {
 	k.insert(dueAt("a", base), dueAt("b", base))
-	var handed []string // by every run of the function
+	var handed []string // of all runs of the function
 	k.inTx(func(tx Tx) error {
 		if _, err := k.lockIn(tx, "a"); err != nil {
 			return err
 		}
-		// In the goroutine of the transaction: if it waits for the lock, it waits for ever.
+		// This runs in the goroutine of the transaction. If Due waited for the lock, it would wait for ever.
 		ids, err := k.st.Due(k.ctx, base, lease, 10)
 		handed = append(handed, ids...)
 		return err
@@ -178,7 +178,7 @@ func (k *kit[Tx]) dueNoWait() {
 	if !slices.Equal(handed, []string{"b"}) {
 		k.Errorf("Due must leave out the order that is locked and return the other; it returned %q", handed)
 	}
-	k.due(base, 10, "the lock is over and nobody looked at the order", "a")
+	k.due(base, 10, "the lock is over and the order was not saved", "a")
 }
 
 func (k *kit[Tx]) dueCommitted() {
@@ -186,7 +186,7 @@ func (k *kit[Tx]) dueCommitted() {
 	k.meanwhile(hold, &trouble{"rolled back"}, func(*atomic.Bool) error {
 		ids, err := k.st.Due(k.ctx, base, lease, 10)
 		if err == nil && len(ids) > 0 {
-			return suite.Wrongf("Due must not hand out an order whose insert is not committed; it returned %q", ids)
+			return suite.Wrongf("Due must leave out an order whose insert is not committed; it returned %q", ids)
 		}
 		return err
 	})

@@ -8,10 +8,10 @@ import (
 	"github.com/gofulfil/fulfil/store/storetest"
 )
 
-// The test of a backend. It opens a new, empty store for each check.
+// The test of a backend opens a new, empty store for each check.
 func ExampleRun() {
 	testStore := func(t *testing.T) {
 		storetest.Run(t, func(*testing.T) store.Store[*memstore.Tx] { return memstore.New() })
 	}
-	_ = testStore // in a _test.go file it is func TestStore(t *testing.T)
+	_ = testStore // write it as func TestStore(t *testing.T) in a _test.go file
 }

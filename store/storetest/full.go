@@ -10,8 +10,8 @@ import (
 	"github.com/gofulfil/fulfil/store"
 )
 
-// FullOrder returns an order in which no field is zero, however deep, and each holds something else: for tests that must
-// not miss a field added later.
+// FullOrder returns an order in which each field, however deep, has a value of its own and none is zero. Tests use it so as not
+// to miss a field that is added later.
 func FullOrder(id string) *store.Order {
 	o := new(store.Order)
 	f := filler{id: id}
@@ -64,11 +64,11 @@ func (f *filler) fill(v reflect.Value, path string) {
 		v.Set(reflect.New(v.Type().Elem()))
 		f.fill(v.Elem(), path)
 	default:
-		panic("storetest: FullOrder cannot fill " + path + " of type " + v.Type().String())
+		panic("storetest: FullOrder can't fill " + path + " of type " + v.Type().String())
 	}
 }
 
-// text returns a string that no other field has, within what Stripe would send for it.
+// text returns a string that no other field has, in a form that Stripe could send.
 func (f *filler) text(path string) string {
 	name := path[strings.LastIndex(path, ".")+1:]
 	switch name {
@@ -84,7 +84,7 @@ func (f *filler) text(path string) string {
 	return fmt.Sprintf("%s %d, 'Zoë' <✓ 😀> \"\\\n", path, f.n)
 }
 
-// difference says where two orders differ, or nothing.
+// difference returns the first difference between two orders, or "".
 func difference(got, want *store.Order) string {
 	return differ(reflect.ValueOf(got).Elem(), reflect.ValueOf(want).Elem(), "Order")
 }

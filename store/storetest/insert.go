@@ -97,17 +97,17 @@ func (k *kit[Tx]) insertRace() {
 		for _, o := range mine {
 			o.Amounts.Total = int64(i)
 		}
-		if i%2 == 1 { // in clashing orders
+		if i%2 == 1 { // a clashing sequence
 			mine[0], mine[1] = mine[1], mine[0]
 		}
 		return k.st.InTx(k.ctx, func(tx Tx) error {
 			suite.Yield()
-			answer, err := k.st.Insert(k.ctx, tx, mine...)
+			added, err := k.st.Insert(k.ctx, tx, mine...)
 			suite.Yield()
 			if err == nil && i%2 == 1 {
-				answer[0], answer[1] = answer[1], answer[0]
+				added[0], added[1] = added[1], added[0]
 			}
-			inserted[i] = answer
+			inserted[i] = added
 			return err
 		})
 	})
@@ -122,7 +122,7 @@ func (k *kit[Tx]) insertRace() {
 			k.Fatalf("of %d concurrent inserts of one ID exactly one must answer true; %d did", callers, winners)
 		}
 		if o := k.find(id); o.Amounts.Total != int64(winner) {
-			k.Errorf("of concurrent inserts of one ID the order kept must be that of the caller that was answered true")
+			k.Errorf("of concurrent inserts of one ID the stored order must be that of the caller that got true")
 		}
 	}
 }

@@ -12,7 +12,7 @@ func listChecks[Tx any]() []check[Tx] {
 	return []check[Tx]{
 		{name: "List/pages by time of creation and then by ID", fn: (*kit[Tx]).listPages},
 		{name: "List/by status", fn: (*kit[Tx]).listStatus},
-		{name: "List/those that are stuck", fn: (*kit[Tx]).listStuck},
+		{name: "List/stuck orders", fn: (*kit[Tx]).listStuck},
 		{name: "List/by time of creation", fn: (*kit[Tx]).listCreated},
 	}
 }
@@ -46,7 +46,7 @@ func (k *kit[Tx]) listPages() {
 	}
 	for _, i := range []int{5, 0, 12, 3, 4, 1, 11, 2, 8, 10, 9, 6, 7} {
 		o := order(want[i])
-		o.CreatedAt = base.Add(time.Duration(i/3) * time.Microsecond) // three of each time
+		o.CreatedAt = base.Add(time.Duration(i/3) * time.Microsecond) // three orders at each time
 		k.insert(o)
 	}
 	for _, limit := range []int{1, 2, 3, 4, 12, 13, 14} {
@@ -58,12 +58,12 @@ func (k *kit[Tx]) listPages() {
 		k.pages(store.Query{Limit: limit, Newest: true}, newest)
 	}
 	k.lists(store.Query{After: store.Position{CreatedAt: base, ID: "order-00x"}, Limit: 2},
-		"a page may begin behind an order that is not there", "order-01", "order-02")
+		"a page may begin behind an order that does not exist", "order-01", "order-02")
 	k.lists(store.Query{After: store.Position{CreatedAt: base, ID: "order-01x"}, Newest: true},
-		"a page of the newest may begin behind an order that is not there", "order-01", "order-00")
+		"a page of the newest may begin behind an order that does not exist", "order-01", "order-00")
 }
 
-// pages reads all pages of q and compares.
+// pages reads all pages of q and compares their orders with want.
 func (k *kit[Tx]) pages(q store.Query, want []string) {
 	limit := q.Limit
 	var got []string
@@ -125,12 +125,12 @@ func (k *kit[Tx]) listStuck() {
 	tried.ChangeDelivery.Tries = store.StuckAfter
 	trying.ChangeDelivery.Tries = store.StuckAfter - 1
 	k.insert(parked, short, tried, trying, order("5-fine"))
-	k.lists(store.Query{Stuck: true}, "those that are stuck", "1-parked", "2-short", "3-tried")
-	k.lists(store.Query{Stuck: true, Status: []store.Status{store.Paid}}, "those that are stuck and paid", "1-parked", "2-short")
+	k.lists(store.Query{Stuck: true}, "stuck orders", "1-parked", "2-short", "3-tried")
+	k.lists(store.Query{Stuck: true, Status: []store.Status{store.Paid}}, "stuck orders that are paid", "1-parked", "2-short")
 	if err := k.update("1-parked", func(o *store.Order) { o.Parked = "" }); err != nil {
 		k.Fatalf("Save returned: %v", err)
 	}
-	k.lists(store.Query{Stuck: true}, "after one is no longer stuck", "2-short", "3-tried")
+	k.lists(store.Query{Stuck: true}, "after an order is no longer stuck", "2-short", "3-tried")
 	k.lists(store.Query{}, "all", "1-parked", "2-short", "3-tried", "4-trying", "5-fine")
 }
 
@@ -145,5 +145,5 @@ func (k *kit[Tx]) listCreated() {
 	k.lists(store.Query{CreatedTo: at(2)}, "created before the third", "a", "b")
 	k.lists(store.Query{CreatedFrom: at(1), CreatedTo: at(3)}, "created at or after the second and before the fourth", "b", "c")
 	k.lists(store.Query{CreatedFrom: at(1), After: store.Position{CreatedAt: at(1), ID: "b"}, Limit: 1}, "the second page", "c")
-	k.lists(store.Query{CreatedFrom: at(2), CreatedTo: at(2)}, "no time at all")
+	k.lists(store.Query{CreatedFrom: at(2), CreatedTo: at(2)}, "an empty span of time")
 }

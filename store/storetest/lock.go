@@ -13,11 +13,11 @@ import (
 
 func lockChecks[Tx any]() []check[Tx] {
 	return []check[Tx]{
-		{name: "Lock/answers in the order given", fn: (*kit[Tx]).lockAnswers},
-		{name: "Lock/shows what the transaction itself wrote", fn: (*kit[Tx]).lockOwnWrites},
+		{name: "Lock/answers in the sequence given", fn: (*kit[Tx]).lockAnswers},
+		{name: "Lock/shows the transaction's own writes", fn: (*kit[Tx]).lockOwnWrites},
 		{name: "Lock/loses no update", fn: (*kit[Tx]).lockExcludes},
-		{name: "Lock/waits and then shows what was committed", fn: (*kit[Tx]).lockWaits},
-		{name: "Lock/of many in clashing orders", fn: (*kit[Tx]).lockSorted},
+		{name: "Lock/waits and then shows the last commit", fn: (*kit[Tx]).lockWaits},
+		{name: "Lock/of many in clashing sequences", fn: (*kit[Tx]).lockSorted},
 		{name: "Lock/of one order leaves others alone", fn: (*kit[Tx]).lockOne, writers: true},
 	}
 }
@@ -34,11 +34,12 @@ func (k *kit[Tx]) lockAnswers() {
 			return suite.Wrongf("Lock of %d IDs must give as many answers; it gave %d", len(ids), len(orders))
 		}
 		for i, id := range ids {
-			switch o := orders[i]; {
-			case id == "nobody" && o != nil:
+			o := orders[i]
+			if id == "nobody" && o != nil {
 				return suite.Wrongf("Lock must answer nil for an unknown ID; it answered order %q", o.ID)
-			case id != "nobody" && (o == nil || o.ID != id):
-				return suite.Wrongf("Lock must answer in the order of its IDs; at %d, for %q, it answered %v", i, id, o)
+			}
+			if id != "nobody" && (o == nil || o.ID != id) {
+				return suite.Wrongf("Lock must answer in the sequence of its IDs; at %d, for %q, it answered %v", i, id, o)
 			}
 		}
 		orders[0].Lines[0].Quantity = 99
@@ -66,7 +67,7 @@ func (k *kit[Tx]) lockOwnWrites() {
 					return err
 				}
 				if o.Amounts.Total != n {
-					return suite.Wrongf("Lock must show what this transaction saved: order %s must have %d and has %d", id, n, o.Amounts.Total)
+					return suite.Wrongf("Lock must show the order as this transaction saved it: order %s must have %d and has %d", id, n, o.Amounts.Total)
 				}
 				o.Amounts.Total++
 				if err := k.st.Save(k.ctx, tx, o); err != nil {
@@ -115,7 +116,8 @@ func (k *kit[Tx]) lockWaits() {
 		}
 		k.meanwhile(hold, nil, func(ended *atomic.Bool) error {
 			return k.st.InTx(k.ctx, func(tx Tx) error {
-				// Some databases take their snapshot here: it must not hide what is committed while the transaction waits.
+				// Some databases take their snapshot at this read. The snapshot must not hide a commit that happens while the
+				// transaction waits.
 				if _, err := k.lockIn(tx, "other-"+id); err != nil {
 					return err
 				}
@@ -126,7 +128,7 @@ func (k *kit[Tx]) lockWaits() {
 				case !ended.Load():
 					return errors.New("a second Lock of an order must wait until the first transaction ends; it answered before")
 				case o.Amounts.Total != 1:
-					return errors.New("a Lock that waited must show what was committed meanwhile; it showed what was before")
+					return errors.New("a Lock that waited must show the order as committed meanwhile; it showed the order from before")
 				}
 				return nil
 			})
@@ -156,8 +158,8 @@ func (k *kit[Tx]) lockSorted() {
 				return k.st.Save(k.ctx, tx, orders...)
 			})
 			if err != nil {
-				return fmt.Errorf("transactions that lock the same orders in clashing orders must not stop each other, as locks are "+
-					"taken in the order of the sorted IDs: %w", err)
+				return fmt.Errorf("transactions that lock the same orders in clashing sequences must not stop each other, as Lock takes "+
+					"its locks by ascending ID: %w", err)
 			}
 		}
 		return nil
@@ -176,7 +178,7 @@ func (k *kit[Tx]) lockOne() {
 			return err
 		}
 		if err := k.update("b", func(o *store.Order) { o.Amounts.Total = 1 }); err != nil {
-			return fmt.Errorf("a transaction that has locked one order must not keep others from another: %w", err)
+			return fmt.Errorf("a transaction that has locked one order must not block the others: %w", err)
 		}
 		return nil
 	})

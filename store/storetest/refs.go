@@ -11,10 +11,10 @@ import (
 func refChecks[Tx any]() []check[Tx] {
 	return []check[Tx]{
 		{name: "FindRef/finds by every reference", fn: (*kit[Tx]).refEach},
-		{name: "FindRef/a reference stays with the order that had it first", fn: (*kit[Tx]).refFirst},
+		{name: "FindRef/a reference stays with its first order", fn: (*kit[Tx]).refFirst},
 		{name: "FindRef/a reference that is rolled back is free", fn: (*kit[Tx]).refRollback},
 		{name: "FindRef/one of concurrent orders keeps a reference", fn: (*kit[Tx]).refRace},
-		{name: "FindRef/the first to save a reference keeps it, not the last to wait", fn: (*kit[Tx]).refWaits},
+		{name: "FindRef/a save that waited does not take the reference", fn: (*kit[Tx]).refWaits},
 	}
 }
 
@@ -24,7 +24,7 @@ func withRefs(id string, attempts ...store.Attempt) *store.Order {
 	return o
 }
 
-// leads fails unless ref leads to the order of that ID; an empty ID stands for no order.
+// leads fails unless ref leads to the order with that ID. An empty ID stands for no order.
 func (k *kit[Tx]) leads(ref, id, why string) {
 	k.Helper()
 	o, err := k.st.FindRef(k.ctx, ref)
@@ -61,23 +61,23 @@ func (k *kit[Tx]) refEach() {
 	if err := k.update("b", func(o *store.Order) { o.Attempts = nil }); err != nil {
 		k.Fatalf("Save returned: %v", err)
 	}
-	k.leads("cs_3", "b", "a reference leads to its order from then on, whatever is saved later")
+	k.leads("cs_3", "b", "a reference leads to its order even if a later save lacks it")
 }
 
 func (k *kit[Tx]) refFirst() {
 	k.insert(withRefs("a", store.Attempt{SessionID: "cs_1"}), withRefs("b", store.Attempt{SessionID: "cs_1", Charge: "ch_b"}))
-	k.leads("cs_1", "a", "of two orders inserted at once with one reference the first keeps it")
-	k.leads("ch_b", "b", "an order that is refused one reference keeps its others")
+	k.leads("cs_1", "a", "if two orders of one Insert have the same reference, the first gets it")
+	k.leads("ch_b", "b", "an order that does not get one reference keeps its others")
 	err := k.update("b", func(o *store.Order) {
 		o.Attempts = append(o.Attempts, store.Attempt{SessionID: "cs_b2", PaymentIntent: "pi_b2"})
 	})
 	if err != nil {
 		k.Fatalf("Save of an order with a reference that belongs to another must not fail: %v", err)
 	}
-	k.leads("cs_1", "a", "a reference that belongs to another order already stays with that one")
-	k.leads("pi_b2", "b", "an order that is refused one reference keeps its others")
+	k.leads("cs_1", "a", "a reference that already belongs to another order stays with it")
+	k.leads("pi_b2", "b", "an order that does not get one reference keeps its others")
 	k.insert(withRefs("c", store.Attempt{SessionID: "cs_b2"}))
-	k.leads("cs_b2", "b", "a reference that belongs to another order already stays with that one")
+	k.leads("cs_b2", "b", "a reference that already belongs to another order stays with it")
 }
 
 func (k *kit[Tx]) refRollback() {
@@ -103,7 +103,7 @@ func (k *kit[Tx]) refRace() {
 	}
 	k.race(len(ids), func(i int) error {
 		shared := []store.Attempt{{SessionID: "cs_1"}, {SessionID: "cs_2"}, {SessionID: "cs_" + ids[i]}}
-		if i%2 == 1 { // in clashing orders
+		if i%2 == 1 { // a clashing sequence
 			shared[0], shared[1] = shared[1], shared[0]
 		}
 		err := k.update(ids[i], func(o *store.Order) { o.Attempts = shared })
@@ -120,7 +120,7 @@ func (k *kit[Tx]) refRace() {
 	}
 	for _, ref := range []string{"cs_1", "cs_2"} {
 		if o, err := k.st.FindRef(k.ctx, ref); err != nil || o.AttemptBySession(ref) == nil {
-			k.Errorf("one of the orders saved with a reference must keep it; FindRef(%q) returned %v, %v", ref, o, err)
+			k.Errorf("one of the orders saved with the same reference must keep it; FindRef(%q) returned %v, %v", ref, o, err)
 		}
 	}
 }
@@ -139,6 +139,6 @@ func (k *kit[Tx]) refWaits() {
 			}
 			return err
 		})
-		k.leads(ref, keeps, "another order was saved with it at the same time and committed later")
+		k.leads(ref, keeps, "another order was saved with the same reference and committed later")
 	}
 }

@@ -15,9 +15,9 @@ func saveChecks[Tx any]() []check[Tx] {
 		{name: "Save/every field comes back", fn: (*kit[Tx]).saveRoundTrip},
 		{name: "Save/times come back in UTC to the microsecond", fn: (*kit[Tx]).saveTimes},
 		{name: "Save/an order that is not there is an error", fn: (*kit[Tx]).saveUnknown},
-		{name: "Save/an order that cannot be encoded is an error", fn: (*kit[Tx]).saveMalformed},
+		{name: "Save/an order that can't be encoded is an error", fn: (*kit[Tx]).saveMalformed},
 		{name: "Save/shares no memory with the caller", fn: (*kit[Tx]).saveMemory},
-		{name: "Find/shows what is committed and never waits", fn: (*kit[Tx]).findCommitted},
+		{name: "Find/shows committed orders and never waits", fn: (*kit[Tx]).findCommitted},
 	}
 }
 
@@ -83,7 +83,7 @@ func (k *kit[Tx]) saveUnknown() {
 	if err == nil {
 		k.Errorf("Save of an order that was never inserted must be an error; it was none")
 	}
-	k.missing("nobody", "a refused Save must keep nothing")
+	k.missing("nobody", "a refused Save must store nothing")
 }
 
 func (k *kit[Tx]) saveMalformed() {
@@ -152,7 +152,7 @@ func (k *kit[Tx]) findCommitted() {
 		if err != nil {
 			return err
 		}
-		// In the goroutine of the transaction: if either waits for it, they wait for ever.
+		// This runs in the goroutine of the transaction. If a read waited for the lock, it would wait for ever.
 		o, err := k.st.Find(k.ctx, "a")
 		if err != nil {
 			return suite.Wrongf("Find of an order that a transaction has locked must not wait: %w", err)
@@ -167,6 +167,6 @@ func (k *kit[Tx]) findCommitted() {
 	}
 	k.meanwhile(hold, nil, func(*atomic.Bool) error { return nil })
 	if o := k.find("a"); o.Currency != "eur" {
-		k.Errorf("Find must show what was last committed; it showed what was before")
+		k.Errorf("Find must show the last commit; it showed the order from before")
 	}
 }

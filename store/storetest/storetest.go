@@ -4,8 +4,8 @@
 //		storetest.Run(t, func(t *testing.T) store.Store[*sql.Tx] { return open(t) })
 //	}
 //
-// Each check gets a new, empty store. The checks need several connections: readers must not wait for a transaction that
-// is open. They never sleep and have no clock; whether a transaction waited shows in the order in which things happened.
+// Each check gets a new, empty store. The checks need several connections: readers must not wait for an open transaction. The
+// checks never sleep and read no clock. They tell from the sequence of events whether a transaction has waited.
 package storetest
 
 import (
@@ -22,13 +22,14 @@ import (
 	"github.com/gofulfil/fulfil/store"
 )
 
-// Trait says what a backend cannot do by its nature, so that the checks leave it out.
+// Trait is something that a backend can't do by its nature. Run leaves out the checks that need it.
 type Trait int
 
-// OneWriter says that a second transaction that writes waits for the first to end, whatever it wants to write, as in SQLite.
+// OneWriter is the trait of a backend such as SQLite: a transaction that writes waits for every other that writes to end, even
+// if they write different rows.
 const OneWriter Trait = 1
 
-// Run runs the suite as subtests of t. Open returns a new, empty store for each of them.
+// Run runs the suite as subtests of t. Open must return a new, empty store for each of them.
 func Run[Tx any](t *testing.T, open func(t *testing.T) store.Store[Tx], traits ...Trait) {
 	for _, c := range checks[Tx]() {
 		if c.writers && slices.Contains(traits, OneWriter) {
@@ -42,7 +43,7 @@ func Run[Tx any](t *testing.T, open func(t *testing.T) store.Store[Tx], traits .
 type check[Tx any] struct {
 	name string
 	fn   func(k *kit[Tx])
-	// writers: two transactions that write are open at once, one waiting for nothing that the other has.
+	// writers says that the check has two writing transactions open at once that need none of each other's rows.
 	writers bool
 }
 
@@ -59,14 +60,14 @@ func checks[Tx any]() []check[Tx] {
 	)
 }
 
-// kit is what a check works with.
+// kit is the store and the helpers of a check.
 type kit[Tx any] struct {
 	suite.Reporter
 	st  store.Store[Tx]
 	ctx context.Context
 }
 
-// base is the time that checks count from.
+// base is the time of the checks.
 var base = time.Date(2026, 3, 1, 12, 0, 0, 123456000, time.UTC)
 
 // order returns a small valid order.
@@ -81,11 +82,11 @@ func order(id string) *store.Order {
 func (k *kit[Tx]) inTx(fn func(tx Tx) error) {
 	k.Helper()
 	if err := k.st.InTx(k.ctx, fn); err != nil {
-		k.Fatalf("InTx, whose function meets no trouble, returned: %v", err)
+		k.Fatalf("InTx must succeed if its function does; it returned: %v", err)
 	}
 }
 
-// insert adds orders that are new.
+// insert adds orders whose IDs must be free.
 func (k *kit[Tx]) insert(orders ...*store.Order) {
 	k.Helper()
 	k.inTx(func(tx Tx) error {
@@ -97,7 +98,7 @@ func (k *kit[Tx]) insert(orders ...*store.Order) {
 	})
 }
 
-// find returns an order that must be there.
+// find returns an order that must exist.
 func (k *kit[Tx]) find(id string) *store.Order {
 	k.Helper()
 	o, err := k.st.Find(k.ctx, id)
@@ -107,7 +108,7 @@ func (k *kit[Tx]) find(id string) *store.Order {
 	return o
 }
 
-// missing fails if there is an order of that ID.
+// missing fails if an order has that ID.
 func (k *kit[Tx]) missing(id, why string) {
 	k.Helper()
 	if o, err := k.st.Find(k.ctx, id); !errors.Is(err, store.ErrNotFound) {
@@ -129,14 +130,14 @@ func (k *kit[Tx]) updateIn(tx Tx, id string, change func(o *store.Order)) error 
 	return k.st.Save(k.ctx, tx, o)
 }
 
-// lockIn locks an order that must be there.
+// lockIn locks an order that must exist.
 func (k *kit[Tx]) lockIn(tx Tx, id string) (*store.Order, error) {
 	orders, err := k.st.Lock(k.ctx, tx, id)
 	if err != nil {
 		return nil, err
 	}
 	if len(orders) != 1 || orders[0] == nil {
-		return nil, suite.Wrongf("Lock of order %q, which is there, answered %v", id, orders)
+		return nil, suite.Wrongf("Lock of order %q, which exists, answered %v", id, orders)
 	}
 	return orders[0], nil
 }
@@ -147,13 +148,13 @@ func (k *kit[Tx]) race(n int, fn func(i int) error) {
 	suite.Race(k, n, fn)
 }
 
-// meanwhile runs hold in a transaction and, while that is open, other in a goroutine of its own; the transaction then
-// ends with what hold returned. It never waits for other inside the transaction, so other may wait for the transaction.
-// Ended is set just before the transaction ends: who sees it unset has not waited.
+// meanwhile runs hold in a transaction, and then starts other in a goroutine of its own while the transaction is open. The
+// transaction then ends with the error end. It never waits for other, so other may wait for the transaction. Ended is set just
+// before the transaction ends: if other sees it unset, other has not waited.
 func (k *kit[Tx]) meanwhile(hold func(tx Tx) error, end error, other func(ended *atomic.Bool) error) {
 	k.Helper()
 	var ended atomic.Bool
-	var begin sync.Once // the function may be run again
+	var begin sync.Once // InTx may run its function again
 	started, result := make(chan struct{}), make(chan error, 1)
 	err := k.st.InTx(k.ctx, func(tx Tx) error {
 		if err := hold(tx); err != nil {
@@ -176,11 +177,11 @@ func (k *kit[Tx]) meanwhile(hold func(tx Tx) error, end error, other func(ended 
 		k.Fatalf("a transaction that must end with %v ended with: %v", end, err)
 	}
 	if err := <-result; err != nil {
-		k.Fatalf("what ran beside an open transaction failed: %v", err)
+		k.Fatalf("a call beside an open transaction failed: %v", err)
 	}
 }
 
-// linger gives other goroutines, and the backend, plenty of occasions to go on.
+// linger gives other goroutines, and the backend, many chances to run.
 func (k *kit[Tx]) linger() error {
 	for range 50 {
 		for range 50 {

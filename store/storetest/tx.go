@@ -19,7 +19,7 @@ func txChecks[Tx any]() []check[Tx] {
 	}
 }
 
-// write does one of each kind of write to a store in which the order "old" is.
+// write does each kind of write once. The store must have the order "old".
 func (k *kit[Tx]) write(tx Tx) error {
 	fresh := order("new")
 	fresh.Attempts = []store.Attempt{{N: 1, SessionID: "cs_new"}}
@@ -35,12 +35,12 @@ func (k *kit[Tx]) write(tx Tx) error {
 	})
 }
 
-// unwritten fails if anything of write can be seen.
+// unwritten fails if a change of write can be seen.
 func (k *kit[Tx]) unwritten(when string) {
 	k.Helper()
 	k.missing("new", when+", an inserted order must not be there")
 	if o := k.find("old"); o.Currency != "usd" {
-		k.Errorf("%s, a saved order must be as it was before; the save is there", when)
+		k.Errorf("%s, a saved order must be unchanged; it has changed", when)
 	}
 	for _, ref := range []string{"cs_new", "cs_old"} {
 		if o, err := k.st.FindRef(k.ctx, ref); !errors.Is(err, store.ErrNotFound) {
@@ -75,7 +75,7 @@ func (k *kit[Tx]) txCommits() {
 	})
 	k.find("new")
 	if o := k.find("old"); o.Currency != "eur" {
-		k.Errorf("after the commit, a saved order must be as it was saved; it is as before")
+		k.Errorf("after the commit, a saved order must have changed; it is unchanged")
 	}
 	for ref, id := range map[string]string{"cs_new": "new", "cs_old": "old"} {
 		if o, err := k.st.FindRef(k.ctx, ref); err != nil || o.ID != id {
@@ -84,7 +84,7 @@ func (k *kit[Tx]) txCommits() {
 	}
 }
 
-// trouble is an error to be found again.
+// trouble is an error that checks look for with errors.As.
 type trouble struct{ what string }
 
 func (e *trouble) Error() string { return e.what }
@@ -113,7 +113,7 @@ func (k *kit[Tx]) txPanic() {
 	func() {
 		defer func() {
 			if p := recover(); p != "boom" {
-				k.Errorf("a panic must go on with its value through InTx; recovered %v", p)
+				k.Errorf("InTx must pass a panic on with its value; recovered %v", p)
 			}
 		}()
 		err := k.st.InTx(k.ctx, func(tx Tx) error {
@@ -122,7 +122,7 @@ func (k *kit[Tx]) txPanic() {
 			}
 			panic("boom")
 		})
-		k.Errorf("a panic must go on through InTx; InTx returned: %v", err)
+		k.Errorf("a panic must go on through InTx; instead InTx returned: %v", err)
 	}()
 	k.unwritten("after a panic")
 	k.free("evt_1", "after a panic")
@@ -169,16 +169,14 @@ func (k *kit[Tx]) txDeadlock() {
 				return k.updateIn(tx, second, func(o *store.Order) { o.Amounts.Total++ })
 			})
 			if err != nil {
-				return fmt.Errorf("transactions that lock two orders one after the other, in clashing orders, must be run "+
-					"again until they succeed: %w", err)
+				return fmt.Errorf("transactions that lock two orders in clashing sequences must be run again until they succeed: %w", err)
 			}
 		}
 		return nil
 	})
 	for _, id := range []string{"a", "b"} {
 		if n := k.find(id).Amounts.Total; n != callers*rounds {
-			k.Errorf("after %d transactions that each added 1 to order %s, some of them run again after a deadlock, it has %d",
-				callers*rounds, id, n)
+			k.Errorf("%d transactions each added 1 to order %s, some in a second run after a deadlock; the order has %d", callers*rounds, id, n)
 		}
 	}
 }

@@ -21,11 +21,11 @@ func valueChecks[Tx any]() []check[Tx] {
 
 func (k *kit[Tx]) shopID() {
 	if id, err := k.st.ShopID(k.ctx, ""); err == nil {
-		k.Errorf("ShopID with nothing to keep must be an error; it returned %q", id)
+		k.Errorf("ShopID with an empty fresh must be an error; it returned %q", id)
 	}
 	for _, fresh := range []string{"shop-1", "shop-2", "shop-1"} {
 		if id, err := k.st.ShopID(k.ctx, fresh); err != nil || id != "shop-1" {
-			k.Errorf("ShopID(%q) must return what the first call kept, shop-1; it returned %q, %v", fresh, id, err)
+			k.Errorf("ShopID(%q) must return the ID of the first call, shop-1; it returned %q, %v", fresh, id, err)
 		}
 	}
 }
@@ -53,7 +53,7 @@ func (k *kit[Tx]) cursors() {
 	is := func(name, want string) {
 		k.Helper()
 		if got, err := k.st.Cursor(k.ctx, name); err != nil || got != want {
-			k.Errorf("Cursor(%q) must return what was last set under it, %q; it returned %q, %v", name, want, got, err)
+			k.Errorf("Cursor(%q) must return the value last set, %q; it returned %q, %v", name, want, got, err)
 		}
 	}
 	set := func(name, value string) {
@@ -76,7 +76,7 @@ func (k *kit[Tx]) cursors() {
 	is("events", "")
 	is("event", "")
 	if id, err := k.st.ShopID(k.ctx, "shop-1"); err != nil || id != "shop-1" {
-		k.Errorf("cursors must not be taken for the shop ID; ShopID returned %q, %v", id, err)
+		k.Errorf("a cursor must not become the shop ID; ShopID returned %q, %v", id, err)
 	}
 	k.race(8, func(i int) error { return k.st.SetCursor(k.ctx, "shared", "same") })
 	is("shared", "same")

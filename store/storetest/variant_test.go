@@ -15,7 +15,7 @@ type (
 	orders = []*store.Order
 )
 
-// variant is a memstore of which some methods are replaced.
+// variant is a memstore with some of its methods replaced.
 type variant struct {
 	*memstore.Store
 	inTx    func(ctx context.Context, fn func(tx) error) error

@@ -1,5 +1,5 @@
-// Package visitor is a visitor without JavaScript for the tests of the examples. It follows links and redirects, and submits
-// the forms that it finds.
+// Package visitor simulates a visitor without JavaScript, for the tests of the examples. The visitor follows links and
+// redirects, and submits forms.
 package visitor
 
 import (
@@ -19,7 +19,7 @@ type Visitor struct {
 	// Client makes the requests; its jar holds the cookies.
 	Client *http.Client
 
-	// URL, Status and Body are those of the page shown.
+	// URL, Status and Body belong to the page that the visitor sees.
 	URL    *url.URL
 	Status int
 	Body   string
@@ -45,7 +45,7 @@ func (v *Visitor) Tab() *Visitor {
 	return &tab
 }
 
-// Open goes to an address, relative to the page shown.
+// Open goes to an address, relative to the present page.
 func (v *Visitor) Open(ref string) {
 	v.t.Helper()
 	request, err := http.NewRequestWithContext(v.t.Context(), http.MethodGet, v.resolve(ref), nil)
@@ -67,7 +67,7 @@ func (v *Visitor) resolve(ref string) string {
 	return u.String()
 }
 
-// Do sends a request and shows the page that answers it.
+// Do sends a request and shows the answer as the present page.
 func (v *Visitor) Do(request *http.Request) {
 	v.t.Helper()
 	response, err := v.Client.Do(request)
@@ -94,7 +94,7 @@ var (
 	attribute = regexp.MustCompile(`([a-z-]+)(?:="([^"]*)")?`)
 )
 
-// Follow clicks the link with this text.
+// Follow clicks the link with a text.
 func (v *Visitor) Follow(text string) {
 	v.t.Helper()
 	for _, tag := range linkTag.FindAllStringSubmatch(v.Body, -1) {
@@ -106,8 +106,8 @@ func (v *Visitor) Follow(text string) {
 	v.t.Fatalf("no link %q on %s: %s", text, v.URL, Text(v.Body))
 }
 
-// Press presses the button with this text, in the form of the first element whose tag contains within. An empty within
-// stands for the whole page. Fields of the form are filled in by name and value.
+// Press presses the button with a text, in the form of the first element whose tag contains within. An empty within stands for
+// the whole page. fill are names and values of fields.
 func (v *Visitor) Press(within, text string, fill ...string) {
 	v.t.Helper()
 	fields, action := v.form(within, text)
@@ -126,7 +126,7 @@ func (v *Visitor) Press(within, text string, fill ...string) {
 	v.Do(request)
 }
 
-// form returns the fields and the target of the form with a button of this text.
+// form returns the fields and the target of the form that has a button with a text.
 func (v *Visitor) form(within, text string) (url.Values, string) {
 	v.t.Helper()
 	for _, form := range formTag.FindAllStringSubmatch(v.Element(within), -1) {
@@ -168,7 +168,7 @@ func fieldsOf(form string) url.Values {
 	return fields
 }
 
-// Element returns the element whose tag contains marker, up to the first end tag of its name; an empty marker stands for the
+// Element returns the element whose tag contains marker, up to the first end tag of its name. An empty marker stands for the
 // whole page.
 func (v *Visitor) Element(marker string) string {
 	v.t.Helper()
@@ -196,7 +196,7 @@ func attributes(tag string) map[string]string {
 	return found
 }
 
-// Text is the text of a piece of a page, as it is read.
+// Text returns the text of a piece of a page, as a person reads it.
 func Text(markup string) string {
 	return strings.Join(strings.Fields(html.UnescapeString(anyTag.ReplaceAllString(markup, ""))), " ")
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The audit itself is tested first: it finds the faults of a page, on every screen.
+// The audit itself finds the faults of a page, on every screen.
 func TestTheAuditFindsFaults(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")

@@ -24,13 +24,13 @@ var driver []byte
 // chromium is the browser of all tests.
 var chromium browser
 
-// browser is a driver's process. Its answers come in any order.
+// browser is a driver's process. Its answers may come in any sequence.
 type browser struct {
 	version string
 	cmd     *exec.Cmd
 	in      io.WriteCloser
 	stderr  strings.Builder
-	ended   chan struct{} // closed when no answer comes any more
+	ended   chan struct{} // closed when no more answers can come
 
 	mu      sync.Mutex
 	last    int
@@ -47,8 +47,8 @@ type reply struct {
 	Error string
 }
 
-// drive is the command that runs the driver on program, a Chromium. Its last argument is how long the browser may take to end
-// before it is killed, in milliseconds.
+// drive returns the command that runs the driver on program, a Chromium. Its last argument is how many milliseconds the browser
+// may take to end before the driver kills it.
 func drive(dir string, packages npm.Packages, program string) (*exec.Cmd, error) {
 	script := filepath.Join(dir, "driver.js")
 	if err := os.WriteFile(script, driver, 0o600); err != nil {
@@ -62,10 +62,11 @@ func drive(dir string, packages npm.Packages, program string) (*exec.Cmd, error)
 func (b *browser) start(cmd *exec.Cmd) error {
 	b.cmd = cmd
 	b.cmd.Stderr = &b.stderr
-	var err error
-	if b.in, err = b.cmd.StdinPipe(); err != nil {
+	in, err := b.cmd.StdinPipe()
+	if err != nil {
 		return err
 	}
+	b.in = in
 	out, err := b.cmd.StdoutPipe()
 	if err != nil {
 		return err
@@ -85,7 +86,7 @@ func (b *browser) start(cmd *exec.Cmd) error {
 	}
 }
 
-// said is what the driver complained of, on one line. It is to be read when the driver has ended.
+// said returns the driver's complaints on one line. Call it after the driver has ended.
 func (b *browser) said() string { return strings.Join(strings.Fields(b.stderr.String()), " ") }
 
 func (b *browser) read(out io.Reader) {
@@ -103,8 +104,8 @@ func (b *browser) read(out io.Reader) {
 	}
 }
 
-// quit ends the driver, which ends the browser as soon as nothing more can come from here. A driver that takes longer than
-// limit is killed; the browser ends when it finds its driver gone.
+// quit ends the driver, which then ends the browser. It kills a driver that takes longer than limit. The browser ends when it
+// notices that its driver is gone.
 func (b *browser) quit(limit time.Duration) error {
 	_ = b.in.Close()
 	done := make(chan error, 1)
@@ -120,7 +121,7 @@ func (b *browser) quit(limit time.Duration) error {
 	return nil
 }
 
-// do has the driver run a command, and reads its value.
+// do makes the driver run a command, and reads the command's value.
 func (b *browser) do(command string, args map[string]any, value any) error {
 	line := map[string]any{"run": command}
 	maps.Copy(line, args)

@@ -1,4 +1,4 @@
-// Drives Chromium for the tests: a line of JSON per command on standard input, one per answer on standard output.
+// Drives Chromium for the tests. Each line on standard input is a command as JSON, and each line on standard output an answer.
 "use strict";
 const [, , modules, executablePath, endIn] = process.argv;
 const load = require("module").createRequire(modules + "/");
@@ -6,7 +6,7 @@ const { chromium } = load("playwright-core");
 const axe = load("axe-core");
 const lines = require("readline").createInterface({ input: process.stdin });
 
-const tabs = new Map(); // by number: { page, status }
+const tabs = new Map(); // number to { page, status }
 let browser;
 
 const commands = {
@@ -31,14 +31,14 @@ const commands = {
     await root.getByRole(role, { name, exact: true }).first().click();
   },
   async key({ page, key }) { await page.keyboard.press(key); },
-  // Enter, and what it leads to.
+  // Presses Enter and waits for the next page.
   async enter({ page }) {
     const loaded = page.waitForEvent("load");
     await page.keyboard.press("Enter");
     await loaded;
   },
   async type({ page, text }) { await page.keyboard.type(text); },
-  // The element that has the keyboard: its id, or else its label or the beginning of its text.
+  // Returns the ID of the focused element, or else its label or the beginning of its text.
   async focused({ page }) {
     return page.evaluate("(e => e.id || e.ariaLabel || e.textContent.trim().slice(0, 80))(document.activeElement)");
   },
@@ -49,13 +49,13 @@ const commands = {
   async waitURL({ page, prefix }) { await page.waitForURL((u) => u.href.startsWith(prefix)); },
   async screenshot({ page, path }) { await page.screenshot({ path, fullPage: true }); },
   async audit({ page, tab }) {
-    // Without JavaScript axe-core waits for ever, so that a copy of what the page has become is audited instead.
+    // axe-core needs JavaScript and would wait for ever without it. So it audits a copy of the page as it is now.
     const looked = tab.js ? page : await copyOf(page);
     const found = [];
     let rules = 0;
     for (const [colorScheme, which] of [["light", ""], ["dark", ", runOnly: ['color-contrast', 'link-in-text-block']"]]) {
       await looked.emulateMedia({ colorScheme });
-      if (!await looked.evaluate("'axe' in window")) await looked.evaluate(axe.source); // half of the time that it all takes
+      if (!await looked.evaluate("'axe' in window")) await looked.evaluate(axe.source); // loading axe takes half of the time
       const result = await looked.evaluate(`axe.run(document, { resultTypes: ['violations']${which} })`);
       rules += result.passes.length + result.violations.length;
       for (const v of result.violations) {
@@ -87,12 +87,12 @@ async function contentOf(page) {
       return await page.content();
     } catch (e) {
       if (!/navigat/.test(e.message)) throw e;
-      await page.waitForLoadState(); // it refreshes itself
+      await page.waitForLoadState(); // the page reloads itself
     }
   }
 }
 
-const limit = 60000; // milliseconds that a command may take
+const limit = 60000; // the longest time for a command, in milliseconds
 
 async function answer({ id, run, tab, ...rest }) {
   try {

@@ -32,7 +32,7 @@ func TestQuickstart(t *testing.T) {
 		p.press("Pay $14.50")
 		require.Contains(t, p.text(), "Thank you, it’s on its way")
 		p.audit("quickstart: thanks, fulfilled")
-		waiting.run("waitText", "text", "Thank you, it’s on its way") // by its script, or by asking again
+		waiting.run("waitText", "text", "Thank you, it’s on its way") // by its script, or by reloading itself
 
 		p.run("goto", "url", shop)
 		p.press("Buy Letter set")

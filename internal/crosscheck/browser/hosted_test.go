@@ -13,7 +13,7 @@ import (
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
 )
 
-// till is a test server and the shop that its customers come back to.
+// till is a test server and the shop to which its customers return.
 type till struct {
 	srv  *checkouttest.Server
 	shop string

@@ -48,7 +48,8 @@ func prepare(dir string) error {
 	}
 	var program string
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if program, err = exec.LookPath(name); err == nil {
+		program, err = exec.LookPath(name)
+		if err == nil {
 			break
 		}
 	}
@@ -63,7 +64,7 @@ func prepare(dir string) error {
 	return chromium.start(cmd)
 }
 
-// Without a request nothing is started or installed.
+// A cross-check that was not requested starts and installs nothing.
 func TestWithoutRequest(t *testing.T) {
 	t.Parallel()
 	path, home := t.TempDir(), t.TempDir()

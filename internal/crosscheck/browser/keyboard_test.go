@@ -68,7 +68,7 @@ func TestQuickstartByKeyboard(t *testing.T) {
 		p := s.open(t, start(t, "quickstart", nil, "-addr", "127.0.0.1:0")["Shop"])
 		p.enter("Buy Notebook")
 		p.typeInto("email", "ann@example.com", "number", "4242424242424242", "expiry", "1234", "cvc", "123")
-		p.run("enter") // in a field, as in its button
+		p.run("enter") // Enter in a field submits the form
 		require.Contains(t, p.text(), "Thank you, it’s on its way")
 	})
 }

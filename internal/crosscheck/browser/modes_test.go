@@ -7,7 +7,7 @@ import (
 	"github.com/stripe/stripe-go/v82"
 )
 
-// What a session may ask for beyond a card: an address, a phone number, a subscription, a card for later, nothing at all.
+// The changes to a session for what customers may be asked beyond a card.
 
 func delivery(p *stripe.CheckoutSessionCreateParams) {
 	p.ShippingAddressCollection = &stripe.CheckoutSessionCreateShippingAddressCollectionParams{AllowedCountries: stripe.StringSlice([]string{"US", "CA", "DE"})}

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// screen is what a page is looked at with.
+// screen is the width of a browser's window, with or without JavaScript.
 type screen struct {
 	width int // pixels
 	js    bool
@@ -23,7 +23,7 @@ func (s screen) String() string {
 	return fmt.Sprintf("%dpx no JavaScript", s.width)
 }
 
-// walk runs a test on each screen. What is without JavaScript does not depend on the width: once is enough.
+// walk runs a test on each screen. Without JavaScript the width makes no difference, so one is enough.
 func walk(t *testing.T, do func(t *testing.T, s screen)) {
 	t.Parallel()
 	for _, s := range []screen{{390, true}, {390, false}, {1280, true}} {
@@ -31,7 +31,7 @@ func walk(t *testing.T, do func(t *testing.T, s screen)) {
 	}
 }
 
-// page is a visitor of their own: nothing is shared with other pages.
+// page is a tab of a new visitor. It shares nothing with other pages.
 type page struct {
 	t   *testing.T
 	tab int
@@ -46,7 +46,7 @@ func (s screen) open(t *testing.T, url string) *page {
 	return p
 }
 
-// run has the driver do something; args are pairs of name and value.
+// run makes the driver run a command. args are pairs of name and value.
 func (p *page) run(command string, args ...string) {
 	p.t.Helper()
 	p.get(nil, command, args...)
@@ -83,7 +83,7 @@ func (p *page) status() (status int) {
 	return status
 }
 
-// fill fills in fields: pairs of label and value.
+// fill fills in fields. pairs are labels and values.
 func (p *page) fill(pairs ...string) {
 	p.t.Helper()
 	for i := 0; i+1 < len(pairs); i += 2 {
@@ -95,7 +95,7 @@ func (p *page) press(button string) { p.t.Helper(); p.run("click", "role", "butt
 
 func (p *page) follow(link string) { p.t.Helper(); p.run("click", "role", "link", "name", link) }
 
-// tabTo presses Tab until an element has the keyboard: one with this id, or of this text.
+// tabTo presses Tab until the focus is on an element with this ID or text.
 func (p *page) tabTo(element string) {
 	p.t.Helper()
 	var passed []string
@@ -108,27 +108,27 @@ func (p *page) tabTo(element string) {
 		}
 		passed = append(passed, now)
 	}
-	require.Failf(p.t, "the keyboard does not reach it", "%s; passed %q", element, passed)
+	require.Failf(p.t, "Tab does not reach the element", "%s; passed %q", element, passed)
 }
 
-// typeInto goes to fields by Tab, in their order on the page, and types: pairs of ID and text.
+// typeInto goes to fields by Tab and types into them. pairs are IDs and texts, in the sequence of the fields on the page.
 func (p *page) typeInto(pairs ...string) {
 	p.t.Helper()
 	for i := 0; i+1 < len(pairs); i += 2 {
 		p.tabTo(pairs[i])
-		p.run("key", "key", "Control+a") // instead of what is there
+		p.run("key", "key", "Control+a") // the new text replaces the old
 		p.run("type", "text", pairs[i+1])
 	}
 }
 
-// enter goes to a button or a link by Tab, presses Enter and waits for the page that this leads to.
+// enter goes to a button or a link by Tab, presses Enter and waits for the next page.
 func (p *page) enter(name string) {
 	p.t.Helper()
 	p.tabTo(name)
 	p.run("enter")
 }
 
-// audit is what axe-core found, in light and dark colors, and by how many pixels the page is too wide.
+// audit holds the violations that axe-core found, in light and dark colors, and by how many pixels the page is too wide.
 type audit struct {
 	Found           []string
 	Rules, Overflow int
@@ -148,12 +148,12 @@ func (p *page) audit(view string) {
 	if dir := os.Getenv("FULFIL_SCREENSHOTS"); dir != "" {
 		p.run("screenshot", "path", filepath.Join(dir, strings.NewReplacer(" ", "-", "/", "_", ":", "", ",", "").Replace(view+" "+p.t.Name())+".png"))
 	}
-	// Not require: the walk goes on, so that one run finds all there is.
+	// Not require: the test goes on, so that one run finds all violations.
 	if len(a.Found) > 0 {
 		p.t.Errorf("%s: axe-core:\n%s", view, strings.Join(a.Found, "\n"))
 	}
 	if a.Overflow > 0 {
 		p.t.Errorf("%s: %d pixels wider than the screen", view, a.Overflow)
 	}
-	require.Greater(p.t, a.Rules, 10, "%s: axe-core looked at nothing", view)
+	require.Greater(p.t, a.Rules, 10, "%s: axe-core applied too few rules", view)
 }

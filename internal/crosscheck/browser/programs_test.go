@@ -14,14 +14,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// programs are the examples, built when first needed.
+// programs holds the examples. Each is built when a test first needs it.
 var programs struct {
 	dir string
 	mu  sync.Mutex
 }
 
-// start runs an example until the end of the test, with nothing but env in its environment, and returns what it says about
-// itself: the lines of a name, two spaces and a value, up to the one that says how to stop it.
+// start runs an example until the end of the test. Its environment is env alone. start returns the lines that the program
+// prints up to "Ctrl-C", as names and values: two spaces stand between them.
 func start(t *testing.T, name string, env []string, args ...string) map[string]string {
 	t.Helper()
 	programs.mu.Lock()
@@ -29,12 +29,12 @@ func start(t *testing.T, name string, env []string, args ...string) map[string]s
 	program := filepath.Join(programs.dir, name)
 	if _, err := os.Stat(program); err != nil {
 		build := exec.Command("go", "build", "-o", program, ".")
-		build.Dir = filepath.Join("..", "..", "..", "examples", name) // some are modules of their own
+		build.Dir = filepath.Join("..", "..", "..", "examples", name) // some examples are modules of their own
 		out, err := build.CombinedOutput()
 		require.NoError(t, err, "%s", out)
 	}
 	cmd := exec.Command(program, args...)
-	cmd.Env = append([]string{}, env...) // no secrets of Stripe: the test server
+	cmd.Env = append([]string{}, env...) // without secrets of Stripe the program uses its test server
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
@@ -55,7 +55,7 @@ func start(t *testing.T, name string, env []string, args ...string) map[string]s
 	}
 	go func() {
 		defer close(drained)
-		for lines.Scan() { // its log
+		for lines.Scan() { // the program's log
 		}
 		_, _ = io.Copy(io.Discard, out)
 	}()

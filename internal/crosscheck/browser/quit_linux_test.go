@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A browser that hangs does not outlive its driver, and is not taken for one that ended well.
+// A browser that hangs is killed, and quit returns an error.
 func TestABrowserThatHangsIsKilled(t *testing.T) {
 	t.Parallel()
 	args := append([]string{}, chromium.cmd.Args[1:]...)
@@ -25,12 +25,12 @@ func TestABrowserThatHangsIsKilled(t *testing.T) {
 	require.NoError(t, b.start(cmd))
 	started := childOf(t, cmd.Process.Pid)
 	require.NoError(t, syscall.Kill(started, syscall.SIGSTOP))
-	t.Cleanup(func() { _ = syscall.Kill(-started, syscall.SIGKILL) }) // if this test fails; it leads a group of its own
+	t.Cleanup(func() { _ = syscall.Kill(-started, syscall.SIGKILL) }) // in case this test fails: the browser leads its process group
 	require.ErrorContains(t, b.quit(time.Minute), "chromium does not end by itself")
 	require.Eventually(t, func() bool { return !runs(started) }, 10*time.Second, 10*time.Millisecond)
 }
 
-// childOf is the one child of a process.
+// childOf returns the only child of a process.
 func childOf(t *testing.T, pid int) int {
 	t.Helper()
 	var children []string
@@ -47,7 +47,7 @@ func childOf(t *testing.T, pid int) int {
 	return child
 }
 
-// runs reports whether a process is there and has not ended.
+// runs reports whether a process exists and has not ended.
 func runs(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {

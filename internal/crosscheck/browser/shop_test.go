@@ -64,7 +64,7 @@ func TestShop(t *testing.T) {
 		require.Contains(t, p.text(), "Thank you, it’s on its way")
 		require.Contains(t, p.text(), "fulfilled")
 		p.audit("shop: thanks, fulfilled")
-		waiting.run("waitText", "text", "Thank you, it’s on its way") // by its script, or by asking again
+		waiting.run("waitText", "text", "Thank you, it’s on its way") // by its script, or by reloading itself
 
 		p.take(shop, "Bud vase")
 		p.press("Continue to payment")
@@ -91,7 +91,7 @@ func TestShop(t *testing.T) {
 	})
 }
 
-// What a customer sees who is late: others were faster, or they themselves, in another window.
+// A customer may be late: other customers were faster, or the customer paid in another window.
 func TestShopTooLate(t *testing.T) {
 	walk(t, func(t *testing.T, s screen) {
 		shop := startShop(t)

@@ -20,7 +20,7 @@ var specs = sync.OnceValues(func() (Checker, error) {
 	return Checker{responses, requests}, err
 })
 
-// checker has the description of v0.195.0 as Spec and that of v0.197.0 as Later.
+// checker returns a Checker with the description of v0.195.0 as Spec and the description of v0.197.0 as Later.
 func checker(t testing.TB) Checker {
 	t.Helper()
 	check, err := specs()
@@ -30,7 +30,7 @@ func checker(t testing.TB) Checker {
 	return check
 }
 
-// A checker that finds nothing wrong is worth what it finds when something is.
+// The checker finds each kind of fault.
 func TestCheckerFindsWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	check := checker(t)
@@ -46,7 +46,7 @@ func TestCheckerFindsWhatIsWrong(t *testing.T) {
 		return raw
 	}
 	schema := check.Spec.Components.Schemas["charge"]
-	var chargeOfID []string // an object is checked as an object, not as a string that it is not
+	var chargeOfID []string // an object is compared with the schema of objects, not with that of strings
 	for _, name := range schema.Required {
 		if name != "id" {
 			chargeOfID = append(chargeOfID, ".charge."+name+": is missing")

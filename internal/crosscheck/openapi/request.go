@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Unknown returns the keys of a request that the call does not have, at any depth.
+// Unknown returns the keys of a request that the description of the call lacks, at any depth.
 func (s *Spec) Unknown(method, path string, values url.Values) []string {
 	op, _ := s.Find(method, path)
 	if op == nil {
@@ -33,7 +33,7 @@ func (s *Spec) Unknown(method, path string, values url.Values) []string {
 	return unknown
 }
 
-// has says whether a path of names leads to a value.
+// has reports whether a path of names leads to a value.
 func (s *Spec) has(schema *Schema, path []string) bool {
 	schema = s.resolve(schema)
 	if schema == nil {
@@ -45,7 +45,8 @@ func (s *Spec) has(schema *Schema, path []string) bool {
 	if len(path) == 0 {
 		return schema.Type != "object" && schema.Type != "array" && len(schema.AnyOf) == 0
 	}
-	switch name := path[0]; {
+	name := path[0]
+	switch {
 	case schema.Type == "array":
 		_, err := strconv.Atoi(name)
 		return (err == nil || name == "") && s.has(schema.Items, path[1:])

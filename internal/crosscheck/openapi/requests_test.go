@@ -29,7 +29,7 @@ import (
 	"github.com/gofulfil/fulfil/webhook/webhooktest"
 )
 
-// stripeMock is stripe-mock v0.197.0 in this process, without a socket.
+// stripeMock returns stripe-mock v0.197.0 as a handler in this process, without a socket.
 func stripeMock(t *testing.T) http.HandlerFunc {
 	t.Helper()
 	description, err := server.LoadSpec(embedded.OpenAPISpec, "")
@@ -41,12 +41,12 @@ func stripeMock(t *testing.T) http.HandlerFunc {
 	return mock.HandleRequest
 }
 
-// tee is a line that is stock-tracked.
+// tee returns a line with a tracked SKU.
 func tee(quantity int64) checkout.Line {
 	return checkout.Line{SKU: "tee-m", Name: "T-shirt", UnitAmount: checkout.MustAmount("19.99", "usd"), Quantity: quantity}
 }
 
-// sessions use every field of checkout.Session, and every kind of line.
+// sessions returns sessions that together use every field of checkout.Session, and every kind of line.
 func sessions() map[string]checkout.Session {
 	usd := func(s string) checkout.Amount { return checkout.MustAmount(s, "usd") }
 	base := func(change func(s *checkout.Session)) checkout.Session {
@@ -107,7 +107,7 @@ func sessions() map[string]checkout.Session {
 	}
 }
 
-// shop is a Flow on a test server that knows what sessions names. What it sends goes through a tap.
+// shop is a Flow on a test server that has the price that sessions use. The Flow's requests go through a tap.
 type shop struct {
 	srv  *checkouttest.Server
 	tap  *tap
@@ -136,7 +136,7 @@ func newShop(t *testing.T) *shop {
 	return s
 }
 
-// live has the Flow make every request that it makes.
+// live makes the Flow send every kind of request that it has.
 func (s *shop) live(t *testing.T) {
 	ctx := t.Context()
 	begin := func(id string, quantity int64) string {
@@ -156,7 +156,7 @@ func (s *shop) live(t *testing.T) {
 	_, err := s.srv.Refund(paid, 500)
 	require.NoError(t, err)
 	changed := begin("changed", 1)
-	require.NotEqual(t, changed, begin("changed", 3), "another cart, another session")
+	require.NotEqual(t, changed, begin("changed", 3), "another cart must get another session")
 	begin("canceled", 1)
 	require.NoError(t, s.flow.Cancel(ctx, "canceled"))
 
@@ -171,7 +171,7 @@ func (s *shop) live(t *testing.T) {
 	s.srv.Advance(25 * time.Hour)
 	sweep()
 
-	// News out of order, in conflict, or of another amount make the Flow ask further.
+	// Events in the wrong sequence, in conflict, or of another amount make the Flow ask Stripe.
 	early := begin("early", 1)
 	require.NoError(t, s.srv.Pay(early, checkouttest.CardOK))
 	charge := s.charge(t, early)
@@ -191,13 +191,13 @@ func (s *shop) live(t *testing.T) {
 	sweep()
 }
 
-// tell sends an event that never was.
+// tell sends the shop an event that did not happen at the server.
 func (s *shop) tell(typ string, object map[string]any) {
 	payload := webhooktest.Event{ID: "evt_" + rand.Text(), Type: typ, Created: s.srv.Now(), Object: object}.Payload()
 	s.hook.ServeHTTP(httptest.NewRecorder(), webhooktest.NewRequest("/", payload, s.srv.WebhookSecret(), s.srv.Now()))
 }
 
-// show is a session as the server shows it.
+// show returns a session as the server shows it.
 func (s *shop) show(t *testing.T, sessionID string) (session map[string]any) {
 	t.Helper()
 	got, err := s.srv.Client().V1CheckoutSessions.Retrieve(t.Context(), sessionID, nil)
@@ -213,7 +213,7 @@ func (s *shop) charge(t *testing.T, sessionID string) string {
 	return pi.LatestCharge.ID
 }
 
-// Every request that the library sends is one that stripe-mock v0.197.0 accepts, and has no key that the description lacks.
+// stripe-mock v0.197.0 accepts every request that the library sends, and the description has all of its keys.
 func TestRequests(t *testing.T) {
 	t.Parallel()
 	check, mock, s := checker(t), stripeMock(t), newShop(t)
@@ -223,7 +223,7 @@ func TestRequests(t *testing.T) {
 		params, err := session.CreateParams(s.srv.Now())
 		require.NoError(t, err, name)
 		_, err = client.V1CheckoutSessions.Create(t.Context(), params)
-		if refused := (*stripe.Error)(nil); errors.As(err, &refused) { // the server takes all that the library sends
+		if refused := (*stripe.Error)(nil); errors.As(err, &refused) { // the server may only lack these two objects
 			require.Equal(t, stripe.ErrorCodeResourceMissing, refused.Code, "%s: %s", name, refused.Msg)
 			require.Contains(t, []string{"No such customer: 'cus_1'", "No such shipping_rate: 'shr_1'"}, refused.Msg)
 		}

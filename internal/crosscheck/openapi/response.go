@@ -10,8 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-// A Checker says whether what a server answers is what Stripe's description allows. A field that the description lacks
-// must be in that of a later version of the API.
+// Checker checks the answers of a server by Stripe's description. If the description lacks a field, the description of a later
+// version of the API must have it.
 type Checker struct {
 	Spec, Later *Spec
 }
@@ -33,7 +33,7 @@ func (c Checker) Response(method, path string, status int, answer []byte) []stri
 	return c.decoded(op.Responses[code].schema(), later, answer)
 }
 
-// Event checks an event, and the object in it by what it says it is.
+// Event checks an event, and its object by the object's own name for its kind.
 func (c Checker) Event(payload []byte) []string {
 	problems := c.component("event", payload)
 	var e struct {
@@ -69,7 +69,7 @@ func (c Checker) decoded(schema, later *Schema, raw []byte) []string {
 	return c.value(schema, later, v, "")
 }
 
-// value checks a value and returns what is wrong with it, each with its path.
+// value checks a value and returns its problems, each with its path.
 func (c Checker) value(schema, later *Schema, v any, path string) []string {
 	schema, later = c.Spec.resolve(schema), c.Later.resolve(later)
 	if schema == nil {
@@ -104,8 +104,7 @@ func (c Checker) value(schema, later *Schema, v any, path string) []string {
 	return problems
 }
 
-// anyOf returns what is wrong with a value by the alternative that it comes closest to: one of its type, with the fewest
-// problems.
+// anyOf returns the problems of a value with the closest alternative: one of its type, with the fewest problems.
 func (c Checker) anyOf(schema, later *Schema, v any, path string) []string {
 	var best []string
 	var bestFits bool
@@ -123,7 +122,7 @@ func (c Checker) anyOf(schema, later *Schema, v any, path string) []string {
 	return best
 }
 
-// sameRef is the alternative of a later version that refers to the same component.
+// sameRef returns the alternative of a later version that refers to the same component.
 func sameRef(later, alternative *Schema) *Schema {
 	if later == nil || alternative.Ref == "" {
 		return nil
@@ -176,14 +175,15 @@ func (c Checker) object(schema, later *Schema, v map[string]any, path string) []
 		}
 	}
 	if schema.Properties == nil && schema.Additional.schema == nil {
-		return problems // anything goes
+		return problems // any field is allowed
 	}
 	for _, name := range slices.Sorted(maps.Keys(v)) {
 		var laterField *Schema
 		if later != nil {
 			laterField = later.Properties[name]
 		}
-		switch field := schema.Properties[name]; {
+		field := schema.Properties[name]
+		switch {
 		case field != nil:
 			problems = append(problems, c.value(field, laterField, v[name], path+"."+name)...)
 		case schema.Additional.schema != nil:
@@ -198,14 +198,14 @@ func (c Checker) object(schema, later *Schema, v map[string]any, path string) []
 	return problems
 }
 
-// undescribed are fields that recorded answers of Stripe have and its descriptions lack, by the object that has them.
+// undescribed holds fields, with their objects, that recorded answers of Stripe have and its descriptions lack.
 var undescribed = map[string]bool{
 	"charge.destination": true, "charge.dispute": true, "charge.order": true, "charge.source": true,
 	"payment_intent.source": true, "product.type": true, "recurring.trial_period_days": true,
 	"list.total_count": true, "subscription_item.plan": true,
 }
 
-// kindOf is what a value says it is, or else what the field that holds it is called.
+// kindOf returns the kind that a value names, or else the name of the field that holds the value.
 func kindOf(v map[string]any, path string) string {
 	if kind, ok := v["object"].(string); ok {
 		return kind

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Every answer and every event of the test server is one that the description of v0.195.0 allows.
+// The description of v0.195.0 allows every answer and every event of the test server.
 func TestResponses(t *testing.T) {
 	t.Parallel()
 	check, w := checker(t), newWalk(t)
@@ -82,7 +82,7 @@ func count(v any, by map[string]int) {
 	}
 }
 
-// serverCalls are the calls of which the test server knows the parameters.
+// serverCalls returns the calls whose parameters the test server knows.
 func serverCalls(t *testing.T) []string {
 	t.Helper()
 	text, err := os.ReadFile("../../../checkout/checkouttest/params.txt")
@@ -97,7 +97,7 @@ func serverCalls(t *testing.T) []string {
 	return calls
 }
 
-// anonymous makes one of the names that a variable has in different descriptions.
+// anonymous replaces the variables of a path by {id}: descriptions name them differently.
 func anonymous(call string) string {
 	segs := strings.Split(call, "/")
 	for i, s := range segs {

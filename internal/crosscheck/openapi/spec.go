@@ -1,5 +1,6 @@
-// Package openapi checks requests and responses by Stripe's own OpenAPI descriptions, as stripe-mock embeds them: requests
-// by that of v0.197.0, responses by that of v0.195.0, which are of API versions around the one that stripe-go is made for.
+// Package openapi checks requests and responses by Stripe's own OpenAPI descriptions, as stripe-mock embeds them. It checks requests
+// by the description in v0.197.0, and responses by the description in v0.195.0. The first is of a later API version than stripe-go's, the
+// second of an earlier one.
 package openapi
 
 import (
@@ -36,15 +37,16 @@ type body struct {
 	} `json:"content"`
 }
 
-// schema is that of the body in the one format that it has.
+// schema returns the schema of the body, which has one format.
 func (b body) schema() *Schema {
-	for _, c := range b.Content {
-		return c.Schema
+	var schema *Schema
+	for _, format := range b.Content {
+		schema = format.Schema
 	}
-	return nil
+	return schema
 }
 
-// A Schema is as much of a JSON schema as Stripe's description uses.
+// Schema is the part of JSON Schema that Stripe's description uses.
 type Schema struct {
 	Ref        string             `json:"$ref"`
 	Type       string             `json:"type"`
@@ -61,10 +63,10 @@ type Schema struct {
 	Open bool `json:"x-stripeBypassValidation"`
 }
 
-// additional is what an object may hold besides its properties.
+// additional is the schema of an object's other fields.
 type additional struct{ schema *Schema }
 
-// UnmarshalJSON implements json.Unmarshaler: it is a schema, or says whether there can be anything.
+// UnmarshalJSON implements json.Unmarshaler. The JSON is a schema, or a boolean that says whether any other field is allowed.
 func (a *additional) UnmarshalJSON(b []byte) error {
 	if string(b) == "true" || string(b) == "false" {
 		return nil
@@ -91,7 +93,8 @@ func (s *Spec) resolve(schema *Schema) *Schema {
 	return schema
 }
 
-// Find finds a call by its method and path, and the path's pattern. Of two that fit, the one with fewer variables is meant.
+// Find returns a call by its method and path, with the pattern of the path. If several patterns fit, Find returns the one with
+// the fewest variables.
 func (s *Spec) Find(method, path string) (op *Operation, pattern string) {
 	got := strings.Split(path, "/")
 	for p, ops := range s.Paths {

@@ -17,7 +17,7 @@ type exchange struct {
 	answer              []byte
 }
 
-// values are the request's parameters.
+// values returns the request's parameters.
 func (x exchange) values() url.Values {
 	raw := x.body
 	if x.method == http.MethodGet || x.method == http.MethodDelete {
@@ -27,7 +27,7 @@ func (x exchange) values() url.Values {
 	return values
 }
 
-// A tap keeps what goes through a transport.
+// tap keeps the exchanges that go through a transport.
 type tap struct {
 	to http.RoundTripper
 
@@ -51,7 +51,8 @@ func (t *tap) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	defer resp.Body.Close()
-	if x.answer, err = io.ReadAll(resp.Body); err != nil {
+	x.answer, err = io.ReadAll(resp.Body)
+	if err != nil {
 		return nil, err
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(x.answer))

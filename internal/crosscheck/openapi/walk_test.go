@@ -15,12 +15,12 @@ import (
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
 )
 
-// walk has a test server answer every call and send every event that it knows. What goes through is kept.
+// walk makes a test server answer every call and send every event that it knows, and keeps them.
 type walk struct {
 	t      *testing.T
 	srv    *checkouttest.Server
 	tap    *tap
-	events [][]byte // as they were delivered
+	events [][]byte // the delivered payloads
 }
 
 func newWalk(t *testing.T) *walk {
@@ -36,12 +36,12 @@ func newWalk(t *testing.T) *walk {
 	return w
 }
 
-// object is what the server answered.
+// object is an answer of the server.
 type object map[string]any
 
 func (o object) id() string { return o["id"].(string) }
 
-// form is a request's parameters: names and values in turn.
+// form returns the parameters of a request. pairs are names and values.
 func form(pairs ...string) url.Values {
 	values := url.Values{}
 	for i := 0; i < len(pairs); i += 2 {
@@ -50,7 +50,7 @@ func form(pairs ...string) url.Values {
 	return values
 }
 
-// call makes a request that is answered with want.
+// call makes a request whose answer must have the status want.
 func (w *walk) call(want int, method, path string, pairs ...string) object {
 	w.t.Helper()
 	values, target, body := form(pairs...), w.srv.URL()+path, ""
@@ -87,7 +87,7 @@ func (w *walk) session(pairs ...string) string {
 	return w.post("/v1/checkout/sessions", all...).id()
 }
 
-// look fetches all that a session has.
+// look fetches a session with everything that belongs to it.
 func (w *walk) look(id string) object {
 	w.t.Helper()
 	w.get("/v1/checkout/sessions/" + id + "/line_items")
@@ -117,7 +117,7 @@ func (w *walk) catalogue() (customer, price string) {
 	return customer, price
 }
 
-// payments takes sessions to every end that they have.
+// payments takes sessions to each of their possible ends.
 func (w *walk) payments(customer, price string) {
 	t := w.t
 	for name, pairs := range map[string][]string{
@@ -238,7 +238,7 @@ func (w *walk) moneyBack() {
 	}
 }
 
-// subscriptions renews one, has one fail and be paid with another card, and ends one.
+// subscriptions renews one subscription, lets another fail and be paid with another card, and ends one.
 func (w *walk) subscriptions() {
 	t := w.t
 	box := []string{
@@ -283,7 +283,7 @@ func (w *walk) intents() {
 	w.post("/v1/payment_intents/"+w.post("/v1/payment_intents", card...).id()+"/cancel", "cancellation_reason", "duplicate")
 }
 
-// billing makes what has no session: a subscription, an invoice and an inquiry, and deletes their customer.
+// billing makes objects that need no session: a subscription, an invoice and an inquiry. Then it deletes their customer.
 func (w *walk) billing() {
 	recurring := w.srv.AddPrice(checkouttest.Price{Name: "Box", Currency: "usd", UnitAmount: 900, Interval: "month"})
 	customer := w.post("/v1/customers", "payment_method", "pm_card_visa", "invoice_settings[default_payment_method]", "pm_card_visa").id()
@@ -310,7 +310,7 @@ func (w *walk) endpointsAndEvents() {
 	for _, e := range all["data"].([]any) {
 		w.get("/v1/events/" + e.(map[string]any)["id"].(string))
 	}
-	w.get("/v1/events", "types[]", "colour.changed") // none
+	w.get("/v1/events", "types[]", "colour.changed") // finds none
 	w.post("/v1/events/" + object(all["data"].([]any)[0].(map[string]any)).id() + "/retry")
 }
 

@@ -24,7 +24,7 @@ import (
 	"github.com/gofulfil/fulfil/webhook"
 )
 
-// patience is how long a test waits for a child.
+// patience is how long a test waits for a child process.
 const patience = time.Minute
 
 // cli is Stripe's CLI with a test server, and a webhook.Handler behind `stripe listen --forward-to`.
@@ -35,11 +35,11 @@ type cli struct {
 
 	mu       sync.Mutex
 	verified map[string]int // deliveries that the handler accepted, by event
-	said     []string       // by `stripe listen`, and why the handler refused
+	said     []string       // the output of `stripe listen`, and the handler's refusals
 	news     chan struct{}
 }
 
-// run runs a command of the CLI and returns what it wrote.
+// run runs a command of the CLI and returns its output.
 func (c *cli) run(args ...string) string {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
@@ -58,8 +58,8 @@ func (c *cli) command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// newCLI starts a server, a webhook.Handler and `stripe listen` between them, and returns when it is ready. The flags say which
-// events `stripe listen` forwards. The last of them takes the handler's URL.
+// newCLI starts a server, a webhook.Handler and `stripe listen` between them. It returns when `stripe listen` is ready. The flags
+// say which events `stripe listen` forwards. The last flag takes the handler's URL.
 func newCLI(t *testing.T, flags ...string) *cli {
 	t.Helper()
 	c := &cli{t: t, srv: checkouttest.NewServer(checkouttest.Config{Addr: "127.0.0.1:0"}), verified: map[string]int{}, news: make(chan struct{}, 1)}
@@ -104,7 +104,7 @@ func newCLI(t *testing.T, flags ...string) *cli {
 	return c
 }
 
-// note keeps what may explain a failure.
+// note keeps a line that may explain a failure.
 func (c *cli) note(line string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -126,7 +126,7 @@ func (c *cli) observe(r webhook.Result) {
 	}
 }
 
-// arrives waits until the handler has accepted an event that often.
+// arrives waits until the handler has accepted an event so many times.
 func (c *cli) arrives(e checkouttest.Event, times int) {
 	c.t.Helper()
 	limit := time.After(patience)
@@ -162,7 +162,8 @@ func (c *cli) event(id string) (e struct {
 	return e
 }
 
-// TestTrigger has the CLI trigger events, and expects each at the handler: `stripe trigger` reports success either way.
+// TestTrigger makes the CLI trigger events, and waits for each at the handler: `stripe trigger` reports success even if none
+// arrives.
 func TestTrigger(t *testing.T) {
 	t.Parallel()
 	c := newCLI(t, "--all-snapshot", "--forward-to")
@@ -175,8 +176,8 @@ func TestTrigger(t *testing.T) {
 	debited := after(after(catalogue, intent...), "charge.pending", "payment_intent.processing", "checkout.session.completed")
 	for _, trigger := range []struct {
 		event  string
-		events []string       // all that it makes, in order
-		object map[string]any // of the event, in part
+		events []string       // all events of the trigger, in their sequence
+		object map[string]any // a part of the event's object
 	}{
 		{"checkout.session.completed", after(after(catalogue, paid...), "checkout.session.completed"), map[string]any{"status": "complete", "payment_status": "paid", "amount_total": 3000.0}},
 		{"checkout.session.expired", after(catalogue, "checkout.session.expired"), map[string]any{"status": "expired", "payment_status": "unpaid"}},
@@ -234,7 +235,7 @@ func TestTrigger(t *testing.T) {
 	}
 }
 
-// TestListenToThinEvents has the CLI forward thin events, by its flags of today and by those of earlier versions.
+// TestListenToThinEvents makes the CLI forward thin events: by its flags of today, and by the flags of earlier versions.
 func TestListenToThinEvents(t *testing.T) {
 	t.Parallel()
 	for name, flags := range map[string][]string{
@@ -271,7 +272,7 @@ func TestListenToThinEvents(t *testing.T) {
 	}
 }
 
-// TestResend has the CLI create, pay, fetch and list by its plain commands, and resend an event.
+// TestResend makes the CLI create, fetch and list objects by its plain commands, and resend an event.
 func TestResend(t *testing.T) {
 	t.Parallel()
 	c := newCLI(t, "--all-snapshot", "--forward-to")

@@ -1,5 +1,5 @@
-// Package stripeclients cross-checks the test server with Stripe's own clients: the official CLI and stripe-node, from npm.
+// Package stripeclients cross-checks the test server with Stripe's own clients from npm: the CLI and stripe-node.
 //
-// The tests run only if FULFIL_CROSSCHECK=1 is set. They need node and npm on Linux with x64, for which Stripe's CLI is pinned,
-// and install the packages that npm/package-lock.json pins into the user's cache directory, once.
+// The tests run only if FULFIL_CROSSCHECK=1 is set. They need node and npm on Linux with x64, for which Stripe's CLI is pinned.
+// They install the packages that npm/package-lock.json pins into the user's cache directory, once.
 package stripeclients

@@ -33,13 +33,13 @@ func TestMain(m *testing.M) {
 
 func install() (err error) {
 	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
-		return fmt.Errorf("the CLI is pinned for linux/amd64, not for %s/%s", runtime.GOOS, runtime.GOARCH)
+		return fmt.Errorf("the CLI is pinned for linux/amd64, not for %s/%s: run the cross-check there", runtime.GOOS, runtime.GOARCH)
 	}
 	packages, err = npm.Install(packageJSON, packageLock)
 	return err
 }
 
-// Without a request nothing is started or installed.
+// A cross-check that was not requested starts and installs nothing.
 func TestWithoutRequest(t *testing.T) {
 	t.Parallel()
 	path, home := t.TempDir(), t.TempDir()
@@ -68,8 +68,8 @@ func TestWithoutNode(t *testing.T) {
 	require.Contains(t, string(out), "stripeclients, requested by FULFIL_CROSSCHECK=1: node is not installed: install Node.js")
 }
 
-// environment returns a child's environment. It has nothing of the user's, and names a proxy that does not exist, so that the child
-// reaches this machine only.
+// environment returns a child's environment. It has nothing of the user's. It names a proxy that does not exist, so that the
+// child reaches only this machine.
 func environment(t *testing.T, more ...string) []string {
 	home := t.TempDir()
 	return append([]string{

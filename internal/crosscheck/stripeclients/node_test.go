@@ -18,7 +18,7 @@ import (
 //go:embed shop.cjs
 var shop []byte
 
-// TestStripeNode has a shop on stripe-node create, pay, refund, list, err and verify.
+// TestStripeNode runs a shop on stripe-node that creates, pays, refunds and lists, meets errors, and verifies events.
 func TestStripeNode(t *testing.T) {
 	t.Parallel()
 	srv := checkouttest.NewServer(checkouttest.Config{Addr: "127.0.0.1:0", WallClock: true})

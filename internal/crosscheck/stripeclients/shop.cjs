@@ -1,5 +1,5 @@
-// A shop on stripe-node, as its documentation shows one. It is told of the test server by its environment, and fails by an
-// exception that nobody catches.
+// A shop on stripe-node, like the one in its documentation. The environment names the test server. The shop fails by an uncaught
+// exception.
 'use strict';
 const assert = require('node:assert/strict');
 const http = require('node:http');
@@ -19,7 +19,7 @@ const tee = (change) => ({
   ...change,
 });
 
-// rejects expects an error of a class of stripe-node's and returns it.
+// rejects expects an error of one of stripe-node's classes and returns the error.
 async function rejects(promise, type) {
   try {
     await promise;
@@ -31,7 +31,7 @@ async function rejects(promise, type) {
   assert.fail(`no ${type}`);
 }
 
-// submit fills in the hosted page's form as a browser without JavaScript does, and returns where it leads.
+// submit fills in the hosted page's form like a browser without JavaScript, and returns the response.
 async function submit(url, card) {
   const page = await fetch(url);
   assert.equal(page.status, 200);
@@ -42,8 +42,8 @@ async function submit(url, card) {
   });
 }
 
-// receiver is a webhook of the shop: it verifies with parse, which is stripe-node's for snapshot or thin events, and keeps what it
-// got. register makes an endpoint of a URL, and returns the endpoint and its secret.
+// receiver is a webhook of the shop. It verifies events with parse, which is the function of stripe-node for snapshot events or
+// for thin ones, and keeps them. register makes an endpoint at a URL, and returns the endpoint and its secret.
 async function receiver(parse, register) {
   const events = [];
   let secret;
@@ -92,7 +92,7 @@ async function main() {
   const hook = await snapshotReceiver();
   const thin = await thinReceiver();
 
-  // Create, as often as one likes with one key; retrieve with expand.
+  // Create twice with one idempotency key. Retrieve with expand.
   const session = await stripe.checkout.sessions.create(tee(), {idempotencyKey: 'order-42/1'});
   const again = await stripe.checkout.sessions.create(tee(), {idempotencyKey: 'order-42/1'});
   assert.equal(again.id, session.id);
@@ -101,7 +101,7 @@ async function main() {
   await rejects(stripe.checkout.sessions.create(tee({client_reference_id: 'other'}), {idempotencyKey: 'order-42/1'}), 'StripeIdempotencyError');
   assert.deepEqual([session.status, session.payment_status, session.amount_total, session.livemode], ['open', 'unpaid', 3998, false]);
 
-  // Pay on the hosted page: a declined card, then one that is good.
+  // Pay on the hosted page: first with a declined card, then with a good one.
   assert.equal((await submit(session.url, '4000 0000 0000 0002')).status, 402);
   const back = await submit(session.url, '4242 4242 4242 4242');
   assert.equal(back.status, 303);
@@ -111,13 +111,13 @@ async function main() {
   assert.equal(paid.line_items.data[0].price.product.name, 'T-shirt');
   assert.equal(paid.payment_intent.latest_charge.amount_captured, 3998);
 
-  // Refund, and be told.
+  // Refund, and receive the event.
   const refund = await stripe.refunds.create({payment_intent: paid.payment_intent.id, amount: 998, reason: 'requested_by_customer'});
   assert.equal(refund.status, 'succeeded');
   const over = await rejects(stripe.refunds.create({payment_intent: paid.payment_intent.id, amount: 3001}), 'StripeInvalidRequestError');
   assert.equal(over.param, 'amount');
 
-  // Lists page by themselves.
+  // A list fetches its next pages by itself.
   const made = new Set([session.id]);
   for (let i = 0; i < 24; i++) made.add((await stripe.checkout.sessions.create(tee())).id);
   const listed = [];
@@ -131,7 +131,7 @@ async function main() {
   const expired = await stripe.checkout.sessions.expire(open[0].id);
   assert.deepEqual([expired.status, expired.url], ['expired', null]);
 
-  // Errors by their classes.
+  // Each kind of error has a class.
   const missing = await rejects(stripe.checkout.sessions.retrieve('cs_test_none'), 'StripeInvalidRequestError');
   assert.deepEqual([missing.statusCode, missing.code, missing.param], [404, 'resource_missing', 'id']);
   const unknown = await rejects(stripe.checkout.sessions.create(tee({colour: 'red'})), 'StripeInvalidRequestError');
@@ -141,7 +141,7 @@ async function main() {
   const declined = await rejects(stripe.paymentIntents.create({amount: 100, currency: 'usd', confirm: true, payment_method: 'pm_card_chargeDeclined', payment_method_types: ['card']}), 'StripeCardError');
   assert.deepEqual([declined.code, declined.decline_code, declined.payment_intent.status], ['card_declined', 'generic_decline', 'requires_payment_method']);
 
-  // The webhook got what it asked for, verified, and nothing else.
+  // The webhook received only the types that it asked for, verified.
   for (const e of hook.events) if (e instanceof Error) throw e;
   assert.deepEqual(hook.events.map((e) => e.type), ['checkout.session.completed', 'charge.refunded']);
   assert.equal(hook.events[0].data.object.id, session.id);

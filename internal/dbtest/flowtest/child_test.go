@@ -32,18 +32,18 @@ import (
 	"github.com/gofulfil/fulfil/webhook"
 )
 
-// childEnv holds the settings of a child process of the tests: a shop that the parent can kill. It is JSON.
+// childEnv holds the settings of a child process as JSON. A child is a shop that the parent can kill.
 const childEnv = "FULFIL_TEST_CHILD"
 
-// childConfig is what a shop process works with.
+// childConfig holds the settings of a shop process.
 type childConfig struct {
 	Driver  string
 	DSN     string
 	Dialect sqlkit.Dialect
 	Conns   int
-	// Stripe, Key and Secret are those of the test Stripe in the parent; Clock is a file with its time.
+	// Stripe is the URL of the test server in the parent, Key its key and Secret its webhook secret. Clock is a file with its time.
 	Stripe, Key, Secret, Clock string
-	// Steps is the number of steps after which the child prints saidReached. Zero: never.
+	// Steps is the number of steps after which the child prints saidReached; 0: never.
 	Steps int64
 }
 
@@ -53,12 +53,12 @@ const (
 	saidReached   = "reached"
 )
 
-// processHeader is the header of every answer of a child: its process ID. A parent that asks an address of which the child has
-// just died learns by it that another program listens there now.
+// processHeader is the header with the child's process ID in all of its answers. If the child has just died and another program
+// listens on its address, the parent notices by this header.
 const processHeader = "Shop-Process"
 
-// steps counts what a child does: a request comes in or is answered, a call of Stripe begins or ends, Fulfil runs, the Flow
-// asks for the time. The child prints saidReached at the last step.
+// steps counts the steps of a child: a request comes in or is answered, a call of Stripe begins or ends, Fulfil runs, or the
+// Flow reads the time. The child prints saidReached at the last step.
 type steps struct{ left atomic.Int64 }
 
 func (s *steps) take() {
@@ -67,7 +67,7 @@ func (s *steps) take() {
 	}
 }
 
-// RoundTrip is the way of a child to Stripe.
+// RoundTrip passes a child's requests on to Stripe.
 func (s *steps) RoundTrip(r *http.Request) (*http.Response, error) {
 	s.take()
 	defer s.take()
@@ -84,10 +84,10 @@ func (s *steps) around(next http.Handler) http.Handler {
 	})
 }
 
-// shopTables are the merchant's own: a row in shipments for each run of Fulfil that was committed.
+// shopTables creates the merchant's table, with a row for each run of Fulfil that was committed.
 const shopTables = `CREATE TABLE IF NOT EXISTS shipments (order_id VARCHAR(200) NOT NULL)`
 
-// migrate lays all tables of a shop.
+// migrate creates all tables of a shop.
 func migrate(ctx context.Context, db *sql.DB, d sqlkit.Dialect) error {
 	if err := sqlstore.Migrate(ctx, db, d); err != nil {
 		return err
@@ -99,7 +99,7 @@ func migrate(ctx context.Context, db *sql.DB, d sqlkit.Dialect) error {
 	return err
 }
 
-// newFlow is a shop on a database. before, if not nil, runs within Fulfil, ahead of the shipment.
+// newFlow returns the Flow of a shop on a database. If before is not nil, Fulfil calls it ahead of the shipment.
 func newFlow(db *sql.DB, d sqlkit.Dialect, client *stripe.Client, clock func() time.Time, log *slog.Logger, before func(context.Context)) (*checkout.Flow[*sql.Tx], error) {
 	return checkout.New(checkout.Config[*sql.Tx]{
 		Stripe: client, Store: sqlstore.New(db, d), Reserver: sqlreserver.New(d), Clock: clock, Logger: log,
@@ -114,7 +114,7 @@ func newFlow(db *sql.DB, d sqlkit.Dialect, client *stripe.Client, clock func() t
 	})
 }
 
-// child is the process that the parent kills. It returns the exit code.
+// child serves a shop until the parent kills it. If it fails, it returns the exit code.
 func child() int {
 	if err := serveChild(); err != nil {
 		fmt.Fprintln(os.Stderr, "child:", err)
@@ -159,11 +159,11 @@ func serveChild() error {
 		return err
 	}
 	fmt.Println(saidListening + listener.Addr().String())
-	taken.left.Store(c.Steps) // counted from now on, so that the lines come in this order
+	taken.left.Store(c.Steps) // counting begins here, so that saidListening is the first line
 	return http.Serve(listener, taken.around(childHandler(flow, hook)))
 }
 
-// cartRequest is what a customer orders: one of each SKU, as often as it is named.
+// cartRequest is a customer's cart: one piece for each time that an SKU is named.
 type cartRequest struct {
 	Order   string
 	SKUs    []string
@@ -178,8 +178,8 @@ func (c cartRequest) session() checkout.Session {
 	return s
 }
 
-// childHandler is what the parent can ask of a shop process. Begin answers the session's ID; 409: sold out; 410: the order
-// is paid, or its payment is on its way.
+// childHandler serves the requests of the parent. Begin answers the session's ID, 409 if a SKU is sold out, and 410 if the
+// order is paid or its payment is on its way.
 func childHandler(flow *checkout.Flow[*sql.Tx], hook *webhook.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("POST /webhook", hook)
@@ -244,7 +244,7 @@ func readClock(file string) time.Time {
 	return time.UnixMicro(micros).UTC()
 }
 
-// process is a shop in a process of its own, which can be killed and started again. Each start gives it another address.
+// process is a shop in a child process, which can be killed and started again. Its address changes with each start.
 type process struct {
 	t      testing.TB
 	config childConfig
@@ -255,11 +255,11 @@ type process struct {
 
 	mu      sync.Mutex
 	addr    string        // empty: the process does not run
-	pid     string        // as processHeader has it
+	pid     string        // the value of processHeader
 	running chan struct{} // closed while the process runs
 }
 
-// newProcess makes a process that does not run yet, and is killed when the test ends.
+// newProcess returns a process that does not run yet. The process is killed when the test ends.
 func newProcess(t testing.TB, config childConfig) *process {
 	transport := &http.Transport{}
 	p := &process{t: t, config: config, client: &http.Client{Transport: transport}, running: make(chan struct{})}
@@ -337,7 +337,7 @@ func (p *process) kill() {
 	}
 }
 
-// post asks something of the process. An error means that it gave no answer.
+// post sends a request to the process. It returns an error if the process gave no answer.
 func (p *process) post(path string, body any) (status int, answer string, err error) {
 	data, err := json.Marshal(body)
 	if err != nil {
@@ -346,22 +346,24 @@ func (p *process) post(path string, body any) (status int, answer string, err er
 	return p.do(http.MethodPost, path, http.Header{"Content-Type": {"application/json"}}, data)
 }
 
-// get asks the process for a page. An error means that it gave no answer.
+// get reads a page of the process. It returns an error if the process gave no answer.
 func (p *process) get(path string) (status int, answer string, err error) {
 	return p.do(http.MethodGet, path, nil, nil)
 }
 
-// ServeHTTP passes a webhook on to the process, wherever it listens now.
+// ServeHTTP passes a webhook on to the process at its present address.
 func (p *process) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	payload, err := io.ReadAll(r.Body)
-	if err == nil {
-		var status int
-		if status, _, err = p.do(http.MethodPost, "/webhook", r.Header, payload); err == nil {
-			w.WriteHeader(status)
-			return
-		}
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
 	}
-	http.Error(w, err.Error(), http.StatusBadGateway)
+	status, _, err := p.do(http.MethodPost, "/webhook", r.Header, payload)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
+	}
+	w.WriteHeader(status)
 }
 
 var (

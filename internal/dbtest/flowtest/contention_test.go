@@ -19,8 +19,8 @@ import (
 	"github.com/gofulfil/fulfil/store/sqlstore"
 )
 
-// TestContention has 64 customers buy at once from three processes: of one thing of which there are ten, and of overlapping
-// carts that name their things in clashing orders.
+// TestContention lets 64 customers buy at once from three processes: one SKU with a stock of ten, and overlapping carts that
+// name their SKUs in clashing sequences.
 func TestContention(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d dbtest.Database) {
 		t.Run("one hot SKU", func(t *testing.T) {
@@ -48,8 +48,8 @@ func TestContention(t *testing.T) {
 				}
 			}
 			paid := w.rush(func(i int) []string { return carts[i] })
-			if paid < 10 || paid > 26 { // 80 things in carts of three
-				t.Errorf("%d carts of three were sold of 80 things", paid)
+			if paid < 10 || paid > 26 { // 80 pieces in carts of three
+				t.Errorf("%d carts of three were sold, with a stock of 80 pieces", paid)
 			}
 			w.rest()
 			w.audit(stock)
@@ -61,14 +61,14 @@ func TestContention(t *testing.T) {
 			}
 			w.rest()
 			if paid, _ := w.audit(testStock); paid == 0 {
-				t.Error("nothing was paid: the test shows nothing")
+				t.Error("no order was paid, so the test shows nothing")
 			}
 		})
 	})
 }
 
-// rush has 64 customers begin at once, each in one of the processes, and all who got a session pay. It returns how many
-// paid.
+// rush lets 64 customers begin at once, each in one of the processes. All who get a session pay. rush returns the number of
+// paid sessions.
 func (w *town) rush(cart func(i int) []string) (paid int) {
 	w.t.Helper()
 	began := time.Now()
@@ -77,12 +77,12 @@ func (w *town) rush(cart func(i int) []string) (paid int) {
 	for i := range sessions {
 		customers.Go(func() {
 			shop := w.shops[i%len(w.shops)]
-			status, answer, err := shop.post("/begin", cartRequest{Order: fmt.Sprintf("order-%d", i), SKUs: cart(i)})
+			status, body, err := shop.post("/begin", cartRequest{Order: fmt.Sprintf("order-%d", i), SKUs: cart(i)})
 			switch {
 			case err != nil || status != http.StatusOK && status != http.StatusConflict:
-				w.t.Errorf("begin: %d %s %v; %s", status, answer, err, shop.stderr)
+				w.t.Errorf("begin: %d %s %v; %s", status, body, err, shop.stderr)
 			case status == http.StatusOK:
-				sessions[i] = answer
+				sessions[i] = body
 			}
 		})
 	}
@@ -101,7 +101,7 @@ func (w *town) rush(cart func(i int) []string) (paid int) {
 	return paid
 }
 
-// clamour has all processes at work on one order at once: carts that differ, a payment, and everybody who asks for it.
+// clamour makes all processes work on one order at once: with different carts, payments, status reads and sweeps.
 func (w *town) clamour(id string) {
 	w.t.Helper()
 	carts := [][]string{{"ink"}, {"ink", "pen"}, {"pad", "pad"}}
@@ -117,7 +117,7 @@ func (w *town) clamour(id string) {
 			if status != http.StatusOK {
 				return
 			}
-			_ = w.srv.Pay(session, checkouttest.CardOK) // may have been replaced
+			_ = w.srv.Pay(session, checkouttest.CardOK) // fails if the session was replaced
 			for _, other := range w.shops {
 				sides.Go(func() {
 					if _, _, err := other.get("/status?session_id=" + session); err != nil {
@@ -131,8 +131,8 @@ func (w *town) clamour(id string) {
 	sides.Wait()
 }
 
-// TestStarvation has 50 customers ask for the status of an order whose Fulfil is slow, over a pool of five connections:
-// all get an answer while it runs, and so does a customer of another order.
+// TestStarvation lets 50 customers ask for the status of an order whose Fulfil is slow, over a pool of five connections. All of
+// them get an answer while Fulfil runs.
 func TestStarvation(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d dbtest.Database) {
 		db := d.Open(t, 5)
@@ -185,7 +185,7 @@ func TestStarvation(t *testing.T) {
 				}
 			})
 		}
-		pollers.Wait() // would hang if it needed the slow one's connection or lock
+		pollers.Wait() // hangs if a status read needs the connection or the lock of the slow Fulfil
 		t.Logf("50 answers in %v beside a slow Fulfil", time.Since(began).Round(time.Millisecond))
 		close(finish)
 		first.Wait()

@@ -27,7 +27,7 @@ var (
 	seedFlag  = flag.Uint64("kill-seed", 1, "seed of the moments at which TestKill kills, and of what its customers do")
 )
 
-// The stock of the shops under test: plenty of most things, and few of one.
+// testStock is the stock of the shops under test: plenty of most SKUs, and few of one.
 var testStock = map[string]int64{"ink": 100000, "pen": 100000, "pad": 100000, "rare": 40}
 
 // town is a Stripe, a database, and the processes of one shop.
@@ -41,7 +41,7 @@ type town struct {
 	shops []*process
 }
 
-// newTown lays the tables and starts n processes of the shop. Webhooks go to the first.
+// newTown creates the tables and starts n processes of the shop. Webhooks go to the first process.
 func newTown(t *testing.T, d dbtest.Database, n int, stock map[string]int64) *town {
 	t.Helper()
 	w := &town{t: t, d: d, dsn: d.Create(t), clock: filepath.Join(t.TempDir(), "clock")}
@@ -76,26 +76,27 @@ func newTown(t *testing.T, d dbtest.Database, n int, stock map[string]int64) *to
 	return w
 }
 
-// advance moves the time of everybody.
+// advance moves the clock of Stripe and of all processes.
 func (w *town) advance(d time.Duration) {
 	w.t.Helper()
 	writeClock(w.t, w.clock, w.srv.Now().Add(d))
 	w.srv.Advance(d)
 }
 
-// rest lets days pass with sweeps, so that everything that is due is done.
+// rest lets days pass with sweeps, so that everything due is done.
 func (w *town) rest() {
 	w.t.Helper()
 	for range 80 {
 		w.advance(time.Hour)
-		if status, answer, err := w.shops[0].post("/sweep", nil); err != nil || status != http.StatusOK {
-			w.t.Fatalf("sweep: %d %s %v; %s", status, answer, err, w.shops[0].stderr)
+		status, body, err := w.shops[0].post("/sweep", nil)
+		if err != nil || status != http.StatusOK {
+			w.t.Fatalf("sweep: %d %s %v; %s", status, body, err, w.shops[0].stderr)
 		}
 	}
 }
 
-// audit checks the books of a shop at rest: every paid session fulfilled once and nothing else, all stock accounted for,
-// nothing held or due. It returns the number of paid orders and of all.
+// audit checks the books of a shop at rest: every paid session is fulfilled once and no other session is, the stock adds up,
+// and nothing is held or due. It returns the numbers of paid orders and of all orders.
 func (w *town) audit(stock map[string]int64) (paid, all int) {
 	w.t.Helper()
 	ctx := w.t.Context()
@@ -183,7 +184,7 @@ func (w *town) audit(stock map[string]int64) (paid, all int) {
 	return len(paidOrders), all
 }
 
-// customer does what customers do, with a shop that may be gone at any moment, and returns when it has ended.
+// customer acts like a customer of a shop that may die at any moment.
 func (w *town) customer(rng *rand.Rand, id string, stop *atomic.Bool) {
 	skus := []string{"ink", "pen", "pad", "rare"}
 	pick := func() []string {
@@ -199,19 +200,20 @@ func (w *town) customer(rng *rand.Rand, id string, stop *atomic.Bool) {
 	}
 	session := ""
 	for clicks := 1 + rng.IntN(2); clicks > 0 && !stop.Load(); {
-		status, answer, err := w.shops[0].post("/begin", cart)
+		status, body, err := w.shops[0].post("/begin", cart)
 		switch {
 		case err != nil:
 			w.shops[0].awaitRunning()
 			continue
 		case status == http.StatusServiceUnavailable || status == http.StatusInternalServerError:
-			continue // a customer who tries again
+			continue // the customer tries again
 		case status == http.StatusOK:
-			session = answer
+			session = body
 		case status != http.StatusConflict && status != http.StatusGone:
-			w.t.Errorf("begin answered %d: %s", status, answer)
+			w.t.Errorf("begin answered %d: %s", status, body)
 		}
-		if clicks--; clicks > 0 && rng.IntN(2) == 0 {
+		clicks--
+		if clicks > 0 && rng.IntN(2) == 0 {
 			cart.SKUs = pick()
 		}
 	}
@@ -219,7 +221,7 @@ func (w *town) customer(rng *rand.Rand, id string, stop *atomic.Bool) {
 		return
 	}
 	switch rng.IntN(8) {
-	case 0: // goes away
+	case 0: // the customer goes away
 	case 1:
 		if w.srv.Pay(session, checkouttest.BankDebit) == nil && rng.IntN(2) == 0 {
 			_ = w.srv.Settle(session)
@@ -230,16 +232,16 @@ func (w *town) customer(rng *rand.Rand, id string, stop *atomic.Bool) {
 		_ = w.srv.Pay(session, checkouttest.CardDeclined)
 		fallthrough
 	default:
-		_ = w.srv.Pay(session, checkouttest.CardOK) // may have expired in the meantime
+		_ = w.srv.Pay(session, checkouttest.CardOK) // fails if the session has expired meanwhile
 	}
-	_, _, _ = w.shops[0].get("/status?session_id=" + session) // may be killed meanwhile
+	_, _, _ = w.shops[0].get("/status?session_id=" + session) // fails if the process is killed meanwhile
 }
 
-// maxSteps is how many steps a shop process takes at most before TestKill kills it: those of about ten orders.
+// maxSteps is the largest number of steps before TestKill kills a process. About ten orders take as many steps.
 const maxSteps = 400
 
-// TestKill has a shop process killed again and again, each time after a random number of its steps, with customers at work.
-// The process goes on with its work until the signal arrives, so that the kills hit any statement between the steps too.
+// TestKill kills a shop process again and again while customers are buying, each time after a random number of steps. The
+// process goes on with its work until the signal arrives, so the kills also hit any statement between the steps.
 func TestKill(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d dbtest.Database) {
 		began := time.Now()
@@ -266,7 +268,7 @@ func TestKill(t *testing.T) {
 		}
 		for range *killsFlag {
 			if rng.IntN(2) == 0 {
-				customers.Go(func() { _, _, _ = shop.post("/sweep", nil) }) // may be killed meanwhile
+				customers.Go(func() { _, _, _ = shop.post("/sweep", nil) }) // fails if the process is killed meanwhile
 			}
 			shop.awaitSteps()
 			restart()
@@ -276,7 +278,7 @@ func TestKill(t *testing.T) {
 		w.rest()
 		paid, all := w.audit(testStock)
 		if paid == 0 || paid == all {
-			t.Errorf("of %d orders %d were paid: the test shows nothing", all, paid)
+			t.Errorf("%d of %d orders were paid, so the test shows nothing", paid, all)
 		}
 		t.Logf("%d kills, %d orders, %d paid and fulfilled once, in %v", *killsFlag, all, paid, time.Since(began).Round(time.Millisecond))
 	})

@@ -20,11 +20,11 @@ import (
 	"github.com/gofulfil/fulfil/webhook"
 )
 
-// fault is something that happens to a database.
+// fault is a failure of a database.
 type fault struct {
 	name string
-	// do and undo run on the shop's only connection; says is part of the error that is logged. Without says the shop gets
-	// over the fault by itself, with a new connection.
+	// do and undo run on the shop's only connection. Says is a part of the error that is logged. If says is missing, the shop
+	// gets over the fault by itself, with a new connection.
 	do, undo, says map[sqlkit.Dialect]string
 }
 
@@ -51,7 +51,7 @@ var faults = []fault{
 	},
 	{
 		name: "full disk",
-		do:   map[sqlkit.Dialect]string{sqlkit.SQLite: "PRAGMA max_page_count = 1"}, // as many as there are
+		do:   map[sqlkit.Dialect]string{sqlkit.SQLite: "PRAGMA max_page_count = 1"}, // SQLite keeps the pages that exist
 		undo: map[sqlkit.Dialect]string{sqlkit.SQLite: "PRAGMA max_page_count = 1000000"},
 		says: map[sqlkit.Dialect]string{sqlkit.SQLite: "full"},
 	},
@@ -118,7 +118,7 @@ func (s *failingShop) begin(id string) string {
 
 func (s *failingShop) pay(session string) {
 	s.t.Helper()
-	// A name that does not fit into what is left of a full disk.
+	// The buyer's name does not fit into the rest of a full disk.
 	if err := s.srv.PayAs(session, checkouttest.CardOK, checkouttest.Buyer{Name: strings.Repeat("x", 50_000)}); err != nil {
 		s.t.Fatal(err)
 	}
@@ -131,7 +131,7 @@ func (s *failingShop) exec(statement string) {
 	}
 }
 
-// firstAnswer is what the shop first answered to the event of the payment.
+// firstAnswer returns the status of the shop's first answer to the event of the payment.
 func (s *failingShop) firstAnswer() int {
 	s.t.Helper()
 	for _, e := range s.srv.Events() {
@@ -143,7 +143,7 @@ func (s *failingShop) firstAnswer() int {
 	return 0
 }
 
-// requireFulfilledOnce lets Stripe come again, and checks the order.
+// requireFulfilledOnce lets Stripe send the event again, and checks that the order was fulfilled once.
 func (s *failingShop) requireFulfilledOnce(id string) {
 	s.t.Helper()
 	s.srv.Advance(time.Hour)
@@ -164,8 +164,8 @@ func (s *failingShop) requireFulfilledOnce(id string) {
 	}
 }
 
-// TestDatabaseFails has the database fail when the event of a payment arrives: Stripe is told to come again, the log says
-// what is wrong, and once it is mended nothing is lost and nothing is twice.
+// TestDatabaseFails lets the database fail when the event of a payment arrives. Stripe gets an error and sends the event again,
+// and the log names the cause. After the repair nothing is lost, and nothing happens twice.
 func TestDatabaseFails(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d dbtest.Database) {
 		for _, f := range faults {
@@ -196,7 +196,7 @@ func TestDatabaseFails(t *testing.T) {
 			sqlkit.MySQL:    "KILL CONNECTION_ID()",
 		}[d.Dialect]
 		if kill == "" {
-			return // SQLite has no connection that anybody could kill
+			return // SQLite has no connection that could be killed
 		}
 		t.Run("killed connection", func(t *testing.T) {
 			killed := false
@@ -217,7 +217,7 @@ func TestDatabaseFails(t *testing.T) {
 	})
 }
 
-// logBuffer keeps what is logged.
+// logBuffer keeps the log.
 type logBuffer struct {
 	mu   sync.Mutex
 	text strings.Builder

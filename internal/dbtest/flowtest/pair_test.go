@@ -23,25 +23,26 @@ import (
 	"github.com/gofulfil/fulfil/webhook"
 )
 
-// pools are the ways of two processes to one database.
+// pools are the connections of two processes to one database.
 type pools struct {
 	d   dbtest.Database
 	dbs [2]*sql.DB
 }
 
-// The merchant's tables beside shipments: a row for each change that was told, and rows that callbacks fight for.
+// merchantTables are the merchant's tables beside shipments: a row for each delivered change, and rows that callbacks compete
+// for.
 var merchantTables = []string{
 	`CREATE TABLE told (kind VARCHAR(40) NOT NULL, attempt INTEGER NOT NULL, detail VARCHAR(200) NOT NULL)`,
 	`CREATE TABLE counters (name VARCHAR(20) NOT NULL PRIMARY KEY, n INTEGER NOT NULL)`,
 }
 
-// newPools lays the tables of a shop in an empty database.
+// newPools creates the tables of a shop in an empty database.
 func newPools(t *testing.T, d dbtest.Database) *pools {
 	t.Helper()
 	return poolsOf(t, d, d.Create(t))
 }
 
-// poolsOf is newPools for a database that is there.
+// poolsOf is newPools for an existing database.
 func poolsOf(t *testing.T, d dbtest.Database, dsn string) *pools {
 	t.Helper()
 	p := &pools{d: d, dbs: [2]*sql.DB{d.Connect(t, dsn, 4), d.Connect(t, dsn, 4)}}
@@ -53,7 +54,7 @@ func poolsOf(t *testing.T, d dbtest.Database, dsn string) *pools {
 	return p
 }
 
-// empty removes all rows, so that another shop can move in.
+// empty removes all rows, so that another shop can use the tables.
 func (p *pools) empty(t *testing.T) {
 	t.Helper()
 	tx, err := p.dbs[0].Begin()
@@ -69,8 +70,8 @@ func (p *pools) empty(t *testing.T) {
 	require.NoError(t, tx.Commit())
 }
 
-// pair is one shop in two processes, as far as database and Stripe can tell: each has a pool, a Flow and a webhook handler
-// of its own.
+// pair is one shop in two processes, as far as the database and Stripe can tell: each process has a pool, a Flow and a webhook
+// handler of its own.
 type pair struct {
 	*pools
 	t     *testing.T
@@ -83,13 +84,13 @@ type pair struct {
 
 	mu      sync.Mutex
 	fulfil  func(ctx context.Context, tx *sql.Tx, process int, o *store.Order) error // after the shipment was written
-	runs    map[string]int                                                           // of Fulfil by order, also of those rolled back
+	runs    map[string]int                                                           // runs of Fulfil for each order, also rolled-back ones
 	calls   []*http.Request                                                          // to Stripe
-	cut     func()                                                                   // called instead of passing on the next session created
+	cut     func()                                                                   // is called after the next session was created, and the shop gets no answer
 	mailing func(ctx context.Context, tx *sql.Tx) error                              // after a mail was written
 }
 
-// newPair has a shop move in.
+// newPair empties the tables and makes a shop on them.
 func newPair(t *testing.T, pools *pools, srv *checkouttest.Server) *pair {
 	t.Helper()
 	pools.empty(t)
@@ -134,7 +135,7 @@ func (p *pair) write(ctx context.Context, tx *sql.Tx, statement string, args ...
 	return err
 }
 
-// RoundTrip is the way of both processes to Stripe.
+// RoundTrip passes the requests of both processes on to Stripe.
 func (p *pair) RoundTrip(r *http.Request) (*http.Response, error) {
 	p.mu.Lock()
 	p.calls = append(p.calls, r)
@@ -151,15 +152,16 @@ func (p *pair) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-// newestSession is the session that was created last.
+// newestSession returns the session that was created last.
 func (p *pair) newestSession() string {
 	p.t.Helper()
+	var ids []string // the newest session first
 	for session, err := range p.srv.Client().V1CheckoutSessions.List(p.t.Context(), &stripe.CheckoutSessionListParams{}) {
 		require.NoError(p.t, err)
-		return session.ID
+		ids = append(ids, session.ID)
 	}
-	p.t.Fatal("there is no session")
-	return ""
+	require.NotEmpty(p.t, ids, "there is no session")
+	return ids[0]
 }
 
 // called counts the requests to Stripe, such as "GET /v1/events".
@@ -174,7 +176,7 @@ func (p *pair) called(call string) (n int) {
 	return n
 }
 
-// onFulfil has fn run in Fulfil after the shipment was written.
+// onFulfil makes Fulfil call fn after it has written the shipment.
 func (p *pair) onFulfil(fn func(ctx context.Context, tx *sql.Tx, process int, o *store.Order) error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -187,12 +189,12 @@ func (p *pair) fulfilRuns(id string) int {
 	return p.runs[id]
 }
 
-// at is one of the processes as the stories know it.
+// at returns one of the processes as the stories use it.
 func (p *pair) at(process int) scenarios.Process {
 	return scenarios.Process{Flow: p.flows[process], Hook: p.hooks[process]}
 }
 
-// shipments is how often an order was handed over, as the merchant's committed rows say.
+// shipments returns how often an order was handed over, by the merchant's committed rows.
 func (p *pair) shipments(id string) int {
 	return p.count(`SELECT count(*) FROM shipments WHERE order_id = ?`, id)
 }
@@ -203,7 +205,7 @@ func (p *pair) count(query string, args ...any) (n int) {
 	return n
 }
 
-// told are the changes that the merchant was told of, as the committed rows say.
+// told returns the changes that were delivered to the merchant, by the committed rows.
 func (p *pair) told() (changes []checkout.Change) {
 	p.t.Helper()
 	rows, err := p.dbs[0].Query(`SELECT kind, attempt, detail FROM told`)
@@ -225,20 +227,20 @@ func (p *pair) order(id string) *store.Order {
 	return o
 }
 
-// requireEnds checks an order that has come to rest: its status in one word, and how often it was handed over.
+// requireEnds checks the display status of an order and how often it was handed over.
 func (p *pair) requireEnds(id string, status checkout.DisplayStatus, shipments int) {
 	p.t.Helper()
 	require.Equal(p.t, fmt.Sprint(status, " ", shipments), fmt.Sprint(checkout.Display(p.order(id)), " ", p.shipments(id)),
 		"status and shipments of %s\n%s", id, p.log)
 }
 
-// setStock says what is on hand.
+// setStock sets the stock on hand.
 func (p *pair) setStock(sku string, onHand int64) {
 	p.t.Helper()
 	require.NoError(p.t, p.st[0].InTx(p.t.Context(), func(tx *sql.Tx) error { return p.stock.Set(p.t.Context(), tx, sku, onHand) }))
 }
 
-// requireStock checks what is on hand, held and sold.
+// requireStock checks the stock on hand, held and sold.
 func (p *pair) requireStock(sku string, onHand, held, sold int64) {
 	p.t.Helper()
 	require.Equal(p.t, reservation.Stock{SKU: sku, OnHand: onHand, Held: held, Sold: sold}, p.stockOf(sku))
@@ -256,7 +258,7 @@ func (p *pair) stockOf(sku string) (s reservation.Stock) {
 	return s
 }
 
-// mail is what the shop does when a customer's data changes: once for each event.
+// mail writes a row for the event of a changed customer. It runs once for each event.
 func (p *pair) mail(ctx context.Context, tx *sql.Tx, e *webhook.Event[stripe.Customer]) error {
 	p.mu.Lock()
 	then := p.mailing

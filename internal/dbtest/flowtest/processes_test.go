@@ -25,14 +25,14 @@ import (
 	"github.com/gofulfil/fulfil/webhook/webhooktest"
 )
 
-// rounds is how often two processes race for something.
+// rounds is how often two processes race in a scene.
 const rounds = 8
 
-// scene is what two processes on one database do.
+// scene is a race or a failure of two processes on one database.
 type scene struct {
 	name string
 	play func(p *pair)
-	// open has a transaction stay open while another writes, which SQLite does not have.
+	// open says that the scene writes while another transaction is open. SQLite does not allow that.
 	open bool
 }
 
@@ -51,7 +51,7 @@ var scenes = []scene{
 	{name: "decide and decide", play: decideTwice},
 }
 
-// TestProcesses has two processes on one database do what only a database can break.
+// TestProcesses plays scenes of two processes on one database that only a database can break.
 func TestProcesses(t *testing.T) {
 	for _, d := range dbtest.All() {
 		t.Run(d.Name, func(t *testing.T) {
@@ -73,8 +73,7 @@ func TestProcesses(t *testing.T) {
 	}
 }
 
-// events has what Stripe sends of payments and refunds kept instead of handled, and returns what came since it was called
-// last.
+// events keeps the events of payments and refunds from the handlers. The returned function returns the events since its last call.
 func (p *pair) events() (since func() [][]byte) {
 	var all [][]byte
 	p.srv.Deliver(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -101,7 +100,7 @@ func (p *pair) begin(process int, id string, skus ...string) (session string) {
 	return started.SessionID
 }
 
-// paid begins an order and pays it, and returns the event of which nobody has heard.
+// paid begins an order and pays it. It returns the event of the payment, which no process has received.
 func (p *pair) paid(id string, skus ...string) (session string, event []byte) {
 	p.t.Helper()
 	since := p.events()
@@ -116,7 +115,7 @@ func (p *pair) hear(process int, event []byte) error {
 	return p.hooks[process].Dispatch(context.WithoutCancel(p.t.Context()), event)
 }
 
-// hearAgain has what failed come again, to the other process: that must do.
+// hearAgain sends the event to the other process after each failure. The other process must succeed.
 func (p *pair) hearAgain(errs [2]error, event []byte) {
 	p.t.Helper()
 	for i, err := range errs {
@@ -139,8 +138,8 @@ func eventAtBoth(p *pair) {
 	p.requireStock("ink", 1000-rounds, 0, rounds)
 }
 
-// One process fails after it has claimed the event and written its row: the claim is free again, and the other process,
-// which may have waited for it, or the next delivery, runs the handler.
+// One process fails after it has claimed the event and written its row. The claim is then free again. The other process, which
+// may have waited for the claim, or the next delivery runs the handler.
 func onceAtBoth(p *pair) {
 	failure := errors.New("mail server is down")
 	for n := range rounds {
@@ -176,7 +175,8 @@ func onceAtBoth(p *pair) {
 	}
 }
 
-// Fulfil fails after it has written its row: the payment stands, the row does not, and the event counts when it comes again.
+// Fulfil fails after it has written its row. The payment stands, the row is rolled back, and the event is handled when it comes
+// again.
 func callbackFails(p *pair) {
 	session, event := p.paid("order-1", "ink")
 	failure := errors.New("printer is jammed")
@@ -195,7 +195,7 @@ func callbackFails(p *pair) {
 	require.Equal(p.t, 2, p.fulfilRuns("order-1"))
 }
 
-// fulfilling has process 0 hear an event, and calls meanwhile while its Fulfil runs for the first time.
+// fulfilling sends an event to process 0, and calls meanwhile during the first run of its Fulfil.
 func (p *pair) fulfilling(event []byte, meanwhile func()) error {
 	running, end, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	p.onFulfil(func(_ context.Context, _ *sql.Tx, process int, _ *store.Order) error {
@@ -228,7 +228,7 @@ func deliveryLeased(p *pair) {
 	require.Equal(p.t, 1, p.fulfilRuns("order-1"))
 }
 
-// The other process takes over when the lease has ended, and what the first wrote is rolled back.
+// The other process takes over when the lease has ended, and the first process rolls back its work.
 func leaseOutlasted(p *pair) {
 	_, event := p.paid("order-1", "ink")
 	err := p.fulfilling(event, func() {
@@ -241,7 +241,7 @@ func leaseOutlasted(p *pair) {
 	require.Equal(p.t, 2, p.fulfilRuns("order-1"))
 }
 
-// The refund is recorded while Fulfil runs in the other process, and what that wrote is rolled back.
+// The refund is recorded while Fulfil runs in the other process, and that run is rolled back.
 func refundedMeanwhile(p *pair) {
 	session, event := p.paid("order-1", "ink")
 	since := p.events()
@@ -250,7 +250,7 @@ func refundedMeanwhile(p *pair) {
 		require.NoError(p.t, err)
 		for _, refund := range since() {
 			if err := p.hear(1, refund); err != nil {
-				require.ErrorIs(p.t, err, checkout.ErrBusy) // recorded, and told later
+				require.ErrorIs(p.t, err, checkout.ErrBusy) // recorded, and delivered later
 			}
 		}
 		require.Equal(p.t, store.Refunded, p.order("order-1").Status())
@@ -261,7 +261,7 @@ func refundedMeanwhile(p *pair) {
 	require.Len(p.t, p.told(), 1)
 }
 
-// Two callbacks write the same two rows of the merchant's in clashing orders: the database ends one of them, which runs
+// Two callbacks write the same two rows of the merchant's in clashing sequences. The database ends one of them, which runs
 // again.
 func callbacksDeadlock(p *pair) {
 	for _, name := range []string{"a", "b"} {
@@ -298,7 +298,7 @@ func callbacksDeadlock(p *pair) {
 	require.Greater(p.t, p.fulfilRuns("0")+p.fulfilRuns("1"), 2, "there was no deadlock")
 }
 
-// oneQuestion has many who wait for a payment ask both processes at once: Stripe is asked once in two seconds.
+// oneQuestion lets many customers ask both processes for the status of an order. In two seconds Stripe is asked once.
 func oneQuestion(p *pair) {
 	session := p.begin(0, "order-1", "ink")
 	ask := func() {
@@ -324,7 +324,7 @@ func oneQuestion(p *pair) {
 	p.requireEnds("order-1", checkout.Fulfilled, 1)
 }
 
-// sharedCursor has one process go on reading undelivered events where the other stopped.
+// sharedCursor lets one process continue reading undelivered events where the other process stopped.
 func sharedCursor(p *pair) {
 	p.srv.Deliver(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }))
 	began := p.srv.Now()

@@ -15,8 +15,8 @@ import (
 	"github.com/gofulfil/fulfil/store"
 )
 
-// lateMoney has the money of an order whose hold was given back come to one process, while the other is asked for the last
-// piece by another customer: one of the two gets it, and the other is short and says so.
+// lateMoney pays an order after its stock was released. One process receives the event, while another customer asks the other
+// process for the last piece. One of the two orders gets the piece, and the other is short.
 func lateMoney(p *pair) {
 	late := 0
 	for n := range rounds {
@@ -42,13 +42,14 @@ func lateMoney(p *pair) {
 			}
 		})
 		require.NoError(p.t, errs[0])
-		switch o := p.order(old); {
+		switch {
 		case errors.As(errs[1], &short):
 			late++
 			p.requireEnds(old, checkout.Fulfilled, 1)
 			p.requireStock(sku, 0, 0, 1)
 		case errs[1] == nil:
 			p.requireEnds(old, "paid", 0)
+			o := p.order(old)
 			require.Equal(p.t, []store.Shortage{{SKU: sku, Wanted: 1}}, o.Shortfall)
 			require.True(p.t, o.Stuck())
 			p.requireStock(sku, 1, 1, 0)
@@ -59,7 +60,7 @@ func lateMoney(p *pair) {
 	p.t.Logf("late money was first in %d of %d rounds", late, rounds)
 }
 
-// beginUnrecorded has the caller of Begin disappear when the session was created, and returns the session.
+// beginUnrecorded begins an order whose caller disappears before the session is recorded, and returns the session.
 func (p *pair) beginUnrecorded(id string, skus ...string) (session string) {
 	p.t.Helper()
 	ctx, cancel := context.WithCancel(p.t.Context())
@@ -72,8 +73,8 @@ func (p *pair) beginUnrecorded(id string, skus ...string) (session string) {
 	return p.newestSession()
 }
 
-// cancelAndPay has the customer pay at Stripe while the merchant cancels: Stripe decides who was first. In every other round
-// the customer waits until the merchant's wish is recorded, so that both get their chance.
+// cancelAndPay lets the customer pay at Stripe while the merchant cancels. Stripe decides who was first. In every other round
+// the customer waits until the cancellation is recorded, so that each side can win.
 func cancelAndPay(p *pair) {
 	p.srv.Deliver(p.hooks[0])
 	paid := 0
@@ -87,13 +88,13 @@ func cancelAndPay(p *pair) {
 				canceled = p.flows[1].Cancel(ctx, id)
 				return
 			}
-			for wished := n%2 == 0; !wished; {
+			for canceling := n%2 == 0; !canceling; {
 				o, err := p.flows[0].Order(ctx, id)
-				wished = err != nil || !o.CancelRequestedAt.IsZero()
+				canceling = err != nil || !o.CancelRequestedAt.IsZero()
 			}
 			payment = p.srv.Pay(session, checkouttest.CardOK)
 		})
-		p.srv.Advance(time.Hour) // what was answered with an error comes again
+		p.srv.Advance(time.Hour) // events that were answered with an error come again
 		if payment != nil {
 			require.ErrorIs(p.t, payment, checkouttest.ErrExpired)
 			require.NoError(p.t, canceled)
@@ -108,7 +109,7 @@ func cancelAndPay(p *pair) {
 	p.t.Logf("the customer was first in %d of %d rounds", paid, rounds)
 }
 
-// decideTwice has two people decide of a paid order that is short, each in a process of their own, while the event of its
+// decideTwice lets two people decide about a paid order that is short, each in a process of their own, while the event of its
 // payment comes again.
 func decideTwice(p *pair) {
 	fulfilled, soldForNothing := 0, 0
@@ -153,12 +154,12 @@ func decideTwice(p *pair) {
 			fulfilled++
 			require.Equal(p.t, int64(1), stock.Sold)
 			require.Equal(p.t, 1, p.shipments(id))
-			require.True(p.t, o.GivenUpAt.IsZero(), "what is handed over is not given up")
+			require.True(p.t, o.GivenUpAt.IsZero(), "a fulfilled order must not be given up")
 			continue
 		}
 		require.False(p.t, o.GivenUpAt.IsZero())
-		require.Equal(p.t, 0, p.shipments(id)+n%2, "nobody gave it up")
-		if stock.Sold > 0 { // given up between its sale and its delivery: the merchant puts it back
+		require.Equal(p.t, 0, p.shipments(id)+n%2, "an order that was not given up must be fulfilled")
+		if stock.Sold > 0 { // given up between the sale and the delivery: the merchant must add the stock again
 			soldForNothing++
 		}
 	}

@@ -19,13 +19,13 @@ import (
 	"github.com/gofulfil/fulfil/internal/sqlkit"
 )
 
-// severing is a way to a database server on which the answer to one COMMIT is lost together with the connection: the
-// transaction is committed, and whoever committed it is not told.
+// severing is a proxy before a database server. It drops the answer to one COMMIT together with the connection: the transaction
+// is committed, and its process does not know.
 type severing struct {
 	listener net.Listener
 	server   string
-	seen     atomic.Int64 // commits
-	at       atomic.Int64 // the one whose answer is lost
+	seen     atomic.Int64 // the number of commits
+	at       atomic.Int64 // the commit whose answer is dropped, counted from 1
 	conns    sync.WaitGroup
 }
 
@@ -46,13 +46,13 @@ func newSevering(t *testing.T, server string) *severing {
 	return s
 }
 
-// close ends it. The connections must have been closed before.
+// close ends the proxy. The connections must be closed before.
 func (s *severing) close() {
 	_ = s.listener.Close()
 	s.conns.Wait()
 }
 
-// severAt has the answer to the n-th commit from now lost.
+// severAt drops the answer to the n-th commit from now.
 func (s *severing) severAt(n int64) {
 	s.seen.Store(0)
 	s.at.Store(n)
@@ -97,12 +97,12 @@ func (s *severing) serve(client net.Conn) {
 	}
 }
 
-// isCommit tells what ends with a COMMIT in either protocol: that word, and on PostgreSQL a zero byte.
+// isCommit reports whether sent ends with a COMMIT in either protocol. On PostgreSQL a zero byte follows the word.
 func isCommit(sent []byte) bool {
 	return bytes.HasSuffix(bytes.ToUpper(bytes.TrimSuffix(sent, []byte{0})), []byte("COMMIT"))
 }
 
-// through returns dsn with the server's address replaced, and that address.
+// through returns dsn with the server's address replaced. addr returns the new address for the old one.
 func through(t *testing.T, d dbtest.Database, dsn string, addr func(server string) string) string {
 	t.Helper()
 	if d.Dialect == sqlkit.MySQL {
@@ -121,10 +121,10 @@ func through(t *testing.T, d dbtest.Database, dsn string, addr func(server strin
 	return u.String()
 }
 
-// TestCommitAnswerLost begins, pays and fulfils an order as often as that takes commits, and each time another one of them is
-// done without an answer. Everything is tried again, as customers, Stripe and sweeps do; nothing may be missing or twice.
+// TestCommitAnswerLost begins, pays and fulfils an order for each commit that this takes, and each time the answer to another
+// commit is lost. Everything is tried again, as customers, Stripe and sweeps do. Nothing may be missing or happen twice.
 //
-// SQLite has no connection that could break: there a commit has no answer only if the process dies, which is [TestKill].
+// SQLite has no connection that could break: there a commit has no answer only if the process dies, which [TestKill] covers.
 func TestCommitAnswerLost(t *testing.T) {
 	for _, d := range dbtest.All() {
 		if d.Dialect == sqlkit.SQLite {
@@ -137,7 +137,7 @@ func TestCommitAnswerLost(t *testing.T) {
 				way = newSevering(t, server)
 				return way.listener.Addr().String()
 			})
-			t.Cleanup(way.close) // after those of the pools
+			t.Cleanup(way.close) // after the pools are closed
 			srv := checkouttest.NewServer(checkouttest.Config{Start: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)})
 			t.Cleanup(srv.Close)
 			p := newPair(t, poolsOf(t, d, dsn), srv)
@@ -160,7 +160,7 @@ func TestCommitAnswerLost(t *testing.T) {
 	}
 }
 
-// persist begins an order, pays it, and does again what failed, until it must be fulfilled.
+// persist begins an order, pays it, and repeats each failed step, until the order must be fulfilled.
 func (p *pair) persist(id string) {
 	p.t.Helper()
 	cart := cartRequest{Order: id, SKUs: []string{"ink"}}.session()
@@ -172,7 +172,7 @@ func (p *pair) persist(id string) {
 	require.NoError(p.t, p.srv.Pay(started.SessionID, checkouttest.CardOK))
 	for range 3 {
 		p.srv.Advance(time.Hour)
-		_, _ = p.flows[0].Sweep(p.t.Context()) // the next makes up for one that fails
+		_, _ = p.flows[0].Sweep(p.t.Context()) // the next sweep makes up for a failed one
 	}
 	p.requireEnds(id, checkout.Fulfilled, 1)
 	require.True(p.t, p.order(id).DueAt.IsZero())

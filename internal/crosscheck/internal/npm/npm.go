@@ -1,4 +1,4 @@
-// Package npm runs the cross-checks that need npm packages, only on request, and installs the packages that they pin.
+// Package npm runs the cross-checks that need npm packages, if they are requested. It installs the packages that they pin.
 package npm
 
 import (
@@ -12,11 +12,11 @@ import (
 	"strings"
 )
 
-// requestVariable requests the cross-checks, if it is 1.
+// requestVariable requests the cross-checks if its value is 1.
 const requestVariable = "FULFIL_CROSSCHECK"
 
-// Run runs a cross-check if FULFIL_CROSSCHECK=1 requests it, and returns the status to exit with. Otherwise Run prints that the
-// cross-check is skipped, and calls nothing. A cross-check that was requested and returns an error fails.
+// Run runs a cross-check if FULFIL_CROSSCHECK=1 requests it, and returns the exit status. Otherwise Run prints that the
+// cross-check is skipped. If a requested cross-check returns an error, Run prints the error and returns 1.
 func Run(name string, crosscheck func() (status int, err error)) (status int) {
 	if os.Getenv(requestVariable) != "1" {
 		fmt.Printf("%s: skipped, because %s=1 is not set; CONTRIBUTING.md says what it needs\n", name, requestVariable)
@@ -30,7 +30,7 @@ func Run(name string, crosscheck func() (status int, err error)) (status int) {
 	return status
 }
 
-// Packages are installed npm packages, and the node to run them with.
+// Packages are installed npm packages and the program node.
 type Packages struct {
 	// Node is the path of the program.
 	Node string
@@ -38,8 +38,8 @@ type Packages struct {
 	Modules string
 }
 
-// Install installs the packages that package-lock.json pins below the folder fulfil of os.UserCacheDir, unless they are there. It
-// runs none of their scripts.
+// Install installs the packages that package-lock.json pins below the folder fulfil of os.UserCacheDir, unless they are already
+// there. It does not run their scripts.
 func Install(packageJSON, packageLock []byte) (Packages, error) {
 	node, err := exec.LookPath("node")
 	if err != nil {
@@ -62,7 +62,7 @@ func Install(packageJSON, packageLock []byte) (Packages, error) {
 	return found, ci(npm, dir, map[string][]byte{"package.json": packageJSON, "package-lock.json": packageLock})
 }
 
-// ci installs into a directory of its own and moves that to dir, so that what is there is always whole.
+// ci installs into a new directory and then renames it to dir, so that dir is complete or missing.
 func ci(npm, dir string, files map[string][]byte) error {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return err

@@ -15,7 +15,7 @@ func TestInstallNamesWhatIsMissing(t *testing.T) {
 	require.ErrorContains(t, err, "node is not installed: install Node.js")
 }
 
-// A directory in the cache is whole or not there, whatever npm does.
+// A directory in the cache is complete or missing, even if npm fails.
 func TestInstallIsWhole(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("the stand-ins for node and npm are shell scripts")
@@ -48,7 +48,7 @@ func TestInstallIsWhole(t *testing.T) {
 
 	program("npm", "exit 1\n")
 	again, err := Install([]byte("one"), []byte("two"))
-	require.NoError(t, err, "what is there is not installed again")
+	require.NoError(t, err, "installed packages must not be installed again")
 	require.Equal(t, found, again)
 }
 

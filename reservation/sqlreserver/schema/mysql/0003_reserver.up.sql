@@ -1,10 +1,10 @@
 -- +goose Up
 
--- One row per SKU. Of the goods that were ever stocked, less those that went away without a sale, some are taken: held for
--- a customer who is paying, or sold. What is held is the sum over fulfil_held, so that a sale need not touch this row:
+-- One row per SKU. The column stocked is the number of units that ever came in, less those that went away without a sale. The
+-- column taken is the number of those units that are held or sold. A sale does not change this row:
 --   held = sum(fulfil_held.quantity), sold = taken - held, on hand = stocked - sold, available = stocked - taken.
--- IDs and SKUs are binary, as the collations that tell strings apart byte by byte, spaces at their end included, are
--- not the same on MySQL and MariaDB.
+-- IDs and SKUs are binary, because MySQL and MariaDB share no collation that compares strings byte by byte with their trailing
+-- spaces.
 CREATE TABLE IF NOT EXISTS fulfil_stock (
 	sku VARBINARY(255) NOT NULL PRIMARY KEY CHECK (LENGTH(sku) > 0),
 	stocked BIGINT NOT NULL,
@@ -12,8 +12,8 @@ CREATE TABLE IF NOT EXISTS fulfil_stock (
 	CHECK (taken >= 0 AND taken <= stocked)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
 
--- One row per hold that was ever taken, with its lines as [{"sku": …, "quantity": …}]. Repeats counts how often the same
--- ID was held again: by it an INSERT of many rows tells which of them were new.
+-- One row per hold that was ever taken, with its lines as [{"sku": …, "quantity": …}]. The column repeats counts how often the
+-- same ID was held again. It is 0 for the rows that an INSERT has added.
 CREATE TABLE IF NOT EXISTS fulfil_holds (
 	id VARBINARY(255) NOT NULL PRIMARY KEY CHECK (LENGTH(id) > 0),
 	state VARCHAR(8) CHARACTER SET ascii COLLATE ascii_bin NOT NULL CHECK (state IN ('held', 'sold', 'released')),
@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS fulfil_holds (
 	INDEX fulfil_holds_state (state, id)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
 
--- The lines of the holds that stand, by SKU.
+-- The lines of the holds that are neither sold nor released.
 CREATE TABLE IF NOT EXISTS fulfil_held (
 	sku VARBINARY(255) NOT NULL,
 	hold_id VARBINARY(255) NOT NULL,

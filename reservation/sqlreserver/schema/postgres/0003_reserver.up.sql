@@ -1,9 +1,9 @@
 -- +goose Up
 
--- One row per SKU. Of the goods that were ever stocked, less those that went away without a sale, some are taken: held for
--- a customer who is paying, or sold. What is held is the sum over fulfil_held, so that a sale need not touch this row:
+-- One row per SKU. The column stocked is the number of units that ever came in, less those that went away without a sale. The
+-- column taken is the number of those units that are held or sold. A sale does not change this row:
 --   held = sum(fulfil_held.quantity), sold = taken - held, on hand = stocked - sold, available = stocked - taken.
--- Half of each page is left free for new versions of its rows, as a SKU in demand has many.
+-- Half of each page is left free for new versions of its rows: a SKU in demand has many.
 CREATE TABLE IF NOT EXISTS fulfil_stock (
 	sku text COLLATE "C" NOT NULL PRIMARY KEY CHECK (octet_length(sku) BETWEEN 1 AND 255),
 	stocked bigint NOT NULL,
@@ -20,7 +20,7 @@ CREATE TABLE IF NOT EXISTS fulfil_holds (
 
 CREATE INDEX IF NOT EXISTS fulfil_holds_held ON fulfil_holds (id) WHERE state = 'held';
 
--- The lines of the holds that stand, by SKU.
+-- The lines of the holds that are neither sold nor released.
 CREATE TABLE IF NOT EXISTS fulfil_held (
 	sku text COLLATE "C" NOT NULL,
 	hold_id text COLLATE "C" NOT NULL,

@@ -1,7 +1,7 @@
 -- +goose Up
 
--- One row per SKU. Of the goods that were ever stocked, less those that went away without a sale, some are taken: held for
--- a customer who is paying, or sold. What is held is the sum over fulfil_held, so that a sale need not touch this row:
+-- One row per SKU. The column stocked is the number of units that ever came in, less those that went away without a sale. The
+-- column taken is the number of those units that are held or sold. A sale does not change this row:
 --   held = sum(fulfil_held.quantity), sold = taken - held, on hand = stocked - sold, available = stocked - taken.
 CREATE TABLE IF NOT EXISTS fulfil_stock (
 	sku TEXT NOT NULL PRIMARY KEY CHECK (length(CAST(sku AS BLOB)) BETWEEN 1 AND 255),
@@ -19,7 +19,7 @@ CREATE TABLE IF NOT EXISTS fulfil_holds (
 
 CREATE INDEX IF NOT EXISTS fulfil_holds_held ON fulfil_holds (id) WHERE state = 'held';
 
--- The lines of the holds that stand, by SKU.
+-- The lines of the holds that are neither sold nor released.
 CREATE TABLE IF NOT EXISTS fulfil_held (
 	sku TEXT NOT NULL,
 	hold_id TEXT NOT NULL,

@@ -1,9 +1,9 @@
 -- +goose Up
 
--- The whole of an order is data; the other columns are there to be queried. Its type is not JSON, which MySQL would keep
--- reordered and with other numbers. Times are UTC. Keys are VARBINARY, so that they are told apart to the byte.
--- Token is of the call that wrote the row last: it tells which rows a call has added, and every update changes it, so
--- that every row that an update finds is counted.
+-- The column data has the whole order, the other columns are for queries. Its type is not JSON, because MySQL would reorder
+-- members and change numbers. Times are UTC. Keys are VARBINARY, so that MySQL compares them byte by byte.
+-- The column token names the call that wrote the row last. It tells which rows a call has added. Every update changes it, so
+-- that MySQL counts every row that an update finds.
 CREATE TABLE IF NOT EXISTS fulfil_orders (
 	id VARBINARY(200) NOT NULL PRIMARY KEY CHECK (LENGTH(id) > 0),
 	status VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
@@ -23,20 +23,20 @@ CREATE TABLE IF NOT EXISTS fulfil_orders (
 	KEY fulfil_orders_due (due_at, id)
 ) ENGINE=InnoDB;
 
--- Which order a Stripe ID (cs_, pi_, ch_, sub_) leads to.
+-- The order that a Stripe ID (cs_, pi_, ch_, sub_) leads to.
 CREATE TABLE IF NOT EXISTS fulfil_refs (
 	ref VARBINARY(255) NOT NULL PRIMARY KEY CHECK (LENGTH(ref) > 0),
 	order_id VARBINARY(200) NOT NULL
 ) ENGINE=InnoDB;
 
--- Keys that were taken. Rows older than anybody repeats what they stand for can be deleted.
+-- The claimed keys. Old rows can be deleted once their events no longer come again.
 CREATE TABLE IF NOT EXISTS fulfil_claims (
 	claim VARBINARY(500) NOT NULL PRIMARY KEY CHECK (LENGTH(claim) > 0),
 	claimed_at DATETIME(6) NOT NULL,
 	token BINARY(26) NOT NULL
 ) ENGINE=InnoDB;
 
--- The ID of this installation and how far its event streams were read.
+-- The ID of this installation, and its cursors: how far it has read Stripe's events.
 CREATE TABLE IF NOT EXISTS fulfil_values (
 	name VARBINARY(255) NOT NULL PRIMARY KEY CHECK (LENGTH(name) > 0),
 	value LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL

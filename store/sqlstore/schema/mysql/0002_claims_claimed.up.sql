@@ -1,4 +1,4 @@
 -- +goose Up
 
--- By which old claims are found, to be pruned.
+-- Prune finds old claims by this index.
 ALTER TABLE fulfil_claims ADD INDEX fulfil_claims_claimed (claimed_at, claim);

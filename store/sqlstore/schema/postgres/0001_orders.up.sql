@@ -1,8 +1,8 @@
 -- +goose Up
 
--- The whole of an order is data; the other columns are there to be queried. Its type is json and not jsonb, which would
--- reorder what Stripe sent and refuse the character U+0000.
--- Pages keep room so that an update that changes no indexed column writes no index.
+-- The column data has the whole order, the other columns are for queries. Its type is json, because jsonb would reorder the
+-- members of Stripe's JSON and refuse the character U+0000.
+-- The fillfactor leaves room on each page, so that an update that changes no indexed column writes no index.
 CREATE TABLE fulfil_orders (
 	id text COLLATE "C" PRIMARY KEY CHECK (octet_length(id) BETWEEN 1 AND 200),
 	status text COLLATE "C" NOT NULL,
@@ -25,19 +25,19 @@ CREATE INDEX fulfil_orders_stuck ON fulfil_orders (created_at, id) WHERE stuck;
 
 CREATE INDEX fulfil_orders_due ON fulfil_orders (due_at, id) WHERE due_at IS NOT NULL;
 
--- Which order a Stripe ID (cs_, pi_, ch_, sub_) leads to.
+-- The order that a Stripe ID (cs_, pi_, ch_, sub_) leads to.
 CREATE TABLE fulfil_refs (
 	ref text COLLATE "C" PRIMARY KEY CHECK (octet_length(ref) BETWEEN 1 AND 255),
 	order_id text COLLATE "C" NOT NULL
 );
 
--- Keys that were taken, to the byte. Rows older than anybody repeats what they stand for can be deleted.
+-- The claimed keys, compared byte by byte. Old rows can be deleted once their events no longer come again.
 CREATE TABLE fulfil_claims (
 	claim bytea PRIMARY KEY CHECK (octet_length(claim) BETWEEN 1 AND 500),
 	claimed_at timestamptz NOT NULL
 );
 
--- The ID of this installation and how far its event streams were read.
+-- The ID of this installation, and its cursors: how far it has read Stripe's events.
 CREATE TABLE fulfil_values (
 	name text COLLATE "C" PRIMARY KEY CHECK (octet_length(name) BETWEEN 1 AND 255),
 	value text NOT NULL

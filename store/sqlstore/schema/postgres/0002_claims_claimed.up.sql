@@ -1,4 +1,4 @@
 -- +goose Up
 
--- By which old claims are found, to be pruned.
+-- Prune finds old claims by this index.
 CREATE INDEX fulfil_claims_claimed ON fulfil_claims (claimed_at, claim);

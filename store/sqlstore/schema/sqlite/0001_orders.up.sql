@@ -1,6 +1,7 @@
 -- +goose Up
 
--- What Migrate has done. Every transaction takes the write lock through this table, so it is there whichever tool migrates.
+-- The statements that Migrate has run. Every transaction takes the write lock through this table, so it exists even if another
+-- tool migrates.
 CREATE TABLE IF NOT EXISTS fulfil_schema (
 	component VARCHAR(32) NOT NULL,
 	version INTEGER NOT NULL,
@@ -8,7 +9,7 @@ CREATE TABLE IF NOT EXISTS fulfil_schema (
 	PRIMARY KEY (component, version, statement)
 );
 
--- The whole of an order is data; the other columns are there to be queried. Times are UTC, as 2026-03-01T12:00:00.123456Z.
+-- The column data has the whole order, the other columns are for queries. Times are UTC, as 2026-03-01T12:00:00.123456Z.
 CREATE TABLE fulfil_orders (
 	id TEXT NOT NULL PRIMARY KEY CHECK (length(CAST(id AS BLOB)) BETWEEN 1 AND 200),
 	status TEXT NOT NULL,
@@ -31,19 +32,19 @@ CREATE INDEX fulfil_orders_stuck ON fulfil_orders (created_at, id) WHERE stuck =
 
 CREATE INDEX fulfil_orders_due ON fulfil_orders (due_at, id) WHERE due_at IS NOT NULL;
 
--- Which order a Stripe ID (cs_, pi_, ch_, sub_) leads to.
+-- The order that a Stripe ID (cs_, pi_, ch_, sub_) leads to.
 CREATE TABLE fulfil_refs (
 	ref TEXT NOT NULL PRIMARY KEY CHECK (length(CAST(ref AS BLOB)) BETWEEN 1 AND 255),
 	order_id TEXT NOT NULL
 ) WITHOUT ROWID;
 
--- Keys that were taken. Rows older than anybody repeats what they stand for can be deleted.
+-- The claimed keys. Old rows can be deleted once their events no longer come again.
 CREATE TABLE fulfil_claims (
 	claim BLOB NOT NULL PRIMARY KEY CHECK (typeof(claim) = 'blob' AND length(claim) BETWEEN 1 AND 500),
 	claimed_at TEXT NOT NULL CHECK (length(claimed_at) = 27)
 ) WITHOUT ROWID;
 
--- The ID of this installation and how far its event streams were read.
+-- The ID of this installation, and its cursors: how far it has read Stripe's events.
 CREATE TABLE fulfil_values (
 	name TEXT NOT NULL PRIMARY KEY CHECK (length(CAST(name AS BLOB)) BETWEEN 1 AND 255),
 	value TEXT NOT NULL
