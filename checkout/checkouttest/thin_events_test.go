@@ -320,3 +320,29 @@ func TestFaultsOfThinEvents(t *testing.T) {
 	require.Greater(t, differ, 5)
 	require.Greater(t, same, 5)
 }
+
+// With Config.Sequential, the same seeds make the same thin events, faults and deliveries.
+func TestThinDeliveriesReplay(t *testing.T) {
+	t.Parallel()
+	run := func(faultSeed uint64) (seen []string) {
+		srv := newServer(t, checkouttest.Config{Payloads: checkouttest.Both, Sequential: true, Seed: 7, Start: time.Unix(1_800_000_000, 0)})
+		srv.Deliver(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			body, err := io.ReadAll(r.Body)
+			require.NoError(t, err)
+			seen = append(seen, r.Header.Get("Stripe-Signature")+string(body))
+		}))
+		srv.Faults(
+			checkouttest.Drop().Chance(faultSeed, 0.3), checkouttest.Delay(time.Minute).Chance(faultSeed, 0.3), checkouttest.Duplicate(2).Chance(faultSeed, 0.3),
+			checkouttest.Reorder(faultSeed), checkouttest.Truncate().Chance(faultSeed, 0.1), checkouttest.BadSignature().Chance(faultSeed, 0.1),
+		)
+		for range 4 {
+			require.NoError(t, srv.Pay(create(t, srv, tee()).ID, checkouttest.CardOK))
+		}
+		srv.Advance(time.Hour)
+		return seen
+	}
+	first := run(1)
+	require.Greater(t, len(first), 32)
+	require.Equal(t, first, run(1))
+	require.NotEqual(t, first, run(2))
+}
