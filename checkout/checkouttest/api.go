@@ -1,6 +1,7 @@
 package checkouttest
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
@@ -28,10 +29,12 @@ type endpoint func(c *call) (object, *apiError)
 type call struct {
 	id      string // req_…
 	idemKey string
-	account string // of the Stripe-Account header; empty: the platform's own
+	account string // of the Stripe-Account or Stripe-Context header; empty: the platform's own
+	v2      bool   // the call is in the namespace /v2
 	method  string
 	url     string // the path of the request
 	path    func(name string) string
+	query   url.Values
 	params  *formparams.Param
 
 	original string        // the ID of the request whose answer the idempotency key remembers
@@ -46,16 +49,24 @@ type answer struct {
 
 func answerWith(o object) answer { return answer{http.StatusOK, encode(o)} }
 
-func answerError(err *apiError) answer { return answer{err.status, encode(err.body())} }
+// failure returns the answer of a call that fails.
+func (c *call) failure(err *apiError) answer {
+	if c.v2 {
+		return answer{err.status, encode(err.bodyV2())}
+	}
+	return answer{err.status, encode(err.body())}
+}
 
 // serveAPI serves one request. A nil operation stands for an unknown path.
 func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request, op *operation) {
 	c := &call{
 		id:      s.newID("req_", 14),
 		idemKey: r.Header.Get("Idempotency-Key"),
-		account: r.Header.Get("Stripe-Account"),
+		account: cmp.Or(r.Header.Get("Stripe-Context"), r.Header.Get("Stripe-Account")), // answer refuses both
+		v2:      isV2(r.URL.Path),
 		method:  r.Method,
 		url:     r.URL.Path,
+		query:   r.URL.Query(),
 		path:    r.PathValue,
 	}
 	h := w.Header()
@@ -63,8 +74,10 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request, op *operation)
 	h.Set("Date", s.Now().UTC().Format(http.TimeFormat)) // by the server's clock, from which clients learn Stripe's time
 	h.Set("Request-Id", c.id)
 	h.Set("Stripe-Version", stripe.APIVersion) // whichever the request asked for
-	if c.account != "" {
-		h.Set("Stripe-Account", c.account)
+	for _, name := range []string{"Stripe-Account", "Stripe-Context"} {
+		if account := r.Header.Get(name); account != "" {
+			h.Set(name, account)
+		}
 	}
 	if c.idemKey != "" {
 		h.Set("Idempotency-Key", c.idemKey)
@@ -96,7 +109,7 @@ func (s *Server) answerUnlessInUse(h http.Header, r *http.Request, c *call, op *
 	}
 	if !s.reserveKey(c) {
 		h.Set("Stripe-Should-Retry", "true")
-		return answerError(keyInUse(c)), false
+		return c.failure(keyInUse(c)), false
 	}
 	defer s.releaseKey(c)
 	return s.answerUnderFaults(h, r, c, op)
@@ -105,20 +118,27 @@ func (s *Server) answerUnlessInUse(h http.Header, r *http.Request, c *call, op *
 // answer checks a request and, if it is sound, executes it.
 func (s *Server) answer(r *http.Request, c *call, op *operation) (_ answer, replayed bool) {
 	if err := s.authenticate(r); err != nil {
-		return answerError(err), false
+		return c.failure(err), false
 	}
-	if v := r.Header.Get("Stripe-Version"); v != "" && !knownVersion(v) {
-		return answerError(invalid("", "", "Invalid Stripe API version: %s", v)), false
+	if r.Header.Get("Stripe-Context") != "" && r.Header.Get("Stripe-Account") != "" {
+		return c.failure(invalid("", "", "You may only specify one of these headers: Stripe-Context, Stripe-Account.")), false
+	}
+	v := r.Header.Get("Stripe-Version")
+	switch {
+	case v != "" && !knownVersion(v):
+		return c.failure(invalid("", "", "Invalid Stripe API version: %s", v)), false
+	case v == "" && c.v2: // https://docs.stripe.com/api-v2-overview#sdk-and-api-versioning
+		return c.failure(invalid("", "", "Requests to /v2 must have the header Stripe-Version.")), false
 	}
 	if op == nil {
-		return answerError(&apiError{
+		return c.failure(&apiError{
 			status: http.StatusNotFound, typ: "invalid_request_error",
 			message: fmt.Sprintf("Unrecognized request URL (%s: %s). Please see https://stripe.com/docs or we can help at https://support.stripe.com/.", r.Method, r.URL.Path),
 		}), false
 	}
-	values, err := readValues(r)
+	values, err := readValues(r, op)
 	if err != nil {
-		return answerError(err), false
+		return c.failure(err), false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -135,28 +155,31 @@ func (s *Server) answer(r *http.Request, c *call, op *operation) (_ answer, repl
 func (s *Server) execute(c *call, op *operation, values url.Values) (_ answer, remember bool) {
 	params, refusal := formparams.Decode(op.schema, values)
 	if refusal != nil {
-		return answerError(paramError(refusal)), false
+		return c.failure(paramError(refusal)), false
 	}
 	c.params = params
 	if err := c.checkExpand(op.result); err != nil {
-		return answerError(err), false
+		return c.failure(err), false
 	}
 	o, err := op.serve(c)
 	if err != nil {
-		return answerError(err), !err.unsaved
+		return c.failure(err), !err.unsaved && !c.v2 // /v2 executes a failed call again
 	}
-	if c.faults.fails[afterWrite] {
-		return answerError(serverFailure()), true
+	if c.faults.fails[afterWrite] && !c.v2 {
+		return c.failure(serverFailure()), true
 	}
 	o, err = s.expandAll(o, params.Get("expand").Strings())
 	if err != nil && c.method == http.MethodGet {
-		return answerError(err), true
+		return c.failure(err), true
 	}
 	return answerWith(o), true // a write has happened, so the answer shows as much as can be expanded
 }
 
 // readValues reads the parameters of a request: from the URL for GET and DELETE, from the body for POST.
-func readValues(r *http.Request) (url.Values, *apiError) {
+func readValues(r *http.Request, op *operation) (url.Values, *apiError) {
+	if isV2(r.URL.Path) {
+		return readValuesV2(r, op.schema)
+	}
 	raw := r.URL.RawQuery
 	if r.Method == http.MethodPost {
 		body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
@@ -222,7 +245,7 @@ func knownVersion(v string) bool {
 		return slices.Contains(versions, v)
 	}
 	at, err := time.Parse(time.DateOnly, date)
-	return err == nil && at.Year() >= 2024 && slices.Contains([]string{"acacia", "basil", "clover", "dahlia"}, name)
+	return err == nil && at.Year() >= 2024 && slices.Contains([]string{"acacia", "basil", "clover", "dahlia", "endive"}, name)
 }
 
 // serverFailure is the answer of a ServerError.

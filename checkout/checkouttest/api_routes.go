@@ -75,6 +75,17 @@ func (s *Server) endpoints() map[string]endpoint {
 		"DELETE /v1/subscriptions/{id}":        s.cancelSubscriptionOverAPI,
 		"GET /v1/invoices":                     s.listIf("invoice", map[string]condition{"subscription": ofSubscription}, "customer", "status", "collection_method"),
 		"GET /v1/invoices/{id}":                s.retrieve("invoice"),
+
+		"GET /v2/core/events":                           s.listThinEvents,
+		"GET /v2/core/events/{id}":                      s.retrieveThinEvent,
+		"POST /v2/core/event_destinations":              s.createDestination,
+		"GET /v2/core/event_destinations":               s.listDestinations,
+		"GET /v2/core/event_destinations/{id}":          s.retrieveDestination,
+		"POST /v2/core/event_destinations/{id}":         s.updateDestination,
+		"DELETE /v2/core/event_destinations/{id}":       s.deleteDestination,
+		"POST /v2/core/event_destinations/{id}/disable": s.disableDestination,
+		"POST /v2/core/event_destinations/{id}/enable":  s.enableDestination,
+		"POST /v2/core/event_destinations/{id}/ping":    s.pingDestination,
 	}
 }
 
@@ -84,6 +95,7 @@ func (s *Server) routes() *http.ServeMux {
 		s.handle(mux, route, &operation{schema: schemas()[route], result: resultOf(route), serve: serve})
 	}
 	s.handle(mux, "/v1/", nil)
+	s.handle(mux, "/v2/", nil)
 	s.pageRoutes(mux)
 	s.cliRoutes(mux)
 	return mux

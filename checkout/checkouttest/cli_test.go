@@ -36,10 +36,13 @@ type listener struct {
 	r      *bufio.Reader
 }
 
-// openCLISession asks for a CLI session, and returns the answer.
-func openCLISession(t *testing.T, srv *checkouttest.Server) (id, socket, secret string) {
+// openCLISession asks for a CLI session, and returns the answer. Without features it asks for snapshot events.
+func openCLISession(t *testing.T, srv *checkouttest.Server, features ...string) (id, socket, secret string) {
 	t.Helper()
-	resp, session := request(t, srv, "POST", "/v1/stripecli/sessions", url.Values{"device_name": {"test"}, "websocket_features[]": {"webhooks"}})
+	if features == nil {
+		features = []string{"webhooks"}
+	}
+	resp, session := request(t, srv, "POST", "/v1/stripecli/sessions", url.Values{"device_name": {"test"}, "websocket_features[]": features})
 	require.Equal(t, http.StatusOK, resp.StatusCode)
 	require.Regexp(t, `^whsec_\w{26}$`, session["secret"])
 	require.NotEqual(t, srv.WebhookSecret(), session["secret"])
@@ -69,10 +72,10 @@ func connect(t *testing.T, srv *checkouttest.Server, socket, id string) (net.Con
 }
 
 // listen opens a session and connects to it.
-func listen(t *testing.T) (*checkouttest.Server, *listener) {
+func listen(t *testing.T, features ...string) (*checkouttest.Server, *listener) {
 	t.Helper()
 	srv := newServer(t, checkouttest.Config{Addr: "127.0.0.1:0"})
-	id, socket, secret := openCLISession(t, srv)
+	id, socket, secret := openCLISession(t, srv, features...)
 	conn, r, resp := connect(t, srv, socket, id)
 	require.Equal(t, http.StatusSwitchingProtocols, resp.StatusCode)
 	require.Equal(t, "stripecli-devproxy-v1", resp.Header.Get("Sec-WebSocket-Protocol"))
@@ -156,6 +159,33 @@ func TestListenGetsEvents(t *testing.T) {
 	l.sync()
 	l.send(opClose, "\x03\xE8bye")
 	l.receiveClose(1000)
+}
+
+func TestListenGetsThinEvents(t *testing.T) {
+	t.Parallel()
+	srv, l := listen(t, "v2_events")
+	l.sync()
+	sess := create(t, srv, tee())
+	_, err := srv.Client().V1CheckoutSessions.Expire(t.Context(), sess.ID, nil)
+	require.NoError(t, err)
+	op, payload := l.receive()
+	require.Equal(t, byte(opText), op)
+	var m struct {
+		Type          string            `json:"type"`
+		DestinationID string            `json:"destination_id"`
+		Payload       string            `json:"payload"`
+		Headers       map[string]string `json:"http_headers"`
+	}
+	require.NoError(t, json.Unmarshal(payload, &m))
+	require.Equal(t, "v2_event", m.Type)
+	require.Regexp(t, `^ed_test_\w+$`, m.DestinationID)
+	e, err := srv.Client().ParseThinEvent([]byte(m.Payload), m.Headers["Stripe-Signature"], l.secret)
+	require.NoError(t, err)
+	require.Equal(t, "v1.checkout.session.expired", e.Type)
+	require.Equal(t, sess.ID, e.RelatedObject.ID)
+	l.send(opText, `{"type":"event_ack","event_id":"evt_1","webhook_id":"ed_1"}`)
+	l.send(opText, `{"type":"webhook_response","webhook_id":"ed_1","notification_id":"evt_1","status":200}`)
+	l.sync() // no snapshot event came
 }
 
 func TestListenEndsWithTheServer(t *testing.T) {

@@ -27,21 +27,38 @@ const (
 // Deliver makes a handler in this process the receiver of the default endpoint. The handler gets every event from now on,
 // and the retries of earlier deliveries. It replaces the receiver that was set before. With nil, the default endpoint has
 // no receiver, and the server does not keep events for a later one.
-func (s *Server) Deliver(h http.Handler) {
+//
+// The handler gets events of the kinds in payloads: Snapshot, Thin or Both. Default: the kinds that the endpoint got before,
+// which at first are those of Config.Payloads. Deliver panics if payloads holds anything else.
+func (s *Server) Deliver(h http.Handler, payloads ...Payloads) {
+	var kinds Payloads
+	for _, p := range payloads {
+		kinds |= p
+	}
+	if err := kinds.check(); err != nil {
+		panic("checkouttest: Deliver: " + err.Error())
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.webhookEndpoints[0].to = nil
+	e := s.webhookEndpoints[0]
+	e.to = nil
 	if h != nil {
-		s.webhookEndpoints[0].to = inProcess{h}
+		e.to = inProcess{h}
+	}
+	if kinds != 0 {
+		e.payloads = kinds
 	}
 }
 
-// Redeliver delivers an event once more, even if it was accepted before. It delivers to each endpoint that the event went
-// to, or to the default endpoint if the event went to none. It returns when the receivers have answered. Do not call it
-// from a webhook receiver. Errors: ErrNoEvent.
+// Redeliver delivers an event once more, even if it was accepted before; the event is a snapshot event or a thin one. It
+// delivers to each endpoint that the event went to, or to the default endpoint if the event went to none. It returns when
+// the receivers have answered. Do not call it from a webhook receiver. Errors: ErrNoEvent.
 func (s *Server) Redeliver(eventID string) error {
 	s.mu.Lock()
-	e := s.event(eventID)
+	e := eventByID(s.events, eventID)
+	if e == nil {
+		e = eventByID(s.thinEvents, eventID)
+	}
 	if e != nil {
 		s.resend(e)
 	}
@@ -208,7 +225,7 @@ func (s *Server) newMessage(d delivery, faults deliveryFaults) message {
 	if faults.badSignature {
 		secrets = []string{"whsec_unknown"}
 	}
-	payload := encode(d.event.shownAt(version))
+	payload := encode(d.event.payload(version))
 	header := http.Header{
 		"Accept":           {"*/*; q=0.5, application/xml"},
 		"Cache-Control":    {"no-cache"},

@@ -44,6 +44,19 @@
 //   - Time: [Server.Advance] moves the clock. Sessions expire, subscriptions renew and failed deliveries are tried again, each
 //     at its own time. [Server.ReplaceMethod] makes the renewals of a subscription fail.
 //
+// # Thin events
+//
+// Each change makes two events: a snapshot event, which holds the object, and a thin event, which names the object.
+// Config.Payloads says which of them the default endpoint gets, and [Server.Deliver] changes it:
+//
+//	srv := checkouttest.NewServer(checkouttest.Config{Payloads: checkouttest.Thin})
+//	srv.Deliver(hook, checkouttest.Both)
+//
+// An app that moves from snapshot events to thin ones makes a second event destination over the API. The API has
+// /v2/core/event_destinations with snapshot and thin destinations at webhook endpoints, and /v2/core/events. A thin event
+// that was not accepted is tried again as a snapshot event is. It does not count in pending_webhooks and delivery_success of
+// its snapshot event: Stripe does not say whether it does.
+//
 // # Failures
 //
 // [Server.Faults] makes things go wrong. Deliveries are lost, delayed, repeated, reordered or spoiled. Requests to the API
@@ -61,6 +74,8 @@
 //	export STRIPE_API_KEY=sk_test_… # the server's key, of at least 12 characters
 //	stripe listen --all-snapshot --forward-to http://127.0.0.1:8080/stripe/webhook --api-base http://127.0.0.1:12111
 //	stripe trigger checkout.session.completed --api-base http://127.0.0.1:12111
+//
+// With --all-thin in place of --all-snapshot the CLI forwards thin events.
 //
 // # Limits
 //

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 )
 
@@ -90,6 +91,46 @@ func (e *apiError) body() object {
 	return object{"error": inner}
 }
 
+// bodyV2 returns the error in the shape that /v2 has for it. Stripe documents the codes not_found and idempotency_error; its
+// answers show invalid_fields and the messages of fields. https://docs.stripe.com/api/v2/core/event-destinations/create
+func (e *apiError) bodyV2() object {
+	inner := object{"message": e.message}
+	switch {
+	case e.status == http.StatusNotFound:
+		inner["code"] = "not_found"
+	case e.typ == "idempotency_error":
+		inner["code"], inner["type"] = e.typ, e.typ
+	case e.code == "rate_limit":
+		inner["code"], inner["type"] = e.code, e.code
+	case e.param != "":
+		message := e.message
+		if e.code == "parameter_unknown" {
+			message = "Unknown field."
+		}
+		inner["code"] = "invalid_fields"
+		inner["message"] = fmt.Sprintf("Some fields in the request were invalid: '%s: %s'", dotted(e.param), message)
+	default:
+		inner["type"] = e.typ
+	}
+	return object{"error": inner}
+}
+
+// dotted writes the key of a parameter as /v2 does: a[b] is a.b. The index of an item stays in brackets.
+func dotted(key string) string {
+	name, rest, _ := strings.Cut(key, "[")
+	for segment := range strings.SplitSeq(strings.TrimSuffix(rest, "]"), "][") {
+		_, err := strconv.Atoi(segment)
+		switch {
+		case segment == "":
+		case err == nil:
+			name += "[" + segment + "]"
+		default:
+			name += "." + segment
+		}
+	}
+	return name
+}
+
 func dashed(code string) string {
 	b := []byte(code)
 	for i := range b {
@@ -115,6 +156,11 @@ func onlyOneOf(param string, names ...string) *apiError {
 
 func missing(param string) *apiError {
 	return invalid("parameter_missing", param, "Missing required param: %s.", param)
+}
+
+// notFound is the error of an object of /v2 that does not exist.
+func notFound(c *call) *apiError {
+	return &apiError{status: http.StatusNotFound, message: "No such object: '" + c.path("id") + "'"}
 }
 
 // noSuch is the error of an object that does not exist. Its status is 404 if the path names the object, and 400 if a

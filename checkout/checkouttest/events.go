@@ -12,7 +12,7 @@ import (
 
 // An event is one event of the account.
 type event struct {
-	n                  int // counts the events, from 0
+	n                  int // counts the snapshot events, from 0, and the thin events, from -1 downwards
 	id, typ, account   string
 	session            string // the ID of the session that the event belongs to; empty: none
 	created            time.Time
@@ -20,6 +20,8 @@ type event struct {
 	previous           object          // the earlier values of changed fields; nil: the event reports no change
 	objectID           string
 	requestID, idemKey string
+	related            object // of a thin event: the object that it names; nil: it is a snapshot event
+	snapshot           string // of a thin event: the ID of the snapshot event of the same change; empty: none
 	targets            []*target
 	attempts           []Attempt
 }
@@ -38,6 +40,7 @@ type Event struct {
 	Account   string // the connected account; empty: the platform
 	ObjectID  string // of the object in the event
 	SessionID string // of the session that the event belongs to; empty: none
+	Snapshot  string // of a thin event: the ID of the snapshot event of the same change; empty: none
 	Created   time.Time
 	Pending   bool // an endpoint has not accepted the event yet
 	Attempts  []Attempt
@@ -46,7 +49,7 @@ type Event struct {
 // An Attempt is one try to deliver an event to one endpoint.
 type Attempt struct {
 	At       time.Time
-	Endpoint string   // we_…; empty: the default endpoint, of Config.WebhookURL and Deliver
+	Endpoint string   // we_… or ed_…; empty: the default endpoint, of Config.WebhookURL and Deliver
 	Number   int      // 1 for the first attempt to this endpoint; the copies of a fault share a number
 	Status   int      // HTTP status; 0: there was no answer
 	Err      string   // why there was none
@@ -55,22 +58,27 @@ type Attempt struct {
 
 func (a Attempt) accepted() bool { return a.Status >= 200 && a.Status < 300 }
 
-// Events returns the events so far, oldest first.
+// Events returns the snapshot events so far, oldest first.
 func (s *Server) Events() []Event {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := make([]Event, len(s.events))
-	for i, e := range s.events {
+	return shownToTests(s.events)
+}
+
+func shownToTests(events []*event) []Event {
+	out := make([]Event, len(events))
+	for i, e := range events {
 		out[i] = Event{
-			ID: e.id, Type: e.typ, Account: e.account, ObjectID: e.objectID, SessionID: e.session,
+			ID: e.id, Type: e.typ, Account: e.account, ObjectID: e.objectID, SessionID: e.session, Snapshot: e.snapshot,
 			Created: e.created, Pending: e.pending() > 0, Attempts: slices.Clone(e.attempts),
 		}
 	}
 	return out
 }
 
-func (s *Server) event(id string) *event {
-	for _, e := range s.events {
+// eventByID returns an event of a list, or nil.
+func eventByID(events []*event, id string) *event {
+	for _, e := range events {
 		if e.id == id {
 			return e
 		}
@@ -97,14 +105,22 @@ func (s *Server) emitFor(account, sessionID, typ string, o, previous object, c *
 	if c != nil {
 		e.requestID, e.idemKey = c.id, c.idemKey
 	}
-	s.events = append(s.events, e)
+	twin := s.thinTwin(e, o.str("object"))
+	s.events, s.thinEvents = append(s.events, e), append(s.thinEvents, twin)
+	s.deliverToEndpoints(e)
+	s.deliverToEndpoints(twin)
+	s.sendToListeners(e)
+	s.sendToListeners(twin)
+	s.wakeWaiters()
+}
+
+// deliverToEndpoints has a new event delivered to the endpoints that want it.
+func (s *Server) deliverToEndpoints(e *event) {
 	for _, h := range s.webhookEndpoints {
 		if h.wants(e) {
 			s.enqueue(delivery{event: e, to: e.target(h, true)})
 		}
 	}
-	s.sendToListeners(e)
-	s.wakeWaiters()
 }
 
 // target returns the target that counts the event's deliveries to an endpoint.
@@ -130,7 +146,8 @@ func (e *event) pending() int {
 	return n
 }
 
-// shown returns the event as the API shows it.
+// shown returns a snapshot event as the API shows it. Deliveries of its thin twin do not count in pending_webhooks: Stripe
+// does not say whether they do.
 func (e *event) shown() object { return e.shownAt(stripe.APIVersion) }
 
 // shownAt returns the event in the envelope of an API version. The object in the event keeps its shape.
@@ -148,6 +165,14 @@ func (e *event) shownAt(version string) object {
 		o["account"] = e.account
 	}
 	return o
+}
+
+// payload returns an event as an endpoint gets it. version is that of snapshot events.
+func (e *event) payload(version string) object {
+	if e.thin() {
+		return e.notification()
+	}
+	return e.shownAt(version)
 }
 
 // emitChange emits an event of a stored object. was is a copy of the object from before the change. It is nil if the event
@@ -174,7 +199,7 @@ func previous(was, o object) object {
 }
 
 func (s *Server) retrieveEvent(c *call) (object, *apiError) {
-	e := s.event(c.path("id"))
+	e := eventByID(s.events, c.path("id"))
 	if e == nil || e.account != c.account {
 		return nil, noSuch(http.StatusNotFound, "event", c.path("id"), "id")
 	}
@@ -219,7 +244,7 @@ func (s *Server) listEvents(c *call) (object, *apiError) {
 // Without either it delivers to every endpoint that got the event, which Stripe does not do. Stripe does not document this
 // call; https://github.com/stripe/stripe-cli has its parameters.
 func (s *Server) retryEvent(c *call) (object, *apiError) {
-	e, p := s.event(c.path("id")), c.params
+	e, p := eventByID(s.events, c.path("id")), c.params
 	account := c.account
 	if a := p.Get("account"); a != nil {
 		account = a.String()

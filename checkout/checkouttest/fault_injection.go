@@ -104,7 +104,7 @@ type deliveryFaults struct {
 func (s *Server) deliveryFaultsOf(d delivery) deliveryFaults {
 	found := deliveryFaults{copies: 1, concurrent: 1}
 	for _, f := range s.faults {
-		if f.kind.ofRequests() || !f.hitsDelivery(d.event.typ, d.number, d.event.n, s.place(d.to.endpoint), d.number) {
+		if f.kind.ofRequests() || f.kind == version && d.event.thin() || !f.hitsDelivery(d.event.typ, d.number, d.event.n, s.place(d.to.endpoint), d.number) {
 			continue
 		}
 		found.names = append(found.names, f.String())
@@ -221,18 +221,21 @@ func (s *Server) answerUnderFaults(h http.Header, r *http.Request, c *call, op *
 		seconds := int((*c.faults.retryAfter + time.Second - 1) / time.Second)
 		h.Set("Stripe-Should-Retry", "true")
 		h.Set("Retry-After", strconv.Itoa(seconds))
-		return answerError(&apiError{
+		return c.failure(&apiError{
 			status: http.StatusTooManyRequests, typ: "invalid_request_error", code: "rate_limit",
 			message: "Request rate limit exceeded. Learn more about rate limits here https://stripe.com/docs/rate-limits.",
 		}), false
 	case c.faults.fails[beforeWrite]:
 		h.Set("Stripe-Should-Retry", "true")
-		return answerError(serverFailure()), false
+		return c.failure(serverFailure()), false
 	}
 	a, replayed := s.answer(r, c, op)
 	s.passTime(c.faults.latency[afterWrite])
-	if c.faults.resets[afterWrite] {
+	switch {
+	case c.faults.resets[afterWrite]:
 		return answer{}, false
+	case c.faults.fails[afterWrite] && c.v2 && a.status == http.StatusOK: // an idempotency key of /v2 remembers the success
+		return c.failure(serverFailure()), false
 	}
 	return a, replayed
 }

@@ -90,7 +90,8 @@ func BadSignature() Fault { return Fault{kind: badSignature} }
 // https://docs.stripe.com/webhooks#replay-attacks
 func Stale(age time.Duration) Fault { return Fault{kind: stale, d: age} }
 
-// APIVersion sends events in the envelope of another API version. The object in the event keeps its shape.
+// APIVersion sends snapshot events in the envelope of another API version. The object in the event keeps its shape. Thin
+// events have no API version.
 func APIVersion(v string) Fault { return Fault{kind: version, text: v} }
 
 // RateLimit answers requests with 429 before it looks at them. An idempotency key therefore does not remember the answer.
@@ -118,7 +119,8 @@ func (f Fault) AfterWrite() Fault {
 }
 
 // For selects event types, such as "checkout.session.completed", or requests, such as "POST /v1/checkout/sessions". A star
-// stands for any text: "checkout.*", "POST *", "* /v1/checkout/sessions/*/expire". For without names selects nothing.
+// stands for any text: "checkout.*", "POST *", "* /v1/checkout/sessions/*/expire". The types of thin events begin with
+// "v1.". For without names selects nothing.
 func (f Fault) For(names ...string) Fault {
 	f.names = append([]string{}, names...)
 	return f

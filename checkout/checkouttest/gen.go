@@ -94,6 +94,32 @@ var calls = []struct {
 	{"DELETE /v1/subscriptions/{id}", stripe.SubscriptionCancelParams{}},
 	{"GET /v1/invoices", stripe.InvoiceListParams{}},
 	{"GET /v1/invoices/{id}", stripe.InvoiceRetrieveParams{}},
+
+	{"GET /v2/core/events", struct { // stripe-go lacks the filters that came after its API version, and the token of a page
+		Created struct {
+			GT  *string `form:"gt"`
+			GTE *string `form:"gte"`
+			LT  *string `form:"lt"`
+			LTE *string `form:"lte"`
+		} `form:"created"`
+		Limit    *int64    `form:"limit"`
+		ObjectID *string   `form:"object_id"`
+		Page     *string   `form:"page"`
+		Types    []*string `form:"types"`
+	}{}},
+	{"GET /v2/core/events/{id}", stripe.V2CoreEventRetrieveParams{}},
+	{"POST /v2/core/event_destinations", stripe.V2CoreEventDestinationCreateParams{}},
+	{"GET /v2/core/event_destinations", struct {
+		Include []*string `form:"include"`
+		Limit   *int64    `form:"limit"`
+		Page    *string   `form:"page"`
+	}{}},
+	{"GET /v2/core/event_destinations/{id}", stripe.V2CoreEventDestinationRetrieveParams{}},
+	{"POST /v2/core/event_destinations/{id}", stripe.V2CoreEventDestinationUpdateParams{}},
+	{"DELETE /v2/core/event_destinations/{id}", stripe.V2CoreEventDestinationDeleteParams{}},
+	{"POST /v2/core/event_destinations/{id}/disable", stripe.V2CoreEventDestinationDisableParams{}},
+	{"POST /v2/core/event_destinations/{id}/enable", stripe.V2CoreEventDestinationEnableParams{}},
+	{"POST /v2/core/event_destinations/{id}/ping", stripe.V2CoreEventDestinationPingParams{}},
 }
 
 // objects are the kinds of objects that the server has, by their names in JSON.

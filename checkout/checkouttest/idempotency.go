@@ -19,12 +19,30 @@ type savedAnswer struct {
 	at     time.Time
 }
 
-// hasIdemKey reports whether the server remembers the call by its key. GET and DELETE ignore the key: repeating them does
-// no harm.
-func (c *call) hasIdemKey() bool { return c.method == http.MethodPost && c.idemKey != "" }
+// idemKeyLifeV2 is the same in /v2: https://docs.stripe.com/api-v2-overview#idempotency
+const idemKeyLifeV2 = 30 * 24 * time.Hour
 
-// keyName is the call's key among the keys of all accounts.
-func (c *call) keyName() string { return c.account + " " + c.idemKey }
+// hasIdemKey reports whether the server remembers the call by its key. GET ignores the key, and outside of /v2 DELETE does,
+// too: repeating them does no harm.
+func (c *call) hasIdemKey() bool {
+	takesKey := c.method == http.MethodPost || c.v2 && c.method == http.MethodDelete
+	return takesKey && c.idemKey != ""
+}
+
+// keyName is the call's key among the keys of all accounts. In /v2, each call has keys of its own.
+func (c *call) keyName() string {
+	if c.v2 {
+		return c.account + " " + c.method + " " + c.url + " " + c.idemKey
+	}
+	return c.account + " " + c.idemKey
+}
+
+func (c *call) keyLife() time.Duration {
+	if c.v2 {
+		return idemKeyLifeV2
+	}
+	return idemKeyLife
+}
 
 // reserveKey takes a call's idempotency key until releaseKey. It reports false if a running call has the key.
 // https://docs.stripe.com/error-low-level#idempotency
@@ -55,13 +73,13 @@ func keyInUse(c *call) *apiError {
 // the key, and the server is locked.
 func (s *Server) executeOnce(c *call, op *operation, values url.Values) (_ answer, replayed bool) {
 	if len(c.idemKey) > 255 {
-		return answerError(invalid("", "", "Idempotency keys must be at most 255 characters long.")), false
+		return c.failure(invalid("", "", "Idempotency keys must be at most 255 characters long.")), false
 	}
 	key, params, now := c.keyName(), values.Encode(), s.Now()
 	first, found := s.savedAnswers[key]
-	if found && now.Sub(first.at) < idemKeyLife {
+	if found && now.Sub(first.at) < c.keyLife() {
 		if err := first.mismatch(c, params); err != nil {
-			return answerError(err), false
+			return c.failure(err), false
 		}
 		c.original = first.id
 		return first.answer, true
@@ -70,7 +88,7 @@ func (s *Server) executeOnce(c *call, op *operation, values url.Values) (_ answe
 	if remember {
 		c.original = c.id
 		s.savedAnswers[key] = savedAnswer{answer: a, id: c.id, path: c.url, params: params, at: now}
-		s.schedule(now.Add(idemKeyLife), func() {
+		s.schedule(now.Add(c.keyLife()), func() {
 			if s.savedAnswers[key].at.Equal(now) {
 				delete(s.savedAnswers, key)
 			}
@@ -89,6 +107,9 @@ func (first savedAnswer) mismatch(c *call, params string) *apiError {
 		err.message = fmt.Sprintf("Keys for idempotent requests can only be used with the same parameters they were first used with. Try using a key other than '%s' if you meant to execute a different request.", c.idemKey)
 	default:
 		return nil
+	}
+	if c.v2 {
+		err.status = http.StatusConflict
 	}
 	return err
 }

@@ -16,9 +16,9 @@ import (
 // lives makes a server create at least one object of each kind that has an ID. It returns everything that a client sees.
 func lives(t *testing.T, cfg checkouttest.Config) (seen []string) {
 	t.Helper()
-	cfg.Sequential, cfg.Start = true, time.Unix(1_800_000_000, 0)
+	cfg.Sequential, cfg.Start, cfg.Payloads = true, time.Unix(1_800_000_000, 0), checkouttest.Both
 	srv := newServer(t, cfg)
-	newInbox(srv)
+	srv.Deliver(&thinInbox{srv: srv})
 	note := func(v any) {
 		raw, err := json.Marshal(v)
 		require.NoError(t, err)
@@ -50,6 +50,9 @@ func lives(t *testing.T, cfg checkouttest.Config) (seen []string) {
 	for _, e := range srv.Events() {
 		_, body := request(t, srv, "GET", "/v1/events/"+e.ID, nil)
 		note(body)
+	}
+	for _, e := range srv.ThinEvents() {
+		note(e)
 	}
 	for _, e := range srv.Log() {
 		note(e)

@@ -24,7 +24,7 @@ type Entry struct {
 
 	EventID   string
 	EventType string
-	Endpoint  string // we_…; empty: the default endpoint
+	Endpoint  string // we_… or ed_…; empty: the default endpoint
 	Attempt   int    // as Attempt.Number
 }
 

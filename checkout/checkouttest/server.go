@@ -22,6 +22,11 @@ type Config struct {
 	// WebhookURL makes the default endpoint deliver every event over HTTP. It must be a loopback URL. Default: none. Use
 	// Deliver for a receiver in the same process, and the API for further endpoints.
 	WebhookURL string
+	// Payloads are the kinds of events that the default endpoint gets: Snapshot, Thin or Both. Default: Snapshot. Stripe has
+	// an endpoint get events of one kind; Both saves a test its second endpoint. Retries, faults and the log treat thin events
+	// as snapshot events. A thin event that was not accepted shows only in Event.Pending and in the log, and not in
+	// pending_webhooks and delivery_success of the API: Stripe does not say whether those count deliveries of thin events.
+	Payloads Payloads
 	// WebhookSecret, whsec_…, signs the deliveries to the default endpoint. Set it if the receiver keeps its settings when
 	// the server starts again. Default: a random one. The CLI has a secret of its own.
 	WebhookSecret string
@@ -80,7 +85,8 @@ type Server struct {
 	objects          map[string]object   // by ID
 	byKind           map[string][]object // the oldest first
 	owners           map[string]*session // by the ID of the object
-	events           []*event
+	events           []*event            // snapshot events
+	thinEvents       []*event
 	savedAnswers     map[string]savedAnswer // by idempotency key
 	keysInUse        map[string]bool        // the idempotency keys of running calls
 	webhookEndpoints []*webhookEndpoint     // the first is the default endpoint
@@ -123,7 +129,11 @@ func NewServer(cfg Config) *Server {
 	if secret == "" {
 		secret = s.newSecret()
 	}
-	s.webhookEndpoints = []*webhookEndpoint{{types: []string{"*"}, secrets: []signingSecret{{value: secret}}}}
+	payloads := cfg.Payloads
+	if payloads == 0 {
+		payloads = Snapshot
+	}
+	s.webhookEndpoints = []*webhookEndpoint{{payloads: payloads, types: []string{"*"}, secrets: []signingSecret{{value: secret}}}}
 	if s.key == "" {
 		s.key = s.newID("sk_test_", 26)
 	}
@@ -154,6 +164,9 @@ var secretForm = regexp.MustCompile(`^whsec_\w+$`)
 func (cfg Config) validate() error {
 	if cfg.Key != "" && !strings.HasPrefix(cfg.Key, "sk_test_") && !strings.HasPrefix(cfg.Key, "rk_test_") {
 		return fmt.Errorf("Config.Key must be a test key: sk_test_… or rk_test_…")
+	}
+	if err := cfg.Payloads.check(); err != nil {
+		return fmt.Errorf("Config.Payloads: %w", err)
 	}
 	if cfg.WebhookSecret != "" && !secretForm.MatchString(cfg.WebhookSecret) {
 		return fmt.Errorf("Config.WebhookSecret must be whsec_ and letters, digits or underscores")
@@ -237,5 +250,5 @@ func (s *Server) ClientOver(rt http.RoundTripper) *stripe.Client {
 	return stripe.NewClient(s.key, stripe.WithBackends(&stripe.Backends{API: backend, Connect: backend, Uploads: backend}))
 }
 
-// ServeHTTP serves the API below /v1/ and the hosted page below /c/pay/.
+// ServeHTTP serves the API below /v1/ and /v2/, and the hosted page below /c/pay/.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }

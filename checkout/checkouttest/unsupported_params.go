@@ -51,9 +51,10 @@ var unsupportedParams = map[string][]string{
 		"product_data[active]=true", "product_data[id]", "product_data[statement_descriptor]", "product_data[unit_label]",
 		"recurring[meter]", "recurring[trial_period_days]", "recurring[usage_type]=licensed",
 	},
-	"POST /v1/products":       {"default_price_data[currency_options]", "default_price_data[custom_unit_amount]"},
-	"POST /v1/refunds":        {"currency", "customer", "instructions_email", "origin", "refund_application_fee=false", "reverse_transfer=false"},
-	"POST /v1/shipping_rates": {"fixed_amount[currency_options]"},
+	"POST /v2/core/event_destinations": {"amazon_eventbridge"},
+	"POST /v1/products":                {"default_price_data[currency_options]", "default_price_data[custom_unit_amount]"},
+	"POST /v1/refunds":                 {"currency", "customer", "instructions_email", "origin", "refund_application_fee=false", "reverse_transfer=false"},
+	"POST /v1/shipping_rates":          {"fixed_amount[currency_options]"},
 }
 
 // markUnsupported enters unsupportedParams into the schemas.

@@ -21,17 +21,19 @@ var ErrNoEndpoint = errors.New("checkouttest: no such webhook endpoint")
 // maxOverlap is the longest time for which an earlier secret stays in use: https://docs.stripe.com/webhooks#roll-endpoint-secrets
 const maxOverlap = 24 * time.Hour
 
-// A webhookEndpoint is a place that events are delivered to.
+// A webhookEndpoint is a place that events are delivered to. An event destination is one, too.
 type webhookEndpoint struct {
-	id       string // empty: the default endpoint
-	account  string // that has the endpoint; empty: the platform
-	to       receiver
-	types    []string // of events; "*" for all
-	version  string   // of the API; empty: the server's
-	connect  bool     // it gets the events of connected accounts, instead of the platform's own
-	disabled bool
-	deleted  bool
-	secrets  []signingSecret // the newest last
+	id        string // empty: the default endpoint
+	account   string // that has the endpoint; empty: the platform
+	to        receiver
+	payloads  Payloads
+	types     []string // of events; "*" for all
+	version   string   // of the API; empty: the server's
+	self      bool     // it gets the events of its own account
+	connected bool     // it gets the events of connected accounts
+	disabled  bool
+	deleted   bool
+	secrets   []signingSecret // the newest last
 }
 
 type signingSecret struct {
@@ -42,14 +44,12 @@ type signingSecret struct {
 // wants reports whether a new event goes to this endpoint. The default endpoint gets the events of all accounts.
 func (e *webhookEndpoint) wants(ev *event) bool {
 	switch {
-	case e.to == nil, e.off(), !slices.Contains(e.types, "*") && !slices.Contains(e.types, ev.typ):
+	case e.to == nil, e.off(), e.payloads&ev.payloads() == 0, !slices.Contains(e.types, "*") && !slices.Contains(e.types, ev.typ):
 		return false
 	case e.id == "":
 		return true
-	case e.connect:
-		return ev.account != ""
 	default:
-		return ev.account == e.account
+		return e.self && ev.account == e.account || e.connected && ev.account != ""
 	}
 }
 
@@ -144,7 +144,7 @@ func (s *Server) createEndpoint(c *call) (object, *apiError) {
 		return nil, err
 	}
 	e := &webhookEndpoint{
-		id: s.newID("we_1", 23), account: c.account, version: p.Get("api_version").String(), connect: p.Get("connect").Bool(),
+		id: s.newID("we_1", 23), account: c.account, payloads: Snapshot, version: p.Get("api_version").String(), connected: p.Get("connect").Bool(), self: !p.Get("connect").Bool(),
 		secrets: []signingSecret{{value: s.newSecret()}},
 	}
 	o := object{
@@ -155,9 +155,7 @@ func (s *Server) createEndpoint(c *call) (object, *apiError) {
 		return nil, err
 	}
 	if s.countEndpoints(c.account) >= maxEndpoints {
-		return nil, &apiError{
-			status: http.StatusBadRequest, typ: "invalid_request_error", message: "You have reached the maximum of 16 test webhook endpoints.",
-		}
+		return nil, tooManyEndpoints()
 	}
 	s.keep(&session{account: c.account}, o)
 	s.webhookEndpoints = append(s.webhookEndpoints, e)
@@ -175,12 +173,11 @@ func (s *Server) setEndpoint(e *webhookEndpoint, o object, p *formparams.Param) 
 		}
 	}
 	if to := p.Get("url"); to != nil {
-		u, err := url.Parse(to.String())
-		if err != nil || u.Scheme != "http" && u.Scheme != "https" || !loopback(u.Hostname()) {
-			return invalid("url_invalid", "url", "Invalid URL: this test server delivers to loopback hosts only, over http or https.")
+		receiver, err := s.receiverAt(to)
+		if err != nil {
+			return err
 		}
-		o["url"] = to.String()
-		e.to = overHTTP{client: s.http, url: to.String()}
+		e.to, o["url"] = receiver, to.String()
 	}
 	if types != nil {
 		e.types = types.Strings()
@@ -189,6 +186,16 @@ func (s *Server) setEndpoint(e *webhookEndpoint, o object, p *formparams.Param) 
 	return nil
 }
 
+// receiverAt returns the receiver at the URL that a parameter names.
+func (s *Server) receiverAt(to *formparams.Param) (receiver, *apiError) {
+	u, err := url.Parse(to.String())
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || !loopback(u.Hostname()) {
+		return nil, invalid("url_invalid", to.Name, "Invalid URL: this test server delivers to loopback hosts only, over http or https.")
+	}
+	return overHTTP{client: s.http, url: to.String()}, nil
+}
+
+// countEndpoints counts the webhook endpoints of an account, and its event destinations.
 func (s *Server) countEndpoints(account string) int {
 	n := 0
 	for _, e := range s.webhookEndpoints {
@@ -234,9 +241,20 @@ func (s *Server) deleteEndpoint(c *call) (object, *apiError) {
 	if err != nil {
 		return nil, err
 	}
-	id := o.str("id")
+	s.forgetEndpoint(o)
+	return object{"id": o["id"], "object": "webhook_endpoint", "deleted": true}, nil
+}
+
+// forgetEndpoint deletes a webhook endpoint or an event destination.
+func (s *Server) forgetEndpoint(o object) {
+	id, kind := o.str("id"), o.str("object")
 	s.webhookEndpoint(id).deleted = true
 	delete(s.objects, id)
-	s.byKind["webhook_endpoint"] = slices.DeleteFunc(s.byKind["webhook_endpoint"], func(k object) bool { return k.str("id") == id })
-	return object{"id": id, "object": "webhook_endpoint", "deleted": true}, nil
+	s.byKind[kind] = slices.DeleteFunc(s.byKind[kind], func(k object) bool { return k.str("id") == id })
+}
+
+func tooManyEndpoints() *apiError {
+	return &apiError{
+		status: http.StatusBadRequest, typ: "invalid_request_error", message: "You have reached the maximum of 16 test webhook endpoints.",
+	}
 }

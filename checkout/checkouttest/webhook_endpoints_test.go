@@ -26,6 +26,7 @@ type shop struct {
 	header, body  string
 	version, acct string
 	status        int
+	decode        func(body []byte) (typ string, err error) // nil: snapshot events
 }
 
 func newShop(t *testing.T) *shop {
@@ -33,7 +34,13 @@ func newShop(t *testing.T) *shop {
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		var e stripe.Event
-		if err == nil {
+		switch {
+		case err != nil:
+		case s.decode != nil:
+			var typ string
+			typ, err = s.decode(body)
+			e.Type = stripe.EventType(typ)
+		default:
 			err = json.Unmarshal(body, &e)
 		}
 		if err != nil {

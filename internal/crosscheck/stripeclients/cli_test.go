@@ -58,8 +58,9 @@ func (c *cli) command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// newCLI starts a server, a webhook.Handler and `stripe listen` between them. It returns when `stripe listen` is ready.
-func newCLI(t *testing.T) *cli {
+// newCLI starts a server, a webhook.Handler and `stripe listen` between them. It returns when `stripe listen` is ready. The flags
+// say which events `stripe listen` forwards. The last flag takes the handler's URL.
+func newCLI(t *testing.T, flags ...string) *cli {
 	t.Helper()
 	c := &cli{t: t, srv: checkouttest.NewServer(checkouttest.Config{Addr: "127.0.0.1:0"}), verified: map[string]int{}, news: make(chan struct{}, 1)}
 	t.Cleanup(c.srv.Close)
@@ -73,7 +74,7 @@ func newCLI(t *testing.T) *cli {
 	t.Cleanup(shop.Close)
 
 	ctx, cancel := context.WithCancel(context.Background())
-	cmd := c.command(ctx, "listen", "--all-snapshot", "--skip-update", "--forward-to", shop.URL)
+	cmd := c.command(ctx, slices.Concat([]string{"listen", "--skip-update"}, flags, []string{shop.URL})...)
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	cmd.Stderr = cmd.Stdout
@@ -130,10 +131,7 @@ func (c *cli) arrives(e checkouttest.Event, times int) {
 	c.t.Helper()
 	limit := time.After(patience)
 	for {
-		c.mu.Lock()
-		got := c.verified[e.ID]
-		c.mu.Unlock()
-		if got >= times {
+		if c.count(e) >= times {
 			return
 		}
 		select {
@@ -144,6 +142,13 @@ func (c *cli) arrives(e checkouttest.Event, times int) {
 			c.t.Fatalf("%s %s did not arrive, verified, at the handler:\n%s", e.Type, e.ID, strings.Join(c.said, "\n"))
 		}
 	}
+}
+
+// count returns how often the handler has accepted an event.
+func (c *cli) count(e checkouttest.Event) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.verified[e.ID]
 }
 
 // event fetches an event through the CLI.
@@ -161,7 +166,7 @@ func (c *cli) event(id string) (e struct {
 // arrives.
 func TestTrigger(t *testing.T) {
 	t.Parallel()
-	c := newCLI(t)
+	c := newCLI(t, "--all-snapshot", "--forward-to")
 	catalogue := []string{"product.created", "price.created"}
 	intent := []string{"payment_intent.created"}
 	after := func(base []string, more ...string) []string { return slices.Concat(base, more) }
@@ -230,10 +235,47 @@ func TestTrigger(t *testing.T) {
 	}
 }
 
+// TestListenToThinEvents makes the CLI forward thin events: by its flags of today, and by the flags of earlier versions.
+func TestListenToThinEvents(t *testing.T) {
+	t.Parallel()
+	for name, flags := range map[string][]string{
+		"all":        {"--all-thin", "--forward-to"},
+		"one":        {"--events", "v1.checkout.session.completed", "--forward-to"},
+		"deprecated": {"--thin-events", "*", "--forward-thin-to"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCLI(t, flags...)
+			var session struct{ ID string }
+			require.NoError(t, json.Unmarshal([]byte(c.run("post", "/v1/checkout/sessions", "-d", "mode=setup", "-d", "currency=usd", "-d", "success_url=https://shop.example/")), &session))
+			require.NoError(t, c.srv.Pay(session.ID, checkouttest.CardOK))
+			events := c.srv.ThinEvents()
+			for _, e := range events {
+				if name != "one" || e.Type == "v1.checkout.session.completed" {
+					c.arrives(e, 1)
+				}
+			}
+			for _, e := range c.srv.Events() {
+				require.Zero(t, c.count(e), "a snapshot event")
+			}
+			last := events[len(events)-1]
+			require.Equal(t, "v1.checkout.session.completed", last.Type)
+			var fetched struct {
+				Type          string
+				RelatedObject struct{ ID string } `json:"related_object"`
+			}
+			require.NoError(t, json.Unmarshal([]byte(c.run("get", "/v2/core/events/"+last.ID)), &fetched))
+			require.Equal(t, last.Type, fetched.Type)
+			require.Equal(t, session.ID, fetched.RelatedObject.ID)
+			require.Contains(t, c.run("get", "/v2/core/events", "-d", `{"limit": 1}`), last.ID)
+		})
+	}
+}
+
 // TestResend makes the CLI create, fetch and list objects by its plain commands, and resend an event.
 func TestResend(t *testing.T) {
 	t.Parallel()
-	c := newCLI(t)
+	c := newCLI(t, "--all-snapshot", "--forward-to")
 	var session struct{ ID, Status string }
 	require.NoError(t, json.Unmarshal([]byte(c.run("post", "/v1/checkout/sessions", "-d", "mode=setup", "-d", "currency=usd", "-d", "success_url=https://shop.example/")), &session))
 	require.Equal(t, "open", session.Status)

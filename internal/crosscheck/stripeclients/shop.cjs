@@ -42,8 +42,9 @@ async function submit(url, card) {
   });
 }
 
-// receiver is the shop's webhook. It verifies events with constructEvent and keeps them.
-async function receiver() {
+// receiver is a webhook of the shop. It verifies events with parse, which is the function of stripe-node for snapshot events or
+// for thin ones, and keeps them. register makes an endpoint at a URL, and returns the endpoint and its secret.
+async function receiver(parse, register) {
   const events = [];
   let secret;
   const server = http.createServer((req, res) => {
@@ -52,8 +53,8 @@ async function receiver() {
     req.on('end', () => {
       const body = Buffer.concat(chunks);
       try {
-        events.push(stripe.webhooks.constructEvent(body, req.headers['stripe-signature'], secret));
-        assert.throws(() => stripe.webhooks.constructEvent(body, req.headers['stripe-signature'], 'whsec_other'), Stripe.errors.StripeSignatureVerificationError);
+        events.push(parse(body, req.headers['stripe-signature'], secret));
+        assert.throws(() => parse(body, req.headers['stripe-signature'], 'whsec_other'), Stripe.errors.StripeSignatureVerificationError);
         res.writeHead(200).end();
       } catch (err) {
         events.push(err);
@@ -62,16 +63,34 @@ async function receiver() {
     });
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const endpoint = await stripe.webhookEndpoints.create({
-    url: `http://127.0.0.1:${server.address().port}/hook`, enabled_events: ['checkout.session.completed', 'charge.refunded'],
-  });
-  secret = endpoint.secret;
-  return {events, endpoint, close: () => server.close()};
+  const registered = await register(`http://127.0.0.1:${server.address().port}/hook`);
+  secret = registered.secret;
+  return {events, endpoint: registered.endpoint, close: () => server.close()};
 }
+
+const snapshotReceiver = () => receiver(
+  (...args) => stripe.webhooks.constructEvent(...args),
+  async (url) => {
+    const endpoint = await stripe.webhookEndpoints.create({url, enabled_events: ['checkout.session.completed', 'charge.refunded']});
+    return {endpoint, secret: endpoint.secret};
+  },
+);
+
+const thinReceiver = () => receiver(
+  (...args) => stripe.parseThinEvent(...args),
+  async (url) => {
+    const endpoint = await stripe.v2.core.eventDestinations.create({
+      name: 'shop', type: 'webhook_endpoint', event_payload: 'thin', enabled_events: ['v1.checkout.session.completed', 'v1.charge.refunded'],
+      webhook_endpoint: {url}, include: ['webhook_endpoint.signing_secret'],
+    });
+    return {endpoint, secret: endpoint.webhook_endpoint.signing_secret};
+  },
+);
 
 async function main() {
   assert.equal(stripe.getApiField('version'), process.env.STRIPE_VERSION, 'the API version of stripe-node');
-  const hook = await receiver();
+  const hook = await snapshotReceiver();
+  const thin = await thinReceiver();
 
   // Create twice with one idempotency key. Retrieve with expand.
   const session = await stripe.checkout.sessions.create(tee(), {idempotencyKey: 'order-42/1'});
@@ -129,6 +148,29 @@ async function main() {
   assert.equal(hook.events[1].data.object.amount_refunded, 998);
   assert.equal((await stripe.webhookEndpoints.del(hook.endpoint.id)).deleted, true);
   hook.close();
+
+  // So did the destination of thin events. Their full events and objects can be fetched.
+  for (const e of thin.events) if (e instanceof Error) throw e;
+  assert.deepEqual(thin.events.map((e) => e.type), ['v1.checkout.session.completed', 'v1.charge.refunded']);
+  assert.deepEqual(thin.events.map((e) => e.snapshot_event), hook.events.map((e) => e.id));
+  assert.deepEqual(thin.events[0].related_object, {id: session.id, type: 'checkout.session', url: `/v1/checkout/sessions/${session.id}`});
+  const related = await stripe.rawRequest('GET', thin.events[1].related_object.url);
+  assert.equal(related.amount_refunded, 998);
+  const full = await stripe.v2.core.events.retrieve(thin.events[1].id);
+  assert.deepEqual([full.changes.before.amount_refunded, full.changes.after.amount_refunded], [0, 998]);
+  const ofSession = [];
+  for await (const e of stripe.v2.core.events.list({object_id: session.id, limit: 1})) ofSession.push(e.type);
+  assert.deepEqual(ofSession, ['v1.checkout.session.completed']);
+  const none = await rejects(stripe.v2.core.events.retrieve('evt_none'), 'StripeError');
+  assert.deepEqual([none.statusCode, none.code], [404, 'not_found']);
+  const wrong = await rejects(stripe.v2.core.eventDestinations.update(thin.endpoint.id, {colour: 'red'}), 'StripeInvalidRequestError');
+  assert.deepEqual([wrong.statusCode, wrong.code], [400, 'invalid_fields']);
+  await stripe.v2.core.eventDestinations.ping(thin.endpoint.id);
+  while (thin.events.length < 3) await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(thin.events[2].type, 'v2.core.event_destination.ping');
+  assert.equal((await stripe.v2.core.eventDestinations.disable(thin.endpoint.id)).status, 'disabled');
+  assert.equal((await stripe.v2.core.eventDestinations.del(thin.endpoint.id)).id, thin.endpoint.id);
+  thin.close();
   console.log('the shop is done');
 }
 
