@@ -441,7 +441,11 @@ const (
 
 // Draft makes an order without a session, for [Flow.Begin] to begin later. No stock is held. The session must be as valid
 // as one that is begun. If there is an order of this ID, the error matches [ErrOrderExists].
+//
+// A Draft whose context has no deadline gets one of two minutes.
 func (f *Flow[Tx]) Draft(ctx context.Context, s Session) (*store.Order, error) {
+	ctx, cancel := limited(ctx)
+	defer cancel()
 	var o *store.Order
 	err := f.store.InTx(ctx, func(tx Tx) (err error) {
 		o, err = f.DraftTx(ctx, tx, s)

@@ -81,7 +81,11 @@ func (f *Flow[Tx]) List(ctx context.Context, q store.Query) ([]*store.Order, err
 
 // Erase removes the personal data of an order, and keeps none that is heard of later: see [store.Order.Erase]. The error
 // matches [ErrNotFound] if there is no such order. An order that is not yet fulfilled loses its address, too.
+//
+// An Erase whose context has no deadline gets one of two minutes.
 func (f *Flow[Tx]) Erase(ctx context.Context, id string) error {
+	ctx, cancel := limited(ctx)
+	defer cancel()
 	return f.record(ctx, id, "erase", func(o *store.Order, now time.Time) (bool, error) {
 		o.ErasedAt, o.ErasedAttempts = now, len(o.Attempts)
 		return true, nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -287,5 +288,51 @@ func TestEraseIsRemembered(t *testing.T) {
 	require.NoError(t, err)
 	for _, personal := range []string{"buyer@example.com", "Jane", "checkout.session", "https://checkout"} {
 		require.NotContains(t, string(encoded), personal)
+	}
+}
+
+// No operation waits for ever for an order that somebody has locked in a console.
+func TestOperationsOnALockedOrderEnd(t *testing.T) {
+	t.Parallel()
+	for name, do := range map[string]func(ctx context.Context, flow *checkout.Flow[tx], session string) error{
+		"Begin": func(ctx context.Context, flow *checkout.Flow[tx], _ string) error {
+			_, err := flow.Begin(ctx, cartOf("order-1", "tee", "tee"))
+			return err
+		},
+		"Cancel":  func(ctx context.Context, flow *checkout.Flow[tx], _ string) error { return flow.Cancel(ctx, "order-1") },
+		"Erase":   func(ctx context.Context, flow *checkout.Flow[tx], _ string) error { return flow.Erase(ctx, "order-1") },
+		"Resolve": func(ctx context.Context, flow *checkout.Flow[tx], _ string) error { return flow.Resolve(ctx, "order-1", checkout.Retry) },
+		"Draft": func(ctx context.Context, flow *checkout.Flow[tx], _ string) error {
+			_, err := flow.Draft(ctx, cartOf("order-1", "tee"))
+			return err
+		},
+		"Settle": func(ctx context.Context, flow *checkout.Flow[tx], session string) error {
+			_, err := flow.Settle(ctx, session)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := newShop(t)
+				session := s.begin(cartOf("order-1", "tee")).SessionID
+				s.srv.Advance(time.Minute)
+				console := errors.New("the person at the console rolls back")
+				err := s.st.InTx(t.Context(), func(tx tx) error {
+					require.NoError(t, tx.Lock(t.Context(), "fulfil_order/order-1"))
+					ended := make(chan error, 1)
+					go func() { ended <- do(context.Background(), s.flow, session) }()
+					time.Sleep(10 * time.Minute) // on the bubble's clock
+					select {
+					case err := <-ended:
+						require.ErrorIs(t, err, context.DeadlineExceeded)
+					default:
+						t.Error("it waits for ever")
+					}
+					return console
+				})
+				require.ErrorIs(t, err, console)
+			})
+		})
 	}
 }
