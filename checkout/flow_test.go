@@ -299,9 +299,11 @@ func TestOperationsOnALockedOrderEnd(t *testing.T) {
 			_, err := flow.Begin(ctx, cartOf("order-1", "tee", "tee"))
 			return err
 		},
-		"Cancel":  func(ctx context.Context, flow *checkout.Flow[tx], _ string) error { return flow.Cancel(ctx, "order-1") },
-		"Erase":   func(ctx context.Context, flow *checkout.Flow[tx], _ string) error { return flow.Erase(ctx, "order-1") },
-		"Resolve": func(ctx context.Context, flow *checkout.Flow[tx], _ string) error { return flow.Resolve(ctx, "order-1", checkout.Retry) },
+		"Cancel": func(ctx context.Context, flow *checkout.Flow[tx], _ string) error { return flow.Cancel(ctx, "order-1") },
+		"Erase":  func(ctx context.Context, flow *checkout.Flow[tx], _ string) error { return flow.Erase(ctx, "order-1") },
+		"Resolve": func(ctx context.Context, flow *checkout.Flow[tx], _ string) error {
+			return flow.Resolve(ctx, "order-1", checkout.Retry)
+		},
 		"Draft": func(ctx context.Context, flow *checkout.Flow[tx], _ string) error {
 			_, err := flow.Draft(ctx, cartOf("order-1", "tee"))
 			return err

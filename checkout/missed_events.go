@@ -464,7 +464,9 @@ func (f *Flow[Tx]) refundsPage(ctx context.Context, account string, since time.T
 		return "", err
 	}
 	for _, r := range page {
-		f.settleListed(ctx, account, r.payment(), found, func(id string) error { return f.settleRefund(ctx, id, r, "sweep") })
+		f.settleListed(ctx, account, r.payment(), found, func(ctx context.Context, id string) error {
+			return f.settleRefund(ctx, id, r, "sweep")
+		})
 	}
 	if len(page) == pageSize {
 		next = page[len(page)-1].ID
@@ -479,7 +481,9 @@ func (f *Flow[Tx]) disputesPage(ctx context.Context, account string, since time.
 		return "", err
 	}
 	for _, d := range page {
-		f.settleListed(ctx, account, d.payment(), found, func(id string) error { return f.settleDispute(ctx, id, d, "sweep") })
+		f.settleListed(ctx, account, d.payment(), found, func(ctx context.Context, id string) error {
+			return f.settleDispute(ctx, id, d, "sweep")
+		})
 	}
 	if len(page) == pageSize {
 		next = page[len(page)-1].ID
@@ -487,11 +491,16 @@ func (f *Flow[Tx]) disputesPage(ctx context.Context, account string, since time.
 	return next, ctx.Err()
 }
 
-// settleListed settles a refund or a dispute, if its payment is recorded.
-func (f *Flow[Tx]) settleListed(ctx context.Context, account string, p payment, found func(id string), settle func(id string) error) {
-	o, err := f.findPayment(ctx, account, p)
+// settleListed settles a refund or a dispute, if its payment is recorded. An order that is locked elsewhere keeps no other
+// waiting for long.
+func (f *Flow[Tx]) settleListed(
+	ctx context.Context, account string, p payment, found func(id string), settle func(ctx context.Context, id string) error,
+) {
+	limited, cancel := context.WithTimeout(ctx, sweepOrderTimeout)
+	defer cancel()
+	o, err := f.findPayment(limited, account, p)
 	if err == nil && o != nil {
-		if err = settle(o.ID); err == nil {
+		if err = settle(limited, o.ID); err == nil {
 			found(o.ID)
 		}
 	}

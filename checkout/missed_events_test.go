@@ -514,6 +514,54 @@ func TestSetAsideWhileTheStoreIsSilent(t *testing.T) {
 	})
 }
 
+// A refund of an order that somebody has locked keeps neither a sweep nor Backfill from what comes after it.
+func TestRefundOfALockedOrder(t *testing.T) {
+	t.Parallel()
+	for name, find := range map[string]func(ctx context.Context, s *testShop) error{
+		"Sweep": func(ctx context.Context, s *testShop) error {
+			_, err := s.flow.Sweep(ctx)
+			return err
+		},
+		"Backfill": func(ctx context.Context, s *testShop) error {
+			_, err := s.flow.Backfill(ctx, s.srv.Now())
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := newShop(t)
+				locked, other := s.begin(cartOf("order-1", "tee")).SessionID, s.begin(cartOf("order-2", "tee")).SessionID
+				s.pay(locked)
+				s.pay(other)
+				s.srv.Advance(time.Hour)
+				s.srv.Deliver(nil)
+				s.refund(other, 500)
+				s.refund(locked, 500)
+				_, err := s.srv.Dispute(other)
+				require.NoError(t, err)
+				console := errors.New("the person at the console rolls back")
+				err = s.st.InTx(t.Context(), func(tx tx) error {
+					require.NoError(t, tx.Lock(t.Context(), "fulfil_order/order-1"))
+					ended := make(chan error, 1)
+					go func() { ended <- find(context.Background(), s) }()
+					time.Sleep(5 * time.Minute) // on the bubble's clock
+					select {
+					case err := <-ended:
+						require.NoError(t, err)
+					default:
+						t.Error("it waits for the order that is locked")
+					}
+					return console
+				})
+				require.ErrorIs(t, err, console)
+				require.Len(t, s.order("order-2").Refunds, 1)
+				require.Len(t, s.order("order-2").Disputes, 1)
+			})
+		})
+	}
+}
+
 // A process whose clock is ahead hides no events, refunds or disputes, neither from itself nor from others.
 func TestClockAheadHidesNothing(t *testing.T) {
 	t.Parallel()
