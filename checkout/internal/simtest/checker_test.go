@@ -2,6 +2,7 @@ package simtest
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/gofulfil/fulfil/store"
 )
@@ -16,6 +17,15 @@ type checker struct {
 
 func newChecker(w *world) *checker {
 	return &checker{w: w, kept: map[string]any{}, orders: map[string]*store.Order{}}
+}
+
+// lookAgain takes the orders as they are now, as the database forgot what was recorded since.
+func (c *checker) lookAgain() {
+	for i := range c.w.orders {
+		id := fmt.Sprintf("order-%d", i+1)
+		c.kept[id], _ = c.w.database().Get("fulfil_order/" + id)
+		c.orders[id] = c.w.order(id)
+	}
 }
 
 // step checks what must hold at any moment.
@@ -43,8 +53,12 @@ func (c *checker) hear() {
 				continue
 			}
 			switch e.Type {
+			case "payment_intent.amount_capturable_updated":
+				s.authorized = true
 			case "payment_intent.succeeded":
-				s.paid, s.paying = true, false
+				s.paid, s.paying, s.authorized = true, false, false
+			case "payment_intent.canceled":
+				s.paying, s.authorized = false, false
 			case "checkout.session.completed":
 				s.ended, s.paying = true, !s.paid
 			case "checkout.session.async_payment_failed":
@@ -59,16 +73,25 @@ func (c *checker) hear() {
 
 // order checks one order, if it has changed.
 func (c *checker) order(id string) error {
-	kept, ok := c.w.st.Get("fulfil_order/" + id)
+	kept, ok := c.w.database().Get("fulfil_order/" + id)
 	if !ok || kept == c.kept[id] {
 		return nil
 	}
 	before, o := c.orders[id], c.w.order(id)
 	c.kept[id], c.orders[id] = kept, o
-	shipments := len(c.w.st.Scan("shipment/" + id + "/"))
+	shipments := len(c.w.database().Scan("shipment/" + id + "/"))
 	paid := false
 	for _, s := range c.w.sessions {
-		paid = paid || s.order == id && s.paid
+		paid = paid || s.order == id && s.paid && !s.elsewhere
+		if s.elsewhere && o.AttemptBySession(s.id) != nil {
+			return fmt.Errorf("%v is on another account and is recorded", s)
+		}
+	}
+	if tries := o.Delivery.Tries + o.ChangeDelivery.Tries; tries > c.w.failures[id] {
+		return fmt.Errorf("%s: %d tries of callbacks count as failed, and %d failed", id, tries, c.w.failures[id])
+	}
+	if !o.Livemode && slices.ContainsFunc(o.Attempts, func(a store.Attempt) bool { return a.Gone }) {
+		return fmt.Errorf("%s has a session that is gone", id)
 	}
 	switch {
 	case shipments > 1:
@@ -84,6 +107,9 @@ func (c *checker) order(id string) error {
 	if shipped && !c.w.healed.Load() && o.Status() != store.Paid && o.Status() != store.PartiallyRefunded {
 		return fmt.Errorf("%s was shipped and is %s", id, o.Status())
 	}
+	if counts := o.PaidAttempt(); shipped && c.w.foreign(counts.SessionID) && counts.AcceptedAt.IsZero() {
+		return fmt.Errorf("%s was shipped for the payment of another application", id)
+	}
 	if shipped && !o.GivenUpAt.IsZero() {
 		return fmt.Errorf("%s was shipped after it was given up", id)
 	}
@@ -91,7 +117,7 @@ func (c *checker) order(id string) error {
 		return fmt.Errorf("%s was erased, and its customer is %+v", id, o.Customer)
 	}
 	for _, n := range o.Notices {
-		told := len(c.w.st.Scan(fmt.Sprintf("told/%s/%d/", id, n.N)))
+		told := len(c.w.database().Scan(fmt.Sprintf("told/%s/%d/", id, n.N)))
 		if told > 1 || told == 1 && n.DeliveredAt.IsZero() {
 			return fmt.Errorf("%s: the merchant was told %d times of %s", id, told, n.Kind)
 		}
@@ -124,7 +150,7 @@ func grown(before, o *store.Order) error {
 func (c *checker) payable() error {
 	open := map[string]*simSession{}
 	for _, s := range c.w.sessions {
-		if !s.handed || s.ended && !s.paying {
+		if !s.handed || s.ended && !s.paying || s.lost || s.recovered || c.w.broken(s.order) {
 			continue
 		}
 		o := c.orders[s.order]

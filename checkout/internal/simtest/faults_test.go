@@ -60,12 +60,29 @@ func (p *simProcess) callback(ctx context.Context, t tx, order, row string) erro
 	p.w.mu.Lock()
 	p.w.runs[order]++
 	run := p.w.runs[order]
+	p.w.failures[order]++
 	p.w.mu.Unlock()
+	err := p.run(ctx, t, row, run)
+	if err == nil {
+		p.w.mu.Lock()
+		p.w.failures[order]--
+		p.w.mu.Unlock()
+	}
+	return err
+}
+
+// run is one run of a callback. Its error, or panic, is the callback's.
+func (p *simProcess) run(ctx context.Context, t tx, row string, run int) error {
 	if err := t.Set(ctx, fmt.Sprintf("%s/%d", row, run), true); err != nil {
 		return err
 	}
 	if err := p.step(ctx, "callback for "+row); err != nil {
 		return err
+	}
+	if !p.w.healed.Load() && p.w.unlucky(p.w.swallowed, "swallowed "+row, run) {
+		p.w.met("callback swallows an error of the database")
+		p.w.end(t)
+		return nil
 	}
 	if p.w.healed.Load() || !p.w.unlucky(p.w.callbacks, row, run) {
 		return nil

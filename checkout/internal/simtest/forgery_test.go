@@ -31,7 +31,9 @@ func (w *world) forge(ctx context.Context, p *simProcess, o op) {
 	if s == nil {
 		return
 	}
-	answer, err := w.srv.Client().V1CheckoutSessions.Retrieve(context.Background(), s.id, nil)
+	get := &stripe.CheckoutSessionRetrieveParams{}
+	setAccount(get, w.account(o.order))
+	answer, err := w.srv.Client().V1CheckoutSessions.Retrieve(context.Background(), s.id, get)
 	if err != nil {
 		return // the faults of Stripe hit the forger, too
 	}
@@ -44,6 +46,9 @@ func (w *world) forge(ctx context.Context, p *simProcess, o op) {
 	event := map[string]any{
 		"id": "evt_forged", "object": "event", "type": "checkout.session.completed", "api_version": stripe.APIVersion,
 		"created": w.srv.Now().Unix(), "livemode": false, "data": map[string]any{"object": session},
+	}
+	if account := w.account(o.order); account != "" {
+		event["account"] = account
 	}
 	forgery := forgeries[o.dice%uint64(len(forgeries))]
 	forgery.change(event, session)

@@ -16,7 +16,8 @@ func (c *checker) refundsAtRest(o *store.Order, all truth) error {
 	}
 	for _, a := range o.Attempts {
 		session := all.sessions[a.SessionID]
-		if !a.Paid || !a.Duplicate && a.Mismatch == "" && len(o.Shortfall) == 0 || session == nil {
+		stray := a.Mismatch != "" && a.Fingerprint == "" || c.w.foreign(a.SessionID)
+		if !a.Paid || stray || !a.Duplicate && a.Mismatch == "" && len(o.Shortfall) == 0 || session == nil {
 			continue
 		}
 		var refunded int64
@@ -29,7 +30,7 @@ func (c *checker) refundsAtRest(o *store.Order, all truth) error {
 		for _, d := range all.disputes {
 			disputed = disputed || d.PaymentIntent != nil && d.PaymentIntent.ID == session.PaymentIntent.ID
 		}
-		if refunded < session.AmountTotal && !disputed {
+		if refunded < all.charged(session) && !disputed {
 			return fmt.Errorf("%s: attempt %d was to be refunded, and %d were", o.ID, a.N, refunded)
 		}
 	}
@@ -55,11 +56,13 @@ func moneyBackAtRest(o *store.Order, all truth) error {
 		return fmt.Errorf("%s: %d refunds in the ledger, %d at Stripe", o.ID, len(o.Refunds), ledger)
 	}
 	ends := map[stripe.DisputeStatus]store.DisputeState{stripe.DisputeStatusWon: store.DisputeWon, stripe.DisputeStatusLost: store.DisputeLost}
+	ledger = 0
 	for _, d := range all.disputes {
 		for _, a := range o.Attempts {
 			if d.PaymentIntent == nil || a.PaymentIntent != d.PaymentIntent.ID {
 				continue
 			}
+			ledger++
 			want := store.Dispute{ID: d.ID, Attempt: a.N, Amount: d.Amount, State: store.DisputeOpen}
 			if end := ends[d.Status]; end != "" {
 				want.State = end
@@ -68,6 +71,9 @@ func moneyBackAtRest(o *store.Order, all truth) error {
 				return fmt.Errorf("%s: of a dispute, Stripe says %+v, the ledger %+v", o.ID, want, o.Disputes)
 			}
 		}
+	}
+	if ledger != len(o.Disputes) {
+		return fmt.Errorf("%s: %d disputes in the ledger, %d at Stripe", o.ID, len(o.Disputes), ledger)
 	}
 	return nil
 }
@@ -85,7 +91,7 @@ func paidStatus(s *stripe.CheckoutSession, all truth) store.Status {
 		}
 	}
 	switch {
-	case refunded >= s.AmountTotal:
+	case refunded > 0 && refunded >= all.charged(s):
 		return store.Refunded
 	case refunded > 0:
 		return store.PartiallyRefunded

@@ -60,6 +60,7 @@ func (w *world) perform(t *testing.T, ctx context.Context, o op) {
 		}
 	case opResolve:
 		how := [...]checkout.Resolution{checkout.Retry, checkout.FulfilAnyway, checkout.GiveUp}[o.dice%3]
+		w.resolving(o.order, how)
 		w.answered(ctx, string(how), p.flow.Resolve(ctx, o.order, how))
 	case opErase:
 		w.answered(ctx, "erase", p.flow.Erase(ctx, o.order))
@@ -85,7 +86,7 @@ func (w *world) outside(t *testing.T, ctx context.Context, o op) {
 		w.srv.Flush()
 		return
 	case opReceiver:
-		if o.dice%2 == 0 && !w.leaks {
+		if o.dice%2 == 0 && !w.heard() {
 			w.srv.Deliver(nil)
 			w.met("no receiver")
 		} else {
@@ -99,6 +100,24 @@ func (w *world) outside(t *testing.T, ctx context.Context, o op) {
 		return
 	case opStranger:
 		w.stranger(ctx, o)
+		return
+	case opCopy:
+		w.copyMarks(ctx, o)
+		return
+	case opRecover:
+		w.recover(ctx, o)
+		return
+	case opBackup:
+		w.backUp(ctx)
+		return
+	case opRestore:
+		w.restore(ctx)
+		return
+	case opBreak:
+		w.breakRow(ctx, o)
+		return
+	case opMend:
+		w.mendRow(ctx, o.order)
 		return
 	}
 	s := w.payable(o.order, o.n)
@@ -134,13 +153,15 @@ func (w *world) outside(t *testing.T, ctx context.Context, o op) {
 		_, err = w.srv.Dispute(s.id)
 	case opVerdict:
 		err = w.endDispute(s, o.dice)
+	case opCapture:
+		err = w.capture(s, o.dice)
 	}
 	w.say(ctx, "%v: %v", s, err)
 }
 
 // begin has the customer of an order check out, and give up waiting if they go away.
 func (w *world) begin(ctx context.Context, p *simProcess, o op) {
-	started, err := p.flow.Begin(ctx, o.cart())
+	started, err := p.flow.Begin(ctx, w.cart(o))
 	if stopped := p.step(ctx, "answer"); stopped != nil {
 		w.say(ctx, "begin: %v, and no answer", err)
 		return
@@ -161,6 +182,7 @@ var expected = []error{
 	errDead, context.Canceled, store.ErrNotFound, checkout.ErrAlreadyPaid, checkout.ErrProcessing, checkout.ErrCanceled,
 	checkout.ErrSuperseded, checkout.ErrStillOpen, checkout.ErrBusy, checkout.ErrBackoff, checkout.ErrNotPaid,
 	checkout.ErrNotFound, checkout.ErrGivenBack, checkout.ErrFulfilled, errCallback, errCommit, context.DeadlineExceeded,
+	errUnreadable, errEnded, errFailover,
 }
 
 // answered notes what a call of the Flow came to, and fails if that is nothing a caller should see.
@@ -174,6 +196,18 @@ func (w *world) answered(ctx context.Context, what string, err error) {
 	if !known && !isReset(err) {
 		w.fail("%s: %s returned %v", actorOf(ctx).name, what, err)
 	}
+}
+
+// resolving counts in which state an order is that a person decides about.
+func (w *world) resolving(order string, how checkout.Resolution) {
+	state := "missing"
+	if o := w.order(order); o != nil {
+		state = string(checkout.Display(o))
+		if o.Stuck() {
+			state += ", stuck"
+		}
+	}
+	w.met(string(how) + " an order that is " + state)
 }
 
 // stranger has another application on the account sell something under the ID of an order of the shop.

@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/stripe/stripe-go/v82"
+
 	"github.com/gofulfil/fulfil/checkout"
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
 )
@@ -20,7 +22,20 @@ type plan struct {
 	refund bool    // what can't be fulfilled is refunded at once
 	ops    []op
 	apart  time.Duration // how far the clock of the second process is ahead of that of the first
+	// trouble is what this history has beside the common misfortunes.
+	trouble trouble
 	odds
+}
+
+// trouble are misfortunes that only some histories have, as each of them changes what is to be expected.
+type trouble struct {
+	captures   bool   // cards are only authorized, and the merchant captures or cancels
+	recoveries bool   // customers pay copies of expired sessions
+	copies     bool   // others sell with copied marks of an order
+	losses     bool   // the database goes back to a backup
+	broken     bool   // rows can't be read, or are locked by somebody
+	forever    bool   // and stay so to the end
+	account    string // the connected account that orders with an even number are on
 }
 
 // odds are the chances of what goes wrong.
@@ -31,6 +46,7 @@ type odds struct {
 	crash      float64 // that a process dies, for each step
 	gone       float64 // that a caller goes away, for each step
 	commits    float64 // that a transaction commits and the answer is lost
+	swallowed  float64 // that the database ends a callback's transaction, and the callback returns nil
 }
 
 type opKind string
@@ -57,6 +73,13 @@ const (
 	opReceiver   opKind = "receiver"
 	opErase      opKind = "erase"
 	opForge      opKind = "forge"
+	opCapture    opKind = "capture"
+	opRecover    opKind = "recover"
+	opCopy       opKind = "copy"
+	opBackup     opKind = "backup"
+	opRestore    opKind = "restore"
+	opBreak      opKind = "break"
+	opMend       opKind = "mend"
 )
 
 // op is one thing that somebody does. N and dice draw what exactly.
@@ -71,7 +94,7 @@ type op struct {
 
 func (o op) String() string { return fmt.Sprintf("%s %s", o.kind, o.order) }
 
-// often says how often each kind of operation is drawn.
+// often says how often each kind of operation is drawn; those of a trouble only in histories that have it.
 var often = []struct {
 	kind   opKind
 	weight int
@@ -80,6 +103,24 @@ var often = []struct {
 	{opDispute, 2}, {opVerdict, 2}, {opAdvance, 16}, {opSweep, 10}, {opStatus, 6}, {opFlush, 6}, {opRedeliver, 3},
 	{opStranger, 1}, {opResolve, 5}, {opSkew, 1}, {opReceiver, 2},
 	{opErase, 2}, {opForge, 4},
+	{opCapture, 12}, {opRecover, 8}, {opCopy, 6}, {opBackup, 6}, {opRestore, 5}, {opBreak, 4}, {opMend, 4},
+}
+
+// has reports whether a kind of operation happens in histories with this trouble.
+func (t trouble) has(kind opKind) bool {
+	switch kind {
+	case opCapture:
+		return t.captures
+	case opRecover:
+		return t.recoveries
+	case opCopy:
+		return t.copies
+	case opBackup, opRestore:
+		return t.losses
+	case opBreak, opMend:
+		return t.broken
+	}
+	return true
 }
 
 var jumps = []time.Duration{
@@ -98,14 +139,24 @@ func newPlan(seed uint64) plan {
 			crash: oneOf(0, 0.003, 0.01), gone: oneOf(0, 0.003),
 		},
 	}
-	p.deaf = p.deaf && !p.leaks
+	p.trouble = trouble{
+		captures: r.IntN(4) == 0, recoveries: r.IntN(4) == 0, copies: r.IntN(4) == 0, losses: r.IntN(4) == 0, broken: r.IntN(4) == 0,
+		forever: r.IntN(2) == 0, account: [...]string{"", "", "acct_1"}[r.IntN(3)],
+	}
+	p.swallowed = oneOf(0, 0, 0.1)
+	p.deaf = p.deaf && !p.heard()
 	total := 0
 	for _, k := range often {
-		total += k.weight
+		if p.trouble.has(k.kind) {
+			total += k.weight
+		}
 	}
 	for range 15 + r.IntN(30) {
 		draw, o := r.IntN(total), op{order: fmt.Sprintf("order-%d", 1+r.IntN(p.orders)), dice: r.Uint64(), proc: r.IntN(2)}
 		for _, k := range often {
+			if !p.trouble.has(k.kind) {
+				continue
+			}
 			if draw -= k.weight; draw < 0 {
 				o.kind = k.kind
 				break
@@ -115,6 +166,9 @@ func newPlan(seed uint64) plan {
 			o.n = 1 + r.IntN(2)
 		}
 		o.d = jumps[r.IntN(len(jumps))]
+		if p.trouble.captures && o.dice%16 == 0 {
+			o.d = 8 * 24 * time.Hour // an authorization lapses after seven days
+		}
 		p.ops = append(p.ops, o)
 	}
 	p.refund, p.commits = r.IntN(4) == 0, oneOf(0, 0.002, 0.01)
@@ -123,15 +177,37 @@ func newPlan(seed uint64) plan {
 }
 
 // cart is what the customer of an order wants: mostly the same, at times something else.
-func (o op) cart() checkout.Session {
+func (p plan) cart(o op) checkout.Session {
 	carts := [...][]string{{"tee"}, {"last"}, {"tee", "last"}, {"tee", "tee"}, {""}}
 	choice := mix(uint64(o.order[len(o.order)-1]))
+	if p.trouble.recoveries {
+		choice = 4 // only a cart without stock can be recovered
+	}
 	if o.dice%5 < 2 {
 		choice = o.dice / 5
 	}
 	s := cartOf(o.order, carts[choice%uint64(len(carts))]...)
 	s.HoldFor = [...]time.Duration{0, 20 * time.Minute, 20 * time.Minute, 2 * time.Hour}[o.dice/7%4]
+	s.ManualCapture, s.Connect.Account = p.trouble.captures, p.account(o.order)
+	if p.trouble.recoveries && s.Lines[0].SKU == "" {
+		s.Params = func(params *stripe.CheckoutSessionCreateParams) {
+			params.AfterExpiration = &stripe.CheckoutSessionCreateAfterExpirationParams{
+				Recovery: &stripe.CheckoutSessionCreateAfterExpirationRecoveryParams{Enabled: stripe.Bool(true)},
+			}
+		}
+	}
 	return s
+}
+
+// heard reports whether there are payments that only events tell of, so that each event must have a receiver.
+func (p plan) heard() bool { return p.leaks || p.trouble.recoveries || p.trouble.copies }
+
+// account is the connected account that an order is on; empty: the merchant's own.
+func (p plan) account(order string) string {
+	if order[len(order)-1]%2 == 0 {
+		return p.trouble.account
+	}
+	return ""
 }
 
 // stripeFaults are what goes wrong on the way to and from Stripe.

@@ -35,10 +35,14 @@ func (w *world) newProcess(t *testing.T, name string) *simProcess {
 	if w.refund {
 		refund = []checkout.ChangeKind{checkout.ChangeDuplicatePayment, checkout.ChangeShortfall, checkout.ChangeMismatch}
 	}
+	var accounts func(context.Context) ([]string, error)
+	if w.trouble.account != "" {
+		accounts = func(context.Context) ([]string, error) { return []string{w.trouble.account}, nil }
+	}
 	var err error
 	p.flow, err = checkout.New(checkout.Config[tx]{
-		Stripe: w.srv.ClientOver(simWire{w.srv.Transport(), p}), Store: simStore{w.st, p}, Reserver: simReserver{w.stock, p},
-		Clock: clock, Logger: logger, Fulfil: p.fulfil, OnChange: p.onChange, Refund: refund,
+		Stripe: w.srv.ClientOver(simWire{w.srv.Transport(), p}), Store: simStore{p}, Reserver: simReserver{w.stock, p},
+		Clock: clock, Logger: logger, Fulfil: p.fulfil, OnChange: p.onChange, Refund: refund, Accounts: accounts,
 	})
 	require.NoError(t, err)
 	p.hook, err = webhook.New(webhook.Config{Secrets: []string{w.srv.WebhookSecret()}, Clock: clock, Logger: logger})
@@ -70,22 +74,35 @@ func (p *simProcess) step(ctx context.Context, what string) error {
 	return ctx.Err()
 }
 
-type simStore struct {
-	store.Store[tx]
-	p *simProcess
-}
+// simStore is the Store of a process: the database in use, with a turn before each call.
+type simStore struct{ p *simProcess }
+
+var _ store.Store[tx] = simStore{}
 
 func (s simStore) InTx(ctx context.Context, fn func(tx) error) error {
 	about := s.p.w.sched.thread(ctx)
 	if err := s.p.step(ctx, "begin tx "+about); err != nil {
 		return err
 	}
-	err := s.Store.InTx(ctx, func(t tx) error {
-		if err := fn(t); err != nil {
+	database := s.p.w.database()
+	err := database.InTx(ctx, func(t tx) error {
+		err := fn(t)
+		ended := s.p.w.hasEnded(t)
+		switch {
+		case err != nil:
 			return err
+		case ended:
+			return errEnded
 		}
-		return s.p.step(ctx, "commit "+about)
+		err = s.p.step(ctx, "commit "+about)
+		if err == nil && s.p.w.database() != database {
+			return errFailover
+		}
+		return err
 	})
+	if err != nil && s.p.w.database() != database {
+		return errFailover
+	}
 	if err != nil {
 		return err
 	}
@@ -97,21 +114,24 @@ func (s simStore) Insert(ctx context.Context, t tx, orders ...*store.Order) ([]b
 	if err := s.p.step(ctx, "insert "+orders[0].ID); err != nil {
 		return nil, err
 	}
-	return s.Store.Insert(ctx, t, orders...)
+	return s.p.w.database().Insert(ctx, t, orders...)
 }
 
 func (s simStore) Lock(ctx context.Context, t tx, ids ...string) ([]*store.Order, error) {
 	if err := s.p.step(ctx, "lock "+ids[0]); err != nil {
 		return nil, err
 	}
-	return s.Store.Lock(ctx, t, ids...)
+	if err := s.p.w.read(ids[0]); err != nil {
+		return nil, err
+	}
+	return s.p.w.database().Lock(ctx, t, ids...)
 }
 
 func (s simStore) Save(ctx context.Context, t tx, orders ...*store.Order) error {
 	if err := s.p.step(ctx, "save "+orders[0].ID); err != nil {
 		return err
 	}
-	return s.Store.Save(ctx, t, orders...)
+	return s.p.w.database().Save(ctx, t, orders...)
 }
 
 func (s simStore) Find(ctx context.Context, id string) (*store.Order, error) {
@@ -119,35 +139,51 @@ func (s simStore) Find(ctx context.Context, id string) (*store.Order, error) {
 	if err := s.p.step(ctx, "find "+id); err != nil {
 		return nil, err
 	}
-	return s.Store.Find(ctx, id)
+	return s.p.w.readable(s.p.w.database().Find(ctx, id))
 }
 
 func (s simStore) FindRef(ctx context.Context, ref string) (*store.Order, error) {
 	if err := s.p.step(ctx, "find ref"); err != nil {
 		return nil, err
 	}
-	return s.Store.FindRef(ctx, ref)
+	return s.p.w.readable(s.p.w.database().FindRef(ctx, ref))
 }
 
 func (s simStore) Due(ctx context.Context, now time.Time, lease time.Duration, limit int) ([]string, error) {
 	if err := s.p.step(ctx, "due"); err != nil {
 		return nil, err
 	}
-	return s.Store.Due(ctx, now, lease, limit)
+	return s.p.w.database().Due(ctx, now, lease, limit)
 }
 
 func (s simStore) Cursor(ctx context.Context, name string) (string, error) {
 	if err := s.p.step(ctx, "cursor "+name); err != nil {
 		return "", err
 	}
-	return s.Store.Cursor(ctx, name)
+	return s.p.w.database().Cursor(ctx, name)
 }
 
 func (s simStore) SetCursor(ctx context.Context, name, value string) error {
 	if err := s.p.step(ctx, "set cursor "+name); err != nil {
 		return err
 	}
-	return s.Store.SetCursor(ctx, name, value)
+	return s.p.w.database().SetCursor(ctx, name, value)
+}
+
+func (s simStore) List(ctx context.Context, q store.Query) ([]*store.Order, error) {
+	return s.p.w.database().List(ctx, q)
+}
+
+func (s simStore) Claim(ctx context.Context, t tx, now time.Time, keys ...string) ([]bool, error) {
+	return s.p.w.database().Claim(ctx, t, now, keys...)
+}
+
+func (s simStore) Prune(ctx context.Context, before time.Time, limit int) (int, error) {
+	return s.p.w.database().Prune(ctx, before, limit)
+}
+
+func (s simStore) ShopID(ctx context.Context, fresh string) (string, error) {
+	return s.p.w.database().ShopID(ctx, fresh)
 }
 
 type simReserver struct {
@@ -210,7 +246,11 @@ func (h hookRouter) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	a := actor{name: h.w.actorName("webhook to " + p.name)}
 	ctx := a.context(r.Context())
 	answer := &statusWriter{ResponseWriter: rw}
+	told := h.w.hearing(r)
 	p.hook.ServeHTTP(answer, r.WithContext(ctx))
+	if answer.status == http.StatusOK && !p.dead.Load() {
+		told.check()
+	}
 	if p.step(ctx, "answer") != nil {
 		panic(http.ErrAbortHandler) // the process died before Stripe had its answer
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -35,14 +36,12 @@ func (w *world) settleDown(t *testing.T) {
 	for _, p := range w.processes {
 		p.Load().skew.Store(int64(w.apartOf(p.Load().name)))
 	}
-	w.check.hear()
-	for _, s := range w.sessions {
-		if s.paying && mix(w.seed, uint64(len(s.attempt)))%2 == 0 {
-			_ = w.srv.Settle(s.id)
-		} else if s.paying {
-			_ = w.srv.Bounce(s.id)
+	if !w.trouble.forever {
+		for i := range w.orders {
+			w.mendRow(context.Background(), fmt.Sprintf("order-%d", i+1))
 		}
 	}
+	w.endPayments()
 	p := w.processes[0].Load()
 	if w.seed%2 == 0 {
 		w.buyAgain(p)
@@ -53,6 +52,9 @@ func (w *world) settleDown(t *testing.T) {
 		ctx := actor{name: "rest"}.context(context.Background())
 		_, err := p.flow.Sweep(ctx)
 		require.NoError(t, err)
+		if i == 2 && w.losses.Load() > 0 {
+			w.backfill(t, p)
+		}
 		if idle = idle && !w.due(); idle {
 			break
 		}
@@ -61,11 +63,48 @@ func (w *world) settleDown(t *testing.T) {
 	w.tell()
 }
 
+// endPayments has the money that is on its way arrive or not, and ends authorizations.
+func (w *world) endPayments() {
+	w.check.hear()
+	lapse := false
+	for _, s := range w.sessions {
+		switch dice := mix(w.seed, uint64(len(s.attempt)), uint64(s.order[len(s.order)-1])); {
+		case s.authorized && dice%5 == 4:
+			lapse = true
+		case s.authorized:
+			_ = w.capture(s, dice)
+		case s.paying && dice%2 == 0:
+			_ = w.srv.Settle(s.id)
+		case s.paying:
+			_ = w.srv.Bounce(s.id)
+		}
+	}
+	if lapse {
+		w.srv.Advance(8 * 24 * time.Hour)
+		w.met("authorization lapsed")
+	}
+}
+
+// backfill is what a person does after a backup was restored.
+func (w *world) backfill(t *testing.T, p *simProcess) {
+	_, err := p.flow.Backfill(actor{name: "rest"}.context(context.Background()), testStart)
+	for i := range w.orders {
+		if w.broken(fmt.Sprintf("order-%d", i+1)) {
+			return // its row fails, too
+		}
+	}
+	require.NoError(t, err)
+	w.met("backfill")
+}
+
 // buyAgain has each customer come back: now that all is well they can buy, or are told why not.
 func (w *world) buyAgain(p *simProcess) {
 	for i := range w.orders {
 		o := op{kind: opBegin, order: fmt.Sprintf("order-%d", i+1), dice: 5*7 + 4}
-		_, err := p.flow.Begin(actor{name: "rest"}.context(context.Background()), o.cart())
+		if w.broken(o.order) {
+			continue
+		}
+		_, err := p.flow.Begin(actor{name: "rest"}.context(context.Background()), w.cart(o))
 		var short *reservation.ShortageError
 		if err != nil && !errors.As(err, &short) && !errors.Is(err, checkout.ErrAlreadyPaid) &&
 			!errors.Is(err, checkout.ErrProcessing) && !errors.Is(err, checkout.ErrCanceled) {
@@ -76,7 +115,7 @@ func (w *world) buyAgain(p *simProcess) {
 
 func (w *world) due() bool {
 	for i := range w.orders {
-		if o := w.order(fmt.Sprintf("order-%d", i+1)); o != nil && !o.DueAt.IsZero() {
+		if o := w.order(fmt.Sprintf("order-%d", i+1)); o != nil && !o.DueAt.IsZero() && !w.broken(o.ID) {
 			return true
 		}
 	}
@@ -88,6 +127,15 @@ type truth struct {
 	sessions map[string]*stripe.CheckoutSession
 	refunds  map[string]*stripe.Refund
 	disputes map[string]*stripe.Dispute
+	received map[string]int64 // by payment intent
+}
+
+// charged is what the merchant got for a session, in minor units.
+func (t truth) charged(s *stripe.CheckoutSession) int64 {
+	if s.PaymentIntent == nil {
+		return s.AmountTotal
+	}
+	return t.received[s.PaymentIntent.ID]
 }
 
 // atRest checks what must hold once nothing goes wrong anymore and time has passed.
@@ -97,14 +145,19 @@ func (c *checker) atRest(t *testing.T) error {
 		return err
 	}
 	all := c.askStripe(t)
+	if err := c.lostAtRest(all); err != nil {
+		return err
+	}
 	sold := map[string]int64{}
 	for i := range c.w.orders {
 		o := c.w.order(fmt.Sprintf("order-%d", i+1))
 		if o == nil {
 			continue
 		}
-		if err := c.orderAtRest(o, all); err != nil {
-			return err
+		if !c.w.broken(o.ID) {
+			if err := c.orderAtRest(o, all); err != nil {
+				return err
+			}
 		}
 		if counts := o.PaidAttempt(); counts != nil && counts.Hold.State == store.Sold {
 			for _, l := range counts.Lines {
@@ -112,38 +165,91 @@ func (c *checker) atRest(t *testing.T) error {
 			}
 		}
 	}
+	held := c.heldAtRest()
 	for _, s := range c.w.stocks() {
-		if s.Held != 0 || s.Sold != sold[s.SKU] {
-			return fmt.Errorf("at rest %d of %s are held and %d sold, and orders have %d", s.Held, s.SKU, s.Sold, sold[s.SKU])
+		if s.Held != held[s.SKU] || s.Sold != sold[s.SKU] {
+			return fmt.Errorf("at rest %d of %s are held and %d sold, and orders have %d and %d", s.Held, s.SKU, s.Sold, held[s.SKU], sold[s.SKU])
 		}
 	}
 	return nil
 }
 
+// lostAtRest checks that every payment of the shop has an order.
+func (c *checker) lostAtRest(all truth) error {
+	for id, s := range all.sessions {
+		order := s.Metadata["fulfil_order"]
+		if s.PaymentStatus == stripe.CheckoutSessionPaymentStatusPaid && order != "" && c.w.order(order) == nil && !c.w.broken(order) {
+			return fmt.Errorf("session %s of %s is paid, and there is no such order", id, order)
+		}
+	}
+	return nil
+}
+
+// heldAtRest is the stock that may be held at rest: that of orders for which nothing can be done, and of payments that are
+// not for what was sold.
+func (c *checker) heldAtRest() map[string]int64 {
+	var holds []reservation.Hold
+	err := c.w.database().InTx(context.Background(), func(tx tx) (err error) {
+		holds, err = c.w.stock.Holds(context.Background(), tx, "", 1000)
+		return err
+	})
+	if err != nil {
+		panic(err)
+	}
+	held := map[string]int64{}
+	for _, h := range holds {
+		id, _, _ := strings.Cut(h.ID, "/")
+		o := c.w.order(id)
+		if counts := o.PaidAttempt(); !c.w.broken(id) && (counts == nil || counts.Agrees() || counts.Hold.ID != h.ID) {
+			continue
+		}
+		for _, l := range h.Lines {
+			held[l.SKU] += l.Quantity
+		}
+	}
+	return held
+}
+
 // askStripe fetches all that Stripe knows.
 func (c *checker) askStripe(t *testing.T) truth {
-	all := truth{map[string]*stripe.CheckoutSession{}, map[string]*stripe.Refund{}, map[string]*stripe.Dispute{}}
+	all := truth{map[string]*stripe.CheckoutSession{}, map[string]*stripe.Refund{}, map[string]*stripe.Dispute{}, map[string]int64{}}
+	c.askAccount(t, all, "")
+	if c.w.trouble.account != "" {
+		c.askAccount(t, all, c.w.trouble.account)
+	}
+	return all
+}
+
+func (c *checker) askAccount(t *testing.T, all truth, account string) {
 	client, ctx := c.w.srv.Client(), context.Background()
-	for s, err := range client.V1CheckoutSessions.List(ctx, &stripe.CheckoutSessionListParams{}) {
+	sessions, refunds := &stripe.CheckoutSessionListParams{}, &stripe.RefundListParams{}
+	disputes, intents := &stripe.DisputeListParams{}, &stripe.PaymentIntentListParams{}
+	for _, params := range []interface{ SetStripeAccount(string) }{sessions, refunds, disputes, intents} {
+		setAccount(params, account)
+	}
+	for s, err := range client.V1CheckoutSessions.List(ctx, sessions) {
 		require.NoError(t, err)
 		all.sessions[s.ID] = s
 	}
-	for r, err := range client.V1Refunds.List(ctx, &stripe.RefundListParams{}) {
+	for r, err := range client.V1Refunds.List(ctx, refunds) {
 		require.NoError(t, err)
 		all.refunds[r.ID] = r
 	}
-	for d, err := range client.V1Disputes.List(ctx, &stripe.DisputeListParams{}) {
+	for d, err := range client.V1Disputes.List(ctx, disputes) {
 		require.NoError(t, err)
 		all.disputes[d.ID] = d
 	}
-	return all
+	for p, err := range client.V1PaymentIntents.List(ctx, intents) {
+		require.NoError(t, err)
+		all.received[p.ID] = p.AmountReceived
+	}
 }
 
 func (c *checker) orderAtRest(o *store.Order, all truth) error {
 	if !o.DueAt.IsZero() {
 		return fmt.Errorf("%s is still due at %v: %v", o.ID, o.DueAt, c.w.processes[0].Load().flow.Next(o))
 	}
-	if err := paymentsAtRest(o, all, c.w.leaks); err != nil {
+	if err := c.paymentsAtRest(o, all); err != nil {
 		return err
 	}
 	if err := moneyBackAtRest(o, all); err != nil {
@@ -153,7 +259,7 @@ func (c *checker) orderAtRest(o *store.Order, all truth) error {
 		return err
 	}
 	for _, n := range o.Notices {
-		told := len(c.w.st.Scan(fmt.Sprintf("told/%s/%d/", o.ID, n.N)))
+		told := len(c.w.database().Scan(fmt.Sprintf("told/%s/%d/", o.ID, n.N)))
 		if n.Kind != store.NoticeFulfil && told != 1 && c.w.callbacks == 0 {
 			return fmt.Errorf("%s: the merchant was told %d times of %s", o.ID, told, n.Kind)
 		}
@@ -162,7 +268,9 @@ func (c *checker) orderAtRest(o *store.Order, all truth) error {
 }
 
 // paymentsAtRest checks that every payment is recorded, and led to goods or to a reason.
-func paymentsAtRest(o *store.Order, all truth, leaks bool) error {
+func (c *checker) paymentsAtRest(o *store.Order, all truth) error {
+	leaks, counts := c.w.leaks, o.PaidAttempt()
+	several := leaks || c.w.trouble.recoveries || c.w.trouble.copies || c.w.losses.Load() > 0
 	for id, s := range all.sessions {
 		if s.ClientReferenceID != o.ID || s.Metadata["fulfil_order"] == "" {
 			continue
@@ -176,12 +284,16 @@ func paymentsAtRest(o *store.Order, all truth, leaks bool) error {
 			return fmt.Errorf("%s: a payment is not recorded", o.ID)
 		case a != nil && a.Paid && !paid:
 			return fmt.Errorf("%s: attempt %d counts as paid and is not", o.ID, a.N)
-		case a != nil && a.Hold.State == store.Held:
+		case a != nil && a.Hold.State == store.Held && (a != counts || counts.Agrees()):
 			return fmt.Errorf("%s: attempt %d still holds stock", o.ID, a.N)
-		case paid && !leaks && a.Duplicate:
+		case paid && !several && a.Duplicate:
 			return fmt.Errorf("%s was paid twice", o.ID)
-		case paid && a.Mismatch != "":
+		case paid && a.Mismatch == "" && c.w.foreign(id):
+			return fmt.Errorf("%s: the payment of another application is taken for its own", o.ID)
+		case paid && a.Mismatch != "" && !c.w.foreign(id) && c.w.losses.Load() == 0 && !(c.w.trouble.copies && leaks):
 			return fmt.Errorf("%s: %s", o.ID, a.Mismatch)
+		case paid && !o.Stuck() && (a != counts || o.FulfilledAt.IsZero()) && !o.GivenBack(a) && a.DismissedAt.IsZero():
+			return fmt.Errorf("%s: the payment of attempt %d led to no goods, was not given back, and no person is told", o.ID, a.N)
 		}
 	}
 	if !o.Paid() {
@@ -189,13 +301,12 @@ func paymentsAtRest(o *store.Order, all truth, leaks bool) error {
 	}
 	refunded := o.Status() == store.Refunded
 	excused := refunded || o.Status() == store.Disputed || o.Parked != "" || !o.GivenUpAt.IsZero() || leaks && len(o.Shortfall) > 0
-	counts := o.PaidAttempt()
 	switch {
 	case len(o.Shortfall) > 0 && !leaks:
 		return fmt.Errorf("%s is short of %v", o.ID, o.Shortfall)
 	case o.FulfilledAt.IsZero() && !excused:
 		return fmt.Errorf("%s is paid and was not fulfilled", o.ID)
-	case counts.Hold.ID != "" && counts.Hold.State != store.Sold && len(o.Shortfall) == 0 && o.GivenUpAt.IsZero() && !leaks:
+	case counts.Agrees() && counts.Hold.ID != "" && counts.Hold.State != store.Sold && len(o.Shortfall) == 0 && o.GivenUpAt.IsZero() && !leaks:
 		return fmt.Errorf("%s is paid and its stock is %q", o.ID, counts.Hold.State)
 	}
 	return nil
@@ -228,7 +339,7 @@ func (c *checker) statusAtRest(o *store.Order, all truth) error {
 	default: // the end of a session that was never recorded may be heard of or not
 		want = []store.Status{store.Expired, store.Draft}
 		for _, s := range c.w.sessions {
-			if s.order == o.ID && s.handed {
+			if s.order == o.ID && s.handed && !s.lost && !s.recovered {
 				want = want[:1]
 			}
 		}

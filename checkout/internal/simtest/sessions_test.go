@@ -16,6 +16,12 @@ type simSession struct {
 	paying    bool // complete, and the money on its way
 	paid      bool // Stripe has the money, or had it
 	ended     bool // it can no longer be paid
+
+	authorized bool // the money waits to be captured
+	recovered  bool // a copy of an expired session, that Stripe made
+	lost       bool // the database knew of it before it went back to a backup
+	foreign    bool // another application's, with the marks of the order copied
+	elsewhere  bool // and on another account
 }
 
 func (s *simSession) String() string { return s.order + "#" + s.attempt }
@@ -54,7 +60,7 @@ func (w *world) payable(order string, n int) *simSession {
 	defer w.mu.Unlock()
 	var known []*simSession
 	for _, s := range w.sessions {
-		if s.order == order && (s.handed || w.leaks) {
+		if s.order == order && !s.foreign && (s.handed || w.leaks) {
 			known = append(known, s)
 		}
 	}

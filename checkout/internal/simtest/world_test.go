@@ -30,7 +30,7 @@ type world struct {
 	plan
 	rng   *rand.Rand // whose turn it is
 	srv   *checkouttest.Server
-	st    *memstore.Store
+	st    atomic.Pointer[memstore.Store]
 	stock *memreserver.Reserver
 	sched *scheduler
 	check *checker
@@ -42,6 +42,8 @@ type world struct {
 	waiting    atomic.Int64 // callbacks that wait for their context to end
 	advancing  atomic.Bool
 	crashes    int
+	losses     atomic.Int64 // times that the database went back to a backup
+	backup     []memstore.Row
 	dirty      atomic.Bool // something was committed, or Stripe changed
 	healed     atomic.Bool
 
@@ -50,12 +52,17 @@ type world struct {
 	callers  map[string]context.CancelFunc
 	runs     map[string]int // of callbacks, by order
 	commits  map[string]int // by actor
+	failures map[string]int // of callbacks, by order
 	failed   error
-	faults   map[string]int
-	record   bool
-	news     []string
-	history  []string
-	digest   uint64
+	// unreadable and consoles are the orders whose rows can't be read, or are locked until the channel is closed.
+	unreadable map[string]bool
+	consoles   map[string]chan struct{}
+	ended      map[tx]bool // transactions that the database ended
+	faults     map[string]int
+	record     bool
+	news       []string
+	history    []string
+	digest     uint64
 }
 
 var simStock = map[string]int64{"tee": 3, "last": 1}
@@ -63,13 +70,17 @@ var simStock = map[string]int64{"tee": 3, "last": 1}
 func newWorld(t *testing.T, p plan, record bool) *world {
 	w := &world{
 		plan: p, rng: rand.New(rand.NewPCG(p.seed, 2)), record: record,
-		srv: checkouttest.NewServer(checkouttest.Config{Start: testStart, Sequential: true, Seed: p.seed}),
-		st:  memstore.New(), stock: memreserver.New(),
+		srv:     checkouttest.NewServer(checkouttest.Config{Start: testStart, Sequential: true, Seed: p.seed}),
+		stock:   memreserver.New(),
 		sched:   &scheduler{threads: map[string]string{}},
-		callers: map[string]context.CancelFunc{}, runs: map[string]int{}, commits: map[string]int{}, faults: map[string]int{},
+		callers: map[string]context.CancelFunc{}, runs: map[string]int{}, commits: map[string]int{}, failures: map[string]int{}, faults: map[string]int{},
+		unreadable: map[string]bool{}, consoles: map[string]chan struct{}{}, ended: map[tx]bool{},
 	}
+	w.st.Store(memstore.New())
 	w.check = newChecker(w)
-	require.NoError(t, w.st.InTx(t.Context(), func(tx tx) error {
+	_, err := w.database().ShopID(t.Context(), "shop_sim")
+	require.NoError(t, err)
+	require.NoError(t, w.database().InTx(t.Context(), func(tx tx) error {
 		for sku, n := range simStock {
 			if err := w.stock.Set(t.Context(), tx, sku, n); err != nil {
 				return err
@@ -90,8 +101,10 @@ func newWorld(t *testing.T, p plan, record bool) *world {
 // run lives through the history and returns what was wrong with it.
 func (w *world) run(t *testing.T) error {
 	defer w.srv.Close()
+	defer w.unlockRows()
 	todo := w.ops
 	var last string
+	waited := 0
 	for {
 		synctest.Wait()
 		w.tell()
@@ -110,6 +123,10 @@ func (w *world) run(t *testing.T) error {
 		case len(waiting) == 0 && w.waiting.Load() > 0:
 			time.Sleep(checkout.DeliverTimeout) // on the bubble's clock: callbacks that wait for their context go on
 			continue
+		case len(waiting) == 0 && busy > 0 && w.locked() && waited < lockedMost:
+			time.Sleep(checkout.DeliverTimeout)
+			waited++
+			continue
 		case len(waiting) == 0 && busy == 0 && len(todo) == 0:
 			w.settleDown(t)
 			return w.check.atRest(t)
@@ -117,6 +134,7 @@ func (w *world) run(t *testing.T) error {
 			w.abort()
 			return fmt.Errorf("%d operations wait for each other", busy)
 		}
+		waited = 0
 		at := w.pick(waiting, last)
 		last = at.who
 		w.misfortune(t, at)
@@ -124,6 +142,9 @@ func (w *world) run(t *testing.T) error {
 		w.sched.grant(at)
 	}
 }
+
+// lockedMost is how often in a row everybody may wait for DeliverTimeout while a row is locked: nothing hangs for ever.
+const lockedMost = 20
 
 // pick draws whose turn it is: now and then that of another, as often as the plan says.
 func (w *world) pick(waiting []*spot, last string) *spot {
@@ -161,6 +182,7 @@ func (w *world) abort() {
 	w.mu.Unlock()
 	w.srv.Faults()
 	w.srv.Deliver(nil)
+	w.unlockRows()
 	w.sched.release()
 	for w.running.Load() > 0 {
 		time.Sleep(checkout.DeliverTimeout)
@@ -217,7 +239,7 @@ func (w *world) met(fault string) {
 }
 
 func (w *world) order(id string) *store.Order {
-	o, err := w.st.Find(context.Background(), id)
+	o, err := w.database().Find(context.Background(), id)
 	if err != nil {
 		return nil
 	}
@@ -226,7 +248,7 @@ func (w *world) order(id string) *store.Order {
 
 func (w *world) stocks() []reservation.Stock {
 	var all []reservation.Stock
-	err := w.st.InTx(context.Background(), func(tx tx) (err error) {
+	err := w.database().InTx(context.Background(), func(tx tx) (err error) {
 		all, err = w.stock.Stock(context.Background(), tx, "last", "tee")
 		return err
 	})

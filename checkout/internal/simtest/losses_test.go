@@ -1,0 +1,54 @@
+package simtest
+
+import (
+	"context"
+	"errors"
+
+	"github.com/gofulfil/fulfil/store/memstore"
+)
+
+// errFailover is the error of a transaction whose database is not in use anymore.
+var errFailover = errors.New("the database failed over")
+
+// database is the Store in use.
+func (w *world) database() *memstore.Store { return w.st.Load() }
+
+// backUp keeps all rows as they are committed now.
+func (w *world) backUp(ctx context.Context) {
+	w.backup = w.database().Scan("")
+	w.say(ctx, "%d rows backed up", len(w.backup))
+	w.met("backup")
+}
+
+// restore has the shop go on with a database that has what the last backup had. Transactions that go on fail.
+func (w *world) restore(ctx context.Context) {
+	if w.backup == nil {
+		return
+	}
+	st := memstore.New()
+	if err := st.InTx(context.Background(), func(tx tx) error { return put(tx, w.backup) }); err != nil {
+		w.fail("the backup can't be restored: %v", err)
+		return
+	}
+	w.unlockRows()
+	w.st.Store(st)
+	w.losses.Add(1)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.check.lookAgain()
+	for _, s := range w.sessions {
+		if o := w.order(s.order); o == nil || o.AttemptBySession(s.id) == nil {
+			s.lost = true
+		}
+	}
+	w.faults["backup restored"]++
+}
+
+func put(tx tx, rows []memstore.Row) error {
+	for _, row := range rows {
+		if err := tx.Set(context.Background(), row.Key, row.Value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
