@@ -65,7 +65,7 @@ func (h *hearing) check() {
 			a := o.AttemptBySession(object.ID)
 			known = a.Completed && (object.PaymentStatus != "paid" || a.Paid)
 		default:
-			known = object.PaymentStatus != "paid" || object.Metadata["fulfil_order"] == "" || h.w.elsewhere(object.ID)
+			known = object.PaymentStatus != "paid" || object.Metadata["fulfil_order"] == "" || h.w.foreign(object.ID)
 		}
 	case "checkout.session.async_payment_failed", "checkout.session.expired":
 		o, err := database.FindRef(context.Background(), object.ID)
@@ -100,16 +100,4 @@ func attemptOf(o *store.Order, intent string) *store.Attempt {
 		}
 	}
 	return &store.Attempt{Expired: true}
-}
-
-// elsewhere reports whether a session is on another account.
-func (w *world) elsewhere(id string) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, s := range w.sessions {
-		if s.id == id {
-			return s.elsewhere
-		}
-	}
-	return false
 }

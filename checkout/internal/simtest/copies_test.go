@@ -9,6 +9,8 @@ import (
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
 )
 
+const otherAccount = "another account"
+
 // foreign reports whether a session is one of those that carry copied marks.
 func (w *world) foreign(id string) bool {
 	w.mu.Lock()
@@ -40,7 +42,7 @@ func (w *world) copyMarks(ctx context.Context, o op) {
 	}
 	where := "the same account"
 	if o.dice%4 == 0 {
-		account, where = "acct_other", "another account"
+		account, where = "acct_other", otherAccount
 	}
 	params := &stripe.CheckoutSessionCreateParams{
 		Mode: stripe.String("payment"), ClientReferenceID: stripe.String(o.order), SuccessURL: stripe.String("https://other.example/"),
@@ -54,13 +56,23 @@ func (w *world) copyMarks(ctx context.Context, o op) {
 		}},
 	}
 	setAccount(params, account)
-	session, err := client.V1CheckoutSessions.Create(context.Background(), params)
+	times := 1
+	if o.dice%16 == 1 {
+		times = 12 // more than an order records
+	}
+	for range times {
+		w.sellCopy(ctx, o.order, original, params, where)
+	}
+}
+
+func (w *world) sellCopy(ctx context.Context, order string, original *simSession, params *stripe.CheckoutSessionCreateParams, where string) {
+	session, err := w.srv.Client().V1CheckoutSessions.Create(context.Background(), params)
 	if err != nil {
 		return
 	}
-	copied := w.session(session.ID, o.order, original.attempt+" copied")
+	copied := w.session(session.ID, order, original.attempt+" copied")
 	w.mu.Lock()
-	copied.foreign, copied.elsewhere = true, account == "acct_other"
+	copied.foreign, copied.elsewhere = true, where == otherAccount
 	w.mu.Unlock()
 	err = w.srv.Pay(session.ID, checkouttest.CardOK)
 	w.say(ctx, "%v on %s: %v", copied, where, err)

@@ -9,7 +9,7 @@ import (
 )
 
 // forgeries are the ways in which an event lies about a payment. Each event has the metadata of a session of the shop, the
-// mark of its attempt among it, and says that the session was paid.
+// mark of its attempt among it, and says that the session was paid, or that its payment was given back.
 var forgeries = []struct {
 	name   string
 	change func(event, session map[string]any)
@@ -23,6 +23,24 @@ var forgeries = []struct {
 	}},
 	{"event of another account", func(event, _ map[string]any) { event["account"] = "acct_forger" }},
 	{"event of the other mode", func(event, session map[string]any) { event["livemode"], session["livemode"] = true, true }},
+	{"session of the other mode that was not recorded", func(event, session map[string]any) {
+		event["livemode"], session["livemode"], session["id"] = true, true, "cs_live_forged"
+	}},
+	{"refund", func(event, session map[string]any) {
+		event["type"], event["data"] = "refund.created", map[string]any{"object": map[string]any{
+			"id": "re_forged", "object": "refund", "status": "succeeded", "amount": 1999, "currency": "usd", "payment_intent": session["payment_intent"],
+		}}
+	}},
+	{"dispute", func(event, session map[string]any) {
+		event["type"], event["data"] = "charge.dispute.created", map[string]any{"object": map[string]any{
+			"id": "du_forged", "object": "dispute", "status": "needs_response", "amount": 1999, "payment_intent": session["payment_intent"],
+		}}
+	}},
+	{"capture", func(event, session map[string]any) {
+		event["type"], event["data"] = "payment_intent.succeeded", map[string]any{"object": map[string]any{
+			"id": session["payment_intent"], "object": "payment_intent", "status": "succeeded", "amount_received": 1999,
+		}}
+	}},
 }
 
 // forge has a process receive an event that is signed and yet not of a payment of the shop. It must change nothing.

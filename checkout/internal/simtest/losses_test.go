@@ -44,6 +44,26 @@ func (w *world) restore(ctx context.Context) {
 	w.faults["backup restored"]++
 }
 
+// conflicts notes that Stripe knows the idempotency key of a session that is being created: the database lost an order, and
+// whoever creates the session learns of it.
+func (w *world) conflicts(ctx context.Context, order string) {
+	w.met("idempotency key used before the loss")
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, s := range w.sessions {
+		if s.order == order && s.lost && s.paid && !s.foreign && !s.recovered {
+			w.lostPaid[actorOf(ctx).name] = s
+		}
+	}
+}
+
+// conflict returns the session that conflicts found to be paid, or nil.
+func (w *world) conflict(ctx context.Context) *simSession {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.lostPaid[actorOf(ctx).name]
+}
+
 func put(tx tx, rows []memstore.Row) error {
 	for _, row := range rows {
 		if err := tx.Set(context.Background(), row.Key, row.Value); err != nil {

@@ -1,6 +1,7 @@
 package simtest
 
 import (
+	"cmp"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -46,10 +47,12 @@ func (m mutant) overlay(t *testing.T) string {
 
 var failingSeed = regexp.MustCompile(`seed (\d+): (.*)`)
 
-// TestMutants plants bugs, one at a time and in no shipped code, and has TestSimulation find each within 10,000 histories:
+// TestMutants plants bugs, one at a time and in no shipped code, and has TestSimulation find each within 10,000 histories, or
+// as many as -seeds says:
 // go test ./checkout/internal/simtest -run TestMutants -mutants -v -timeout 1h. Without -mutants it only checks that they still apply.
 func TestMutants(t *testing.T) {
 	t.Parallel()
+	seeds := cmp.Or(*simSeeds, 10000)
 	for _, m := range mutants {
 		if *oneMutant != "" && *oneMutant != m.name {
 			continue
@@ -60,8 +63,8 @@ func TestMutants(t *testing.T) {
 				return
 			}
 			out, err := exec.CommandContext(t.Context(), "go", "test", "-overlay="+overlay, "-vet=off", "-count=1", "-timeout=30m",
-				"-run=^TestSimulation$", ".", "-seeds=10000", "-firstseed=1", "-minimise=false").CombinedOutput()
-			require.Error(t, err, "10,000 histories did not find it")
+				"-run=^TestSimulation$", ".", fmt.Sprintf("-seeds=%d", seeds), "-firstseed=1", "-minimise=false").CombinedOutput()
+			require.Error(t, err, "%d histories did not find it", seeds)
 			found := failingSeed.FindStringSubmatch(string(out))
 			require.NotNil(t, found, "it failed otherwise:\n%s", out)
 			t.Logf("found by seed %s: %s", found[1], found[2])

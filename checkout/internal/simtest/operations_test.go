@@ -162,6 +162,9 @@ func (w *world) outside(t *testing.T, ctx context.Context, o op) {
 // begin has the customer of an order check out, and give up waiting if they go away.
 func (w *world) begin(ctx context.Context, p *simProcess, o op) {
 	started, err := p.flow.Begin(ctx, w.cart(o))
+	if lost := w.conflict(ctx); lost != nil && err == nil {
+		w.fail("%v was paid before the database lost it, and %s is sold again", lost, o.order)
+	}
 	if stopped := p.step(ctx, "answer"); stopped != nil {
 		w.say(ctx, "begin: %v, and no answer", err)
 		return
@@ -182,7 +185,7 @@ var expected = []error{
 	errDead, context.Canceled, store.ErrNotFound, checkout.ErrAlreadyPaid, checkout.ErrProcessing, checkout.ErrCanceled,
 	checkout.ErrSuperseded, checkout.ErrStillOpen, checkout.ErrBusy, checkout.ErrBackoff, checkout.ErrNotPaid,
 	checkout.ErrNotFound, checkout.ErrGivenBack, checkout.ErrFulfilled, errCallback, errCommit, context.DeadlineExceeded,
-	errUnreadable, errEnded, errFailover,
+	checkout.ErrUnknownOrder, errUnreadable, errEnded, errFailover,
 }
 
 // answered notes what a call of the Flow came to, and fails if that is nothing a caller should see.

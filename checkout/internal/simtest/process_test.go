@@ -228,9 +228,7 @@ func (w simWire) RoundTrip(r *http.Request) (*http.Response, error) {
 		w.p.w.say(r.Context(), "%s: no answer", what)
 	default:
 		w.p.w.say(r.Context(), "%s: %d", what, response.StatusCode)
-		if isCreate(r) && response.StatusCode == http.StatusOK {
-			w.p.w.created(r, response)
-		}
+		w.p.w.answeredBy(r, response)
 	}
 	return response, err
 }

@@ -26,18 +26,35 @@ type simSession struct {
 
 func (s *simSession) String() string { return s.order + "#" + s.attempt }
 
-// created notes a session that Stripe answered with.
-func (w *world) created(r *http.Request, response *http.Response) {
+// answeredBy notes the sessions and refunds that Stripe answered with.
+func (w *world) answeredBy(r *http.Request, response *http.Response) {
+	refund := r.Method == http.MethodPost && r.URL.Path == "/v1/refunds"
+	if !isCreate(r) && !refund {
+		return
+	}
 	body, err := io.ReadAll(response.Body)
 	response.Body = io.NopCloser(bytes.NewReader(body))
-	var answer struct{ ID string }
+	var answer struct {
+		ID            string
+		PaymentIntent string `json:"payment_intent"`
+		Error         struct{ Type string }
+	}
 	if err != nil || json.Unmarshal(body, &answer) != nil {
-		w.fail("a session that can't be read was answered")
-		return
+		return // the process can't read it either
 	}
 	_, key, _ := strings.Cut(r.Header.Get("Idempotency-Key"), "/")
 	order, attempt, _ := strings.Cut(key, "/")
-	w.session(answer.ID, order, attempt)
+	switch {
+	case answer.Error.Type == "idempotency_error":
+		w.conflicts(r.Context(), order)
+	case response.StatusCode != http.StatusOK:
+	case refund:
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.refunds[answer.PaymentIntent] = answer.ID
+	default:
+		w.session(answer.ID, order, attempt)
+	}
 }
 
 // session returns the session of an ID, and makes it known if it is not.

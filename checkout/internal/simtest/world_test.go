@@ -57,7 +57,9 @@ type world struct {
 	// unreadable and consoles are the orders whose rows can't be read, or are locked until the channel is closed.
 	unreadable map[string]bool
 	consoles   map[string]chan struct{}
-	ended      map[tx]bool // transactions that the database ended
+	ended      map[tx]bool            // transactions that the database ended
+	lostPaid   map[string]*simSession // by actor: see conflicts
+	refunds    map[string]string      // that the shop made by itself, by payment intent
 	faults     map[string]int
 	record     bool
 	news       []string
@@ -75,6 +77,7 @@ func newWorld(t *testing.T, p plan, record bool) *world {
 		sched:   &scheduler{threads: map[string]string{}},
 		callers: map[string]context.CancelFunc{}, runs: map[string]int{}, commits: map[string]int{}, failures: map[string]int{}, faults: map[string]int{},
 		unreadable: map[string]bool{}, consoles: map[string]chan struct{}{}, ended: map[tx]bool{},
+		lostPaid: map[string]*simSession{}, refunds: map[string]string{},
 	}
 	w.st.Store(memstore.New())
 	w.check = newChecker(w)
