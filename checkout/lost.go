@@ -21,7 +21,7 @@ func (f *Flow[Tx]) settleLost(ctx context.Context, shop shopIdentity, u sessionU
 	if err != nil {
 		return "", err
 	}
-	if !known {
+	if !known || !shop.fits(u.facts.Livemode) {
 		f.countForeign(u.cause, u.facts.ID)
 		return "", nil
 	}

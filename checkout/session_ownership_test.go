@@ -102,6 +102,12 @@ var oursCases = []oursCase{
 		}), code: 200, status: "open", stock: held, foreign: 1},
 	{name: "a test event at a live endpoint", cart: live, sends: paidWith("livemode", false), code: 200, status: "open", stock: held, foreign: 1},
 	{name: "a live event at a test endpoint", sends: paidWith("livemode", true), code: 200, status: "open", stock: held, foreign: 1},
+	{name: "a live event at a test endpoint, of an order that is not there", sends: func(s *testShop, ours string) int {
+		object, metadata := paidSession("cs_live_lost"), s.stripeSession(ours).Metadata
+		metadata["fulfil_order"] = "order-lost"
+		object["livemode"], object["metadata"], object["created"] = true, metadata, s.srv.Now().Unix()
+		return s.completes(object)
+	}, code: 200, status: "open", stock: held, foreign: 1},
 	{name: "another currency", sends: paidWith("currency", "eur"), code: 200, status: "paid",
 		parked: "currency is eur, not usd", stock: held, told: mismatch},
 	{name: "another subtotal", sends: paidWith("amount_subtotal", 1), code: 200, status: "paid",
