@@ -108,7 +108,7 @@ func (c *checker) order(id string) error {
 		return fmt.Errorf("%s has %d shipments and was fulfilled at %v", id, shipments, o.FulfilledAt)
 	}
 	shipped := !o.FulfilledAt.IsZero() && (before == nil || before.FulfilledAt.IsZero())
-	if shipped && givenBack(o) {
+	if shipped && !c.w.healed.Load() && givenBack(o) {
 		return fmt.Errorf("%s was shipped after its money was given back", id)
 	}
 	if shipped && !c.w.healed.Load() && o.Status() != store.Paid && o.Status() != store.PartiallyRefunded {
