@@ -143,7 +143,8 @@ func newPlan(seed uint64) plan {
 		captures: r.IntN(4) == 0, recoveries: r.IntN(4) == 0, copies: r.IntN(4) == 0, losses: r.IntN(4) == 0, broken: r.IntN(4) == 0,
 		forever: r.IntN(2) == 0, account: [...]string{"", "", "acct_1"}[r.IntN(3)],
 	}
-	p.swallowed = oneOf(0, 0, 0.1)
+	p.swallowed, p.refund = oneOf(0, 0, 0.1), r.IntN(4) == 0
+	p.leaks = p.leaks || p.refund && r.IntN(2) == 0 // payments that are refunded are rare otherwise
 	p.deaf = p.deaf && !p.heard()
 	total := 0
 	for _, k := range often {
@@ -171,7 +172,7 @@ func newPlan(seed uint64) plan {
 		}
 		p.ops = append(p.ops, o)
 	}
-	p.refund, p.commits = r.IntN(4) == 0, oneOf(0, 0.002, 0.01)
+	p.commits = oneOf(0, 0.002, 0.01)
 	p.apart = [...]time.Duration{0, 0, -2 * time.Minute, -time.Minute, time.Minute, 2 * time.Minute}[r.IntN(6)]
 	return p
 }
