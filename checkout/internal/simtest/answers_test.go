@@ -6,28 +6,31 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/gofulfil/fulfil/store"
 )
 
-// hearing is an event on its way through a process, with what the shop knew of it before.
+// hearing is an event on its way through a process.
 type hearing struct {
 	w      *world
-	losses int64
-	event  struct {
-		Type string
-		Data struct {
-			Object struct {
-				ID            string
-				PaymentStatus string `json:"payment_status"`
-				PaymentIntent any    `json:"payment_intent"`
-				Metadata      map[string]string
-			}
-		}
-	}
+	losses int64 // of the database, before the event came
+	event  heardEvent
 	// intent is the payment intent that the event is about, if its payment was recorded before; empty: it was not.
 	intent string
+}
+
+type heardEvent struct {
+	Type string
+	Data struct {
+		Object struct {
+			ID            string
+			PaymentStatus string `json:"payment_status"`
+			PaymentIntent any    `json:"payment_intent"`
+			Metadata      map[string]string
+		}
+	}
 }
 
 // hearing reads the event in a delivery, and leaves the delivery as it is.
@@ -36,7 +39,7 @@ func (w *world) hearing(r *http.Request) *hearing {
 	body, err := io.ReadAll(r.Body)
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	if err != nil || json.Unmarshal(body, &h.event) != nil {
-		h.event.Type = "" // broken on its way
+		h.event = heardEvent{} // broken on its way
 		return h
 	}
 	object := h.event.Data.Object
@@ -44,60 +47,58 @@ func (w *world) hearing(r *http.Request) *hearing {
 	if strings.HasPrefix(h.event.Type, "payment_intent.") {
 		intent = object.ID
 	}
-	if o, err := w.database().FindRef(context.Background(), intent); err == nil && o != nil {
+	if w.recorded(intent) != nil {
 		h.intent = intent
 	}
 	return h
 }
 
+// recorded returns the order that a Stripe ID leads to, or nil.
+func (w *world) recorded(ref string) *store.Order {
+	o, err := w.database().FindRef(context.Background(), ref)
+	if err != nil {
+		return nil
+	}
+	return o
+}
+
 // check checks that an event which was answered by 200 is recorded.
 func (h *hearing) check() {
-	if h.w.losses.Load() != h.losses {
-		return
-	}
-	object, database := h.event.Data.Object, h.w.database()
-	var known bool
-	switch h.event.Type {
-	case "checkout.session.completed", "checkout.session.async_payment_succeeded":
-		o, err := database.FindRef(context.Background(), object.ID)
-		switch {
-		case err == nil:
-			a := o.AttemptBySession(object.ID)
-			known = a.Completed && (object.PaymentStatus != "paid" || a.Paid)
-		default:
-			known = object.PaymentStatus != "paid" || object.Metadata["fulfil_order"] == "" || h.w.foreign(object.ID)
-		}
-	case "checkout.session.async_payment_failed", "checkout.session.expired":
-		o, err := database.FindRef(context.Background(), object.ID)
-		known = err != nil || !o.AttemptBySession(object.ID).Open() && !o.AttemptBySession(object.ID).Processing()
-	case "payment_intent.succeeded", "payment_intent.canceled", "charge.captured":
-		o, err := database.FindRef(context.Background(), h.intent)
-		known = err != nil || !attemptOf(o, h.intent).Open() && !attemptOf(o, h.intent).Processing()
-	case "refund.created":
-		o, err := database.FindRef(context.Background(), h.intent)
-		known = err != nil
-		for i := 0; err == nil && i < len(o.Refunds); i++ {
-			known = known || o.Refunds[i].ID == object.ID
-		}
-	case "charge.dispute.created":
-		o, err := database.FindRef(context.Background(), h.intent)
-		known = err != nil
-		for i := 0; err == nil && i < len(o.Disputes); i++ {
-			known = known || o.Disputes[i].ID == object.ID
-		}
-	default:
-		return
-	}
-	if !known {
-		h.w.fail("%s of %s was answered by 200 and is not recorded", h.event.Type, object.ID)
+	if h.w.losses.Load() == h.losses && !h.known() {
+		h.w.fail("%s of %s was answered by 200 and is not recorded", h.event.Type, h.event.Data.Object.ID)
 	}
 }
 
-func attemptOf(o *store.Order, intent string) *store.Attempt {
-	for i := range o.Attempts {
-		if o.Attempts[i].PaymentIntent == intent {
-			return &o.Attempts[i]
+// known reports whether the shop knows what the event says. Events of other types, and those of payments that were not
+// recorded before, say nothing that must be known.
+func (h *hearing) known() bool {
+	object := h.event.Data.Object
+	switch h.event.Type {
+	case "checkout.session.completed", "checkout.session.async_payment_succeeded":
+		paid := object.PaymentStatus == "paid"
+		if o := h.w.recorded(object.ID); o != nil {
+			a := o.AttemptBySession(object.ID)
+			return a.Completed && (a.Paid || !paid)
 		}
+		return !paid || object.Metadata["fulfil_order"] == "" || h.w.foreign(object.ID)
+	case "checkout.session.async_payment_failed", "checkout.session.expired":
+		o := h.w.recorded(object.ID)
+		return o == nil || over(o.AttemptBySession(object.ID))
 	}
-	return &store.Attempt{Expired: true}
+	o := h.w.recorded(h.intent)
+	if o == nil {
+		return true
+	}
+	switch h.event.Type {
+	case "payment_intent.succeeded", "payment_intent.canceled", "charge.captured":
+		return !slices.ContainsFunc(o.Attempts, func(a store.Attempt) bool { return a.PaymentIntent == h.intent && !over(&a) })
+	case "refund.created":
+		return slices.ContainsFunc(o.Refunds, func(r store.Refund) bool { return r.ID == object.ID })
+	case "charge.dispute.created":
+		return slices.ContainsFunc(o.Disputes, func(d store.Dispute) bool { return d.ID == object.ID })
+	}
+	return true
 }
+
+// over reports whether an attempt is paid or can't be paid anymore.
+func over(a *store.Attempt) bool { return !a.Open() && !a.Processing() }

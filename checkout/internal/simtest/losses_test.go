@@ -3,6 +3,7 @@ package simtest
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/gofulfil/fulfil/store/memstore"
 )
@@ -45,13 +46,13 @@ func (w *world) restore(ctx context.Context) {
 }
 
 // conflicts notes that Stripe knows the idempotency key of a session that is being created: the database lost an order, and
-// whoever creates the session learns of it.
+// whoever creates the session learns of it, and looks for what was paid as far back as Stripe keeps such keys, a day.
 func (w *world) conflicts(ctx context.Context, order string) {
 	w.met("idempotency key used before the loss")
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, s := range w.sessions {
-		if s.order == order && s.lost && s.paid && !s.foreign && !s.recovered {
+		if s.order == order && s.lost && s.paid && !s.foreign && !s.recovered && w.srv.Now().Sub(s.created) < 24*time.Hour {
 			w.lostPaid[actorOf(ctx).name] = s
 		}
 	}

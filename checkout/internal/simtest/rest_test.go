@@ -189,7 +189,7 @@ func (c *checker) lostAtRest(all truth) error {
 }
 
 // heldAtRest is the stock that may be held at rest: that of orders for which nothing can be done, and of payments that are
-// not for what was sold.
+// not for what was sold, until a person decides.
 func (c *checker) heldAtRest() map[string]int64 {
 	var holds []reservation.Hold
 	err := c.w.database().InTx(context.Background(), func(tx tx) (err error) {
@@ -203,7 +203,7 @@ func (c *checker) heldAtRest() map[string]int64 {
 	for _, h := range holds {
 		id, _, _ := strings.Cut(h.ID, "/")
 		o := c.w.order(id)
-		if counts := o.PaidAttempt(); !c.w.broken(id) && (counts == nil || counts.Agrees() || counts.Hold.ID != h.ID) {
+		if counts := o.PaidAttempt(); !c.w.broken(id) && (counts == nil || counts.Agrees() || counts.Hold.ID != h.ID || !o.GivenUpAt.IsZero()) {
 			continue
 		}
 		for _, l := range h.Lines {

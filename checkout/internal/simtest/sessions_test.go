@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // simSession is a session that the shop began.
@@ -16,6 +17,7 @@ type simSession struct {
 	paying    bool // complete, and the money on its way
 	paid      bool // Stripe has the money, or had it
 	ended     bool // it can no longer be paid
+	created   time.Time
 
 	authorized bool // the money waits to be captured
 	recovered  bool // a copy of an expired session, that Stripe made
@@ -66,7 +68,7 @@ func (w *world) session(id, order, attempt string) *simSession {
 			return s
 		}
 	}
-	s := &simSession{id: id, order: order, attempt: attempt}
+	s := &simSession{id: id, order: order, attempt: attempt, created: w.srv.Now()}
 	w.sessions = append(w.sessions, s)
 	return s
 }
