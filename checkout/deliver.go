@@ -216,7 +216,8 @@ func (f *Flow[Tx]) deliverNext(ctx context.Context, leased *store.Order, l lane)
 	return errors.Join(err, recorded)
 }
 
-// storeError is a failure of the database while a delivery was being recorded. It does not count as a failed try.
+// storeError is a failure of the database while a delivery was being recorded. It does not count as a failed try of the
+// callback.
 type storeError struct{ err error }
 
 func (e *storeError) Error() string { return "checkout: recording a delivery: " + e.err.Error() }
@@ -244,7 +245,8 @@ func (f *Flow[Tx]) markDelivered(ctx context.Context, tx Tx, id, token string, l
 	return f.save(ctx, tx, o, now)
 }
 
-// recordFailure gives the lease back, counts a failed try of the callback and sets the time of the next.
+// recordFailure gives the lease back, counts a failed try of the callback or of its transaction, and sets the time of the
+// next.
 func (f *Flow[Tx]) recordFailure(ctx context.Context, id, token string, l lane, n int, failure error) error {
 	return f.record(ctx, id, "deliver", func(o *store.Order, now time.Time) (bool, error) {
 		d := l.state(o)
@@ -254,7 +256,12 @@ func (f *Flow[Tx]) recordFailure(ctx context.Context, id, token string, l lane, 
 		d.Token, d.LeasedUntil = "", time.Time{}
 		var database *storeError
 		switch {
-		case errors.Is(failure, errChanged), errors.As(failure, &database):
+		case errors.Is(failure, errChanged):
+			return true, nil
+		case errors.As(failure, &database):
+			d.Rollbacks++
+			d.NextAt, d.LastError = now.Add(pause(id, d.Rollbacks)), failure.Error()
+			f.log.Error("transaction of a delivery failed", "order", id, "notice", o.Notices[n-1].Kind, "times", d.Rollbacks, "error", failure)
 			return true, nil
 		case errors.Is(failure, webhook.ErrPermanent):
 			*d = store.Delivery{LastError: failure.Error()}

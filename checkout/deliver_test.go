@@ -469,3 +469,48 @@ func (f *failingStore) InTx(ctx context.Context, fn func(tx) error) error {
 		return nil
 	})
 }
+
+// endingStore is a store whose database ends transactions before their function does.
+type endingStore struct {
+	store.Store[tx]
+	ended map[tx]bool
+}
+
+func (s *endingStore) InTx(ctx context.Context, fn func(tx tx) error) error {
+	return s.Store.InTx(ctx, func(t tx) error {
+		err := fn(t)
+		if err == nil && s.ended[t] {
+			err = errors.New("the transaction ended before its function did")
+		}
+		return err
+	})
+}
+
+// A callback whose transaction fails each time, as one that does not return an error of the database, is tried with growing
+// pauses, and is a person's soon.
+func TestTransactionOfFulfilFails(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	st := &endingStore{s.st, map[tx]bool{}}
+	swallows, runs := true, 0
+	s.runAs(func(c *checkout.Config[tx]) {
+		c.Store = st
+		c.Fulfil = func(_ context.Context, t tx, _ *store.Order) error {
+			runs++
+			st.ended[t] = swallows
+			return nil
+		}
+	})
+	s.pay(s.begin(cartOf("order-1", "tee")).SessionID)
+	for range 120 {
+		s.srv.Advance(30 * time.Second)
+		s.sweep()
+	}
+	require.Less(t, runs, 12)
+	require.Zero(t, s.order("order-1").Delivery.Tries, "the callback did not fail")
+	require.Contains(t, s.order("order-1").StuckReason(), "transaction")
+	swallows = false
+	require.NoError(t, s.flow.Resolve(t.Context(), "order-1", checkout.Retry))
+	s.requireStatus("order-1", checkout.Fulfilled)
+	require.False(t, s.order("order-1").Stuck())
+}

@@ -64,8 +64,9 @@ func (f *Flow[Tx]) decide(ctx context.Context, tx Tx, o *store.Order, r Resoluti
 	if r != GiveUp && o.FulfilledAt.IsZero() && (refunding || o.GivenBack(paid)) {
 		return fmt.Errorf("%w: %s", ErrGivenBack, o.ID)
 	}
-	o.Delivery.Tries, o.Delivery.NextAt = 0, time.Time{}
-	o.ChangeDelivery.Tries, o.ChangeDelivery.NextAt = 0, time.Time{}
+	for _, d := range [...]*store.Delivery{&o.Delivery, &o.ChangeDelivery} {
+		d.Tries, d.Rollbacks, d.NextAt = 0, 0, time.Time{}
+	}
 	switch r {
 	case Retry:
 		o.GivenUpAt, o.Shortfall = time.Time{}, nil

@@ -34,6 +34,9 @@ type Delivery struct {
 	// Tries counts the failed tries of the lane's next entry. NextAt is when the entry may be tried again.
 	Tries  int       `json:"tries,omitempty"`
 	NextAt time.Time `json:"next_at,omitzero"`
+	// Rollbacks counts the tries of which the callback succeeded and the transaction did not: the database failed, or the
+	// callback did not return an error of the database.
+	Rollbacks int `json:"rollbacks,omitempty"`
 	// LastError is the text of the last failure.
 	LastError string `json:"last_error,omitempty"`
 }

@@ -208,10 +208,10 @@ func (o *Order) Stuck() bool { return o.StuckReason() != "" }
 //
 // - The order is paid and neither fulfilled nor given back, and it is parked, short or in review, or a part of the payment was
 // lost in a dispute.
-// - The same, and Fulfil failed [StuckAfter] times in a row, or Stripe does not say what was given back of the payment.
+// - The same, and Fulfil or its transaction failed [StuckAfter] times in a row, or Stripe does not say what was given back of the payment.
 // - The order was paid twice, or after it was given up, and the money is still there.
 // - An automatic refund was refused.
-// - A change was not delivered in [StuckAfter] tries.
+// - A change was not delivered in [StuckAfter] tries, of the callback or of its transaction.
 // - Stripe does not know a session that was recorded.
 func (o *Order) StuckReason() string {
 	paid := o.PaidAttempt()
@@ -234,6 +234,9 @@ func (o *Order) StuckReason() string {
 	}
 	if o.ChangeDelivery.Tries >= StuckAfter {
 		return fmt.Sprintf("a change could not be delivered in %d tries", o.ChangeDelivery.Tries)
+	}
+	if o.ChangeDelivery.Rollbacks >= StuckAfter {
+		return fmt.Sprintf("the transaction that delivers a change failed %d times", o.ChangeDelivery.Rollbacks)
 	}
 	return ""
 }
@@ -262,6 +265,8 @@ func (o *Order) unfulfilledReason(paid *Attempt) string {
 		return "stripe does not say whether the payment was given back"
 	case o.Delivery.Tries >= StuckAfter:
 		return fmt.Sprintf("fulfilling failed %d times", o.Delivery.Tries)
+	case o.Delivery.Rollbacks >= StuckAfter:
+		return fmt.Sprintf("the transaction of fulfilling failed %d times", o.Delivery.Rollbacks)
 	}
 	return ""
 }

@@ -133,7 +133,7 @@ func TestEncodeKeepsTheSessionAsSent(t *testing.T) {
 var bookkeeping = []string{
 	"ID", "CreatedAt", "UpdatedAt", "Mode", "Currency", "Lines", "Metadata", "Account", "Livemode", "CancelRequestedAt",
 	"Refunds", "Disputes", "Amounts", "Customer.ID", "FulfilledAt", "Shortfall", "Parked", "Notices", "DueAt", "GivenUpAt",
-	"Delivery.Token", "Delivery.LeasedUntil", "Delivery.Tries", "Delivery.NextAt",
+	"Delivery.Token", "Delivery.LeasedUntil", "Delivery.Tries", "Delivery.NextAt", "Delivery.Rollbacks", "ChangeDelivery.Rollbacks",
 	"Attempts.N", "Attempts.CreatedAt", "Attempts.Lines", "Attempts.Metadata", "Attempts.Fingerprint", "Attempts.ExpiresAt", "Attempts.PayBy",
 	"Attempts.Replaces", "Attempts.Hold", "Attempts.Increase", "Attempts.SessionID", "Attempts.Quote", "Attempts.PaymentIntent",
 	"Attempts.Charge", "Attempts.Subscription", "Attempts.ClosedAt", "Attempts.Completed", "Attempts.Paid", "Attempts.Failed",
@@ -236,6 +236,8 @@ func TestStuck(t *testing.T) {
 		"failed often":                      {long, true},
 		"failed often, of a refunded order": {func(o *store.Order) { long(o); o.Refunds = refunds(100) }, false},
 		"a change failed often":             {func(o *store.Order) { o.ChangeDelivery.Tries = store.StuckAfter }, true},
+		"a transaction failed often":        {func(o *store.Order) { o.Delivery.Rollbacks = store.StuckAfter }, true},
+		"that of a change failed often":     {func(o *store.Order) { o.ChangeDelivery.Rollbacks = store.StuckAfter }, true},
 		"a second payment":                  {secondPayment, true},
 		"a second payment, refunded": {func(o *store.Order) {
 			secondPayment(o)
