@@ -210,7 +210,7 @@ func (f *Flow[Tx]) deliverNext(ctx context.Context, leased *store.Order, l lane)
 	recording, cancel := context.WithTimeout(ctx, DeliverTimeout)
 	defer cancel()
 	recorded := f.recordFailure(recording, id, token, l, next.N, err)
-	if errors.Is(err, webhook.ErrPermanent) {
+	if errors.Is(err, webhook.ErrPermanent) || errors.Is(err, errChanged) {
 		return recorded // dealt with
 	}
 	return errors.Join(err, recorded)

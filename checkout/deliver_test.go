@@ -234,20 +234,23 @@ func TestDeliveredElsewhere(t *testing.T) {
 	})
 }
 
+// park is a callback during which a person parks the order.
+func (s *testShop) park(ctx context.Context, _ tx, o *store.Order) error {
+	return s.st.InTx(ctx, func(second tx) error {
+		orders, err := s.st.Lock(ctx, second, o.ID)
+		if err != nil {
+			return err
+		}
+		orders[0].Parked = "looks like fraud"
+		return s.st.Save(ctx, second, orders[0])
+	})
+}
+
 // What becomes unfulfillable while the callback runs is rolled back.
 func TestParkedWhileFulfilling(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	s.onFulfil(func(ctx context.Context, _ tx, o *store.Order) error {
-		return s.st.InTx(ctx, func(second tx) error { // a person parks it meanwhile
-			orders, err := s.st.Lock(ctx, second, o.ID)
-			if err != nil {
-				return err
-			}
-			orders[0].Parked = "looks like fraud"
-			return s.st.Save(ctx, second, orders[0])
-		})
-	})
+	s.onFulfil(s.park)
 	s.pay(s.begin(cartOf("order-1", "tee")).SessionID)
 	require.Equal(t, 1, s.fulfilRuns())
 	require.Zero(t, s.shipments("order-1"))
@@ -513,4 +516,16 @@ func TestTransactionOfFulfilFails(t *testing.T) {
 	require.NoError(t, s.flow.Resolve(t.Context(), "order-1", checkout.Retry))
 	s.requireStatus("order-1", checkout.Fulfilled)
 	require.False(t, s.order("order-1").Stuck())
+}
+
+// An order that a person parks while Resolve delivers is no failure of Resolve.
+func TestParkedWhileResolveDelivers(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.failFulfil()
+	s.pay(s.begin(cartOf("order-1", "tee")).SessionID)
+	s.onFulfil(s.park)
+	require.NoError(t, s.flow.Resolve(t.Context(), "order-1", checkout.Retry))
+	s.requireStatus("order-1", "paid")
+	require.Zero(t, s.shipments("order-1"))
 }
