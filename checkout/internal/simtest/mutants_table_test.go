@@ -149,8 +149,6 @@ var mutants = []mutant{
 		"ctx, cancel := limited(ctx)\n", "ctx, cancel := context.WithCancel(ctx)\n"}}},
 	{name: "take a failure of the database for the callback's", edits: []edit{{"../../deliver.go",
 		"err = &storeError{err}", "err = fmt.Errorf(\"checkout: %w\", err)"}}},
-	{name: "take a delivery for done whatever the database says", edits: []edit{{"../../deliver.go",
-		"\tif err == nil || errors.Is(err, errTaken) {\n\t\treturn nil\n", "\tif callbackErr == nil && !errors.Is(err, errChanged) {\n\t\treturn nil\n"}}},
 
 	// Limits.
 	{name: "record copies without bound", edits: []edit{{"../../settle.go", "s.strays() >= maxStrays", "s.strays() < 0"}}},
