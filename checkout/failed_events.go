@@ -3,6 +3,7 @@ package checkout
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -16,6 +17,8 @@ const (
 	// The pause after a failed try grows from the first to the last.
 	failedFirst = 5 * time.Minute
 	failedLast  = 6 * time.Hour
+	// failedHung is how many of them may take all of their time in one sweep.
+	failedHung = 3
 )
 
 // failedEvent is an event that a sweep found and could not handle. It keeps no other event waiting: it is tried again on its
@@ -45,15 +48,19 @@ func (f *Flow[Tx]) setAside(ctx context.Context, e failedEvent, now time.Time) {
 }
 
 // sweepFailed tries the events again that could not be handled, of the types that this process has handlers for. An event
-// that fails again, or that Stripe does not answer, keeps no other waiting.
+// that fails again, or that Stripe does not answer, keeps no other waiting. After some that took all of their time, as those
+// of an order that is locked elsewhere do, the next sweep goes on.
 func (f *Flow[Tx]) sweepFailed(ctx context.Context, b *budget, _ string, found func(id string)) error {
 	now := f.now()
 	events, err := f.failedEvents(ctx)
 	if err != nil {
 		return err
 	}
-	types := f.handledTypes()
+	types, hung := f.handledTypes(), 0
 	for _, failed := range events {
+		if hung == failedHung {
+			return nil
+		}
 		if failed.Next > now.Unix() || !slices.Contains(types, failed.Type) {
 			continue
 		}
@@ -71,6 +78,9 @@ func (f *Flow[Tx]) sweepFailed(ctx context.Context, b *budget, _ string, found f
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
+		}
+		if errors.Is(err, context.DeadlineExceeded) {
+			hung++
 		}
 		if err != nil && !missing(err) {
 			f.log.Error("failed event could not be handled again", "event", failed.ID, "type", failed.Type, "account", failed.Account, "error", err)

@@ -514,6 +514,38 @@ func TestSetAsideWhileTheStoreIsSilent(t *testing.T) {
 	})
 }
 
+// Many events of an order that somebody has locked take little of each sweep.
+func TestEventsOfALockedOrder(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newShop(t)
+		s.down()
+		session := s.begin(cartOf("order-1", "tee")).SessionID
+		s.pay(session)
+		s.srv.Advance(2 * time.Minute)
+		s.sweep()
+		for range 5 {
+			s.refund(session, 100)
+		}
+		s.srv.Advance(2 * time.Minute)
+		console := errors.New("the person at the console rolls back")
+		err := s.st.InTx(t.Context(), func(tx tx) error {
+			require.NoError(t, tx.Lock(t.Context(), "fulfil_order/order-1"))
+			s.sweep() // which sets the events aside
+			s.srv.Advance(10 * time.Minute)
+			begun := time.Now()
+			s.sweep()
+			require.Greater(t, time.Since(begun), time.Minute, "the events are due")
+			require.Less(t, time.Since(begun), 2*time.Minute)
+			return console
+		})
+		require.ErrorIs(t, err, console)
+		s.srv.Advance(3 * time.Hour)
+		s.sweep()
+		require.Len(t, s.order("order-1").Refunds, 5)
+	})
+}
+
 // A refund of an order that somebody has locked keeps neither a sweep nor Backfill from what comes after it.
 func TestRefundOfALockedOrder(t *testing.T) {
 	t.Parallel()
