@@ -178,7 +178,11 @@ func (s *settlement) identify() *store.Attempt {
 	if a != nil && a.SessionID == "" && sameMark(a.Mark, mark) {
 		return a
 	}
-	if origin := s.o.AttemptBySession(string(f.RecoveredFrom)); origin != nil && len(stockLines(origin.Lines)) == 0 {
+	origin := s.o.AttemptBySession(string(f.RecoveredFrom))
+	if origin == nil && f.RecoveredFrom != "" && a != nil && sameMark(a.Mark, mark) {
+		origin = a // it recovers a copy that was never paid, and so never recorded
+	}
+	if origin != nil && len(stockLines(origin.Lines)) == 0 {
 		if !s.update.completed {
 			return nil
 		}

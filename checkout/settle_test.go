@@ -1,6 +1,7 @@
 package checkout_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -411,10 +412,19 @@ func TestSubscriptionDebitBouncesUnheard(t *testing.T) {
 	s.requireStock("last", 1, 0, 0)
 }
 
-// A customer may buy by the recovery link of an expired session. The copy that the link leads to is the order's, as no stock
-// is tracked.
+// A customer may buy by the recovery link of an expired session, or of an expired copy of it. The copy that the link leads to
+// is the order's, as no stock is tracked.
 func TestRecoveredCopy(t *testing.T) {
 	t.Parallel()
+	for _, copies := range []int{1, 2} {
+		t.Run(fmt.Sprintf("copies: %d", copies), func(t *testing.T) {
+			t.Parallel()
+			testRecoveredCopy(t, copies)
+		})
+	}
+}
+
+func testRecoveredCopy(t *testing.T, copies int) {
 	s := newShop(t)
 	session := cartOf("order-1", "")
 	session.Params = func(p *stripe.CheckoutSessionCreateParams) {
@@ -425,9 +435,13 @@ func TestRecoveredCopy(t *testing.T) {
 	id := s.begin(session).SessionID
 	s.srv.Advance(25 * time.Hour)
 	s.requireStatus("order-1", "expired")
-	recovered, err := s.srv.Recover(id)
-	require.NoError(t, err)
-	s.pay(recovered)
+	for range copies {
+		s.srv.Advance(25 * time.Hour)
+		var err error
+		id, err = s.srv.Recover(id)
+		require.NoError(t, err)
+	}
+	s.pay(id)
 	o := s.order("order-1")
 	require.True(t, o.Paid())
 	require.Empty(t, o.Parked)
