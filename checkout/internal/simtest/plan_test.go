@@ -20,6 +20,7 @@ type plan struct {
 	leaks  bool    // customers may pay sessions whose URL nobody was given; only webhooks then tell of it
 	deaf   bool    // webhooks are not delivered at the end either
 	refund bool    // what can't be fulfilled is refunded at once
+	scarce bool    // all want the same one thing, and a person decides often
 	ops    []op
 	apart  time.Duration // how far the clock of the second process is ahead of that of the first
 	// trouble is what this history has beside the common misfortunes.
@@ -144,7 +145,9 @@ func newPlan(seed uint64) plan {
 		forever: r.IntN(2) == 0, account: [...]string{"", "", "acct_1"}[r.IntN(3)],
 	}
 	p.swallowed, p.refund = oneOf(0, 0, 0.1), r.IntN(4) == 0
-	p.leaks = p.leaks || p.refund && r.IntN(2) == 0 // payments that are refunded are rare otherwise
+	if p.refund && r.IntN(2) == 0 { // payments that are refunded are rare otherwise
+		p.leaks, p.scarce, p.orders = true, true, max(p.orders, 2)
+	}
 	p.deaf = p.deaf && !p.heard()
 	total := 0
 	for _, k := range often {
@@ -166,6 +169,9 @@ func newPlan(seed uint64) plan {
 		if r.IntN(3) == 0 {
 			o.n = 1 + r.IntN(2)
 		}
+		if p.scarce && r.IntN(5) == 0 {
+			o.kind = opResolve
+		}
 		o.d = jumps[r.IntN(len(jumps))]
 		if p.trouble.captures && o.dice%16 == 0 {
 			o.d = 8 * 24 * time.Hour // an authorization lapses after seven days
@@ -181,8 +187,11 @@ func newPlan(seed uint64) plan {
 func (p plan) cart(o op) checkout.Session {
 	carts := [...][]string{{"tee"}, {"last"}, {"tee", "last"}, {"tee", "tee"}, {""}}
 	choice := mix(uint64(o.order[len(o.order)-1]))
-	if p.trouble.recoveries {
+	switch {
+	case p.trouble.recoveries:
 		choice = 4 // only a cart without stock can be recovered
+	case p.scarce:
+		choice = 1
 	}
 	if o.dice%5 < 2 {
 		choice = o.dice / 5
