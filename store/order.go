@@ -208,7 +208,8 @@ func (o *Order) Stuck() bool { return o.StuckReason() != "" }
 //
 // - The order is paid and neither fulfilled nor given back, and it is parked, short or in review, or a part of the payment was
 // lost in a dispute.
-// - The same, and Fulfil or its transaction failed [StuckAfter] times in a row, or Stripe does not say what was given back of the payment.
+// - The same, and Fulfil or its transaction failed [StuckAfter] times in a row, or Stripe does not say what was given back of
+// the payment.
 // - The order was paid twice, or after it was given up, and the money is still there.
 // - An automatic refund was refused.
 // - A change was not delivered in [StuckAfter] tries, of the callback or of its transaction.

@@ -57,7 +57,7 @@ func (w *world) copyMarks(ctx context.Context, o op) {
 	}
 	setAccount(params, account)
 	times := 1
-	if o.dice%16 == 1 && !w.trouble.broken {
+	if o.dice%16 == 1 && !w.trouble.broken && !w.trouble.losses {
 		times = 12 // more than an order records; each event of a locked order takes a sweep half a minute
 	}
 	for range times {

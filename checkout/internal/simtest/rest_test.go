@@ -283,7 +283,7 @@ func (c *checker) paymentsAtRest(o *store.Order, all truth) error {
 		switch {
 		case s.Status == stripe.CheckoutSessionStatusOpen:
 			return fmt.Errorf("%s: a session is open after all this time", o.ID)
-		case paid && c.w.foreign(id) && a == nil && len(o.Attempts) > 10: // more payments with copied marks than an order records
+		case paid && c.w.foreign(id) && a == nil && len(o.Attempts) >= 10: // more payments with copied marks than an order records
 		case paid && (a == nil || !a.Paid):
 			return fmt.Errorf("%s: a payment is not recorded", o.ID)
 		case a != nil && a.Paid && !paid:
