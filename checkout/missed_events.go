@@ -394,7 +394,8 @@ func (f *Flow[Tx]) startEvents(ctx context.Context) error {
 	if err != nil || value != "" {
 		return err
 	}
-	return f.setEventPosition(ctx, eventsCursor, eventPosition{Since: f.now().Unix()})
+	// This clock may be ahead, as Stripe's time was not heard of yet.
+	return f.setEventPosition(ctx, eventsCursor, eventPosition{Since: f.now().Add(-eventsOverlap).Unix()})
 }
 
 // listPosition is a place in a list that is read once in a while: when the whole list was read last, and in a reading that

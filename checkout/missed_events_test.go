@@ -514,6 +514,22 @@ func TestSetAsideWhileTheStoreIsSilent(t *testing.T) {
 	})
 }
 
+// A process whose clock is ahead makes the shop's first session, and hides no event that follows.
+func TestFirstSessionByAClockAhead(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.down()
+	ahead, _ := s.processWith(func(c *checkout.Config[tx]) {
+		c.Clock = func() time.Time { return s.srv.Now().Add(2 * time.Minute) }
+	})
+	started, err := ahead.Begin(t.Context(), cartOf("order-1", "tee"))
+	require.NoError(t, err)
+	s.pay(started.SessionID)
+	s.srv.Advance(6 * time.Minute)
+	s.sweep()
+	s.requireStatus("order-1", checkout.Fulfilled)
+}
+
 // Many events of an order that somebody has locked take little of each sweep.
 func TestEventsOfALockedOrder(t *testing.T) {
 	t.Parallel()
