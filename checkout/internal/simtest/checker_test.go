@@ -223,6 +223,7 @@ func (c *checker) payable() error {
 		case o.Paid() || c.w.leaks:
 		case !a.Open() && !a.Processing():
 			return fmt.Errorf("%v can be paid or is being paid, and the shop takes it as over", s)
+		case c.w.losses.Load() > 0 && a.Replaces != 0 && o.Attempt(a.Replaces).Hold.State == store.Held: // it still has the stock
 		case a.Hold.ID != "" && a.Hold.State != store.Held:
 			return fmt.Errorf("%v can be paid or is being paid, and its stock is %q", s, a.Hold.State)
 		}

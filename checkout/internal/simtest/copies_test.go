@@ -66,6 +66,7 @@ func (w *world) copyMarks(ctx context.Context, o op) {
 }
 
 func (w *world) sellCopy(ctx context.Context, order string, original *simSession, params *stripe.CheckoutSessionCreateParams, where string) {
+	w.sched.wait(actorOf(ctx).name, "create a copy") // a replay takes turns where one actor does several things at Stripe
 	session, err := w.srv.Client().V1CheckoutSessions.Create(context.Background(), params)
 	if err != nil {
 		return
@@ -74,6 +75,7 @@ func (w *world) sellCopy(ctx context.Context, order string, original *simSession
 	w.mu.Lock()
 	copied.foreign, copied.elsewhere = true, where == otherAccount
 	w.mu.Unlock()
+	w.sched.wait(actorOf(ctx).name, "pay the copy")
 	err = w.srv.Pay(session.ID, checkouttest.CardOK)
 	w.say(ctx, "%v on %s: %v", copied, where, err)
 	if err == nil {

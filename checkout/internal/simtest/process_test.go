@@ -61,7 +61,7 @@ func (w *world) apartOf(process string) time.Duration {
 
 // step waits for a turn to do something. Its error says why it can't be done: the process died, or the caller has gone.
 func (p *simProcess) step(ctx context.Context, what string) error {
-	if err := ctx.Err(); err != nil {
+	if err := ended(ctx); err != nil {
 		return err
 	}
 	if p.dead.Load() {
@@ -71,7 +71,20 @@ func (p *simProcess) step(ctx context.Context, what string) error {
 	if p.dead.Load() {
 		return errDead
 	}
-	return ctx.Err()
+	return ended(ctx)
+}
+
+// ended is the error of a context that has ended. A context whose deadline is now has ended, though its timer may be about to
+// say so: of what ends at one time, a replay must not see this end before that in one history and after it in the other.
+func ended(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	deadline, limited := ctx.Deadline()
+	if limited && !time.Now().Before(deadline) {
+		return context.DeadlineExceeded
+	}
+	return nil
 }
 
 // simStore is the Store of a process: the database in use, with a turn before each call.

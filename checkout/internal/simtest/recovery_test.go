@@ -29,6 +29,7 @@ func (w *world) recover(ctx context.Context, o op) {
 	if o.dice%4 == 1 {
 		method = checkouttest.BankDebit
 	}
+	w.sched.wait(actorOf(ctx).name, "pay the recovered session")
 	err = w.srv.Pay(id, method)
 	w.say(ctx, "%v: %v", recovered, err)
 	if err == nil {
