@@ -116,7 +116,7 @@ func (f *Flow[Tx]) settleDispute(ctx context.Context, id string, d disputeFacts,
 		}
 		known, answers := disputeEntry(o, d.ID), 0
 		if known != nil {
-			if heard := d.entry(o); heard.State == known.State && heard.Amount == known.Amount {
+			if heard := d.entry(o); heard.State == known.State && heard.Amount == known.Amount && heard.Attempt == known.Attempt {
 				return nil
 			}
 			answers = known.Answers

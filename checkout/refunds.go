@@ -161,7 +161,7 @@ func (f *Flow[Tx]) settleRefund(ctx context.Context, id string, r refundFacts, c
 		}
 		known, answers := refundEntry(o, r.ID), 0
 		if known != nil {
-			if heard := r.entry(o); heard.State == known.State && heard.Amount == known.Amount {
+			if heard := r.entry(o); heard.State == known.State && heard.Amount == known.Amount && heard.Attempt == known.Attempt {
 				return nil
 			}
 			answers = known.Answers

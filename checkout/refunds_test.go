@@ -327,6 +327,29 @@ func TestAutomaticRefundThatFails(t *testing.T) {
 	require.True(t, o.Stuck())
 }
 
+// A refund or dispute that was recorded before its payment was known, as after a loss, gets its attempt from the next look.
+func TestRefundWithoutAnAttempt(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	id := s.begin(cartOf("order-1", "tee")).SessionID
+	s.pay(id)
+	s.refund(id, 500)
+	_, err := s.srv.Dispute(id)
+	require.NoError(t, err)
+	require.NoError(t, s.st.InTx(t.Context(), func(tx tx) error {
+		orders, err := s.st.Lock(t.Context(), tx, "order-1")
+		if err != nil {
+			return err
+		}
+		orders[0].Refunds[0].Attempt, orders[0].Disputes[0].Attempt = 0, 0
+		return s.st.Save(t.Context(), tx, orders[0])
+	}))
+	_, err = s.flow.Backfill(t.Context(), testStart)
+	require.NoError(t, err)
+	require.Equal(t, 1, s.order("order-1").Refunds[0].Attempt)
+	require.Equal(t, 1, s.order("order-1").Disputes[0].Attempt)
+}
+
 // An automatic refund that Stripe refuses is a person's, too.
 func TestAutomaticRefundIsRefused(t *testing.T) {
 	t.Parallel()
