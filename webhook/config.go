@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/stripe/stripe-go/v82"
 )
 
 const (
@@ -23,6 +25,12 @@ type Config struct {
 	// with the old and the new secret for a day after one was rolled; list both until then. No secret may be blank, repeated,
 	// or something else than a signing secret, such as an API key or an endpoint's ID.
 	Secrets []string
+
+	// Client fetches the objects of thin events, one request for each event that has a handler which needs the object. Its key
+	// needs read permission for these objects, and for Events (https://docs.stripe.com/keys/restricted-api-keys). A request that
+	// fails, also because of a rate limit, is an error of the handler, so that Stripe delivers the event again. Default: none,
+	// which suffices for snapshot events, for handlers of a [Ref], and for a checkout.Flow, which has its own.
+	Client *stripe.Client
 
 	// Clock returns the current time. Default: time.Now.
 	Clock func() time.Time

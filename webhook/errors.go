@@ -33,7 +33,8 @@ var (
 	ErrSignature = errors.New("webhook: no signature matches the body and Config.Secrets")
 	// ErrEnvelope says that the payload is not a Stripe event (400).
 	ErrEnvelope = errors.New("webhook: payload is not an event")
-	// ErrWrongObject says that events of this type carry other objects than this data.object (400).
+	// ErrWrongObject says that events of this type carry other objects than this data.object (400), or than the one that was
+	// fetched (500).
 	ErrWrongObject = errors.New("webhook: data.object is not an object of this event type")
 	// ErrAPIVersion says that Config.StrictAPIVersion is set and the event has another API version than stripe.APIVersion
 	// (400).
@@ -41,6 +42,13 @@ var (
 	// ErrDecode says that data.object does not fit the handler's type (500, so that Stripe delivers the event again after
 	// the type was corrected).
 	ErrDecode = errors.New("webhook: decoding data.object")
+	// ErrNoClient says that a handler needs the object of a thin event, which only a client can fetch (500, so that Stripe delivers
+	// the event again after the client was set).
+	ErrNoClient = errors.New("webhook: a thin event came for a handler that needs the object: set Config.Client, so that it can be fetched, or send snapshot events to this endpoint")
+	// ErrFetch says that Stripe did not answer with the object of a thin event (500, so that Stripe delivers the event again).
+	// errors.As finds Stripe's *stripe.Error. An object that was deleted, and that no snapshot event is left of, is never found:
+	// Stripe gives up after three days.
+	ErrFetch = errors.New("webhook: fetching the object of a thin event")
 	// ErrPermanent says that a handler or another callback returned an error made by [Permanent] (200).
 	ErrPermanent = errors.New("webhook: permanent failure")
 )

@@ -262,6 +262,60 @@ const (
 	BillingMeterUpdated                                Type[stripe.BillingMeter]                         = "billing.meter.updated"
 )
 
+// The types of events that are only thin (https://docs.stripe.com/api/v2/core/events/event-types), each bound to the Go type of
+// the object that it is about.
+const (
+	V1BillingMeterErrorReportTriggered                            Type[stripe.BillingMeter]                = "v1.billing.meter.error_report_triggered"
+	V1CustomerSubscriptionActive                                  Type[stripe.Subscription]                = "v1.customer.subscription.active"
+	V1CustomerSubscriptionCancelAtChanged                         Type[stripe.Subscription]                = "v1.customer.subscription.cancel_at_changed"
+	V1CustomerSubscriptionDefaultPaymentMethodChanged             Type[stripe.Subscription]                = "v1.customer.subscription.default_payment_method_changed"
+	V1CustomerSubscriptionIncomplete                              Type[stripe.Subscription]                = "v1.customer.subscription.incomplete"
+	V1CustomerSubscriptionIncompleteExpired                       Type[stripe.Subscription]                = "v1.customer.subscription.incomplete_expired"
+	V1CustomerSubscriptionItemAdded                               Type[stripe.Subscription]                = "v1.customer.subscription.item_added"
+	V1CustomerSubscriptionItemPriceChanged                        Type[stripe.Subscription]                = "v1.customer.subscription.item_price_changed"
+	V1CustomerSubscriptionItemQuantityChanged                     Type[stripe.Subscription]                = "v1.customer.subscription.item_quantity_changed"
+	V1CustomerSubscriptionItemRemoved                             Type[stripe.Subscription]                = "v1.customer.subscription.item_removed"
+	V1CustomerSubscriptionItemTaxRatesChanged                     Type[stripe.Subscription]                = "v1.customer.subscription.item_tax_rates_changed"
+	V1CustomerSubscriptionPastDue                                 Type[stripe.Subscription]                = "v1.customer.subscription.past_due"
+	V1CustomerSubscriptionTrialing                                Type[stripe.Subscription]                = "v1.customer.subscription.trialing"
+	V1CustomerSubscriptionUnpaid                                  Type[stripe.Subscription]                = "v1.customer.subscription.unpaid"
+	V1FinancialConnectionsAccountBalanceRefreshFailed             Type[stripe.FinancialConnectionsAccount] = "v1.financial_connections.account.balance_refresh_failed"
+	V1FinancialConnectionsAccountBalanceRefreshSucceeded          Type[stripe.FinancialConnectionsAccount] = "v1.financial_connections.account.balance_refresh_succeeded"
+	V1FinancialConnectionsAccountInferredBalancesRefreshFailed    Type[stripe.FinancialConnectionsAccount] = "v1.financial_connections.account.inferred_balances_refresh_failed"
+	V1FinancialConnectionsAccountInferredBalancesRefreshSucceeded Type[stripe.FinancialConnectionsAccount] = "v1.financial_connections.account.inferred_balances_refresh_succeeded"
+	V1FinancialConnectionsAccountOwnershipRefreshFailed           Type[stripe.FinancialConnectionsAccount] = "v1.financial_connections.account.ownership_refresh_failed"
+	V1FinancialConnectionsAccountOwnershipRefreshSucceeded        Type[stripe.FinancialConnectionsAccount] = "v1.financial_connections.account.ownership_refresh_succeeded"
+	V1FinancialConnectionsAccountRiskIntelligenceRefreshFailed    Type[stripe.FinancialConnectionsAccount] = "v1.financial_connections.account.risk_intelligence_refresh_failed"
+	V1FinancialConnectionsAccountRiskIntelligenceRefreshSucceeded Type[stripe.FinancialConnectionsAccount] = "v1.financial_connections.account.risk_intelligence_refresh_succeeded"
+	V1FinancialConnectionsAccountTransactionsRefreshFailed        Type[stripe.FinancialConnectionsAccount] = "v1.financial_connections.account.transactions_refresh_failed"
+	V1FinancialConnectionsAccountTransactionsRefreshSucceeded     Type[stripe.FinancialConnectionsAccount] = "v1.financial_connections.account.transactions_refresh_succeeded"
+	V1InvoiceDiscountAdded                                        Type[stripe.Invoice]                     = "v1.invoice.discount_added"
+	V1InvoiceDiscountRemoved                                      Type[stripe.Invoice]                     = "v1.invoice.discount_removed"
+	V1InvoiceLineItemAdded                                        Type[stripe.Invoice]                     = "v1.invoice.line_item_added"
+	V1InvoiceLineItemPricingChanged                               Type[stripe.Invoice]                     = "v1.invoice.line_item_pricing_changed"
+	V1InvoiceLineItemQuantityChanged                              Type[stripe.Invoice]                     = "v1.invoice.line_item_quantity_changed"
+	V1InvoiceLineItemRemoved                                      Type[stripe.Invoice]                     = "v1.invoice.line_item_removed"
+	V1InvoicePaymentCanceled                                      Type[stripe.InvoicePayment]              = "v1.invoice_payment.canceled"
+	V1InvoicePaymentOpen                                          Type[stripe.InvoicePayment]              = "v1.invoice_payment.open"
+	V1InvoiceItemAmountChanged                                    Type[stripe.InvoiceItem]                 = "v1.invoiceitem.amount_changed"
+	V1InvoiceItemDiscountAdded                                    Type[stripe.InvoiceItem]                 = "v1.invoiceitem.discount_added"
+	V1InvoiceItemDiscountRemoved                                  Type[stripe.InvoiceItem]                 = "v1.invoiceitem.discount_removed"
+	V1PriceActivated                                              Type[stripe.Price]                       = "v1.price.activated"
+	V1PriceDeactivated                                            Type[stripe.Price]                       = "v1.price.deactivated"
+	V1PriceLookupKeyChanged                                       Type[stripe.Price]                       = "v1.price.lookup_key_changed"
+	V1PriceTaxBehaviorChanged                                     Type[stripe.Price]                       = "v1.price.tax_behavior_changed"
+	V1ProductActivated                                            Type[stripe.Product]                     = "v1.product.activated"
+	V1ProductDeactivated                                          Type[stripe.Product]                     = "v1.product.deactivated"
+	V1ProductDefaultPriceChanged                                  Type[stripe.Product]                     = "v1.product.default_price_changed"
+	V1ProductTaxCodeChanged                                       Type[stripe.Product]                     = "v1.product.tax_code_changed"
+	V1PromotionCodeFullyRedeemed                                  Type[stripe.PromotionCode]               = "v1.promotion_code.fully_redeemed"
+	V1SubscriptionSchedulePhaseAdded                              Type[stripe.SubscriptionSchedule]        = "v1.subscription_schedule.phase_added"
+	V1SubscriptionSchedulePhaseDefaultTaxRatesChanged             Type[stripe.SubscriptionSchedule]        = "v1.subscription_schedule.phase_default_tax_rates_changed"
+	V1SubscriptionSchedulePhaseEndDateChanged                     Type[stripe.SubscriptionSchedule]        = "v1.subscription_schedule.phase_end_date_changed"
+	V1SubscriptionSchedulePhaseRemoved                            Type[stripe.SubscriptionSchedule]        = "v1.subscription_schedule.phase_removed"
+	V1SubscriptionSchedulePhaseTrialEndChanged                    Type[stripe.SubscriptionSchedule]        = "v1.subscription_schedule.phase_trial_end_changed"
+)
+
 // knownObjects returns the possible values of data.object.object in events of type t, separated by "|", and "" if t is
 // unknown.
 func knownObjects(t []byte) string {
@@ -354,7 +408,20 @@ func knownObjects(t []byte) string {
 		"customer.subscription.pending_update_expired",
 		"customer.subscription.resumed",
 		"customer.subscription.trial_will_end",
-		"customer.subscription.updated":
+		"customer.subscription.updated",
+		"v1.customer.subscription.active",
+		"v1.customer.subscription.cancel_at_changed",
+		"v1.customer.subscription.default_payment_method_changed",
+		"v1.customer.subscription.incomplete",
+		"v1.customer.subscription.incomplete_expired",
+		"v1.customer.subscription.item_added",
+		"v1.customer.subscription.item_price_changed",
+		"v1.customer.subscription.item_quantity_changed",
+		"v1.customer.subscription.item_removed",
+		"v1.customer.subscription.item_tax_rates_changed",
+		"v1.customer.subscription.past_due",
+		"v1.customer.subscription.trialing",
+		"v1.customer.subscription.unpaid":
 		return "subscription"
 	case "customer.tax_id.created",
 		"customer.tax_id.deleted",
@@ -372,7 +439,17 @@ func knownObjects(t []byte) string {
 		"financial_connections.account.reactivated",
 		"financial_connections.account.refreshed_balance",
 		"financial_connections.account.refreshed_ownership",
-		"financial_connections.account.refreshed_transactions":
+		"financial_connections.account.refreshed_transactions",
+		"v1.financial_connections.account.balance_refresh_failed",
+		"v1.financial_connections.account.balance_refresh_succeeded",
+		"v1.financial_connections.account.inferred_balances_refresh_failed",
+		"v1.financial_connections.account.inferred_balances_refresh_succeeded",
+		"v1.financial_connections.account.ownership_refresh_failed",
+		"v1.financial_connections.account.ownership_refresh_succeeded",
+		"v1.financial_connections.account.risk_intelligence_refresh_failed",
+		"v1.financial_connections.account.risk_intelligence_refresh_succeeded",
+		"v1.financial_connections.account.transactions_refresh_failed",
+		"v1.financial_connections.account.transactions_refresh_succeeded":
 		return "financial_connections.account"
 	case "identity.verification_session.canceled",
 		"identity.verification_session.created",
@@ -396,12 +473,23 @@ func knownObjects(t []byte) string {
 		"invoice.upcoming",
 		"invoice.updated",
 		"invoice.voided",
-		"invoice.will_be_due":
+		"invoice.will_be_due",
+		"v1.invoice.discount_added",
+		"v1.invoice.discount_removed",
+		"v1.invoice.line_item_added",
+		"v1.invoice.line_item_pricing_changed",
+		"v1.invoice.line_item_quantity_changed",
+		"v1.invoice.line_item_removed":
 		return "invoice"
-	case "invoice_payment.paid":
+	case "invoice_payment.paid",
+		"v1.invoice_payment.canceled",
+		"v1.invoice_payment.open":
 		return "invoice_payment"
 	case "invoiceitem.created",
-		"invoiceitem.deleted":
+		"invoiceitem.deleted",
+		"v1.invoiceitem.amount_changed",
+		"v1.invoiceitem.discount_added",
+		"v1.invoiceitem.discount_removed":
 		return "invoiceitem"
 	case "issuing_authorization.created",
 		"issuing_authorization.request",
@@ -468,14 +556,23 @@ func knownObjects(t []byte) string {
 		return "plan"
 	case "price.created",
 		"price.deleted",
-		"price.updated":
+		"price.updated",
+		"v1.price.activated",
+		"v1.price.deactivated",
+		"v1.price.lookup_key_changed",
+		"v1.price.tax_behavior_changed":
 		return "price"
 	case "product.created",
 		"product.deleted",
-		"product.updated":
+		"product.updated",
+		"v1.product.activated",
+		"v1.product.deactivated",
+		"v1.product.default_price_changed",
+		"v1.product.tax_code_changed":
 		return "product"
 	case "promotion_code.created",
-		"promotion_code.updated":
+		"promotion_code.updated",
+		"v1.promotion_code.fully_redeemed":
 		return "promotion_code"
 	case "quote.accepted",
 		"quote.canceled",
@@ -517,7 +614,12 @@ func knownObjects(t []byte) string {
 		"subscription_schedule.created",
 		"subscription_schedule.expiring",
 		"subscription_schedule.released",
-		"subscription_schedule.updated":
+		"subscription_schedule.updated",
+		"v1.subscription_schedule.phase_added",
+		"v1.subscription_schedule.phase_default_tax_rates_changed",
+		"v1.subscription_schedule.phase_end_date_changed",
+		"v1.subscription_schedule.phase_removed",
+		"v1.subscription_schedule.phase_trial_end_changed":
 		return "subscription_schedule"
 	case "tax.settings.updated":
 		return "tax.settings"
@@ -590,10 +692,59 @@ func knownObjects(t []byte) string {
 	case "billing.meter.created",
 		"billing.meter.deactivated",
 		"billing.meter.reactivated",
-		"billing.meter.updated":
+		"billing.meter.updated",
+		"v1.billing.meter.error_report_triggered":
 		return "billing.meter"
 	}
 	return ""
+}
+
+// neverThin reports whether it is known that events of type t have no thin form.
+func neverThin(t string) bool {
+	switch t {
+	case "customer.source.created",
+		"customer.source.deleted",
+		"customer.source.expiring",
+		"customer.source.updated",
+		"reporting.report_run.failed",
+		"reporting.report_run.succeeded",
+		"reporting.report_type.updated",
+		"source.mandate_notification",
+		"source.transaction.created",
+		"source.transaction.updated",
+		"treasury.credit_reversal.created",
+		"treasury.credit_reversal.posted",
+		"treasury.debit_reversal.completed",
+		"treasury.debit_reversal.created",
+		"treasury.debit_reversal.initial_credit_granted",
+		"treasury.financial_account.closed",
+		"treasury.financial_account.created",
+		"treasury.financial_account.features_status_updated",
+		"treasury.inbound_transfer.canceled",
+		"treasury.inbound_transfer.created",
+		"treasury.inbound_transfer.failed",
+		"treasury.inbound_transfer.succeeded",
+		"treasury.outbound_payment.canceled",
+		"treasury.outbound_payment.created",
+		"treasury.outbound_payment.expected_arrival_date_updated",
+		"treasury.outbound_payment.failed",
+		"treasury.outbound_payment.posted",
+		"treasury.outbound_payment.returned",
+		"treasury.outbound_payment.tracking_details_updated",
+		"treasury.outbound_transfer.canceled",
+		"treasury.outbound_transfer.created",
+		"treasury.outbound_transfer.expected_arrival_date_updated",
+		"treasury.outbound_transfer.failed",
+		"treasury.outbound_transfer.posted",
+		"treasury.outbound_transfer.returned",
+		"treasury.outbound_transfer.tracking_details_updated",
+		"treasury.received_credit.created",
+		"treasury.received_credit.failed",
+		"treasury.received_credit.succeeded",
+		"treasury.received_debit.created":
+		return true
+	}
+	return false
 }
 
 // knownGoType returns the name of stripe-go's struct for the object of events of type t, and "" if t is unknown or
@@ -688,7 +839,20 @@ func knownGoType(t []byte) string {
 		"customer.subscription.pending_update_expired",
 		"customer.subscription.resumed",
 		"customer.subscription.trial_will_end",
-		"customer.subscription.updated":
+		"customer.subscription.updated",
+		"v1.customer.subscription.active",
+		"v1.customer.subscription.cancel_at_changed",
+		"v1.customer.subscription.default_payment_method_changed",
+		"v1.customer.subscription.incomplete",
+		"v1.customer.subscription.incomplete_expired",
+		"v1.customer.subscription.item_added",
+		"v1.customer.subscription.item_price_changed",
+		"v1.customer.subscription.item_quantity_changed",
+		"v1.customer.subscription.item_removed",
+		"v1.customer.subscription.item_tax_rates_changed",
+		"v1.customer.subscription.past_due",
+		"v1.customer.subscription.trialing",
+		"v1.customer.subscription.unpaid":
 		return "Subscription"
 	case "customer.tax_id.created",
 		"customer.tax_id.deleted",
@@ -706,7 +870,17 @@ func knownGoType(t []byte) string {
 		"financial_connections.account.reactivated",
 		"financial_connections.account.refreshed_balance",
 		"financial_connections.account.refreshed_ownership",
-		"financial_connections.account.refreshed_transactions":
+		"financial_connections.account.refreshed_transactions",
+		"v1.financial_connections.account.balance_refresh_failed",
+		"v1.financial_connections.account.balance_refresh_succeeded",
+		"v1.financial_connections.account.inferred_balances_refresh_failed",
+		"v1.financial_connections.account.inferred_balances_refresh_succeeded",
+		"v1.financial_connections.account.ownership_refresh_failed",
+		"v1.financial_connections.account.ownership_refresh_succeeded",
+		"v1.financial_connections.account.risk_intelligence_refresh_failed",
+		"v1.financial_connections.account.risk_intelligence_refresh_succeeded",
+		"v1.financial_connections.account.transactions_refresh_failed",
+		"v1.financial_connections.account.transactions_refresh_succeeded":
 		return "FinancialConnectionsAccount"
 	case "identity.verification_session.canceled",
 		"identity.verification_session.created",
@@ -730,12 +904,23 @@ func knownGoType(t []byte) string {
 		"invoice.upcoming",
 		"invoice.updated",
 		"invoice.voided",
-		"invoice.will_be_due":
+		"invoice.will_be_due",
+		"v1.invoice.discount_added",
+		"v1.invoice.discount_removed",
+		"v1.invoice.line_item_added",
+		"v1.invoice.line_item_pricing_changed",
+		"v1.invoice.line_item_quantity_changed",
+		"v1.invoice.line_item_removed":
 		return "Invoice"
-	case "invoice_payment.paid":
+	case "invoice_payment.paid",
+		"v1.invoice_payment.canceled",
+		"v1.invoice_payment.open":
 		return "InvoicePayment"
 	case "invoiceitem.created",
-		"invoiceitem.deleted":
+		"invoiceitem.deleted",
+		"v1.invoiceitem.amount_changed",
+		"v1.invoiceitem.discount_added",
+		"v1.invoiceitem.discount_removed":
 		return "InvoiceItem"
 	case "issuing_authorization.created",
 		"issuing_authorization.request",
@@ -802,14 +987,23 @@ func knownGoType(t []byte) string {
 		return "Plan"
 	case "price.created",
 		"price.deleted",
-		"price.updated":
+		"price.updated",
+		"v1.price.activated",
+		"v1.price.deactivated",
+		"v1.price.lookup_key_changed",
+		"v1.price.tax_behavior_changed":
 		return "Price"
 	case "product.created",
 		"product.deleted",
-		"product.updated":
+		"product.updated",
+		"v1.product.activated",
+		"v1.product.deactivated",
+		"v1.product.default_price_changed",
+		"v1.product.tax_code_changed":
 		return "Product"
 	case "promotion_code.created",
-		"promotion_code.updated":
+		"promotion_code.updated",
+		"v1.promotion_code.fully_redeemed":
 		return "PromotionCode"
 	case "quote.accepted",
 		"quote.canceled",
@@ -849,7 +1043,12 @@ func knownGoType(t []byte) string {
 		"subscription_schedule.created",
 		"subscription_schedule.expiring",
 		"subscription_schedule.released",
-		"subscription_schedule.updated":
+		"subscription_schedule.updated",
+		"v1.subscription_schedule.phase_added",
+		"v1.subscription_schedule.phase_default_tax_rates_changed",
+		"v1.subscription_schedule.phase_end_date_changed",
+		"v1.subscription_schedule.phase_removed",
+		"v1.subscription_schedule.phase_trial_end_changed":
 		return "SubscriptionSchedule"
 	case "tax.settings.updated":
 		return "TaxSettings"
@@ -922,7 +1121,8 @@ func knownGoType(t []byte) string {
 	case "billing.meter.created",
 		"billing.meter.deactivated",
 		"billing.meter.reactivated",
-		"billing.meter.updated":
+		"billing.meter.updated",
+		"v1.billing.meter.error_report_triggered":
 		return "BillingMeter"
 	}
 	return ""

@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"bytes"
+	"context"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/stripe/stripe-go/v82"
 
 	"github.com/gofulfil/fulfil/webhook/webhooktest"
 )
@@ -170,6 +172,58 @@ func FuzzSignatureHeader(f *testing.F) {
 		require.Equal(t, len(v1), sig.n)
 		for i := range v1 {
 			require.Equal(t, v1[i], hex.EncodeToString(sig.v1[i][:]))
+		}
+	})
+}
+
+// FuzzThin holds the handling of thin events to its promises: no payload makes it panic or ask for anything but an object of the v1
+// API, and no error quotes the payload.
+func FuzzThin(f *testing.F) {
+	const secretText = "jenny@shop.example"
+	for _, payload := range []string{
+		string(thinInvoicePaid("evt_1")), `{"id":"e","object":"v2.core.event","type":"v1.invoice.paid"}`,
+		`{"id":"e","object":"v2.core.event","type":"v1.invoice.paid","created":"` + secretText + `"}`,
+		`{"id":"e","object":"v2.core.event","type":"v1.invoice.paid","context":"acct_1/acct_2","related_object":{"type":"invoice","url":"/v1/` + secretText + `"}}`,
+		`{"id":"e","object":"v2.core.event","type":"v1.x","related_object":null,"snapshot_event":"../` + secretText + `"}`,
+		`{"id":"e","object":"v2.core.event","type":"v1.","related_object":[]}`, `{"id":"e","object":"v2.core.event","type":"v1.invoice.paid","related_object":{"url":"https://x"}}`,
+	} {
+		f.Add([]byte(payload))
+	}
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		srv := &fakeStripe{answers: map[string]string{"/v1/invoices/in_1": `{"object":"invoice"}`}}
+		h := newTestHandler(t, Config{Client: srv.client()})
+		On(h, InvoicePaid, ignore[stripe.Invoice])
+		On(h, Type[Ref[stripe.Invoice]](InvoicePaid), func(_ context.Context, e *Event[Ref[stripe.Invoice]]) error {
+			_ = e.Object.ID()
+			return nil
+		})
+		Fallback(h, ignore[json.RawMessage])
+		err := h.Dispatch(t.Context(), payload)
+		if err != nil {
+			require.NotContains(t, err.Error(), secretText)
+		}
+		for _, r := range srv.requests {
+			require.Equal(t, "https://api.stripe.com", r.URL.Scheme+"://"+r.URL.Host)
+			require.True(t, strings.HasPrefix(r.URL.Path, "/v1/"), r.URL.Path)
+			require.NotContains(t, r.URL.Path, "..")
+		}
+	})
+}
+
+// FuzzEnvelopesOfClouds: whatever comes out of an envelope is an event that Dispatch can read.
+func FuzzEnvelopesOfClouds(f *testing.F) {
+	f.Add([]byte(bridgeEnvelope))
+	f.Add([]byte(gridEnvelope))
+	f.Add([]byte(`{"source":"aws.partner/stripe.com/","detail":null}`))
+	f.Fuzz(func(t *testing.T, envelope []byte) {
+		for _, unwrap := range []func([]byte) ([]byte, error){FromEventBridge, FromEventGrid} {
+			payload, err := unwrap(envelope)
+			if err != nil {
+				require.True(t, errors.Is(err, ErrEnvelope) || errors.Is(err, ErrWrongObject), "%v", err)
+				continue
+			}
+			_, err = readEnvelope(payload)
+			require.NoError(t, err)
 		}
 	})
 }

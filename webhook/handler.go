@@ -3,9 +3,7 @@ package webhook
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -62,9 +60,9 @@ func New(cfg Config) (*Handler, error) {
 	return h, nil
 }
 
-// Dispatch calls the handlers of an event that arrived in another way than by ServeHTTP: from a queue, from a replay, or as
-// the "detail" of an Amazon EventBridge event. It checks no signature. Use it for payloads from a trusted sender, or call
-// Verify first.
+// Dispatch calls the handlers of an event that arrived in another way than by ServeHTTP: from a queue, from a replay, or from
+// Amazon EventBridge or Azure Event Grid (see [FromEventBridge] and [FromEventGrid]). It checks no signature. Use it for payloads
+// from a trusted sender, or call Verify first.
 //
 // Dispatch returns nil where ServeHTTP would answer 200: also for duplicates, for events without a handler, and for permanent
 // failures, which are logged and observed. An error that matches ErrEnvelope or ErrWrongObject stays when the event is
@@ -115,21 +113,6 @@ func (h *Handler) handle(ctx context.Context, payload []byte, lent bool, res *Re
 	return h.run(res, len(routes), func(i int) (bool, error) { return routes[i](ctx, d) })
 }
 
-// handleThin decodes a thin event, which is small, and calls its handlers.
-func (h *Handler) handleThin(ctx context.Context, env envelope, payload []byte, lent bool, res *Result) (int, error) {
-	res.EventID, res.EventType, res.Livemode = string(env.id), string(env.typ), env.livemode
-	if lent {
-		payload = bytes.Clone(payload)
-	}
-	return h.run(res, len(h.notify), func(i int) (bool, error) {
-		n := &Notification{Raw: payload}
-		if err := json.Unmarshal(payload, n); err != nil {
-			return false, fmt.Errorf("%w into a Notification: %w", ErrDecode, withoutValues(err))
-		}
-		return false, h.notify[i](ctx, n)
-	})
-}
-
 // run calls handlers 0 to n-1 until one fails. It goes on after a permanent failure, because Stripe will not deliver the event
 // again to the other handlers.
 func (h *Handler) run(res *Result, n int, call func(i int) (duplicate bool, err error)) (status int, err error) {
@@ -168,8 +151,9 @@ func newDelivery(env envelope, payload []byte, lent bool) *delivery {
 		env = env.in(payload)
 	}
 	created, _ := env.createdTime() // envelope.check has returned its error
+	id := string(env.id)
 	return &delivery{event: Event[struct{}]{
-		ID: string(env.id), Type: string(env.typ), Created: created,
+		ID: id, Key: id, Type: string(env.typ), Created: created, AsOf: created,
 		APIVersion: string(env.apiVersion), Account: string(env.account), Livemode: env.livemode,
 		Previous: env.previous, RawObject: env.data, Raw: payload,
 	}}

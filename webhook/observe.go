@@ -15,8 +15,8 @@ import (
 type Result struct {
 	// The event's own fields. All are zero if the delivery was refused before its payload was read as an event.
 	EventID    string
-	EventType  string
-	APIVersion string // empty for thin events, as are Account and Created
+	EventType  string // as it came: thin events about v1 objects have the prefix "v1."
+	APIVersion string // empty for thin events
 	Account    string
 	Livemode   bool
 	Created    time.Time

@@ -26,7 +26,7 @@ type OnceFunc[T any] struct {
 
 // Once makes a handler whose writes happen once per event, however often Stripe delivers the event.
 //
-// fn runs in a transaction of st that has claimed the name together with the event's ID. The writes of fn through tx commit
+// fn runs in a transaction of st that has claimed the name together with the event's Key, which both forms of an event share. The writes of fn through tx commit
 // together with the claim, or not at all. If fn fails, the claim is rolled back and the next delivery runs fn again. If the
 // claim was taken before, the delivery is a duplicate: it is acknowledged and fn does not run. After a conflict, st may run
 // fn again with a newly decoded event, so effects of fn outside of tx can happen more than once.
@@ -50,8 +50,12 @@ func Once[Tx, T any](name string, st OnceStore[Tx], fn func(ctx context.Context,
 		panic(fmt.Sprintf("webhook: Once %q has no handler", name))
 	}
 	run := func(ctx context.Context, d *delivery) (duplicate bool, err error) {
+		// The object of a thin event is fetched first, so that no transaction waits for Stripe.
+		if err := prepare[T](ctx, d); err != nil {
+			return false, err
+		}
 		err = st.InTx(ctx, func(tx Tx) error {
-			first, err := st.Claim(ctx, tx, d.now, "once/"+name+"/"+d.event.ID)
+			first, err := st.Claim(ctx, tx, d.now, "once/"+name+"/"+d.event.Key)
 			if err != nil {
 				return err
 			}

@@ -1,6 +1,6 @@
 // Command geneventtypes writes the event type constants of package webhook. Its source, event_types.json, lists each of
-// Stripe's event types with its objects and with stripe-go's names for both. go generate runs the command in the folder of
-// package webhook.
+// Stripe's event types with its objects and with stripe-go's names for both, and the types that only thin events have. go generate
+// runs the command in the folder of package webhook.
 package main
 
 import (
@@ -26,7 +26,8 @@ type eventType struct {
 	Type   string `json:"type"`   // "checkout.session.completed"
 	Object string `json:"object"` // possible values of data.object.object, separated by "|"
 	Go     string `json:"go"`     // "stripe.CheckoutSession"; empty if stripe-go has no struct for it
-	Const  string `json:"const"`  // stripe-go's constant, "stripe.EventTypeCheckoutSessionCompleted"
+	Const  string `json:"const"`  // stripe-go's constant, "stripe.EventTypeCheckoutSessionCompleted"; of a thin type this package's
+	Thin   string `json:"thin"`   // "only": the events are thin; "none": they are never thin; empty: they come in both forms
 }
 
 // Name returns the constant's name in package webhook: stripe-go's name without its prefix.
@@ -66,7 +67,7 @@ func run(source string) error {
 		return fmt.Errorf("%s: %w", source, err)
 	}
 	for _, e := range types {
-		if e.Type == "" || e.Object == "" || e.Name() == e.Const {
+		if e.Type == "" || e.Object == "" || (e.Name() == e.Const) != (e.Thin == "only") {
 			return fmt.Errorf("%s: incomplete entry %+v: give it a type, an object and stripe-go's constant", source, e)
 		}
 	}
@@ -74,6 +75,7 @@ func run(source string) error {
 		"Types":    types,
 		"ByObject": groupBy(types, func(e eventType) string { return e.Object }),
 		"ByGoType": groupBy(types, eventType.GoName),
+		"ByThin":   groupBy(types, func(e eventType) string { return e.Thin }),
 	}
 	if err := write("events_gen.go", constants, page); err != nil {
 		return err

@@ -89,3 +89,50 @@ func (e Event) Payload() []byte {
 	}
 	return payload
 }
+
+// ThinEvent describes a thin event for [ThinEvent.Payload] (https://docs.stripe.com/events/how-events-work).
+type ThinEvent struct {
+	ID       string    // default: "evt_test"
+	Type     string    // for example "v1.checkout.session.completed"
+	Created  time.Time // sent in milliseconds
+	Context  string    // the account that the event is of; default: none, for the own account
+	Livemode bool
+
+	Object        RelatedObject // the object that the event is about; default: none
+	SnapshotEvent string        // ID of the snapshot event of the same change; default: none
+}
+
+// RelatedObject is the object that a [ThinEvent] is about.
+type RelatedObject struct {
+	ID   string `json:"id,omitempty"`
+	Type string `json:"type"` // for example "checkout.session"
+	URL  string `json:"url"`  // for example "/v1/checkout/sessions/cs_123"
+}
+
+// Payload returns the event in the form that Stripe sends.
+func (e ThinEvent) Payload() []byte {
+	wire := struct {
+		ID       string         `json:"id"`
+		Object   string         `json:"object"`
+		Type     string         `json:"type"`
+		Livemode bool           `json:"livemode"`
+		Created  string         `json:"created"`
+		Context  string         `json:"context,omitempty"`
+		Related  *RelatedObject `json:"related_object,omitempty"`
+		Snapshot string         `json:"snapshot_event,omitempty"`
+	}{
+		ID: e.ID, Object: "v2.core.event", Type: e.Type, Livemode: e.Livemode,
+		Created: e.Created.UTC().Format("2006-01-02T15:04:05.000Z"), Context: e.Context, Snapshot: e.SnapshotEvent,
+	}
+	if wire.ID == "" {
+		wire.ID = "evt_test"
+	}
+	if e.Object != (RelatedObject{}) {
+		wire.Related = &e.Object
+	}
+	payload, err := json.Marshal(wire)
+	if err != nil {
+		panic(fmt.Sprintf("webhooktest: %v", err)) // nothing in it can't be encoded
+	}
+	return payload
+}

@@ -11,10 +11,13 @@ import (
 )
 
 func main() {
-	hook, _ := webhook.New(webhook.Config{Secrets: []string{"whsec_test"}})
+	hook, _ := webhook.New(webhook.Config{Secrets: []string{"whsec_test"}, Client: stripe.NewClient("sk_test")})
 	webhook.On(hook, webhook.CheckoutSessionCompleted, func(context.Context, *webhook.Event[stripe.CheckoutSession]) error { return nil })
 	webhook.On(hook, webhook.CheckoutSessionCompleted, webhook.Once("once", store{},
 		func(context.Context, tx, *webhook.Event[stripe.CheckoutSession]) error { return nil }))
+	webhook.On(hook, webhook.V1CustomerSubscriptionPastDue, func(context.Context, *webhook.Event[stripe.Subscription]) error { return nil })
+	const completed = webhook.Type[webhook.Ref[stripe.CheckoutSession]](webhook.CheckoutSessionCompleted)
+	webhook.On(hook, completed, func(context.Context, *webhook.Event[webhook.Ref[stripe.CheckoutSession]]) error { return nil })
 }
 
 type tx struct{}
