@@ -28,12 +28,15 @@ type disputeFacts struct {
 	Amount        int64    `json:"amount"`
 	Charge        objectID `json:"charge"`
 	PaymentIntent objectID `json:"payment_intent"`
+
+	// asked says that Stripe answered a request. An event says how the dispute was.
+	asked bool
 }
 
 func (d disputeFacts) payment() payment { return payment{string(d.PaymentIntent), string(d.Charge)} }
 
 func factsOfDispute(d *stripe.Dispute) disputeFacts {
-	facts := disputeFacts{ID: d.ID, Status: string(d.Status), Amount: d.Amount}
+	facts := disputeFacts{ID: d.ID, Status: string(d.Status), Amount: d.Amount, asked: true}
 	if d.Charge != nil {
 		facts.Charge = objectID(d.Charge.ID)
 	}
@@ -121,9 +124,11 @@ func (f *Flow[Tx]) settleDispute(ctx context.Context, id string, d disputeFacts,
 			}
 			answers = known.Answers
 		}
-		answer, err := f.stripe.dispute(ctx, o.Account, d.ID)
-		if err != nil {
-			return err
+		answer := d
+		if !d.asked || known != nil {
+			if answer, err = f.stripe.dispute(ctx, o.Account, d.ID); err != nil {
+				return err
+			}
 		}
 		newest := true
 		err = f.record(ctx, id, cause, func(o *store.Order, now time.Time) (bool, error) {

@@ -27,6 +27,8 @@ type failedEvent struct {
 	ID      string `json:"id"`
 	Type    string `json:"type"`
 	Account string `json:"account,omitempty"`
+	// Unreceived says that only the Flow's own handlers get it: see sweepUnreceived.
+	Unreceived bool `json:"unreceived,omitempty"`
 	// Since and Next are Unix seconds: when the event failed first, and when it is tried next.
 	Since int64 `json:"since"`
 	Next  int64 `json:"next"`
@@ -74,7 +76,7 @@ func (f *Flow[Tx]) sweepFailed(ctx context.Context, b *budget, _ string, found f
 		e, err := f.stripe.event(ctx, failed.Account, failed.ID)
 		b.answered(err)
 		if e != nil && err == nil {
-			err = f.dispatchMissed(ctx, e, failed.Account, now, found)
+			err = f.dispatchMissed(ctx, e, failed, now, found)
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()

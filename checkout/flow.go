@@ -41,8 +41,10 @@ type Flow[Tx any] struct {
 	stripeClock    *clockOffset
 	hook           atomic.Pointer[webhook.Handler] // set by Handle
 
-	ownHook *webhook.Handler // has the Flow's handlers alone
-	seen    seenEvents
+	ownHook   *webhook.Handler // has the Flow's handlers alone
+	seen      seenEvents
+	questions questions
+	snapshots snapshotTimes
 
 	ended   chan struct{} // closed when Run has ended
 	endOnce sync.Once

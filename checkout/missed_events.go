@@ -86,6 +86,7 @@ func (f *Flow[Tx]) searches(account string) []missedSearch {
 	return []missedSearch{
 		{"missed events", account, f.sweepEvents}, {"events of lost orders", account, f.sweepLoss},
 		{"missed refunds", account, f.sweepRefunds}, {"missed disputes", account, f.sweepDisputes},
+		{"events that were not received", account, f.sweepUnreceived},
 	}
 }
 
@@ -220,13 +221,18 @@ func (f *Flow[Tx]) noticeLoss(ctx context.Context, account string, created time.
 type eventReader struct {
 	account, cursor string
 	undelivered     bool
+	unreceived      bool // only unreceivedEvents, each once, for the Flow's handlers alone
 	from            int64
 }
 
 // readEvents dispatches events from pos to now, a page with each request, and keeps the position after each page. It reports
 // whether it came to now.
 func readEvents[Tx any](ctx context.Context, f *Flow[Tx], b *budget, r eventReader, pos eventPosition, now time.Time, found func(id string)) (done bool, err error) {
-	chunks := slices.Collect(slices.Chunk(f.handledTypes(), typesMost))
+	types := f.handledTypes()
+	if r.unreceived {
+		types = unreceivedEvents
+	}
+	chunks := slices.Collect(slices.Chunk(types, typesMost))
 	for window := eventsWindow; pos.Since < now.Unix(); {
 		if pos.Until == 0 {
 			pos.Until = min(pos.Since+int64(window/time.Second), now.Unix())
@@ -241,7 +247,7 @@ func readEvents[Tx any](ctx context.Context, f *Flow[Tx], b *budget, r eventRead
 				if err != nil {
 					return false, err
 				}
-				if err := f.dispatchPage(ctx, page, r.account, now, found); err != nil {
+				if err := f.dispatchPage(ctx, page, r, now, found); err != nil {
 					return false, err
 				}
 				more, pos.After = len(page) == pageSize, ""
@@ -284,7 +290,7 @@ func (f *Flow[Tx]) handledTypes() []string {
 
 // dispatchPage has the events of a page handled, the oldest first. An event that fails is logged and set aside, and tried
 // again on its own by later sweeps. The error means that the Store failed or ctx ended.
-func (f *Flow[Tx]) dispatchPage(ctx context.Context, page []*stripe.Event, account string, now time.Time, found func(id string)) error {
+func (f *Flow[Tx]) dispatchPage(ctx context.Context, page []*stripe.Event, r eventReader, now time.Time, found func(id string)) error {
 	failed, err := f.failedEvents(ctx)
 	if err != nil {
 		return err
@@ -293,34 +299,35 @@ func (f *Flow[Tx]) dispatchPage(ctx context.Context, page []*stripe.Event, accou
 		if slices.ContainsFunc(failed, func(f failedEvent) bool { return f.ID == e.ID }) {
 			continue // it has its own time
 		}
-		err := f.dispatchMissed(ctx, e, account, now, found)
+		missed := failedEvent{ID: e.ID, Type: string(e.Type), Account: r.account, Unreceived: r.unreceived}
+		err := f.dispatchMissed(ctx, e, missed, now, found)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		if err != nil {
 			f.log.Error("missed event could not be handled", "event", e.ID, "type", e.Type, "error", err)
-			f.setAside(ctx, failedEvent{ID: e.ID, Type: string(e.Type), Account: account}, now)
+			f.setAside(ctx, missed, now)
 		}
 	}
 	return nil
 }
 
 // dispatchMissed has an event handled that was read instead of received.
-func (f *Flow[Tx]) dispatchMissed(ctx context.Context, e *stripe.Event, account string, now time.Time, found func(id string)) error {
+func (f *Flow[Tx]) dispatchMissed(ctx context.Context, e *stripe.Event, missed failedEvent, now time.Time, found func(id string)) error {
 	h := f.hook.Load()
 	ours := slices.Contains(flowEvents, string(e.Type))
 	switch {
 	case h == nil && !ours:
 		return nil
-	case h == nil:
+	case h == nil, missed.Unreceived:
 		h = f.ownHook
 	case !ours && now.Sub(time.Unix(e.Created, 0)) < eventsSettled:
 		return nil
 	}
-	if !ours && !f.seen.first(e.ID, now) {
+	if (missed.Unreceived || !ours) && !f.seen.first(e.ID, now) {
 		return nil
 	}
-	payload, err := eventPayload(e, account)
+	payload, err := eventPayload(e, missed.Account)
 	if err == nil {
 		limited, cancel := context.WithTimeout(context.WithValue(ctx, laterKey{}, found), eventTimeout)
 		defer cancel()
@@ -395,7 +402,11 @@ func (f *Flow[Tx]) startEvents(ctx context.Context) error {
 		return err
 	}
 	// This clock may be ahead, as Stripe's time was not heard of yet.
-	return f.setEventPosition(ctx, eventsCursor, eventPosition{Since: f.now().Add(-eventsOverlap).Unix()})
+	start := eventPosition{Since: f.now().Add(-eventsOverlap).Unix()}
+	if err := f.setEventPosition(ctx, unreceivedCursor, start); err != nil {
+		return err
+	}
+	return f.setEventPosition(ctx, eventsCursor, start)
 }
 
 // listPosition is a place in a list that is read once in a while: when the whole list was read last, and in a reading that

@@ -43,6 +43,15 @@ func (p paymentFacts) payment() payment {
 	return payment{string(p.PaymentIntent), string(p.Charge)}
 }
 
+func (p *paymentFacts) setPayment(intent *stripe.PaymentIntent, charge *stripe.Charge) {
+	if intent != nil {
+		p.PaymentIntent = objectID(intent.ID)
+	}
+	if charge != nil {
+		p.Charge = objectID(charge.ID)
+	}
+}
+
 // orderOfPayment returns the ID of the order that was paid with p; empty: the payment is not of this shop. Stripe does not
 // copy metadata to refunds and disputes. So an order is found by the IDs that were recorded, or else by the session of the
 // payment intent, which is settled then. That Stripe refuses the question means that the payment is not the shop's.

@@ -38,6 +38,9 @@ type refundFacts struct {
 	Currency      string   `json:"currency"`
 	Charge        objectID `json:"charge"`
 	PaymentIntent objectID `json:"payment_intent"`
+
+	// asked says that Stripe answered a request. An event says how the refund was.
+	asked bool
 }
 
 // chargeFacts is what the library reads of a charge in an event.
@@ -52,7 +55,7 @@ func (c chargeFacts) payment() payment { return payment{string(c.PaymentIntent),
 
 func factsOfRefund(r *stripe.Refund) refundFacts {
 	facts := refundFacts{
-		ID: r.ID, Status: string(r.Status), Reason: string(r.Reason), Amount: r.Amount, Currency: string(r.Currency),
+		ID: r.ID, Status: string(r.Status), Reason: string(r.Reason), Amount: r.Amount, Currency: string(r.Currency), asked: true,
 	}
 	if r.Charge != nil {
 		facts.Charge = objectID(r.Charge.ID)
@@ -151,8 +154,9 @@ const refundUndone = "the refund failed or was canceled"
 const ledgerTries = 5
 
 // settleRefund records Stripe's newest answer about a refund. Refunds have no order of states that can be relied on, so an
-// event says only that something changed. If the event says what the ledger says, nothing is asked. Between the look at the
-// ledger and the lock another answer may have been recorded, and may be newer: then the refund is fetched again.
+// event says only that something changed. If the event says what the ledger says, nothing is asked. Nothing is asked either if r
+// is an answer about a refund of which none was recorded yet. Between the look at the ledger and the lock another answer may have
+// been recorded, and may be newer: then the refund is fetched again.
 func (f *Flow[Tx]) settleRefund(ctx context.Context, id string, r refundFacts, cause string) error {
 	for range ledgerTries {
 		o, err := f.store.Find(ctx, id)
@@ -166,9 +170,11 @@ func (f *Flow[Tx]) settleRefund(ctx context.Context, id string, r refundFacts, c
 			}
 			answers = known.Answers
 		}
-		answer, err := f.stripe.refund(ctx, o.Account, r.ID)
-		if err != nil {
-			return err
+		answer := r
+		if !r.asked || known != nil {
+			if answer, err = f.stripe.refund(ctx, o.Account, r.ID); err != nil {
+				return err
+			}
 		}
 		newest := true
 		err = f.record(ctx, id, cause, func(o *store.Order, now time.Time) (bool, error) {

@@ -27,7 +27,7 @@ func (f *Flow[Tx]) settle(ctx context.Context, id string, u sessionUpdate) error
 	}
 	var s settlement
 	err = f.record(ctx, id, u.cause, func(o *store.Order, now time.Time) (bool, error) {
-		s = settlement{o: o, update: u, now: now, before: o.Status(), verifyFirst: f.holdForReview}
+		s = settlement{o: o, update: u, at: f.knownAt(&u), now: now, before: o.Status(), verifyFirst: f.holdForReview}
 		return s.join(f.refund)
 	})
 	if errors.Is(err, ErrNotFound) {
@@ -39,10 +39,19 @@ func (f *Flow[Tx]) settle(ctx context.Context, id string, u sessionUpdate) error
 	return err
 }
 
+// knownAt is the time by Stripe's clock of which an update speaks.
+func (f *Flow[Tx]) knownAt(u *sessionUpdate) time.Time {
+	if u.asked {
+		return store.Time(f.stripeClock.at(u.at))
+	}
+	return store.Time(u.at)
+}
+
 // settlement is one order being settled, under its lock.
 type settlement struct {
 	o      *store.Order
 	update sessionUpdate
+	at     time.Time // the time by Stripe's clock of which update speaks
 	now    time.Time
 	before store.Status
 	// verifyFirst says that Stripe must be asked about the payment in any case before the order is fulfilled.
@@ -50,6 +59,7 @@ type settlement struct {
 
 	attempt *store.Attempt // whose session it is; nil: the update changes nothing
 	paid    bool           // the update brings the payment of the attempt
+	older   bool           // what is known of the attempt's session is of a later time than the update
 }
 
 func (s *settlement) log(ctx context.Context, log *slog.Logger) {
@@ -70,6 +80,8 @@ func (s *settlement) join(refund []ChangeKind) (changed bool, err error) {
 	}
 	a, u, f := s.attempt, &s.update, &s.update.facts
 	s.paid = u.paid && !a.Paid
+	// Facts only grow. Of everything else, what is known of a later time stands, in whatever sequence it was heard.
+	s.older = s.at.Before(a.HeardAt)
 	for _, fact := range [...]struct {
 		known *bool
 		heard bool
@@ -85,7 +97,7 @@ func (s *settlement) join(refund []ChangeKind) (changed bool, err error) {
 		{&a.SessionID, f.ID}, {&a.PaymentIntent, f.PaymentIntent.ID},
 		{&a.Charge, f.PaymentIntent.LatestCharge.ID}, {&a.Subscription, f.Subscription.ID},
 	} {
-		if ref.heard != "" && *ref.known != ref.heard {
+		if ref.heard != "" && *ref.known != ref.heard && (*ref.known == "" || !s.older) {
 			*ref.known, changed = ref.heard, true
 		}
 	}
@@ -106,6 +118,9 @@ func (s *settlement) join(refund []ChangeKind) (changed bool, err error) {
 	}
 	if changed {
 		s.describe()
+		if !s.older {
+			a.HeardAt = s.at
+		}
 	}
 	return changed, nil
 }
@@ -113,6 +128,9 @@ func (s *settlement) join(refund []ChangeKind) (changed bool, err error) {
 // setAmount sets what was charged: what was captured if Stripe says that, and the total of the session otherwise.
 func (s *settlement) setAmount() (changed bool) {
 	amount := s.update.facts.PaymentIntent.AmountReceived
+	if s.older && s.attempt.Amount != 0 {
+		return false
+	}
 	if amount == 0 && s.attempt.Amount == 0 {
 		amount = s.update.facts.amounts().Total
 	}
@@ -246,12 +264,12 @@ func disagreement(o *store.Order, a *store.Attempt, f *sessionFacts) string {
 	return ""
 }
 
-// describe copies what a completed session says of customer and amounts. An older snapshot than the one that was read
-// already is left out, and so is the session of another attempt than the one whose payment counts.
+// describe copies what a completed session says of customer and amounts. What is older than what was read already is left out,
+// unless it brings the payment, and so is the session of another attempt than the one whose payment counts.
 func (s *settlement) describe() {
 	a, f := s.attempt, &s.update.facts
 	paid := s.o.PaidAttempt()
-	if !s.update.completed || a.Paid && !s.update.paid || paid != nil && paid != a {
+	if !s.update.completed || a.Paid && !s.update.paid || s.older && !s.paid || paid != nil && paid != a {
 		return
 	}
 	s.o.Amounts, s.o.Livemode = f.amounts(), f.Livemode

@@ -134,20 +134,28 @@ func (s stripeAPI) sessionOfPayment(ctx context.Context, account, intent string)
 	return found, nil
 }
 
-// intentOfCharge returns the payment intent that a charge belongs to; empty: none, or Stripe does not know the charge.
-func (s stripeAPI) intentOfCharge(ctx context.Context, account, chargeID string) (string, error) {
+// charge fetches a charge.
+func (s stripeAPI) charge(ctx context.Context, account, id string) (chargeFacts, error) {
 	params := &stripe.ChargeRetrieveParams{}
 	onAccount(params, account)
-	charge, err := s.client.V1Charges.Retrieve(ctx, chargeID, params)
-	switch {
-	case missing(err):
-		return "", nil
-	case err != nil:
-		return "", s.failed("fetching a charge", err)
-	case charge.PaymentIntent == nil:
+	charge, err := s.client.V1Charges.Retrieve(ctx, id, params)
+	if err != nil {
+		return chargeFacts{}, s.failed("fetching a charge", err)
+	}
+	facts := chargeFacts{ID: charge.ID}
+	if charge.PaymentIntent != nil {
+		facts.PaymentIntent = objectID(charge.PaymentIntent.ID)
+	}
+	return facts, nil
+}
+
+// intentOfCharge returns the payment intent that a charge belongs to; empty: none, or Stripe does not know the charge.
+func (s stripeAPI) intentOfCharge(ctx context.Context, account, chargeID string) (string, error) {
+	charge, err := s.charge(ctx, account, chargeID)
+	if missing(err) {
 		return "", nil
 	}
-	return charge.PaymentIntent.ID, nil
+	return string(charge.PaymentIntent), err
 }
 
 // lineItems lists what was bought in a session.
@@ -254,6 +262,32 @@ func (s stripeAPI) reviewOf(ctx context.Context, account, intent string) (*strip
 		return nil, nil
 	}
 	return answer.Review, nil
+}
+
+// review fetches a review.
+func (s stripeAPI) review(ctx context.Context, account, id string) (paymentFacts, error) {
+	params := &stripe.ReviewRetrieveParams{}
+	onAccount(params, account)
+	r, err := s.client.V1Reviews.Retrieve(ctx, id, params)
+	if err != nil {
+		return paymentFacts{}, s.failed("fetching a review", err)
+	}
+	facts := paymentFacts{ID: r.ID, Object: r.Object, ClosedReason: string(r.ClosedReason)}
+	facts.setPayment(r.PaymentIntent, r.Charge)
+	return facts, nil
+}
+
+// warning fetches an early fraud warning.
+func (s stripeAPI) warning(ctx context.Context, account, id string) (paymentFacts, error) {
+	params := &stripe.RadarEarlyFraudWarningRetrieveParams{}
+	onAccount(params, account)
+	w, err := s.client.V1RadarEarlyFraudWarnings.Retrieve(ctx, id, params)
+	if err != nil {
+		return paymentFacts{}, s.failed("fetching an early fraud warning", err)
+	}
+	facts := paymentFacts{ID: w.ID, Object: w.Object}
+	facts.setPayment(w.PaymentIntent, w.Charge)
+	return facts, nil
 }
 
 // events lists one page of the events of a window of time, the newest first.

@@ -30,6 +30,9 @@ var flowEvents = slices.Concat(sessionEvents[:], refundEvents[:], []string{charg
 // several applications can share an account. From then on, sweeps dispatch the undelivered events of every type that h has
 // handlers for.
 //
+// Both forms of the events will do, snapshot and thin: see [webhook.Handler.Types] and [webhook.Handler.ThinTypes]. A thin event
+// causes a question to Stripe, by Config.Stripe. It is an error if Stripe does not answer, or does not know the object.
+//
 // A handler returns an error, and so has Stripe send the event again, if the order could not be settled, if the event is of
 // this shop and the order is not in the Store, or if a callback failed.
 //
@@ -41,47 +44,49 @@ func (f *Flow[Tx]) Handle(h *webhook.Handler) {
 
 func (f *Flow[Tx]) register(h *webhook.Handler) {
 	for _, t := range sessionEvents {
-		handle(f, h, t, func(ctx context.Context, e *webhook.Event[sessionFacts]) (string, error) {
+		handle(f, h, t, f.askSession, func(ctx context.Context, e *webhook.Event[webhook.Ref[sessionFacts]], s sessionFacts) (string, error) {
 			f.warnUnswept(ctx)
-			return f.settleSession(ctx, observeEvent(e.Type, e.ID, e.Account, e.Created, e.Object, e.RawObject))
+			return f.settleSession(ctx, observeEvent(e.Type, e.ID, e.Account, e.Created, s, e.RawObject))
 		})
 	}
 	for _, t := range refundEvents {
-		handle(f, h, t, func(ctx context.Context, e *webhook.Event[refundFacts]) (string, error) {
-			return f.observeRefund(ctx, e.Account, e.Object, e.ID)
+		handle(f, h, t, f.askRefund, func(ctx context.Context, e *webhook.Event[webhook.Ref[refundFacts]], r refundFacts) (string, error) {
+			return f.observeRefund(ctx, e.Account, r, e.ID)
 		})
 	}
-	handle(f, h, chargeRefunded, func(ctx context.Context, e *webhook.Event[chargeFacts]) (string, error) {
-		return f.observeChargeRefunded(ctx, e.Account, e.Object, e.ID)
+	handle(f, h, chargeRefunded, f.askRefundsOfCharge, func(ctx context.Context, e *webhook.Event[webhook.Ref[chargeFacts]], c chargeFacts) (string, error) {
+		return f.observeChargeRefunded(ctx, e.Account, c, e.ID)
 	})
 	for _, t := range disputeEvents {
-		handle(f, h, t, func(ctx context.Context, e *webhook.Event[disputeFacts]) (string, error) {
-			return f.observeDispute(ctx, e.Account, e.Object, e.ID)
+		handle(f, h, t, f.askDispute, func(ctx context.Context, e *webhook.Event[webhook.Ref[disputeFacts]], d disputeFacts) (string, error) {
+			return f.observeDispute(ctx, e.Account, d, e.ID)
 		})
 	}
 	for _, t := range intentEvents {
-		handle(f, h, t, func(ctx context.Context, e *webhook.Event[paymentFacts]) (string, error) {
-			return f.observePayment(ctx, e.Account, payment{intent: e.Object.ID}, e.ID)
+		handle(f, h, t, f.askPayment, func(ctx context.Context, e *webhook.Event[webhook.Ref[paymentFacts]], p paymentFacts) (string, error) {
+			return f.observePayment(ctx, e.Account, payment{intent: p.ID}, e.ID)
 		})
 	}
 	for _, t := range chargeEvents {
-		handle(f, h, t, func(ctx context.Context, e *webhook.Event[chargeFacts]) (string, error) {
-			return f.observePayment(ctx, e.Account, e.Object.payment(), e.ID)
+		handle(f, h, t, f.askPayment, func(ctx context.Context, e *webhook.Event[webhook.Ref[chargeFacts]], c chargeFacts) (string, error) {
+			return f.observePayment(ctx, e.Account, c.payment(), e.ID)
 		})
 	}
 	for _, t := range slices.Concat(warningEvents[:], reviewEvents[:]) {
-		handle(f, h, t, func(ctx context.Context, e *webhook.Event[paymentFacts]) (string, error) {
-			return f.observeWarning(ctx, e.Account, e.Type, e.Object, e.ID)
+		handle(f, h, t, f.askWarning, func(ctx context.Context, e *webhook.Event[webhook.Ref[paymentFacts]], p paymentFacts) (string, error) {
+			return f.observeWarning(ctx, e.Account, e.Type, p, e.ID)
 		})
 	}
 }
 
-// handle registers observe for one type of event. observe returns the ID of the order that the event is about; empty: the
-// event is not of this shop. What then waits for the merchant's callbacks is delivered at once, or by the sweep that
-// dispatched the event.
-func handle[Tx, T any](f *Flow[Tx], h *webhook.Handler, eventType string, observe func(context.Context, *webhook.Event[T]) (string, error)) {
-	webhook.On(h, webhook.Type[T](eventType), func(ctx context.Context, e *webhook.Event[T]) error {
-		id, err := observe(ctx, e)
+// handle registers the handlers of one type of event: observe for snapshot events, and ask for thin ones. Both return the ID of the
+// order that the event is about; empty: the event is not of this shop. What then waits for the merchant's callbacks is delivered at
+// once, or by the sweep that dispatched the event.
+func handle[Tx, T any](f *Flow[Tx], h *webhook.Handler, eventType string, ask func(context.Context, thinEvent) (string, error),
+	observe func(context.Context, *webhook.Event[webhook.Ref[T]], T) (string, error),
+) {
+	webhook.On(h, webhook.Type[webhook.Ref[T]](eventType), func(ctx context.Context, e *webhook.Event[webhook.Ref[T]]) error {
+		id, err := observeOrAsk(ctx, e, ask, observe)
 		if err != nil || id == "" {
 			return err
 		}
@@ -89,8 +94,28 @@ func handle[Tx, T any](f *Flow[Tx], h *webhook.Handler, eventType string, observ
 			later(id)
 			return nil
 		}
+		if e.Thin == nil {
+			f.receivedSnapshot(ctx, e.Account)
+		}
 		return f.deliver(ctx, id)
 	})
+}
+
+func observeOrAsk[T any](ctx context.Context, e *webhook.Event[webhook.Ref[T]], ask func(context.Context, thinEvent) (string, error),
+	observe func(context.Context, *webhook.Event[webhook.Ref[T]], T) (string, error),
+) (string, error) {
+	if e.Thin != nil {
+		t, err := thinEventOf(e)
+		if err != nil {
+			return "", err
+		}
+		return ask(ctx, t)
+	}
+	object, err := e.Object.Get(ctx)
+	if err != nil {
+		return "", err
+	}
+	return observe(ctx, e, object)
 }
 
 // laterKey is the key of the function that a context of a sweep carries: it takes the ID of an order that is to be delivered

@@ -95,6 +95,8 @@ type Attempt struct {
 	// CheckedAt is when Stripe was last asked for the session. CheckFailedAt is when such a question last failed.
 	CheckedAt     time.Time `json:"checked_at,omitzero"`
 	CheckFailedAt time.Time `json:"check_failed_at,omitzero"`
+	// HeardAt is the time, by Stripe's clock, of which the latest news of the session speaks.
+	HeardAt time.Time `json:"heard_at,omitzero"`
 	// VerifiedAt is the latest time for which Stripe has said what was given back of the payment.
 	VerifiedAt time.Time `json:"verified_at,omitzero"`
 	// VerifyFailedAt is when a question about the payment, or the request to refund it, last failed.
