@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gofulfil/fulfil/checkout/checkouttest"
 	"github.com/gofulfil/fulfil/internal/sampling"
 	"github.com/gofulfil/fulfil/internal/scenarios"
 )
@@ -15,7 +16,8 @@ import (
 const sequencesPerStory = 24
 
 // Every sequence of a story's events ends in the same facts, the same status, the same stock, and one shipment or none. Events may come
-// twice, and a question to Stripe may take the place of any of them. No change is delivered twice.
+// twice, and a question to Stripe may take the place of any of them. No change is delivered twice. It does not matter whether the shop
+// gets snapshot events, thin events or both.
 func TestPermutations(t *testing.T) {
 	t.Parallel()
 	var total atomic.Int64
@@ -36,22 +38,25 @@ func tellInManySequences(t *testing.T, story *scenarios.Story) (tried int64) {
 	s := &testShop{t: t, srv: recording.Stripe, wire: &wire{next: recording.Stripe.Transport()}, log: &syncBuffer{}}
 	var want *scenarios.Outcome
 	sequences := slices.Collect(recording.Permutations())
+	rng := sampling.Rand(t)
 	for _, n := range sampling.Indexes(t, sequencesPerStory, len(sequences)) {
-		tried++
-		sequence := sequences[n]
-		r := s.rewoundTo(recording.Shop, recording.Begun)
-		for _, step := range sequence {
-			require.NoError(t, step.Do(t.Context(), scenarios.Process{Flow: r.flow, Hook: r.hook}), "%v", sequence)
+		for _, form := range []checkouttest.Payloads{checkouttest.Snapshot, checkouttest.Thin, checkouttest.Both} {
+			tried++
+			sequence := scenarios.In(form, sequences[n], rng)
+			r := s.rewoundTo(recording.Shop, recording.Begun)
+			for _, step := range sequence {
+				require.NoError(t, step.Do(t.Context(), scenarios.Process{Flow: r.flow, Hook: r.hook}), "%v", sequence)
+			}
+			got, err := scenarios.OutcomeOf(t.Context(), r.st, r.stock, scenarios.OrderID)
+			require.NoError(t, err)
+			got.Shipments = r.shipments(scenarios.OrderID)
+			require.LessOrEqual(t, got.Shipments, 1, "%v", sequence)
+			if want == nil {
+				want = &got
+			}
+			require.NoError(t, story.Check(got, *want), "%v", sequence)
+			require.NoError(t, story.CheckTold(r.changes), "%v", sequence)
 		}
-		got, err := scenarios.OutcomeOf(t.Context(), r.st, r.stock, scenarios.OrderID)
-		require.NoError(t, err)
-		got.Shipments = r.shipments(scenarios.OrderID)
-		require.LessOrEqual(t, got.Shipments, 1, "%v", sequence)
-		if want == nil {
-			want = &got
-		}
-		require.NoError(t, story.Check(got, *want), "%v", sequence)
-		require.NoError(t, story.CheckTold(r.changes), "%v", sequence)
 	}
 	t.Logf("%d of %d sequences: %s", tried, len(sequences), want.Status)
 	return tried

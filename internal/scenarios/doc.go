@@ -35,17 +35,19 @@ type Flow interface {
 type Step struct {
 	Name string
 	Do   func(ctx context.Context, p Process) error
+
+	thin *Step // the thin form of the event; nil: the step is none
 }
 
 func (s Step) String() string { return s.Name }
 
 // hears returns the step of an event.
 func hears(eventType string, payload []byte) Step {
-	return Step{eventType, func(ctx context.Context, p Process) error { return p.Hook.Dispatch(ctx, payload) }}
+	return Step{Name: eventType, Do: func(ctx context.Context, p Process) error { return p.Hook.Dispatch(ctx, payload) }}
 }
 
 // poll is the step of asking Stripe about every session, as status pages and sweeps do.
-var poll = Step{"poll", func(ctx context.Context, p Process) error {
+var poll = Step{Name: "poll", Do: func(ctx context.Context, p Process) error {
 	o, err := p.Flow.Order(ctx, OrderID)
 	if err != nil {
 		return err

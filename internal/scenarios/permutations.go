@@ -2,7 +2,10 @@ package scenarios
 
 import (
 	"iter"
+	"math/rand/v2"
 	"slices"
+
+	"github.com/gofulfil/fulfil/checkout/checkouttest"
 )
 
 // maxSequences is the largest number of sequences with duplicates of one story.
@@ -35,6 +38,39 @@ func (r *Recording) Permutations() iter.Seq[[]Step] {
 		}
 	}
 }
+
+// In returns a sequence as a shop hears it that gets its events in that form. With both forms, each event comes in one of them or in
+// both, the second at any later place.
+func In(form checkouttest.Payloads, sequence []Step, rng *rand.Rand) []Step {
+	var heard []Step
+	for _, step := range sequence {
+		switch {
+		case step.thin == nil || form == checkouttest.Snapshot:
+			heard = append(heard, step)
+		case form == checkouttest.Thin:
+			heard = append(heard, *step.thin)
+		default:
+			heard = append(heard, inBothForms(step, rng)...)
+		}
+	}
+	for i := 1; i < len(heard); i++ { // move some repetitions to a later place
+		if to := i + rng.IntN(len(heard)-i); isOtherForm(heard[i-1], heard[i]) && rng.IntN(3) == 0 {
+			moved := heard[i]
+			copy(heard[i:to], heard[i+1:to+1])
+			heard[to] = moved
+		}
+	}
+	return heard
+}
+
+// inBothForms returns the snapshot event of a step, its thin event, or both in either order.
+func inBothForms(step Step, rng *rand.Rand) []Step {
+	all := [...][]Step{{step}, {*step.thin}, {step, *step.thin}, {*step.thin, step}}
+	return all[rng.IntN(len(all))]
+}
+
+// isOtherForm reports whether two steps are the two forms of an event.
+func isOtherForm(a, b Step) bool { return a.Name == "v1."+b.Name || b.Name == "v1."+a.Name }
 
 func pick(steps []Step, sequence []int) []Step {
 	picked := make([]Step, len(sequence))

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
@@ -30,17 +31,30 @@ func (st *Story) Record(tb testing.TB) *Recording {
 	tb.Helper()
 	s := newRecorder(tb)
 	r := &Recording{Stripe: s.srv, unpolled: st.unpolled}
+	twins, ids := map[string]*Step{}, []string{} // by the snapshot event's ID; the IDs of the steps
 	s.srv.Deliver(http.HandlerFunc(func(_ http.ResponseWriter, request *http.Request) {
 		payload, err := io.ReadAll(request.Body)
 		s.must(err)
-		var e struct{ Type string }
-		s.must(json.Unmarshal(payload, &e))
-		if slices.Contains(st.events, e.Type) {
-			r.steps = append(r.steps, hears(e.Type, payload))
+		var e struct {
+			ID, Type string
+			Snapshot string `json:"snapshot_event"`
 		}
-	}))
+		s.must(json.Unmarshal(payload, &e))
+		if snapshotType, thin := strings.CutPrefix(e.Type, "v1."); thin && slices.Contains(st.events, snapshotType) {
+			step := hears(e.Type, payload)
+			twins[e.Snapshot] = &step
+		} else if slices.Contains(st.events, e.Type) {
+			r.steps = append(r.steps, hears(e.Type, payload))
+			ids = append(ids, e.ID)
+		}
+	}), checkouttest.Both)
 	st.happens(s)
 	s.srv.Flush()
+	for i := range r.steps {
+		if r.steps[i].thin = twins[ids[i]]; r.steps[i].thin == nil {
+			tb.Fatalf("event %v has no thin form", r.steps[i])
+		}
+	}
 	r.events = len(r.steps)
 	if st.acts != nil {
 		r.steps = append(r.steps, st.acts(s)...)

@@ -66,7 +66,7 @@ var Stories = []Story{
 		}},
 	{Name: "canceled", events: []string{expired}, steps: 2, Ends: "canceled", Told: []checkout.ChangeKind{checkout.ChangeCanceled},
 		acts: func(*recorder) []Step {
-			return []Step{{"cancel", func(ctx context.Context, p Process) error { return p.Flow.Cancel(ctx, OrderID) }}}
+			return []Step{{Name: "cancel", Do: func(ctx context.Context, p Process) error { return p.Flow.Cancel(ctx, OrderID) }}}
 		},
 		happens: func(s *recorder) {
 			id := s.begin("last")
