@@ -45,7 +45,7 @@ func TestFulfilFailsThreeTimes(t *testing.T) {
 			s.requireStock("last", 0, 0, 1)
 			require.Equal(t, 1, s.fulfilRuns())
 			require.Zero(t, s.shipments("order-1"), "what a failed callback wrote is rolled back")
-			for _, e := range s.srv.Events() {
+			for _, e := range s.sent() {
 				if e.Type == "checkout.session.completed" {
 					require.Equal(t, http.StatusInternalServerError, e.Attempts[0].Status, "Stripe is to come again")
 				}
@@ -449,7 +449,7 @@ func TestSettledIsLoggedAfterTheCommit(t *testing.T) {
 	_, hook := s.processOn(&st, s.stock, s.wire)
 	started := s.begin(cartOf("order-1", "tee"))
 	st.fail = true
-	s.srv.Deliver(hook)
+	s.srv.Deliver(hook, testPayloads)
 	s.pay(started.SessionID)
 	s.requireStatus("order-1", "open")
 	require.NotContains(t, s.log.String(), "order settled")

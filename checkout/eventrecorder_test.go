@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gofulfil/fulfil/checkout/checkouttest"
 	"github.com/gofulfil/fulfil/internal/scenarios"
 	"github.com/gofulfil/fulfil/reservation/memreserver"
 	"github.com/gofulfil/fulfil/store"
@@ -32,7 +33,7 @@ func (s *testShop) recordEvents() *[]heard {
 		require.NoError(s.t, err)
 		events := s.srv.Events()
 		all = append(all, heard{events[len(all)].Type, payload})
-	}))
+	}), checkouttest.Snapshot)
 	return &all
 }
 

@@ -149,7 +149,7 @@ func TestPaidOrderLost(t *testing.T) {
 			s.pay(id)
 			s.loseOrder("order-2")
 			s.srv.Advance(11 * time.Minute)
-			events := s.srv.Events()
+			events := s.sent()
 			require.NoError(s.t, s.srv.Redeliver(events[len(events)-1].ID))
 			s.sweep()
 		},
@@ -162,7 +162,7 @@ func TestPaidOrderLost(t *testing.T) {
 				s.pay(id)
 				s.requireStatus("order-1", checkout.Fulfilled)
 				event := ""
-				for _, e := range s.srv.Events() {
+				for _, e := range s.sent() {
 					if e.Type == completed {
 						event = e.ID
 					}
@@ -172,7 +172,7 @@ func TestPaidOrderLost(t *testing.T) {
 					require.NoError(t, s.st.SetCursor(t.Context(), "mode", ""))
 				}
 				s.flow, s.hook = s.process()
-				s.srv.Deliver(s.hook)
+				s.srv.Deliver(s.hook, testPayloads)
 				s.srv.Advance(11 * time.Minute)
 				hear(s, event)
 				o := s.order("order-1")
@@ -225,7 +225,7 @@ func TestLossOnConnectedAccount(t *testing.T) {
 	s.loseOrder("first")
 	s.loseOrder("second")
 	s.srv.Advance(11 * time.Minute)
-	for _, e := range s.srv.Events() {
+	for _, e := range s.sent() {
 		if e.Type == completed && e.ObjectID == first {
 			require.NoError(t, s.srv.Redeliver(e.ID))
 		}

@@ -315,9 +315,9 @@ func TestGivenBackBeforeItIsFound(t *testing.T) {
 	}
 }
 
-// down has the shop's endpoint answer nothing, so that all events stay undelivered.
+// down has the shop's endpoint for snapshot events answer nothing, so that all events stay undelivered.
 func (s *testShop) down() {
-	s.srv.Deliver(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }))
+	s.srv.Deliver(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }), checkouttest.Snapshot)
 }
 
 // hears has the shop handle an event type that is not the Flow's, with nothing but a claim against handling one twice.

@@ -82,7 +82,7 @@ func TestRefundBeforeItsPayment(t *testing.T) {
 	started := s.begin(cartOf("order-1", "tee"))
 	s.loseWebhooks()
 	s.pay(started.SessionID)
-	s.srv.Deliver(s.hook)
+	s.srv.Deliver(s.hook, testPayloads)
 	s.refund(started.SessionID, 0)
 	s.requireStatus("order-1", "refunded")
 	require.Zero(t, s.shipments("order-1"))
@@ -205,7 +205,7 @@ func TestForeignRefund(t *testing.T) {
 	before := s.flow.ForeignSessions()
 	s.refund(session.ID, 0)
 	require.Greater(t, s.flow.ForeignSessions(), before)
-	for _, e := range s.srv.Events() {
+	for _, e := range s.sent() {
 		for _, a := range e.Attempts {
 			require.Equal(t, 200, a.Status, e.Type)
 		}

@@ -8,7 +8,9 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -26,6 +28,37 @@ import (
 )
 
 type tx = *memstore.Tx
+
+// testPayloads is the form of the events that the shops of the tests get: snapshot events, or those that FULFIL_TEST_PAYLOADS names.
+var testPayloads = map[string]checkouttest.Payloads{
+	"": checkouttest.Snapshot, "thin": checkouttest.Thin, "both": checkouttest.Both,
+}[os.Getenv("FULFIL_TEST_PAYLOADS")]
+
+// forms are the forms of events that the shop gets.
+func (s *testShop) forms() (forms []checkouttest.Payloads) {
+	for _, form := range []checkouttest.Payloads{checkouttest.Snapshot, checkouttest.Thin} {
+		if testPayloads&form != 0 {
+			forms = append(forms, form)
+		}
+	}
+	return forms
+}
+
+// sent are the events that the shop gets, by the types of snapshot events.
+func (s *testShop) sent() []checkouttest.Event {
+	var all []checkouttest.Event
+	for _, form := range s.forms() {
+		events := s.srv.Events()
+		if form == checkouttest.Thin {
+			events = s.srv.ThinEvents()
+		}
+		for _, e := range events {
+			e.Type = strings.TrimPrefix(e.Type, "v1.")
+			all = append(all, e)
+		}
+	}
+	return all
+}
 
 // testStart is when every test begins.
 var testStart = time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
@@ -60,7 +93,7 @@ func newShop(t *testing.T) *testShop {
 	s.setStock("tee", 5)
 	s.setStock("last", 1)
 	s.flow, s.hook = s.process()
-	s.srv.Deliver(s.hook)
+	s.srv.Deliver(s.hook, testPayloads)
 	return s
 }
 
@@ -109,7 +142,9 @@ func (s *testShop) processWith(change func(c *checkout.Config[tx])) (*checkout.F
 	change(&config)
 	flow, err := checkout.New(config)
 	require.NoError(s.t, err)
-	hook, err := webhook.New(webhook.Config{Secrets: []string{s.srv.WebhookSecret()}, Clock: config.Clock, Logger: logger})
+	hook, err := webhook.New(webhook.Config{
+		Secrets: []string{s.srv.WebhookSecret()}, Client: config.Stripe, Clock: config.Clock, Logger: logger,
+	})
 	require.NoError(s.t, err)
 	flow.Handle(hook)
 	return flow, hook
@@ -119,7 +154,7 @@ func (s *testShop) processWith(change func(c *checkout.Config[tx])) (*checkout.F
 func (s *testShop) runAs(change func(c *checkout.Config[tx])) {
 	s.t.Helper()
 	s.flow, s.hook = s.processWith(change)
-	s.srv.Deliver(s.hook)
+	s.srv.Deliver(s.hook, testPayloads)
 }
 
 // cartOf is a session for one of each SKU named.

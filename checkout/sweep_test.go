@@ -295,7 +295,7 @@ func (s *testShop) once() (counted func() int) {
 // hearAgain has every event so far sent again.
 func (s *testShop) hearAgain() {
 	s.t.Helper()
-	for _, e := range s.srv.Events() {
+	for _, e := range s.sent() {
 		require.NoError(s.t, s.srv.Redeliver(e.ID))
 	}
 }

@@ -17,7 +17,7 @@ const (
 	receivedEvery = 10 * time.Minute
 	// quietAfter without a snapshot event, all events are read, every quietEvery.
 	quietAfter = time.Hour
-	quietEvery = 5 * time.Minute
+	quietEvery = 2 * time.Minute
 	// receivedMost is the number of accounts of which a process remembers when it set receivedCursor.
 	receivedMost = 10_000
 )
