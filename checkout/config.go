@@ -20,7 +20,8 @@ import (
 // Config is what [New] needs. Stripe, Store and Fulfil must be set.
 type Config[Tx any] struct {
 	// Stripe makes the requests. A restricted key needs write permission for Checkout Sessions and read permission for
-	// Payment Intents, Charges, Refunds, Disputes and Events (https://docs.stripe.com/keys/restricted-api-keys).
+	// Payment Intents, Charges, Refunds, Disputes and Events (https://docs.stripe.com/keys/restricted-api-keys). If the shop gets
+	// thin events, the key also needs read permission for Reviews and early fraud warnings.
 	Stripe *stripe.Client
 	// Store keeps the orders.
 	Store store.Store[Tx]

@@ -12,6 +12,17 @@
 // Each event type is a constant of type [Type] that knows the Go type of the event's object. A handler for another object
 // does not compile.
 //
+// # Snapshot events and thin events
+//
+// Stripe tells of a change by a snapshot event, which holds the object as it was, or by a thin event, which only names it; the
+// event destination decides (https://docs.stripe.com/event-destinations/overview). A handler is registered once, by the type of the
+// snapshot event, and gets both. For a thin event, the Handler fetches the object with Config.Client. [Handler.Types] and
+// [Handler.ThinTypes] list what a destination of each kind must send.
+//
+// Each destination has a secret of its own. An app that moves from one kind to the other lists both in Config.Secrets, and mounts
+// one Handler for both. A [Once] handler then runs once for a change, and any other twice; [Event].Key tells both forms of a change
+// apart from other changes.
+//
 // # Repeated and failed deliveries
 //
 // Stripe delivers an event at least once, and events in no particular order

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
+	"strings"
 	"time"
 
 	"github.com/stripe/stripe-go/v82"
@@ -292,6 +294,112 @@ func ExampleHandler_Types() {
 	// Output:
 	// charge.refunded
 	// invoice.paid
+}
+
+func ExampleHandler_ThinTypes() {
+	hook, err := webhook.New(webhook.Config{Secrets: []string{secret}, Client: stripe.NewClient("sk_test_…")})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	webhook.On(hook, webhook.InvoicePaid, func(context.Context, *webhook.Event[stripe.Invoice]) error { return nil })
+	webhook.On(hook, webhook.V1CustomerSubscriptionPastDue, func(context.Context, *webhook.Event[stripe.Subscription]) error { return nil })
+
+	thin := &stripe.V2CoreEventDestinationCreateParams{EventPayload: stripe.String("thin"), EnabledEvents: stripe.StringSlice(hook.ThinTypes())}
+	for _, event := range thin.EnabledEvents {
+		fmt.Println("thin:", *event)
+	}
+	snapshot := &stripe.V2CoreEventDestinationCreateParams{EventPayload: stripe.String("snapshot"), EnabledEvents: stripe.StringSlice(hook.Types())}
+	for _, event := range snapshot.EnabledEvents {
+		fmt.Println("snapshot:", *event)
+	}
+	// Output:
+	// thin: v1.customer.subscription.past_due
+	// thin: v1.invoice.paid
+	// snapshot: invoice.paid
+}
+
+// answer is a transport that answers every request with the same object.
+type answer string
+
+func (a answer) RoundTrip(r *http.Request) (*http.Response, error) {
+	fmt.Println(r.Method, r.URL.Path)
+	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(string(a))), Request: r}, nil
+}
+
+// With a client, a handler gets both forms of its events: snapshot and thin.
+func ExampleConfig_client() {
+	client := stripe.NewClient("sk_test_…", stripe.WithBackends(stripe.NewBackends(&http.Client{
+		Transport: answer(`{"id":"in_1","object":"invoice","amount_paid":1999}`), // in a server: stripe.NewClient(key)
+	})))
+	hook, err := webhook.New(webhook.Config{Secrets: []string{secret}, Client: client, Logger: quiet})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	webhook.On(hook, webhook.InvoicePaid, func(_ context.Context, e *webhook.Event[stripe.Invoice]) error {
+		fmt.Println(e.Key, "thin:", e.Thin != nil, e.Object.AmountPaid)
+		return nil
+	})
+	deliver(hook, webhooktest.ThinEvent{ID: "evt_2", Type: "v1.invoice.paid", SnapshotEvent: "evt_1",
+		Object: webhooktest.RelatedObject{ID: "in_1", Type: "invoice", URL: "/v1/invoices/in_1"}}.Payload())
+	// Output:
+	// GET /v1/invoices/in_1
+	// evt_1 thin: true 1999
+	// 200
+}
+
+// A handler that needs the ID alone makes no request.
+func ExampleRef() {
+	hook, err := webhook.New(webhook.Config{Secrets: []string{secret}, Logger: quiet})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	const paid = webhook.Type[webhook.Ref[stripe.Invoice]](webhook.InvoicePaid)
+	webhook.On(hook, paid, func(_ context.Context, e *webhook.Event[webhook.Ref[stripe.Invoice]]) error {
+		fmt.Println("to look at later:", e.Object.ID()) // or now: e.Object.Get(ctx)
+		return nil
+	})
+	deliver(hook, webhooktest.ThinEvent{Type: "v1.invoice.paid",
+		Object: webhooktest.RelatedObject{ID: "in_1", Type: "invoice", URL: "/v1/invoices/in_1"}}.Payload())
+	// Output:
+	// to look at later: in_1
+	// 200
+}
+
+// A function behind an EventBridge rule for the source of Stripe's event destination. An error has the event sent again.
+func ExampleFromEventBridge() {
+	hook, err := webhook.New(webhook.Config{Secrets: []string{secret}, Logger: quiet})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	webhook.On(hook, webhook.InvoicePaid, func(_ context.Context, e *webhook.Event[stripe.Invoice]) error {
+		fmt.Println(e.ID, e.Object.ID)
+		return nil
+	})
+	handle := func(ctx context.Context, envelope []byte) error {
+		payload, err := webhook.FromEventBridge(envelope)
+		if err != nil {
+			return err
+		}
+		return hook.Dispatch(ctx, payload)
+	}
+	fmt.Println(handle(context.Background(), []byte(`{"source":"aws.partner/stripe.com/ed_1","detail-type":"invoice.paid",
+		"detail":{"id":"evt_1","object":"event","type":"invoice.paid","data":{"object":{"id":"in_1","object":"invoice"}}}}`)))
+	// Output:
+	// evt_1 in_1
+	// <nil>
+}
+
+// A reader of a queue that an Event Grid subscription of Stripe's partner topic writes to.
+func ExampleFromEventGrid() {
+	payload, err := webhook.FromEventGrid([]byte(`{"specversion":"1.0","source":"/providers/stripe/ed_1","type":"v1.invoice.paid",
+		"data":{"id":"evt_1","object":"v2.core.event","type":"v1.invoice.paid"}}`))
+	fmt.Println(string(payload), err)
+	// Output:
+	// {"id":"evt_1","object":"v2.core.event","type":"v1.invoice.paid"} <nil>
 }
 
 func ExampleHandler_APIVersions() {
