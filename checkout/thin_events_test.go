@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/gofulfil/fulfil/checkout"
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
+	"github.com/gofulfil/fulfil/store"
 	"github.com/gofulfil/fulfil/webhook"
 	"github.com/gofulfil/fulfil/webhook/webhooktest"
 )
@@ -298,4 +300,28 @@ func (s *testShop) sentThin() (sent []checkouttest.Event) {
 		}
 	}
 	return sent
+}
+
+// The answer to one thin event is overtaken by the answer to a later one, of which another process heard.
+func TestThinAnswerThatIsOvertaken(t *testing.T) {
+	t.Parallel()
+	s := newShopGetting(t, checkouttest.Thin)
+	_, other := s.process()
+	id := s.begin(cartOf("order-1", "tee")).SessionID
+	s.pay(id)
+	s.loseWebhooks()
+	refund := s.refund(id, 500)
+	var overtaken atomic.Bool
+	s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		response, err := send()
+		if r.URL.Path == "/v1/refunds/"+refund && !overtaken.Swap(true) {
+			require.NoError(t, s.srv.FailRefund(refund))
+			require.NoError(t, other.Dispatch(t.Context(), webhooktest.ThinEvent{ID: "evt_2", Type: "v1.refund.failed",
+				Object: webhooktest.RelatedObject{ID: refund, Type: "refund", URL: "/v1/refunds/" + refund}}.Payload()))
+		}
+		return response, err
+	})
+	require.NoError(t, s.hearThin("refund.created", refund, "refund", "/v1/refunds/"))
+	require.Equal(t, store.RefundFailed, s.order("order-1").Refunds[0].State)
+	s.requireStatus("order-1", checkout.Fulfilled)
 }
