@@ -42,7 +42,8 @@ type Swept struct {
 // Stripe for those whose end it should have heard of, closes attempts that never got a session, and tries failed deliveries
 // again. Then it looks for what webhooks missed: it dispatches the events that Stripe could not deliver, of every type that
 // the Handler of [Flow.Handle] has handlers for, as far back as Stripe keeps them; once an hour it lists the refunds and
-// disputes that can still change. Once a day it frees keys that were claimed in the Store 45 days ago or earlier, as by
+// disputes that can still change. If the shop received no snapshot event for an hour, it reads all events of sessions for itself, as
+// Stripe does not list thin events that were not received. Once a day it frees keys that were claimed in the Store 45 days ago or earlier, as by
 // [webhook.Once], whose events Stripe can no longer send.
 //
 // A sweep makes no more requests than Config.SweepBudget says, and leaves the rest to the next. Orders that are due come

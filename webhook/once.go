@@ -29,7 +29,8 @@ type OnceFunc[T any] struct {
 // fn runs in a transaction of st that has claimed the name together with the event's Key, which both forms of an event share. The writes of fn through tx commit
 // together with the claim, or not at all. If fn fails, the claim is rolled back and the next delivery runs fn again. If the
 // claim was taken before, the delivery is a duplicate: it is acknowledged and fn does not run. After a conflict, st may run
-// fn again with a newly decoded event, so effects of fn outside of tx can happen more than once.
+// fn again with a newly decoded event, so effects of fn outside of tx can happen more than once. The object of a thin event is
+// fetched before the transaction begins, also for a duplicate; a [Ref] avoids that.
 //
 // The name tells the handlers of the same event apart. It must stay the same from one deployment to the next, it has at most
 // 64 bytes, and no two Once of one [Handler] may share it. Once panics if the name is empty or too long, or if st or fn is

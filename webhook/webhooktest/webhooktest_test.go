@@ -99,3 +99,15 @@ func ExampleEvent_Payload() {
 	fmt.Println(event.ID, event.Type)
 	// Output: evt_1 customer.updated
 }
+
+func TestThinEventPayload(t *testing.T) {
+	t.Parallel()
+	require.JSONEq(t, `{"id":"evt_1","object":"v2.core.event","type":"v1.invoice.paid","created":"2026-10-01T09:00:00.250Z","livemode":true,
+		"context":"acct_1","related_object":{"id":"in_1","type":"invoice","url":"/v1/invoices/in_1"},"snapshot_event":"evt_2"}`,
+		string(webhooktest.ThinEvent{
+			ID: "evt_1", Type: "v1.invoice.paid", Created: time.Date(2026, 10, 1, 9, 0, 0, 250e6, time.UTC), Livemode: true, Context: "acct_1",
+			Object: webhooktest.RelatedObject{ID: "in_1", Type: "invoice", URL: "/v1/invoices/in_1"}, SnapshotEvent: "evt_2",
+		}.Payload()))
+	require.JSONEq(t, `{"id":"evt_test","object":"v2.core.event","type":"v1.x","created":"0001-01-01T00:00:00.000Z","livemode":false}`,
+		string(webhooktest.ThinEvent{Type: "v1.x"}.Payload()))
+}
