@@ -95,7 +95,7 @@ func (f *Flow[Tx]) recordLost(ctx context.Context, id string, u sessionUpdate) e
 		if inserted = answers[0]; !inserted {
 			return nil
 		}
-		s := settlement{o: o, update: u, at: f.knownAt(&u), now: now, before: store.Draft}
+		s := settlement{o: o, update: u, now: now, before: store.Draft}
 		if _, err := s.join(f.refund); err != nil {
 			return err
 		}

@@ -27,7 +27,7 @@ func (f *Flow[Tx]) settle(ctx context.Context, id string, u sessionUpdate) error
 	}
 	var s settlement
 	err = f.record(ctx, id, u.cause, func(o *store.Order, now time.Time) (bool, error) {
-		s = settlement{o: o, update: u, at: f.knownAt(&u), now: now, before: o.Status(), verifyFirst: f.holdForReview}
+		s = settlement{o: o, update: u, now: now, before: o.Status(), verifyFirst: f.holdForReview}
 		return s.join(f.refund)
 	})
 	if errors.Is(err, ErrNotFound) {
@@ -39,19 +39,10 @@ func (f *Flow[Tx]) settle(ctx context.Context, id string, u sessionUpdate) error
 	return err
 }
 
-// knownAt is the time by Stripe's clock of which an update speaks.
-func (f *Flow[Tx]) knownAt(u *sessionUpdate) time.Time {
-	if u.asked {
-		return store.Time(f.stripeClock.at(u.at))
-	}
-	return store.Time(u.at)
-}
-
 // settlement is one order being settled, under its lock.
 type settlement struct {
 	o      *store.Order
 	update sessionUpdate
-	at     time.Time // the time by Stripe's clock of which update speaks
 	now    time.Time
 	before store.Status
 	// verifyFirst says that Stripe must be asked about the payment in any case before the order is fulfilled.
@@ -81,7 +72,7 @@ func (s *settlement) join(refund []ChangeKind) (changed bool, err error) {
 	a, u, f := s.attempt, &s.update, &s.update.facts
 	s.paid = u.paid && !a.Paid
 	// Facts only grow. Of everything else, what is known of a later time stands, in whatever sequence it was heard.
-	s.older = s.at.Before(a.HeardAt)
+	s.older = u.at.Before(a.HeardAt)
 	for _, fact := range [...]struct {
 		known *bool
 		heard bool
@@ -119,7 +110,7 @@ func (s *settlement) join(refund []ChangeKind) (changed bool, err error) {
 	if changed {
 		s.describe()
 		if !s.older {
-			a.HeardAt = s.at
+			a.HeardAt = store.Time(u.at)
 		}
 	}
 	return changed, nil

@@ -44,7 +44,7 @@ func (s *snapshotTimes) due(account string, now time.Time) bool {
 
 // receivedSnapshot keeps that snapshot events of this shop's are received.
 func (f *Flow[Tx]) receivedSnapshot(ctx context.Context, account string) {
-	now := f.stripeNow()
+	now := f.now()
 	if !f.snapshots.due(account, now) {
 		return
 	}
@@ -60,7 +60,7 @@ var unreceivedEvents = slices.Concat(sessionEvents[:], intentEvents[:], chargeEv
 // undelivered events of snapshot endpoints alone, and does not say which thin events a shop never received. So a shop that gets
 // snapshot events needs no such reading. Only the Flow's own handlers get the events, as the merchant's may have received them already.
 func (f *Flow[Tx]) sweepUnreceived(ctx context.Context, b *budget, account string, found func(id string)) error {
-	now := f.stripeNow()
+	now := f.now()
 	received, err := f.storedTime(ctx, cursorOf(receivedCursor, account), time.Time{})
 	if err != nil || now.Sub(received).Abs() < quietAfter {
 		return err

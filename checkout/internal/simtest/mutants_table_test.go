@@ -130,7 +130,7 @@ var mutants = []mutant{
 	{name: "sell a lost order again", edits: []edit{{"../../begin.go", "\t\t\tif !searched {\n", "\t\t\tif searched {\n"}}},
 	{name: "end a sweep at an order that fails", edits: []edit{{"../../sweep.go", "\t\t\t}\n\t\t\tp.add(id, err != nil)\n", "\t\t\t\treturn err\n\t\t\t}\n\t\t\tp.add(id, err != nil)\n"}}},
 	{name: "end a sweep at an event that fails", edits: []edit{{"../../missed_events.go",
-		"\t\t\tf.setAside(ctx, failedEvent{ID: e.ID, Type: string(e.Type), Account: account}, now)\n", "\t\t\treturn err\n"}}},
+		"\t\t\tf.setAside(ctx, missed, now)\n", "\t\t\treturn err\n"}}},
 	{name: "trust the clock of the machine", edits: []edit{{"../../clock.go", "return now.Add(time.Duration(c.offset.Load()))", "return now"}}},
 	{name: "ask no more for money on its way", edits: []edit{{"../../next.go",
 		"step.Action, step.Reason = AskSession, \"its money is on its way\"\n", "return Step{}, false\n"}}},
