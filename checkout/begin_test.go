@@ -268,7 +268,7 @@ func TestChangedCartAfterAFailedDebit(t *testing.T) {
 	require.NoError(t, s.srv.Pay(first.SessionID, checkouttest.BankDebit))
 	require.NoError(t, s.srv.Bounce(first.SessionID))
 	second := s.begin(cartOf("order-1", "last", "tee"))
-	s.srv.Deliver(s.hook, testPayloads)
+	s.srv.Deliver(s.hook, testPayloads())
 	_, err := s.flow.Begin(t.Context(), cartOf("order-2", "last"))
 	require.Error(t, err, "the only one is with order-1's open session")
 	s.pay(second.SessionID)

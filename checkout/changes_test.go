@@ -157,7 +157,7 @@ func TestChangeThatFailsHoldsBackNoGoods(t *testing.T) {
 	hook, err := webhook.New(webhook.Config{Secrets: []string{s.srv.WebhookSecret()}, Clock: s.srv.Now, Logger: logger})
 	require.NoError(t, err)
 	flow.Handle(hook)
-	s.srv.Deliver(hook, testPayloads)
+	s.srv.Deliver(hook, testPayloads())
 
 	started, err := flow.Begin(t.Context(), cartOf("order-1", "last"))
 	require.NoError(t, err)

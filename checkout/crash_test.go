@@ -256,10 +256,10 @@ func runCrashStory(t *testing.T, story crashStory, at int, afterwards bool) (ste
 	revive := func() {
 		s.flow, s.hook = immortalFlow, immortalHook
 		if !story.loses {
-			s.srv.Deliver(s.hook, testPayloads)
+			s.srv.Deliver(s.hook, testPayloads())
 		}
 	}
-	s.srv.Deliver(s.hook, testPayloads)
+	s.srv.Deliver(s.hook, testPayloads())
 	if story.loses {
 		s.loseWebhooks()
 	}

@@ -449,7 +449,7 @@ func TestSettledIsLoggedAfterTheCommit(t *testing.T) {
 	_, hook := s.processOn(&st, s.stock, s.wire)
 	started := s.begin(cartOf("order-1", "tee"))
 	st.fail = true
-	s.srv.Deliver(hook, testPayloads)
+	s.srv.Deliver(hook, testPayloads())
 	s.pay(started.SessionID)
 	s.requireStatus("order-1", "open")
 	require.NotContains(t, s.log.String(), "order settled")

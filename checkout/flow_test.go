@@ -107,7 +107,7 @@ func TestDelayedMethod(t *testing.T) {
 				// The customer may try again.
 				again := s.begin(cartOf("order-1", "last"))
 				require.Equal(t, 2, again.Attempt)
-				s.srv.Deliver(s.hook, testPayloads)
+				s.srv.Deliver(s.hook, testPayloads())
 				s.pay(again.SessionID)
 				s.requireStatus("order-1", checkout.Fulfilled)
 			})
@@ -226,7 +226,7 @@ func TestNoReserver(t *testing.T) {
 	s := newShop(t)
 
 	flow, hook := s.untracked()
-	s.srv.Deliver(hook, testPayloads)
+	s.srv.Deliver(hook, testPayloads())
 	_, err := flow.Begin(t.Context(), cartOf("order-1", "nonsuch"))
 	require.ErrorIs(t, err, checkout.ErrNoReserver)
 	_, err = flow.Draft(t.Context(), cartOf("order-1", "nonsuch"))

@@ -172,7 +172,7 @@ func TestPaidOrderLost(t *testing.T) {
 					require.NoError(t, s.st.SetCursor(t.Context(), "mode", ""))
 				}
 				s.flow, s.hook = s.process()
-				s.srv.Deliver(s.hook, testPayloads)
+				s.srv.Deliver(s.hook, testPayloads())
 				s.srv.Advance(11 * time.Minute)
 				hear(s, event)
 				o := s.order("order-1")

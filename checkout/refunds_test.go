@@ -82,7 +82,7 @@ func TestRefundBeforeItsPayment(t *testing.T) {
 	started := s.begin(cartOf("order-1", "tee"))
 	s.loseWebhooks()
 	s.pay(started.SessionID)
-	s.srv.Deliver(s.hook, testPayloads)
+	s.srv.Deliver(s.hook, testPayloads())
 	s.refund(started.SessionID, 0)
 	s.requireStatus("order-1", "refunded")
 	require.Zero(t, s.shipments("order-1"))

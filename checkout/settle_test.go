@@ -293,7 +293,7 @@ func TestReserverTakenOut(t *testing.T) {
 	s := newShop(t)
 	started := s.begin(cartOf("order-1", "last"))
 	_, hook := s.untracked()
-	s.srv.Deliver(hook, testPayloads)
+	s.srv.Deliver(hook, testPayloads())
 	s.pay(started.SessionID)
 	require.Equal(t, store.Paid, s.order("order-1").Status(), "payment first")
 }

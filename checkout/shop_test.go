@@ -29,15 +29,22 @@ import (
 
 type tx = *memstore.Tx
 
-// testPayloads is the form of the events that the shops of the tests get: snapshot events, or those that FULFIL_TEST_PAYLOADS names.
-var testPayloads = map[string]checkouttest.Payloads{
-	"": checkouttest.Snapshot, "thin": checkouttest.Thin, "both": checkouttest.Both,
-}[os.Getenv("FULFIL_TEST_PAYLOADS")]
+// testPayloads returns the form of the events that the shops of the tests get: snapshot events, or those that FULFIL_TEST_PAYLOADS
+// names. It is read while a test runs, as go test then knows that its result depends on it.
+func testPayloads() checkouttest.Payloads {
+	switch os.Getenv("FULFIL_TEST_PAYLOADS") {
+	case "thin":
+		return checkouttest.Thin
+	case "both":
+		return checkouttest.Both
+	}
+	return checkouttest.Snapshot
+}
 
 // forms are the forms of events that the shop gets.
 func (s *testShop) forms() (forms []checkouttest.Payloads) {
 	for _, form := range []checkouttest.Payloads{checkouttest.Snapshot, checkouttest.Thin} {
-		if testPayloads&form != 0 {
+		if testPayloads()&form != 0 {
 			forms = append(forms, form)
 		}
 	}
@@ -93,7 +100,7 @@ func newShop(t *testing.T) *testShop {
 	s.setStock("tee", 5)
 	s.setStock("last", 1)
 	s.flow, s.hook = s.process()
-	s.srv.Deliver(s.hook, testPayloads)
+	s.srv.Deliver(s.hook, testPayloads())
 	return s
 }
 
@@ -154,7 +161,7 @@ func (s *testShop) processWith(change func(c *checkout.Config[tx])) (*checkout.F
 func (s *testShop) runAs(change func(c *checkout.Config[tx])) {
 	s.t.Helper()
 	s.flow, s.hook = s.processWith(change)
-	s.srv.Deliver(s.hook, testPayloads)
+	s.srv.Deliver(s.hook, testPayloads())
 }
 
 // cartOf is a session for one of each SKU named.
