@@ -22,7 +22,7 @@ func toldLast(t *testing.T, srv *checkouttest.Server) {
 	t.Helper()
 	paths := map[string]string{
 		"ch_": "charges", "pi_": "payment_intents", "re_": "refunds", "du_": "disputes", "cs_": "checkout/sessions", "sub_": "subscriptions",
-		"in_": "invoices", "cus_": "customers",
+		"in_": "invoices", "inpay_": "invoice_payments", "cus_": "customers",
 	}
 	seen := map[string]bool{}
 	for _, e := range slices.Backward(srv.Events()) {

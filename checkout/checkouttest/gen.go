@@ -94,6 +94,8 @@ var calls = []struct {
 	{"DELETE /v1/subscriptions/{id}", stripe.SubscriptionCancelParams{}},
 	{"GET /v1/invoices", stripe.InvoiceListParams{}},
 	{"GET /v1/invoices/{id}", stripe.InvoiceRetrieveParams{}},
+	{"GET /v1/invoice_payments", stripe.InvoicePaymentListParams{}},
+	{"GET /v1/invoice_payments/{id}", stripe.InvoicePaymentRetrieveParams{}},
 
 	{"GET /v2/core/events", struct { // stripe-go lacks the filters that came after its API version, and the token of a page
 		Created struct {

@@ -107,23 +107,38 @@ func (s *Server) finalize(inv object) {
 	s.emitChange("invoice.finalized", inv, was, nil)
 }
 
-// payInvoice records that an invoice is paid. by is the payment intent; it is empty if there was nothing to pay.
-func (s *Server) payInvoice(inv object, by string) {
+// chargeInvoice tries to collect an open invoice. It returns the reason of a refusal, or nil. All tries of an invoice share
+// a payment intent.
+func (s *Server) chargeInvoice(inv object, with tender) *PaymentError {
+	sess := s.ownerOf(inv)
+	due := inv["amount_due"].(int64)
+	if due == 0 {
+		return nil
+	}
+	if payment := s.paymentOf(inv); payment != nil {
+		sess.pi = intentOf(payment)
+	} else {
+		s.newIntent(sess, due)
+		s.attachPayment(inv, sess.pi)
+	}
+	return s.chargeIntent(sess, with)
+}
+
+// payInvoice records that an invoice is paid: by its payment, or by nothing if there was nothing to pay.
+func (s *Server) payInvoice(inv object) {
 	was, now := maps.Clone(inv), s.Now().Unix()
-	inv["status"], inv["amount_paid"], inv["amount_remaining"] = "paid", inv["total"], int64(0)
+	inv["status"], inv["amount_paid"], inv["amount_remaining"] = "paid", inv["amount_due"], int64(0)
 	inv["attempted"], inv["auto_advance"], inv["next_payment_attempt"] = true, false, nil
 	inv["status_transitions"] = inv["status_transitions"].(object).with(object{"paid_at": now})
-	if by != "" {
+	payment := s.paymentOf(inv)
+	if payment != nil {
 		inv["attempt_count"] = inv["attempt_count"].(int64) + 1
-		s.keep(s.ownerOf(inv), object{
-			"id": s.newID("inpay_1", 23), "object": "invoice_payment", "amount_paid": inv["total"], "amount_requested": inv["total"], "created": now,
-			"currency": inv["currency"], "invoice": inv["id"], "is_default": true, "livemode": false,
-			"payment": object{"payment_intent": by, "type": "payment_intent"}, "status": "paid",
-			"status_transitions": object{"canceled_at": nil, "paid_at": now},
-		})
 	}
 	s.emitChange("invoice.paid", inv, was, nil)
 	s.emitChange("invoice.payment_succeeded", inv, was, nil)
+	if payment != nil {
+		s.settlePayment(payment)
+	}
 }
 
 // invoiceFails records that an attempt to pay an invoice has failed. again is the time to the next attempt; 0 means that
@@ -142,6 +157,7 @@ func (s *Server) voidInvoice(inv object) {
 	inv["status"], inv["auto_advance"], inv["next_payment_attempt"] = "void", false, nil
 	inv["status_transitions"] = inv["status_transitions"].(object).with(object{"voided_at": s.Now().Unix()})
 	s.emitChange("invoice.voided", inv, was, nil)
+	s.cancelInvoicePayment(inv)
 }
 
 func ofSubscription(o object, p *formparams.Param) bool {
@@ -265,10 +281,10 @@ func (s *Server) payInvoiceOverAPI(c *call) (object, *apiError) {
 	if inv["status"] == "draft" {
 		s.finalize(inv)
 	}
-	if refused := s.chargeTender(sess, inv["total"].(int64), with); refused != nil {
+	if refused := s.chargeInvoice(inv, with); refused != nil {
 		s.invoiceFails(inv, 0)
 		return nil, s.payError(sess, refused)
 	}
-	s.payInvoice(inv, sess.pi)
+	s.payInvoice(inv)
 	return inv, nil
 }

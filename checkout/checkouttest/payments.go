@@ -197,15 +197,20 @@ type tender struct {
 	disputed, inquiry bool
 }
 
-// chargeTender charges a tender for an amount. It returns the reason of a refusal, or nil.
+// chargeTender makes a payment intent and charges a tender for an amount. It returns the reason of a refusal, or nil.
 func (s *Server) chargeTender(sess *session, total int64, with tender) *PaymentError {
-	sess.method, sess.buyer = with.method, with.buyer.orDefaults(sess)
 	if total == 0 {
+		sess.method, sess.buyer = with.method, with.buyer.orDefaults(sess)
 		return nil
 	}
 	s.newIntent(sess, total)
-	refusal := with.method.refusal()
-	if refusal != nil {
+	return s.chargeIntent(sess, with)
+}
+
+// chargeIntent charges a tender for the amount of the session's payment intent. It returns the reason of a refusal, or nil.
+func (s *Server) chargeIntent(sess *session, with tender) *PaymentError {
+	sess.method, sess.buyer = with.method, with.buyer.orDefaults(sess)
+	if refusal := with.method.refusal(); refusal != nil {
 		s.chargeFails(sess, refusal)
 		return refusal
 	}

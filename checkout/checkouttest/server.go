@@ -27,6 +27,10 @@ type Config struct {
 	// as snapshot events. A thin event that was not accepted shows only in Event.Pending and in the log, and not in
 	// pending_webhooks and delivery_success of the API: Stripe does not say whether those count deliveries of thin events.
 	Payloads Payloads
+	// EventVersion is the API version of the snapshot events that the default endpoint gets, such as "2024-06-20". Versions
+	// before 2025-03-31.basil show invoices, subscriptions, charges and payment intents in an older shape; the server knows no
+	// other difference. Default: the version that stripe-go is made for.
+	EventVersion string
 	// WebhookSecret, whsec_…, signs the deliveries to the default endpoint. Set it if the receiver keeps its settings when
 	// the server starts again. Default: a random one. The CLI has a secret of its own.
 	WebhookSecret string
@@ -133,7 +137,7 @@ func NewServer(cfg Config) *Server {
 	if payloads == 0 {
 		payloads = Snapshot
 	}
-	s.webhookEndpoints = []*webhookEndpoint{{payloads: payloads, types: []string{"*"}, secrets: []signingSecret{{value: secret}}}}
+	s.webhookEndpoints = []*webhookEndpoint{{payloads: payloads, version: cfg.EventVersion, types: []string{"*"}, secrets: []signingSecret{{value: secret}}}}
 	if s.key == "" {
 		s.key = s.newID("sk_test_", 26)
 	}
@@ -170,6 +174,9 @@ func (cfg Config) validate() error {
 	}
 	if cfg.WebhookSecret != "" && !secretForm.MatchString(cfg.WebhookSecret) {
 		return fmt.Errorf("Config.WebhookSecret must be whsec_ and letters, digits or underscores")
+	}
+	if cfg.EventVersion != "" && !apiVersionPattern.MatchString(cfg.EventVersion) {
+		return fmt.Errorf("Config.EventVersion %q must be an API version, such as 2024-06-20", cfg.EventVersion)
 	}
 	if cfg.WallClock && !cfg.Start.IsZero() {
 		return fmt.Errorf("Config.Start and Config.WallClock exclude each other")

@@ -56,13 +56,16 @@ func (s *Server) subscribe(sess *session, paid bool) {
 	s.keep(sess, sub)
 	inv := s.newInvoice(sess, sub, "subscription_create")
 	s.finalize(inv)
+	if sess.pi != "" {
+		s.attachPayment(inv, sess.pi)
+	}
 	sess.object["subscription"], sess.object["invoice"] = sub["id"], inv["id"]
 	if paid {
 		sub["status"] = "active"
 	}
 	s.emit(sess, "customer.subscription.created", sub, nil)
 	if paid {
-		s.payInvoice(inv, sess.pi)
+		s.payInvoice(inv)
 		s.renewLater(sess)
 	}
 }
@@ -73,7 +76,7 @@ func (s *Server) firstDebitSettles(sess *session) {
 	if sub["status"] != "incomplete" { // it was canceled before the debit settled
 		return
 	}
-	s.payInvoice(s.objects[sess.str("invoice")], sess.pi)
+	s.payInvoice(s.objects[sess.str("invoice")])
 	s.setStatus(sub, "active", nil)
 	s.renewLater(sess)
 }
@@ -128,13 +131,7 @@ func (s *Server) collect(sess *session, inv object, n int) {
 	if subscriptionOver(p.sub) || inv["status"] != "open" {
 		return
 	}
-	if n == 0 {
-		sess.pi = ""
-		s.newIntent(sess, inv["total"].(int64))
-	}
-	sess.method = p.method
-	if refused := p.method.refusal(); refused != nil {
-		s.chargeFails(sess, refused)
+	if refused := s.chargeInvoice(inv, tender{method: p.method, buyer: sess.buyer}); refused != nil {
 		if n < len(dunning) {
 			s.invoiceFails(inv, dunning[n])
 			s.setStatus(p.sub, "past_due", nil)
@@ -145,10 +142,8 @@ func (s *Server) collect(sess *session, inv object, n int) {
 		s.cancelSubscription(p.sub, nil)
 		return
 	}
-	s.charge(sess, "succeeded")
-	s.intentSucceeds(sess)
 	sess.method = ""
-	s.payInvoice(inv, sess.pi)
+	s.payInvoice(inv)
 	s.setStatus(p.sub, "active", nil)
 }
 
