@@ -100,6 +100,9 @@ func unsupported(p *formparams.Param) *apiError { return paramError(formparams.U
 
 // only refuses the parameters of p that are not among names: Stripe knows them, and this server does nothing with them.
 func only(p *formparams.Param, names ...string) *apiError {
+	if p == nil {
+		return nil
+	}
 	for _, name := range slices.Sorted(maps.Keys(p.Fields)) {
 		if !slices.Contains(names, name) {
 			return unsupported(p.Fields[name])

@@ -72,6 +72,7 @@ func (s *Server) endpoints() map[string]endpoint {
 		"GET /v1/subscriptions":                s.listSubscriptions(),
 		"GET /v1/subscriptions/{id}":           s.retrieve("subscription"),
 		"POST /v1/subscriptions/{id}":          s.updateSubscription,
+		"POST /v1/subscriptions/{id}/resume":   s.resumeSubscription,
 		"DELETE /v1/subscriptions/{id}":        s.cancelSubscriptionOverAPI,
 		"GET /v1/invoices":                     s.listIf("invoice", map[string]condition{"subscription": ofSubscription}, "customer", "status", "collection_method"),
 		"GET /v1/invoices/{id}":                s.retrieve("invoice"),

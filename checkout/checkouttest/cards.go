@@ -130,6 +130,9 @@ var (
 		Code:    "payment_intent_authentication_failure",
 		Message: "We are unable to authenticate your payment method. Please choose a different payment method and try again.",
 	}
+	noMethod = &PaymentError{
+		Code: "resource_missing", Message: "This customer has no attached payment source or default payment method.",
+	}
 	debitFailed = &PaymentError{Code: "insufficient_funds", Message: "The customer's account has insufficient funds to cover this payment."}
 )
 

@@ -26,7 +26,7 @@ func toldLast(t *testing.T, srv *checkouttest.Server) {
 	}
 	seen := map[string]bool{}
 	for _, e := range slices.Backward(srv.Events()) {
-		if seen[e.ObjectID] {
+		if seen[e.ObjectID] || e.Type == "invoiceitem.created" { // no event tells on which invoice an item is
 			continue
 		}
 		seen[e.ObjectID] = true

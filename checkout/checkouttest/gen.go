@@ -91,6 +91,7 @@ var calls = []struct {
 	{"GET /v1/subscriptions", stripe.SubscriptionListParams{}},
 	{"GET /v1/subscriptions/{id}", stripe.SubscriptionRetrieveParams{}},
 	{"POST /v1/subscriptions/{id}", stripe.SubscriptionUpdateParams{}},
+	{"POST /v1/subscriptions/{id}/resume", stripe.SubscriptionResumeParams{}},
 	{"DELETE /v1/subscriptions/{id}", stripe.SubscriptionCancelParams{}},
 	{"GET /v1/invoices", stripe.InvoiceListParams{}},
 	{"GET /v1/invoices/{id}", stripe.InvoiceRetrieveParams{}},
@@ -228,6 +229,8 @@ func walk(keys map[string]string, prefix string, t reflect.Type) {
 		name, _, _ := strings.Cut(f.Tag.Get("form"), ",")
 		switch {
 		case name == "" || name == "-":
+		case hasNow(t, f.Name):
+			keys[name] = "time" // a number of seconds, or "now"
 		case name == "*":
 			walk(keys, prefix, f.Type)
 		case prefix == "":
@@ -236,6 +239,12 @@ func walk(keys map[string]string, prefix string, t reflect.Type) {
 			add(keys, prefix+"["+name+"]", f.Type)
 		}
 	}
+}
+
+// hasNow reports whether a type has a second field that sends "now" for a parameter.
+func hasNow(t reflect.Type, name string) bool {
+	_, has := t.FieldByName(name + "Now")
+	return has
 }
 
 func add(keys map[string]string, key string, t reflect.Type) {

@@ -62,7 +62,10 @@ func (s *Server) olderLine(line object) object {
 		"proration_details": details["proration_details"], "subscription": details["subscription"], "tax_amounts": []any{}, "tax_rates": []any{},
 	})
 	if typ == "subscription_item_details" {
-		out["type"], out["subscription_item"] = "subscription", details["subscription_item"]
+		out["subscription_item"] = details["subscription_item"]
+		if details["proration"] == false {
+			out["type"] = "subscription"
+		}
 	}
 	if pricing, ok := line["pricing"].(object); ok {
 		price := maps.Clone(s.objects[pricing["price_details"].(object).str("price")])

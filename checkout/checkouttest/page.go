@@ -313,7 +313,7 @@ func (s *Server) view(r *http.Request) (view, bool) {
 	v := view{
 		ID: sess.id(), Status: o.str("status"), PaymentStatus: o.str("payment_status"), Verb: "Complete order",
 		Email: o.str("customer_email"), EmailFixed: o["customer_email"] != nil,
-		AskMethod: total > 0 || o.str("mode") != "payment", OffersCard: sess.offers("card"), OffersDebit: sess.offersDebit(),
+		AskMethod: sess.asksForMethod(), OffersCard: sess.offers("card"), OffersDebit: sess.offersDebit(),
 		AskPhone: p.Get("phone_number_collection", "enabled").Bool(), AskShipping: p.Get("shipping_address_collection") != nil,
 		Countries: p.Get("shipping_address_collection", "allowed_countries").Strings(),
 		Late:      s.expiredForm && o["status"] == "expired",

@@ -5,8 +5,9 @@ import (
 	"net/http"
 )
 
-// Pay pays a session as its customer would, with the session's e-mail address or else buyer@example.com. It returns when
-// the receivers have answered the deliveries that are due. Do not call it from a webhook receiver.
+// Pay pays a session as its customer would, with the session's e-mail address or else buyer@example.com. A session that asks
+// for no payment method ignores method: there is nothing to pay now, and payment_method_collection is not "always". Pay returns
+// when the receivers have answered the deliveries that are due. Do not call it from a webhook receiver.
 // Errors: *PaymentError for a refusal, ErrNoSession, ErrExpired, ErrComplete, ErrMethodNotOffered.
 func (s *Server) Pay(sessionID string, method PaymentMethod) error {
 	return s.PayAs(sessionID, method, Buyer{})
@@ -47,6 +48,12 @@ func (sess *session) offersMethod(method PaymentMethod) bool {
 	}
 }
 
+// asksForMethod reports whether the customer has to give a payment method: there is something to pay now, or the method is
+// saved for later. https://docs.stripe.com/payments/checkout/free-trials
+func (sess *session) asksForMethod() bool {
+	return sess.object["amount_total"] != int64(0) || sess.str("mode") == "subscription" && sess.str("payment_method_collection") == "always"
+}
+
 // pay tries to pay a session. It reports whether the customer has to authenticate first.
 func (s *Server) pay(sess *session, method PaymentMethod, buyer Buyer) (challenge bool, _ error) {
 	switch sess.str("status") {
@@ -62,7 +69,8 @@ func (s *Server) pay(sess *session, method PaymentMethod, buyer Buyer) (challeng
 		return false, err
 	}
 	sess.method, sess.buyer = method, buyer.orDefaults(sess)
-	if sess.str("mode") == "payment" && sess.object["amount_total"] == int64(0) {
+	if !sess.asksForMethod() {
+		sess.method = ""
 		s.complete(sess, "no_payment_required")
 		return false, nil
 	}
@@ -77,7 +85,7 @@ func (s *Server) pay(sess *session, method PaymentMethod, buyer Buyer) (challeng
 			"status": "requires_action", "next_action": object{"type": "use_stripe_sdk", "use_stripe_sdk": object{"type": "three_d_secure_redirect"}},
 		})
 		return true, nil
-	case method == BankDebit && sess.str("mode") == "setup":
+	case method == BankDebit && sess.pi == "": // there is nothing to pay yet
 		s.complete(sess, "no_payment_required")
 	case method == BankDebit:
 		s.ensureCustomer(sess)

@@ -37,6 +37,9 @@ type Config struct {
 	// Addr is a loopback address to listen on, such as "127.0.0.1:0". Default: none. Without a listener, only Transport
 	// reaches the server.
 	Addr string
+	// DunningEnd says what becomes of a subscription when the last try to collect a renewal has failed: DunningCancels,
+	// DunningMarksUnpaid or DunningLeavesPastDue. Default: DunningCancels.
+	DunningEnd DunningEnd
 	// Start is the first time that the clock shows. Default: the time of NewServer. It excludes WallClock.
 	Start time.Time
 	// WallClock lets the clock follow the wall clock, as a demo needs it. Advance then puts the clock ahead of the wall
@@ -69,6 +72,7 @@ type Server struct {
 	ids         *idSource
 	sequential  bool
 	expiredForm bool // Config.ExpiredForm
+	dunningEnd  DunningEnd
 	log         *slog.Logger
 	mux         *http.ServeMux
 
@@ -125,6 +129,7 @@ func NewServer(cfg Config) *Server {
 
 		sequential:  cfg.Sequential,
 		expiredForm: cfg.ExpiredForm,
+		dunningEnd:  cfg.DunningEnd,
 	}
 	if err := cfg.validate(); err != nil {
 		panic("checkouttest: " + err.Error())
@@ -174,6 +179,11 @@ func (cfg Config) validate() error {
 	}
 	if cfg.WebhookSecret != "" && !secretForm.MatchString(cfg.WebhookSecret) {
 		return fmt.Errorf("Config.WebhookSecret must be whsec_ and letters, digits or underscores")
+	}
+	switch cfg.DunningEnd {
+	case "", DunningCancels, DunningMarksUnpaid, DunningLeavesPastDue:
+	default:
+		return fmt.Errorf("Config.DunningEnd %q must be DunningCancels, DunningMarksUnpaid or DunningLeavesPastDue", cfg.DunningEnd)
 	}
 	if cfg.EventVersion != "" && !apiVersionPattern.MatchString(cfg.EventVersion) {
 		return fmt.Errorf("Config.EventVersion %q must be an API version, such as 2024-06-20", cfg.EventVersion)

@@ -267,6 +267,13 @@ func checkSession(p *formparams.Param, now int64) *apiError {
 			return err
 		}
 	}
+	trial := p.Get("subscription_data")
+	if err := checkTrial(trial, now); err != nil {
+		return err
+	}
+	if end := trial.Get("trial_end"); end != nil && end.Int() < now+int64(minTrial.Seconds()) {
+		return invalid("", end.Name, "The `trial_end` date has to be at least 2 days in the future.")
+	}
 	if at := p.Get("expires_at"); at != nil {
 		life := at.Int() - now
 		switch {
@@ -370,11 +377,6 @@ func checkModeFits(p *formparams.Param) *apiError {
 	} {
 		if p.Get(name) != nil && !slices.Contains(only[name], mode) {
 			return invalid("", name, "You can not pass `%s` in `%s` mode.", name, mode)
-		}
-	}
-	for _, name := range []string{"billing_cycle_anchor", "trial_end", "trial_period_days", "trial_settings"} {
-		if sent := p.Get("subscription_data", name); sent != nil {
-			return unsupported(sent)
 		}
 	}
 	switch {

@@ -46,7 +46,7 @@ func (s *Server) newLines(sess *session, now int64) ([]object, *apiError) {
 		if total.Add(total, exact).Cmp(big.NewRat(maxTotal, 1)) > 0 {
 			return nil, invalid("amount_too_large", "line_items", "The Checkout Session's total amount is too large.")
 		}
-		amount := round(exact)
+		amount := lineAmount(p, price, quantity.Int())
 		currency := price.str("currency")
 		if len(lines) > 0 && lines[0].str("currency") != currency {
 			return nil, invalid("", "line_items", "All line items must have the same currency: %s and %s were given.", lines[0].str("currency"), currency)
@@ -68,6 +68,15 @@ func (s *Server) newLines(sess *session, now int64) ([]object, *apiError) {
 		return nil, invalid("", "line_items", "There can be at most 20 recurring and 20 one-time line items in `subscription` mode.")
 	}
 	return lines, nil
+}
+
+// lineAmount returns what the customer pays for a line when the session is completed. A price that recurs costs nothing in a
+// trial.
+func lineAmount(sent *formparams.Param, price object, quantity int64) int64 {
+	if price["recurring"] != nil && hasTrial(sent.Get("subscription_data")) {
+		return 0
+	}
+	return amountOf(price, quantity)
 }
 
 // linePrice returns the price of a line and the name of its product. The price exists, or linePrice makes it from inline
@@ -125,8 +134,7 @@ func (s *Server) adjustQuantities(sess *session, quantities []int64) error {
 			continue
 		}
 		line := sess.lines[i]
-		unit, _ := new(big.Rat).SetString(line["price"].(object).str("unit_amount_decimal"))
-		amount := round(unit.Mul(unit, big.NewRat(n, 1)))
+		amount := lineAmount(sess.sent, line["price"].(object), n)
 		more += amount - line["amount_total"].(int64)
 		sess.lines[i] = line.with(object{"quantity": n, "amount_subtotal": amount, "amount_total": amount})
 	}

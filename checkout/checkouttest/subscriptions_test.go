@@ -118,7 +118,6 @@ func TestSubscriptionRenews(t *testing.T) {
 
 func TestSubscriptionIsNotPaid(t *testing.T) {
 	t.Parallel()
-	const day = 24 * time.Hour
 	srv, in, _, id := club(t, checkouttest.CardOK)
 	require.ErrorIs(t, srv.ReplaceMethod("sub_1", checkouttest.CardOK), checkouttest.ErrNoSubscription)
 	require.ErrorIs(t, srv.ReplaceMethod(id, "4111"), checkouttest.ErrMethodNotOffered)
@@ -246,10 +245,6 @@ func TestSubscriptionsOverTheAPI(t *testing.T) {
 	}
 	_, _, second, other := club(t, checkouttest.CardOK)
 	require.NotEqual(t, second, other)
-	trial := monthly()
-	trial.SubscriptionData.TrialPeriodDays = stripe.Int64(7)
-	_, err = api.V1CheckoutSessions.Create(ctx, trial)
-	require.ErrorContains(t, err, "does not implement the parameter subscription_data[trial_period_days]")
 	mixed := monthly()
 	mixed.LineItems[0].PriceData.Recurring = &stripe.CheckoutSessionCreateLineItemPriceDataRecurringParams{Interval: stripe.String("year")}
 	_, err = api.V1CheckoutSessions.Create(ctx, mixed)

@@ -24,7 +24,6 @@ var unsupportedParams = map[string][]string{
 		"payment_method_options[card][restrictions]",
 		"permissions", "shipping_options[][shipping_rate_data][fixed_amount][currency_options]",
 		"subscription_data[billing_cycle_anchor]", "subscription_data[default_tax_rates]", "subscription_data[proration_behavior]",
-		"subscription_data[trial_end]", "subscription_data[trial_period_days]", "subscription_data[trial_settings]",
 		"tax_id_collection[required]=never",
 	},
 	"POST /v1/customers": {
@@ -33,6 +32,11 @@ var unsupportedParams = map[string][]string{
 	"POST /v1/subscriptions": {
 		"items[][billing_thresholds]", "items[][discounts]", "items[][metadata]", "items[][plan]", "items[][price_data]", "items[][tax_rates]", "items[][trial]",
 	},
+	"POST /v1/subscriptions/{id}": {
+		"items[][billing_thresholds]", "items[][clear_usage]", "items[][discounts]", "items[][metadata]", "items[][plan]", "items[][price_data]",
+		"items[][tax_rates]",
+	},
+	"DELETE /v1/subscriptions/{id}": {"invoice_now=false", "prorate=false"},
 	"POST /v1/payment_intents": {
 		"confirmation_token", "error_on_requires_action", "excluded_payment_method_types", "mandate", "off_session",
 		"payment_method_configuration", "payment_method_data", "radar_options", "use_stripe_sdk",
@@ -57,13 +61,23 @@ var unsupportedParams = map[string][]string{
 	"POST /v1/shipping_rates":          {"fixed_amount[currency_options]"},
 }
 
-// markUnsupported enters unsupportedParams into the schemas.
+// unsettableParams lists, by route, the parameters that an empty value removes. Maps such as metadata always can be emptied.
+var unsettableParams = map[string][]string{
+	"POST /v1/subscriptions/{id}": {"cancel_at", "pause_collection"},
+}
+
+// markUnsupported enters unsupportedParams and unsettableParams into the schemas.
 func markUnsupported(schemas map[string]*formparams.Schema) {
 	for route, entries := range unsupportedParams {
 		for _, entry := range entries {
 			key, harmless, _ := strings.Cut(entry, "=")
 			node := schemas[route].At(key)
 			node.Unsupported, node.Harmless = true, harmless
+		}
+	}
+	for route, keys := range unsettableParams {
+		for _, key := range keys {
+			schemas[route].At(key).Unsettable = true
 		}
 	}
 }

@@ -127,7 +127,7 @@ func (c creation) request(name, kind string, with bool) url.Values {
 	}
 	sent := strings.NewReplacer("[]", "[0]", "[*]", "[k]").Replace(name)
 	last := strings.TrimSuffix(name[strings.LastIndexByte(name, '[')+1:], "]")
-	value := map[string]string{"int": "7", "bool": "true", "decimal": "7.5", "string": "sample"}[kind]
+	value := map[string]string{"time": "1800900000", "int": "7", "bool": "true", "decimal": "7.5", "string": "sample"}[kind]
 	for _, key := range []string{last, name} {
 		if v := c.values[key]; v != "" {
 			value = v
@@ -235,7 +235,7 @@ var creations = []creation{
 			"payment_method_collection": "if_required", "redirect_on_completion": "if_required", "submit_type": "pay", "shipping_options[][shipping_rate]": "RATE",
 			"shipping_options[][shipping_rate_data][type]": "fixed_amount", "promotions": "auto", "terms_of_service": "required", "payment_method_types[]": "card",
 			"customer_update[address]": "auto", "customer_update[name]": "auto", "customer_update[shipping]": "auto", "required": "if_supported",
-			"line_items[][price_data][recurring][interval]": "week", "quantity": "3",
+			"line_items[][price_data][recurring][interval]": "week", "quantity": "3", "missing_payment_method": "pause", "trial_end": "1800900000",
 			"automatic_tax[liability][type]": "account", "shipping_address_collection[allowed_countries][]": "DE",
 		},
 		inert: map[string]string{
@@ -298,7 +298,7 @@ var creations = []creation{
 	{
 		route:  "POST /v1/subscriptions",
 		base:   []string{"customer", "PAYER", "items[0][price]", "price_2"},
-		values: map[string]string{"customer": "PAYER", "items[][price]": "price_2", "items[][quantity]": "3"},
+		values: map[string]string{"customer": "PAYER", "items[][price]": "price_2", "items[][quantity]": "3", "missing_payment_method": "pause"},
 	},
 	{
 		route:  "POST /v1/invoiceitems",
