@@ -64,6 +64,16 @@ func (s *Server) endpoints() map[string]endpoint {
 		"GET /v1/prices/{id}":       s.retrieve("price"),
 		"POST /v1/prices/{id}":      s.updatePrice,
 
+		"POST /v1/coupons":              s.createCoupon,
+		"GET /v1/coupons":               s.list("coupon"),
+		"GET /v1/coupons/{id}":          s.retrieve("coupon"),
+		"POST /v1/coupons/{id}":         s.updateCoupon,
+		"DELETE /v1/coupons/{id}":       s.deleteCoupon,
+		"POST /v1/promotion_codes":      s.createPromotionCode,
+		"GET /v1/promotion_codes":       s.listIf("promotion_code", map[string]condition{"coupon": ofCoupon}, "active", "code", "customer"),
+		"GET /v1/promotion_codes/{id}":  s.retrieve("promotion_code"),
+		"POST /v1/promotion_codes/{id}": s.updatePromotionCode,
+
 		"POST /v1/payment_methods/{id}/attach": s.attachMethod,
 		"POST /v1/invoiceitems":                s.createInvoiceItem,
 		"POST /v1/invoices":                    s.createInvoice,

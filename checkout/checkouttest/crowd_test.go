@@ -22,7 +22,7 @@ func toldLast(t *testing.T, srv *checkouttest.Server) {
 	t.Helper()
 	paths := map[string]string{
 		"ch_": "charges", "pi_": "payment_intents", "re_": "refunds", "du_": "disputes", "cs_": "checkout/sessions", "sub_": "subscriptions",
-		"in_": "invoices", "inpay_": "invoice_payments", "cus_": "customers",
+		"in_": "invoices", "inpay_": "invoice_payments", "cus_": "customers", "promo_": "promotion_codes",
 	}
 	seen := map[string]bool{}
 	for _, e := range slices.Backward(srv.Events()) {
@@ -30,7 +30,13 @@ func toldLast(t *testing.T, srv *checkouttest.Server) {
 			continue
 		}
 		seen[e.ObjectID] = true
+		if e.Type == "coupon.deleted" {
+			continue
+		}
 		prefix, _, _ := strings.Cut(e.ObjectID, "_")
+		if strings.HasPrefix(e.Type, "coupon.") {
+			paths[prefix+"_"] = "coupons"
+		}
 		_, event := request(t, srv, "GET", "/v1/events/"+e.ID, nil)
 		_, now := request(t, srv, "GET", "/v1/"+paths[prefix+"_"]+"/"+e.ObjectID, nil)
 		told := event["data"].(map[string]any)["object"]

@@ -98,6 +98,17 @@ var calls = []struct {
 	{"GET /v1/invoice_payments", stripe.InvoicePaymentListParams{}},
 	{"GET /v1/invoice_payments/{id}", stripe.InvoicePaymentRetrieveParams{}},
 
+	{"POST /v1/coupons", stripe.CouponCreateParams{}},
+	{"GET /v1/coupons", stripe.CouponListParams{}},
+	{"GET /v1/coupons/{id}", stripe.CouponRetrieveParams{}},
+	{"POST /v1/coupons/{id}", stripe.CouponUpdateParams{}},
+	{"DELETE /v1/coupons/{id}", stripe.CouponDeleteParams{}},
+	{"POST /v1/promotion_codes", stripe.PromotionCodeCreateParams{}},
+	{"GET /v1/promotion_codes", stripe.PromotionCodeListParams{}},
+	{"GET /v1/promotion_codes/{id}", stripe.PromotionCodeRetrieveParams{}},
+	{"POST /v1/promotion_codes/{id}", stripe.PromotionCodeUpdateParams{}},
+	{"POST /v1/billing_portal/sessions", stripe.BillingPortalSessionCreateParams{}},
+
 	{"GET /v2/core/events", struct { // stripe-go lacks the filters that came after its API version, and the token of a page
 		Created struct {
 			GT  *string `form:"gt"`
@@ -128,10 +139,10 @@ var calls = []struct {
 // objects are the kinds of objects that the server has, by their names in JSON.
 var objects = map[string]any{
 	"balance_transaction": stripe.BalanceTransaction{}, "charge": stripe.Charge{}, "checkout.session": stripe.CheckoutSession{},
-	"customer": stripe.Customer{}, "dispute": stripe.Dispute{}, "event": stripe.Event{}, "invoice": stripe.Invoice{},
+	"coupon": stripe.Coupon{}, "customer": stripe.Customer{}, "discount": stripe.Discount{}, "dispute": stripe.Dispute{}, "event": stripe.Event{}, "invoice": stripe.Invoice{},
 	"invoice_payment": stripe.InvoicePayment{}, "item": stripe.LineItem{}, "line_item": stripe.InvoiceLineItem{},
 	"payment_intent": stripe.PaymentIntent{}, "payment_method": stripe.PaymentMethod{}, "price": stripe.Price{},
-	"product": stripe.Product{}, "refund": stripe.Refund{}, "setup_intent": stripe.SetupIntent{}, "shipping_rate": stripe.ShippingRate{},
+	"product": stripe.Product{}, "promotion_code": stripe.PromotionCode{}, "refund": stripe.Refund{}, "setup_intent": stripe.SetupIntent{}, "shipping_rate": stripe.ShippingRate{},
 	"subscription": stripe.Subscription{}, "subscription_item": stripe.SubscriptionItem{}, "webhook_endpoint": stripe.WebhookEndpoint{},
 }
 

@@ -27,6 +27,7 @@ func (s *Server) newInvoice(sess *session, sub object, reason string) object {
 
 // draft puts lines and the prorations that wait into a new invoice of a subscription, and stores it.
 func (s *Server) draft(sess *session, sub, inv object, lines []object) object {
+	lines = s.reduce(sub, inv, lines)
 	waiting := s.waitingItems(func(item object) bool { return subscriptionOfItem(item) == sub["id"] })
 	for _, item := range waiting {
 		lines = append(lines, s.prorationLine(inv, sub, item))
@@ -134,11 +135,13 @@ func (o object) bill(lines []object) {
 	for _, line := range lines {
 		total += line["amount"].(int64)
 	}
+	subtotal := total
+	for _, off := range o["total_discount_amounts"].([]object) {
+		total -= off["amount"].(int64)
+	}
 	lines = append([]object{}, lines...)
 	o["lines"] = object{"object": "list", "data": lines, "has_more": false, "total_count": len(lines), "url": "/v1/invoices/" + o.str("id") + "/lines"}
-	for _, sum := range []string{"subtotal", "subtotal_excluding_tax", "total", "total_excluding_tax"} {
-		o[sum] = total
-	}
+	o["subtotal"], o["subtotal_excluding_tax"], o["total"], o["total_excluding_tax"] = subtotal, subtotal, total, total
 	o["amount_due"], o["amount_remaining"] = max(0, total), max(0, total)
 }
 
@@ -168,7 +171,7 @@ func (s *Server) invoiceOf(sess *session, sub object, reason string) object {
 		"receipt_number": nil, "rendering": nil, "shipping_cost": nil, "shipping_details": nil, "starting_balance": int64(0),
 		"statement_descriptor": nil, "status": "draft",
 		"status_transitions": object{"finalized_at": nil, "marked_uncollectible_at": nil, "paid_at": nil, "voided_at": nil},
-		"test_clock":         nil, "total_discount_amounts": []any{},
+		"test_clock":         nil, "total_discount_amounts": []object{},
 		"total_pretax_credit_amounts": []any{}, "total_taxes": []any{}, "webhooks_delivered_at": nil,
 	}
 }

@@ -13,7 +13,7 @@ func (s *Server) olderShape(o object) object {
 	case "invoice":
 		return s.olderInvoice(o)
 	case "subscription":
-		return olderSubscription(o)
+		return s.olderSubscription(o)
 	case "charge":
 		return o.with(object{"invoice": s.invoicePaidBy(o.str("payment_intent"))})
 	case "payment_intent":
@@ -33,7 +33,7 @@ func (s *Server) invoicePaidBy(intent string) any {
 
 func (s *Server) olderInvoice(inv object) object {
 	out := inv.with(object{
-		"application_fee_amount": nil, "charge": nil, "discount": nil, "paid": inv["status"] == "paid", "paid_out_of_band": false, "payment_intent": nil,
+		"application_fee_amount": nil, "charge": nil, "discount": s.olderDiscount(inv), "paid": inv["status"] == "paid", "paid_out_of_band": false, "payment_intent": nil,
 		"quote": nil, "subscription": nil, "subscription_details": object{"metadata": nil}, "tax": nil, "total_tax_amounts": []any{}, "transfer_data": nil,
 	})
 	if parent, ok := inv["parent"].(object); ok {
@@ -78,7 +78,7 @@ func (s *Server) olderLine(line object) object {
 	return out
 }
 
-func olderSubscription(sub object) object {
+func (s *Server) olderSubscription(sub object) object {
 	items := []object{}
 	for _, item := range itemsOf(sub) {
 		item = maps.Clone(item)
@@ -87,14 +87,24 @@ func olderSubscription(sub object) object {
 	}
 	first := itemsOf(sub)[0]
 	out := sub.with(object{
-		"current_period_end": first["current_period_end"], "current_period_start": first["current_period_start"], "discount": nil,
+		"current_period_end": first["current_period_end"], "current_period_start": first["current_period_start"],
 		"items": sub["items"].(object).with(object{"data": items}), "plan": nil, "quantity": nil,
 	})
 	if len(items) == 1 {
 		out["plan"], out["quantity"] = first["plan"], first["quantity"]
 	}
+	out["discount"] = s.olderDiscount(sub)
 	removeKeys(out, "billing_mode")
 	return out
+}
+
+// olderDiscount shows the discount of a subscription or an invoice as an object, or returns nil.
+func (s *Server) olderDiscount(o object) any {
+	d := s.discountOf(o)
+	if d == nil {
+		return nil
+	}
+	return d.with(object{"coupon": maps.Clone(d["coupon"].(object))})
 }
 
 func removeKeys(o object, keys ...string) {

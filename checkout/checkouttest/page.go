@@ -100,6 +100,9 @@ func (s *Server) afterPaying(w http.ResponseWriter, r *http.Request, v view, err
 	case errors.Is(err, ErrExpired):
 		v.Status, v.Late = "expired", false
 		v.render(w, http.StatusConflict)
+	case errors.Is(err, ErrPromotionCode):
+		v.Errors = map[string]string{"promotion_code": "This code is invalid."}
+		v.render(w, http.StatusUnprocessableEntity)
 	case errors.Is(err, ErrNotPending): // the challenge is over
 		http.Redirect(w, r, "/c/pay/"+v.ID, http.StatusSeeOther)
 	default:
@@ -178,6 +181,7 @@ type formData struct {
 	Line1, Line2, City, State, PostalCode, Country string
 	Method                                         string // card or debit
 	Number, Expiry, CVC                            string
+	PromotionCode                                  string
 	Refused                                        bool // the payment was declined: the customer must change the method
 }
 
@@ -187,6 +191,7 @@ func readForm(r *http.Request, v view) formData {
 		Email: get("email"), Name: get("name"), Phone: get("phone"),
 		Line1: get("line1"), Line2: get("line2"), City: get("city"), State: get("state"), PostalCode: get("postal_code"), Country: strings.ToUpper(get("country")),
 		Method: get("method"), Number: get("number"), Expiry: get("expiry"), CVC: get("cvc"),
+		PromotionCode: get("promotion_code"),
 	}
 	if v.EmailFixed {
 		f.Email = v.Email
@@ -251,7 +256,7 @@ func (f formData) paymentMethod() PaymentMethod {
 }
 
 func (f formData) buyer() Buyer {
-	return Buyer{Email: f.Email, Name: f.Name, Phone: f.Phone, Address: Address{
+	return Buyer{Email: f.Email, Name: f.Name, Phone: f.Phone, PromotionCode: f.PromotionCode, Address: Address{
 		Line1: f.Line1, Line2: f.Line2, City: f.City, State: f.State, PostalCode: f.PostalCode, Country: f.Country,
 	}}
 }
@@ -284,7 +289,9 @@ type view struct {
 	AskMethod                 bool // there is something to pay, or a card to save
 	OffersCard, OffersDebit   bool
 	AskPhone, AskShipping     bool
-	Late                      bool // the page shows the form although the session has expired
+	AskCode                   bool   // the customer may type a promotion code
+	Discount                  string // empty without one
+	Late                      bool   // the page shows the form although the session has expired
 	Countries                 []string
 	CancelURL, ReturnURL      string
 	Challenge                 bool // the customer must authenticate
@@ -314,7 +321,7 @@ func (s *Server) view(r *http.Request) (view, bool) {
 		ID: sess.id(), Status: o.str("status"), PaymentStatus: o.str("payment_status"), Verb: "Complete order",
 		Email: o.str("customer_email"), EmailFixed: o["customer_email"] != nil,
 		AskMethod: sess.asksForMethod(), OffersCard: sess.offers("card"), OffersDebit: sess.offersDebit(),
-		AskPhone: p.Get("phone_number_collection", "enabled").Bool(), AskShipping: p.Get("shipping_address_collection") != nil,
+		AskCode: o["allow_promotion_codes"] == true, AskPhone: p.Get("phone_number_collection", "enabled").Bool(), AskShipping: p.Get("shipping_address_collection") != nil,
 		Countries: p.Get("shipping_address_collection", "allowed_countries").Strings(),
 		Late:      s.expiredForm && o["status"] == "expired",
 		CancelURL: webURL(o.str("cancel_url")), ReturnURL: webURL(sess.returnURL()),
@@ -325,7 +332,7 @@ func (s *Server) view(r *http.Request) (view, bool) {
 	}
 	for _, line := range sess.lines {
 		quantity, price := line["quantity"].(int64), line["price"].(object)
-		shown := viewLine{Name: line.str("description"), Amount: money(line["amount_total"].(int64), line.str("currency"))}
+		shown := viewLine{Name: line.str("description"), Amount: money(line["amount_subtotal"].(int64), line.str("currency"))}
 		var details []string
 		if unit, ok := price["unit_amount"].(int64); ok && quantity > 1 {
 			details = append(details, fmt.Sprintf("%d × %s", quantity, money(unit, line.str("currency"))))
@@ -340,6 +347,9 @@ func (s *Server) view(r *http.Request) (view, bool) {
 	}
 	if cost, ok := o["shipping_cost"].(object); ok {
 		v.Shipping = money(cost["amount_total"].(int64), o.str("currency"))
+	}
+	if totals, ok := o["total_details"].(object); ok && totals["amount_discount"] != int64(0) {
+		v.Discount = "-" + money(totals["amount_discount"].(int64), o.str("currency"))
 	}
 	if o.str("mode") != "setup" {
 		v.Total = money(total, o.str("currency"))

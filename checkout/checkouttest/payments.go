@@ -13,7 +13,7 @@ func (s *Server) Pay(sessionID string, method PaymentMethod) error {
 	return s.PayAs(sessionID, method, Buyer{})
 }
 
-// PayAs is Pay by a customer who gives details of their own. Errors: those of Pay, and ErrQuantity.
+// PayAs is Pay by a customer who gives details of their own. Errors: those of Pay, ErrQuantity and ErrPromotionCode.
 func (s *Server) PayAs(sessionID string, method PaymentMethod, buyer Buyer) error {
 	return s.changeSession(sessionID, func(sess *session) error {
 		challenge, err := s.pay(sess, method, buyer)
@@ -64,6 +64,9 @@ func (s *Server) pay(sess *session, method PaymentMethod, buyer Buyer) (challeng
 	}
 	if !sess.offersMethod(method) {
 		return false, ErrMethodNotOffered
+	}
+	if err := s.enterCode(sess, buyer.PromotionCode); err != nil {
+		return false, err
 	}
 	if err := s.adjustQuantities(sess, buyer.Quantities); err != nil {
 		return false, err
@@ -144,6 +147,8 @@ func (s *Server) complete(sess *session, paymentStatus string) {
 	o["status"], o["payment_status"], o["url"] = "complete", paymentStatus, nil
 	s.ensureCustomer(sess)
 	switch o.str("mode") {
+	case "payment":
+		s.redeem(sess.reduction)
 	case "setup":
 		s.saveMethod(sess)
 	case "subscription":

@@ -128,21 +128,15 @@ func (s *Server) adjustQuantities(sess *session, quantities []int64) error {
 			return fmt.Errorf("%w: %d in line %d", ErrQuantity, n, i)
 		}
 	}
-	var more int64
+	changed := false
 	for i, n := range quantities {
-		if n == 0 {
-			continue
+		if line := sess.lines[i]; n != 0 && n != line["quantity"] {
+			changed = true
+			sess.lines[i] = line.with(object{"quantity": n, "amount_subtotal": lineAmount(sess.sent, line["price"].(object), n)})
 		}
-		line := sess.lines[i]
-		amount := lineAmount(sess.sent, line["price"].(object), n)
-		more += amount - line["amount_total"].(int64)
-		sess.lines[i] = line.with(object{"quantity": n, "amount_subtotal": amount, "amount_total": amount})
 	}
-	if o := sess.object; more != 0 {
-		o["amount_subtotal"], o["amount_total"] = o["amount_subtotal"].(int64)+more, o["amount_total"].(int64)+more
-		if pi := s.objects[sess.pi]; pi != nil {
-			pi["amount"] = o["amount_total"]
-		}
+	if changed {
+		s.total(sess)
 	}
 	return nil
 }

@@ -32,6 +32,8 @@ type subscriptionUpdate struct {
 	proration string        // proration_behavior
 	newCycle  bool          // the items have another billing interval, so that a period begins now
 	trialOver bool          // trial_end=now
+	reduction reduction     // without a coupon: the discount ends
+	reduces   bool          // the reduction counts
 }
 
 // readUpdate checks the parameters of an update, and changes nothing.
@@ -42,7 +44,7 @@ func (s *Server) readUpdate(c *call, sub object) (subscriptionUpdate, *apiError)
 		edit.proration = b.String()
 	}
 	for _, check := range []*apiError{
-		only(p, "cancel_at", "cancel_at_period_end", "cancellation_details", "default_payment_method", "description", "expand", "items", "metadata",
+		only(p, "cancel_at", "cancel_at_period_end", "cancellation_details", "default_payment_method", "description", "discounts", "expand", "items", "metadata",
 			"pause_collection", "payment_behavior", "proration_behavior", "trial_end", "trial_settings"),
 		oneOf(p.Get("proration_behavior"), "always_invoice", "create_prorations", "none"),
 		oneOf(p.Get("payment_behavior"), "allow_incomplete", "default_incomplete", "error_if_incomplete", "pending_if_incomplete"),
@@ -73,6 +75,10 @@ func (s *Server) readUpdate(c *call, sub object) (subscriptionUpdate, *apiError)
 		edit.method, edit.changed["default_payment_method"] = with.method, pm["id"]
 	}
 	if err := s.readItems(c, sub, &edit); err != nil {
+		return edit, err
+	}
+	var err *apiError
+	if edit.reduction, edit.reduces, err = s.reductionForUpdate(c, sub); err != nil {
 		return edit, err
 	}
 	return edit, s.checkPayable(sub, edit, p.Get("payment_behavior"))
@@ -141,6 +147,12 @@ func (s *Server) applyUpdate(c *call, sess *session, edit subscriptionUpdate) {
 	setItems(sub, edit.items, func(item object) object {
 		return item.with(object{"current_period_start": start, "current_period_end": end})
 	})
+	if edit.reduces {
+		sub["discounts"] = []any{}
+		if edit.reduction.coupon != nil {
+			s.discount(sess, sub, edit.reduction)
+		}
+	}
 	s.followDates(sess, was)
 	switch {
 	case edit.trialOver:

@@ -38,6 +38,9 @@ func (s *Server) subscribe(sess *session, paid bool) {
 	}
 	setPeriod(sub, p.period)
 	s.keep(sess, sub)
+	if sess.reduction.coupon != nil {
+		s.discount(sess, sub, sess.reduction)
+	}
 	inv := s.newInvoice(sess, sub, "subscription_create")
 	s.finalize(inv)
 	if sess.pi != "" {
@@ -245,7 +248,7 @@ func period(sub object, n int) time.Time {
 // method pays it at once, through a session without an ID. https://docs.stripe.com/api/subscriptions/create
 func (s *Server) createSubscription(c *call) (object, *apiError) {
 	p := c.params
-	if err := only(p, "customer", "description", "expand", "items", "metadata", "trial_end", "trial_period_days", "trial_settings"); err != nil {
+	if err := only(p, "customer", "description", "discounts", "expand", "items", "metadata", "trial_end", "trial_period_days", "trial_settings"); err != nil {
 		return nil, err
 	}
 	if err := checkTrial(p, s.Now().Unix()); err != nil {
@@ -270,11 +273,12 @@ func (s *Server) createSubscription(c *call) (object, *apiError) {
 	if len(sess.lines) == 0 {
 		return nil, missing("items")
 	}
-	var total int64
-	for _, line := range sess.lines {
-		total += line["amount_total"].(int64)
+	sess.object["currency"] = sess.lines[0]["currency"]
+	if sess.reduction, err = s.reductionIn(c, p.Get("discounts")); err != nil {
+		return nil, err
 	}
-	sess.object["currency"], sess.object["amount_total"] = sess.lines[0]["currency"], total
+	s.total(sess)
+	total := sess.object["amount_total"].(int64)
 	with, err := s.tenderOf(c, cus["invoice_settings"].(object).str("default_payment_method"))
 	switch {
 	case err != nil:

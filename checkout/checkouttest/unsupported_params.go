@@ -12,7 +12,7 @@ import (
 var unsupportedParams = map[string][]string{
 	"POST /v1/checkout/sessions": {
 		"after_expiration[recovery][allow_promotion_codes]=false",
-		"discounts", "invoice_creation[enabled]=false", "invoice_creation[invoice_data]",
+		"invoice_creation[enabled]=false", "invoice_creation[invoice_data]",
 		"line_items[][dynamic_tax_rates]", "line_items[][tax_rates]",
 		"optional_items", "payment_method_configuration", "payment_method_data",
 		"payment_method_options[card][installments][enabled]=false",
@@ -26,13 +26,17 @@ var unsupportedParams = map[string][]string{
 		"subscription_data[billing_cycle_anchor]", "subscription_data[default_tax_rates]", "subscription_data[proration_behavior]",
 		"tax_id_collection[required]=never",
 	},
+	"POST /v1/coupons":         {"applies_to", "currency_options"},
+	"POST /v1/promotion_codes": {"restrictions[currency_options]", "restrictions[first_time_transaction]=false"},
 	"POST /v1/customers": {
 		"invoice_settings[custom_fields]", "invoice_settings[footer]", "invoice_settings[rendering_options]",
 	},
 	"POST /v1/subscriptions": {
+		"discounts[][discount]",
 		"items[][billing_thresholds]", "items[][discounts]", "items[][metadata]", "items[][plan]", "items[][price_data]", "items[][tax_rates]", "items[][trial]",
 	},
 	"POST /v1/subscriptions/{id}": {
+		"discounts[][discount]",
 		"items[][billing_thresholds]", "items[][clear_usage]", "items[][discounts]", "items[][metadata]", "items[][plan]", "items[][price_data]",
 		"items[][tax_rates]",
 	},
@@ -63,7 +67,7 @@ var unsupportedParams = map[string][]string{
 
 // unsettableParams lists, by route, the parameters that an empty value removes. Maps such as metadata always can be emptied.
 var unsettableParams = map[string][]string{
-	"POST /v1/subscriptions/{id}": {"cancel_at", "pause_collection"},
+	"POST /v1/subscriptions/{id}": {"cancel_at", "discounts", "pause_collection"},
 }
 
 // markUnsupported enters unsupportedParams and unsettableParams into the schemas.

@@ -252,6 +252,23 @@ func (w *walk) changes(sub string) {
 	w.get("/v1/invoices", "subscription", sub)
 }
 
+// discounts gives sessions and subscriptions coupons and promotion codes.
+func (w *walk) discounts(box []string) {
+	half := w.post("/v1/coupons", "percent_off", "50", "duration", "repeating", "duration_in_months", "3").id()
+	w.post("/v1/coupons/"+half, "name", "Half")
+	w.get("/v1/coupons/" + half)
+	w.get("/v1/coupons")
+	gone := w.post("/v1/coupons", "amount_off", "100", "currency", "usd").id()
+	code := w.post("/v1/promotion_codes", "coupon", half, "code", "HALF").id()
+	w.get("/v1/promotion_codes/" + code)
+	w.get("/v1/promotion_codes", "code", "HALF")
+	id := w.session(append(box, "allow_promotion_codes", "true")...)
+	require.NoError(w.t, w.srv.PayAs(id, checkouttest.CardOK, checkouttest.Buyer{PromotionCode: "HALF"}))
+	w.get("/v1/checkout/sessions/"+id, "expand[]", "subscription.discounts", "expand[]", "invoice.discounts", "expand[]", "discounts.promotion_code")
+	w.post("/v1/promotion_codes/"+code, "active", "false")
+	w.call(200, "DELETE", "/v1/coupons/"+gone)
+}
+
 // trials lets trials without a card end in each way.
 func (w *walk) trials(box []string) {
 	var subs []string
@@ -296,6 +313,7 @@ func (w *walk) subscriptions() {
 	}
 	w.changes(renewed)
 	w.trials(box)
+	w.discounts(box)
 	w.post("/v1/subscriptions/"+renewed, "cancel_at_period_end", "true", "metadata[k]", "w")
 	w.call(200, "DELETE", "/v1/subscriptions/"+failing)
 	w.srv.Advance(32 * 24 * time.Hour)
