@@ -41,6 +41,9 @@ var schemas = sync.OnceValue(func() map[string]*formparams.Schema {
 func resultOf(route string) string {
 	method, path, _ := strings.Cut(route, " ")
 	path = strings.TrimPrefix(strings.TrimPrefix(path, "/v1/"), "checkout/")
+	if strings.HasPrefix(path, "billing_portal/") {
+		return "billing_portal.session"
+	}
 	if strings.HasSuffix(path, "/line_items") {
 		return "list:item"
 	}

@@ -74,6 +74,8 @@ func (s *Server) endpoints() map[string]endpoint {
 		"GET /v1/promotion_codes/{id}":  s.retrieve("promotion_code"),
 		"POST /v1/promotion_codes/{id}": s.updatePromotionCode,
 
+		"POST /v1/billing_portal/sessions": s.createPortalSession,
+
 		"POST /v1/payment_methods/{id}/attach": s.attachMethod,
 		"POST /v1/invoiceitems":                s.createInvoiceItem,
 		"POST /v1/invoices":                    s.createInvoice,

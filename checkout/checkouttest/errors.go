@@ -21,7 +21,7 @@ var (
 	// or it was created without after_expiration.
 	ErrNotRecoverable = errors.New("checkouttest: session has no recovery link")
 	// ErrNotPending says that nothing is in progress that could end: the session has no bank debit on its way, the refund is
-	// not pending, or the dispute is closed.
+	// not pending, the dispute is closed, or the subscription has no period that could end.
 	ErrNotPending = errors.New("checkouttest: nothing is in progress that could end")
 	// ErrMethodNotOffered says that the session does not take this payment method.
 	ErrMethodNotOffered = errors.New("checkouttest: session does not offer this payment method")

@@ -25,6 +25,8 @@ func (s *Server) pageRoutes(mux *http.ServeMux) {
 		"GET /c/pay/{id}/authenticate":  s.showChallenge,
 		"POST /c/pay/{id}/authenticate": s.submitChallenge,
 		"GET /c/recover/{id}":           s.followRecovery,
+		"GET /p/session/{id}":           s.showPortal,
+		"POST /p/session/{id}":          s.submitPortal,
 	} {
 		mux.Handle(route, crossOrigin.Handler(serve))
 	}
@@ -147,7 +149,7 @@ func (v view) render(w http.ResponseWriter, status int) {
 // ShowsForm reports whether the page is the form. Otherwise it is a notice about the session.
 func (v view) ShowsForm() bool { return v.Status == "open" || v.Late }
 
-func render(w http.ResponseWriter, status int, name string, v view) {
+func render(w http.ResponseWriter, status int, name string, v any) {
 	var b bytes.Buffer
 	if err := templates.ExecuteTemplate(&b, name, v); err != nil {
 		http.Error(w, "the page could not be made", http.StatusInternalServerError)

@@ -36,12 +36,36 @@ func (s *Server) ReplaceMethod(subscriptionID string, method PaymentMethod) erro
 			return ErrMethodNotOffered
 		}
 		was := maps.Clone(sub)
-		sess := s.ownerOf(sub)
-		sess.subscription.method = method
-		sub["default_payment_method"] = s.keepMethod(sess, method)["id"]
+		s.giveMethod(sub, method)
 		s.emitChange("customer.subscription.updated", sub, was, nil)
 		return nil
 	})
+}
+
+// giveMethod changes the payment method of a subscription.
+func (s *Server) giveMethod(sub object, method PaymentMethod) {
+	sess := s.ownerOf(sub)
+	sess.subscription.method = method
+	sub["default_payment_method"] = s.keepMethod(sess, method)["id"]
+}
+
+// Renew moves the clock forward to the end of a subscription's current period or trial, and past the hour after which the
+// invoice is collected. Like Advance, it waits for the deliveries; everything else that falls due on the way happens, too.
+// Errors: ErrNoSubscription, ErrNotPending (the subscription has ended or is paused).
+func (s *Server) Renew(subscriptionID string) error {
+	var left time.Duration
+	err := s.changeObject("subscription", subscriptionID, ErrNoSubscription, func(sub object) error {
+		_, end := periodOf(sub)
+		left = time.Unix(end, 0).Sub(s.Now())
+		if subscriptionOver(sub) || left < 0 {
+			return ErrNotPending
+		}
+		return nil
+	})
+	if err == nil {
+		s.Advance(left + draftFor)
+	}
+	return err
 }
 
 // renewLater schedules the end of the current period. It replaces the end that was scheduled before.

@@ -267,5 +267,5 @@ func (s *Server) ClientOver(rt http.RoundTripper) *stripe.Client {
 	return stripe.NewClient(s.key, stripe.WithBackends(&stripe.Backends{API: backend, Connect: backend, Uploads: backend}))
 }
 
-// ServeHTTP serves the API below /v1/ and /v2/, and the hosted page below /c/pay/.
+// ServeHTTP serves the API below /v1/ and /v2/, the hosted page below /c/pay/, and the billing portal below /p/session/.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }

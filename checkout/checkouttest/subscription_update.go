@@ -261,20 +261,24 @@ func setCancelAt(o object, p *formparams.Param, now int64) *apiError {
 	case at == nil && (end == nil || end.Bool() == (o["cancel_at_period_end"] == true)):
 		return nil
 	}
-	details := o["cancellation_details"].(object)
-	o["cancel_at_period_end"], o["cancel_at"], o["canceled_at"] = end.Bool(), nil, nil
-	o["cancellation_details"] = details.with(object{"reason": nil})
-	switch {
-	case end.Bool():
-		_, o["cancel_at"] = periodOf(o)
-	case at.Int() != 0:
-		o["cancel_at"] = at.Int()
-	default:
-		return nil
+	var ends any
+	if end.Bool() {
+		_, ends = periodOf(o)
+	} else if at.Int() != 0 {
+		ends = at.Int()
 	}
-	o["canceled_at"] = now
-	o["cancellation_details"] = details.with(object{"reason": "cancellation_requested"})
+	o.endAt(end.Bool(), ends, now)
 	return nil
+}
+
+// endAt has a subscription end at a time, which may be that of its period. A nil time withdraws the end.
+func (o object) endAt(withPeriod bool, at any, now int64) {
+	var requested, reason any
+	if at != nil {
+		requested, reason = now, "cancellation_requested"
+	}
+	o["cancel_at_period_end"], o["cancel_at"], o["canceled_at"] = withPeriod, at, requested
+	o["cancellation_details"] = o["cancellation_details"].(object).with(object{"reason": reason})
 }
 
 // setCancellationDetails keeps what a customer said of a cancellation.

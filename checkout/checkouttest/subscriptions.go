@@ -197,6 +197,9 @@ func setPeriod(sub object, n int) {
 	setItems(sub, itemsOf(sub), func(item object) object {
 		return item.with(object{"current_period_start": start, "current_period_end": end})
 	})
+	if sub["cancel_at_period_end"] == true {
+		sub["cancel_at"] = end
+	}
 }
 
 // setItems replaces the items of a subscription, each changed by edit.

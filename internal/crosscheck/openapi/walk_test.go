@@ -256,6 +256,8 @@ func (w *walk) changes(sub string) {
 func (w *walk) discounts(box []string) {
 	half := w.post("/v1/coupons", "percent_off", "50", "duration", "repeating", "duration_in_months", "3").id()
 	w.post("/v1/coupons/"+half, "name", "Half")
+	customer := w.post("/v1/customers", "email", "ada@example.org").id()
+	w.post("/v1/billing_portal/sessions", "customer", customer, "return_url", "https://shop.example/account")
 	w.get("/v1/coupons/" + half)
 	w.get("/v1/coupons")
 	gone := w.post("/v1/coupons", "amount_off", "100", "currency", "usd").id()
