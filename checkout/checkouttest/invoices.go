@@ -222,8 +222,15 @@ func (s *Server) chargeInvoice(inv object, with tender) *PaymentError {
 		s.newIntent(sess, due)
 		s.attachPayment(inv, sess.pi)
 	}
-	if with.method == "" {
+	switch {
+	case with.method == "":
 		return noMethod
+	case with.method.asksAlways():
+		s.changeIntent(sess, "payment_intent.requires_action", object{
+			"status": "requires_action", "next_action": object{"type": "use_stripe_sdk", "use_stripe_sdk": object{"type": "three_d_secure_redirect"}},
+		})
+		s.emitChange("invoice.payment_action_required", inv, nil, nil)
+		return authenticationRequired
 	}
 	return s.chargeIntent(sess, with)
 }

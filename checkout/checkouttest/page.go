@@ -327,7 +327,7 @@ func (s *Server) view(r *http.Request) (view, bool) {
 		Countries: p.Get("shipping_address_collection", "allowed_countries").Strings(),
 		Late:      s.expiredForm && o["status"] == "expired",
 		CancelURL: webURL(o.str("cancel_url")), ReturnURL: webURL(sess.returnURL()),
-		Challenge: sess.method == Card3DS, Cards: cardsOnThePage(),
+		Challenge: sess.method.asks(), Cards: cardsOnThePage(),
 	}
 	if v.Email == "" {
 		v.Email = sess.buyer.Email // from an earlier try, with a card that was refused

@@ -83,7 +83,7 @@ func (s *Server) pay(sess *session, method PaymentMethod, buyer Buyer) (challeng
 	case refusal != nil:
 		s.chargeFails(sess, refusal)
 		return false, refusal
-	case method == Card3DS:
+	case method.asks():
 		s.changeIntent(sess, "payment_intent.requires_action", object{
 			"status": "requires_action", "next_action": object{"type": "use_stripe_sdk", "use_stripe_sdk": object{"type": "three_d_secure_redirect"}},
 		})
@@ -109,7 +109,7 @@ func (s *Server) authenticate3DS(sess *session, passed bool) error {
 	case "complete":
 		return ErrComplete
 	}
-	if sess.method != Card3DS {
+	if !sess.method.asks() {
 		return ErrNotPending
 	}
 	if !passed {

@@ -28,7 +28,7 @@ const (
 )
 
 // ReplaceMethod changes the payment method of a subscription's renewals, and of the payments that the server tries again. A
-// card that is declined makes them fail. BankDebit and Card3DS succeed at once. Errors: ErrNoSubscription,
+// card that is declined makes them fail, and so does CardAlways3DS. BankDebit and Card3DS succeed at once. Errors: ErrNoSubscription,
 // ErrMethodNotOffered (the server does not know the method).
 func (s *Server) ReplaceMethod(subscriptionID string, method PaymentMethod) error {
 	return s.changeObject("subscription", subscriptionID, ErrNoSubscription, func(sub object) error {
@@ -38,6 +38,26 @@ func (s *Server) ReplaceMethod(subscriptionID string, method PaymentMethod) erro
 		was := maps.Clone(sub)
 		s.giveMethod(sub, method)
 		s.emitChange("customer.subscription.updated", sub, was, nil)
+		return nil
+	})
+}
+
+// Authenticate plays the customer who authenticates the payment of a renewal, as CardAlways3DS asks for it: the subscription's
+// latest invoice is paid. Like Pay, it waits for the deliveries. Errors: ErrNoSubscription, ErrNotPending (the latest invoice
+// does not wait for that).
+func (s *Server) Authenticate(subscriptionID string) error {
+	return s.changeObject("subscription", subscriptionID, ErrNoSubscription, func(sub object) error {
+		sess, inv := s.ownerOf(sub), s.objects[sub.str("latest_invoice")]
+		payment := s.paymentOf(inv)
+		if payment == nil || s.objects[intentOf(payment)]["status"] != "requires_action" {
+			return ErrNotPending
+		}
+		sess.pi, sess.method = intentOf(payment), sess.subscription.method
+		s.charge(sess, "succeeded")
+		s.intentSucceeds(sess)
+		sess.method = ""
+		s.payInvoice(inv)
+		s.followInvoices(sess)
 		return nil
 	})
 }

@@ -137,6 +137,35 @@ func TestInvoiceOfARenewalIsPaidByHand(t *testing.T) {
 	require.Empty(t, in.types(t), "it is paid")
 }
 
+// A card that asks to authenticate each payment fails at the renewal. The customer authenticates, or gives another card.
+func TestRenewalIsAuthenticated(t *testing.T) {
+	t.Parallel()
+	srv, in, _, id := club(t, checkouttest.CardAlways3DS)
+	require.EqualValues(t, "active", subscription(t, srv, id).Status)
+	require.ErrorIs(t, srv.Authenticate(id), checkouttest.ErrNotPending)
+	require.ErrorIs(t, srv.Authenticate("sub_1"), checkouttest.ErrNoSubscription)
+	in.types(t)
+	require.NoError(t, srv.Renew(id))
+	got := in.types(t)
+	require.Equal(t, []string{
+		"payment_intent.requires_action", "invoice.payment_action_required", "invoice.payment_failed", "customer.subscription.updated",
+	}, got[len(got)-4:])
+	sub := subscription(t, srv, id)
+	require.EqualValues(t, "past_due", sub.Status)
+	require.EqualValues(t, "open", sub.LatestInvoice.Status)
+	require.NoError(t, srv.Authenticate(id))
+	require.Equal(t, []string{
+		"charge.succeeded", "payment_intent.succeeded", "invoice.paid", "invoice.payment_succeeded", "invoice_payment.paid", "customer.subscription.updated",
+	}, in.types(t))
+	require.EqualValues(t, "active", subscription(t, srv, id).Status)
+	require.NoError(t, srv.Renew(id))
+	require.NoError(t, srv.ReplaceMethod(id, checkouttest.CardOK))
+	srv.Advance(3 * day)
+	require.EqualValues(t, "active", subscription(t, srv, id).Status)
+	require.EqualValues(t, 1400+2*900, balance(t, srv, ""))
+	toldLast(t, srv)
+}
+
 func TestPausedCollection(t *testing.T) {
 	t.Parallel()
 	for behavior, want := range map[string]string{"keep_as_draft": "draft", "mark_uncollectible": "uncollectible", "void": "void"} {
