@@ -77,6 +77,9 @@ func renewed(t *testing.T, months int, pairs ...string) (due []int64) {
 	session := create(t, srv, params)
 	require.NoError(t, srv.Pay(session.ID, checkouttest.CardOK))
 	require.Equal(t, session.AmountTotal, in.invoiceTotal(t))
+	used, err := srv.Client().V1Coupons.Retrieve(context.Background(), id, nil)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, used.TimesRedeemed)
 	for range months {
 		srv.Advance(srv.Now().AddDate(0, 1, 0).Sub(srv.Now()))
 	}

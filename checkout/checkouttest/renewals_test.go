@@ -65,6 +65,22 @@ func TestEndOfDunning(t *testing.T) {
 	})
 }
 
+// The latest invoice that was not voided decides: an older one that is paid does not make the subscription active.
+func TestVoidedInvoicesDoNotCount(t *testing.T) {
+	t.Parallel()
+	srv, _, id := lapsed(t, checkouttest.DunningLeavesPastDue)
+	first := subscription(t, srv, id).LatestInvoice.ID
+	srv.Advance(31 * day)
+	resp, _ := request(t, srv, "POST", "/v1/subscriptions/"+id, form("pause_collection[behavior]", "void"))
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+	srv.Advance(31 * day)
+	require.EqualValues(t, "void", subscription(t, srv, id).LatestInvoice.Status)
+	require.Len(t, ids(t, srv, "/v1/invoices?status=open&subscription="+id), 2)
+	resp, _ = request(t, srv, "POST", "/v1/invoices/"+first+"/pay", form("payment_method", "pm_card_visa"))
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+	require.EqualValues(t, "past_due", subscription(t, srv, id).Status)
+}
+
 // Two invoices of a weekly subscription can be tried at the same time. Each is paid by its own payment intent.
 func TestTwoUnpaidInvoices(t *testing.T) {
 	t.Parallel()
@@ -86,7 +102,10 @@ func TestTwoUnpaidInvoices(t *testing.T) {
 	for p, err := range srv.Client().V1InvoicePayments.List(context.Background(), &stripe.InvoicePaymentListParams{}) {
 		require.NoError(t, err)
 		require.EqualValues(t, "paid", p.Status)
-		intents[p.Payment.PaymentIntent.ID] = true
+		intent, err := srv.Client().V1PaymentIntents.Retrieve(context.Background(), p.Payment.PaymentIntent.ID, nil)
+		require.NoError(t, err)
+		require.EqualValues(t, "succeeded", intent.Status)
+		intents[intent.ID] = true
 	}
 	require.Len(t, intents, 3)
 	require.EqualValues(t, "active", subscription(t, srv, id).Status)
@@ -194,6 +213,13 @@ func TestPausedCollection(t *testing.T) {
 			require.NoError(t, err)
 			srv.Advance(5*day - time.Second)
 			require.NotNil(t, subscription(t, srv, id).PauseCollection)
+			at += 60
+			_, err = srv.Client().V1Subscriptions.Update(context.Background(), id, &stripe.SubscriptionUpdateParams{
+				PauseCollection: &stripe.SubscriptionUpdatePauseCollectionParams{Behavior: &behavior, ResumesAt: &at},
+			})
+			require.NoError(t, err)
+			srv.Advance(time.Minute)
+			require.NotNil(t, subscription(t, srv, id).PauseCollection, "the pause is longer now")
 			srv.Advance(time.Second)
 			require.Nil(t, subscription(t, srv, id).PauseCollection)
 			toldLast(t, srv)

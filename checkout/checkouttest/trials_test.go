@@ -2,6 +2,7 @@ package checkouttest_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -181,6 +182,24 @@ func TestTrialEndMoves(t *testing.T) {
 	_, err = api.V1Subscriptions.Update(ctx, id, &stripe.SubscriptionUpdateParams{TrialEndNow: stripe.Bool(true)})
 	require.ErrorContains(t, err, "only while the subscription is in trial")
 	toldLast(t, srv)
+}
+
+// The warning comes three days before the end that a trial has then. A change of plan costs nothing in a trial.
+func TestTrialIsExtended(t *testing.T) {
+	t.Parallel()
+	srv, in, sess := tried(t, trial(10))
+	sub := sess.Subscription
+	resp, _ := request(t, srv, "POST", "/v1/subscriptions/"+sub.ID, form(
+		"trial_end", fmt.Sprint(sub.TrialEnd+10*24*3600), "items[0][id]", sub.Items.Data[0].ID, "items[0][quantity]", "2"))
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+	srv.Flush()
+	require.NotContains(t, in.types(t), "invoiceitem.created")
+	srv.Advance(16 * day)
+	require.Empty(t, in.types(t))
+	srv.Advance(day)
+	require.Equal(t, []string{"customer.subscription.trial_will_end"}, in.types(t))
+	require.NoError(t, srv.Renew(sub.ID))
+	require.EqualValues(t, 1800, subscription(t, srv, sub.ID).LatestInvoice.AmountPaid)
 }
 
 func TestTrialIsRefused(t *testing.T) {
