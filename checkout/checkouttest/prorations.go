@@ -3,6 +3,7 @@ package checkouttest
 import (
 	"fmt"
 	"math/big"
+	"net/http"
 
 	"github.com/gofulfil/fulfil/checkout/checkouttest/internal/formparams"
 )
@@ -101,7 +102,7 @@ func (s *Server) editedItems(c *call, sub object, sent *formparams.Param) ([]obj
 		}
 		old := itemByID(items, id.String())
 		if old == nil {
-			return nil, noSuch(400, "subscription_item", id.String(), id.Name)
+			return nil, noSuch(http.StatusBadRequest, "subscription_item", id.String(), id.Name)
 		}
 		edited := []object{}
 		for _, item := range items {
