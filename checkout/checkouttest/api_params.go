@@ -41,6 +41,9 @@ var schemas = sync.OnceValue(func() map[string]*formparams.Schema {
 func resultOf(route string) string {
 	method, path, _ := strings.Cut(route, " ")
 	path = strings.TrimPrefix(strings.TrimPrefix(path, "/v1/"), "checkout/")
+	if strings.HasPrefix(path, "billing_portal/") {
+		return "billing_portal.session"
+	}
 	if strings.HasSuffix(path, "/line_items") {
 		return "list:item"
 	}
@@ -100,6 +103,9 @@ func unsupported(p *formparams.Param) *apiError { return paramError(formparams.U
 
 // only refuses the parameters of p that are not among names: Stripe knows them, and this server does nothing with them.
 func only(p *formparams.Param, names ...string) *apiError {
+	if p == nil {
+		return nil
+	}
 	for _, name := range slices.Sorted(maps.Keys(p.Fields)) {
 		if !slices.Contains(names, name) {
 			return unsupported(p.Fields[name])

@@ -64,6 +64,18 @@ func (s *Server) endpoints() map[string]endpoint {
 		"GET /v1/prices/{id}":       s.retrieve("price"),
 		"POST /v1/prices/{id}":      s.updatePrice,
 
+		"POST /v1/coupons":              s.createCoupon,
+		"GET /v1/coupons":               s.list("coupon"),
+		"GET /v1/coupons/{id}":          s.retrieve("coupon"),
+		"POST /v1/coupons/{id}":         s.updateCoupon,
+		"DELETE /v1/coupons/{id}":       s.deleteCoupon,
+		"POST /v1/promotion_codes":      s.createPromotionCode,
+		"GET /v1/promotion_codes":       s.listIf("promotion_code", map[string]condition{"coupon": ofCoupon}, "active", "code", "customer"),
+		"GET /v1/promotion_codes/{id}":  s.retrieve("promotion_code"),
+		"POST /v1/promotion_codes/{id}": s.updatePromotionCode,
+
+		"POST /v1/billing_portal/sessions": s.createPortalSession,
+
 		"POST /v1/payment_methods/{id}/attach": s.attachMethod,
 		"POST /v1/invoiceitems":                s.createInvoiceItem,
 		"POST /v1/invoices":                    s.createInvoice,
@@ -72,9 +84,12 @@ func (s *Server) endpoints() map[string]endpoint {
 		"GET /v1/subscriptions":                s.listSubscriptions(),
 		"GET /v1/subscriptions/{id}":           s.retrieve("subscription"),
 		"POST /v1/subscriptions/{id}":          s.updateSubscription,
+		"POST /v1/subscriptions/{id}/resume":   s.resumeSubscription,
 		"DELETE /v1/subscriptions/{id}":        s.cancelSubscriptionOverAPI,
 		"GET /v1/invoices":                     s.listIf("invoice", map[string]condition{"subscription": ofSubscription}, "customer", "status", "collection_method"),
 		"GET /v1/invoices/{id}":                s.retrieve("invoice"),
+		"GET /v1/invoice_payments":             s.listInvoicePayments(),
+		"GET /v1/invoice_payments/{id}":        s.retrieve("invoice_payment"),
 
 		"GET /v2/core/events":                           s.listThinEvents,
 		"GET /v2/core/events/{id}":                      s.retrieveThinEvent,

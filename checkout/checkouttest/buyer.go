@@ -10,6 +10,8 @@ type Buyer struct {
 	// adjustable. Default, for 0 and for missing entries: the quantity that the session was created with. The hosted page
 	// does not ask for quantities.
 	Quantities []int64
+	// PromotionCode is the code that the customer types. The session must have allow_promotion_codes. Default: none.
+	PromotionCode string
 }
 
 // An Address is a postal address for billing and shipping. An Address without any field takes a default.

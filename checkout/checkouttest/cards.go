@@ -18,6 +18,9 @@ const (
 	CardExpired           PaymentMethod = "4000000000000069"
 	// Card3DS asks the customer to authenticate. Pay and PayAs authenticate; on the hosted page the customer chooses.
 	Card3DS PaymentMethod = "4000000000003220"
+	// CardAlways3DS asks the customer to authenticate each payment, renewals included. Pay and PayAs authenticate; renewals fail
+	// until Authenticate plays the customer.
+	CardAlways3DS PaymentMethod = "4000002760003184"
 	// CardRefundPending is paid. Its refunds are pending for a day, and then succeed: https://docs.stripe.com/testing#refunds
 	CardRefundPending PaymentMethod = "4000000000007726"
 	// CardRefundFails is paid. Its refunds succeed at once, and fail after a day.
@@ -35,6 +38,8 @@ type testCard struct {
 	Effect string
 
 	refusal        *PaymentError // nil: the card is paid
+	asks           bool          // it asks to authenticate a payment that the customer makes
+	asksAlways     bool          // it asks in renewals, too
 	refundsPending bool
 	refundsFail    bool
 	disputed       bool // pm_card_…: the owner disputes the payment at once
@@ -62,7 +67,8 @@ var testCards = []testCard{
 		tokens:  []string{"chargeDeclinedExpiredCard", "visa_chargeDeclinedExpiredCard"},
 		refusal: &PaymentError{Code: "expired_card", Message: "Your card has expired."},
 	},
-	{Number: Card3DS, Effect: "asks to authenticate", tokens: []string{"authenticationRequired", "threeDSecure2Required"}},
+	{Number: Card3DS, Effect: "asks to authenticate", tokens: []string{"threeDSecure2Required"}, asks: true},
+	{Number: CardAlways3DS, Effect: "asks each time", tokens: []string{"authenticationRequired"}, asks: true, asksAlways: true},
 	{Number: CardRefundPending, tokens: []string{"pendingRefund"}, refundsPending: true},
 	{Number: CardRefundFails, tokens: []string{"refundFail"}, refundsFail: true},
 }
@@ -114,6 +120,15 @@ func (m PaymentMethod) refusal() *PaymentError {
 	return card.refusal
 }
 
+// asks reports whether a method asks the customer to authenticate.
+func (m PaymentMethod) asks() bool {
+	card := cardByNumber(m)
+	return card != nil && card.asks
+}
+
+// asksAlways reports whether a method asks the customer to authenticate renewals, too.
+func (m PaymentMethod) asksAlways() bool { return m.asks() && cardByNumber(m).asksAlways }
+
 // cardDetails shows a card as a payment method shows it.
 func cardDetails(m PaymentMethod) object {
 	last4 := string(m[len(m)-4:])
@@ -129,6 +144,13 @@ var (
 	authenticationFailed = &PaymentError{
 		Code:    "payment_intent_authentication_failure",
 		Message: "We are unable to authenticate your payment method. Please choose a different payment method and try again.",
+	}
+	authenticationRequired = &PaymentError{
+		Code: "authentication_required", DeclineCode: "authentication_required",
+		Message: "Your card was declined. This transaction requires authentication.",
+	}
+	noMethod = &PaymentError{
+		Code: "resource_missing", Message: "This customer has no attached payment source or default payment method.",
 	}
 	debitFailed = &PaymentError{Code: "insufficient_funds", Message: "The customer's account has insufficient funds to cover this payment."}
 )

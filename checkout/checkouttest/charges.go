@@ -134,7 +134,10 @@ func (sess *session) methodType(m PaymentMethod) string {
 	}
 	types, _ := sess.object["payment_method_types"].([]string)
 	i := slices.IndexFunc(types, func(t string) bool { return slices.Contains(debits, t) })
-	return types[i] // pay has checked that there is one
+	if i < 0 { // ReplaceMethod gave a subscription a debit that its session did not offer
+		return debitType(sess.str("currency"))
+	}
+	return types[i]
 }
 
 // cardOf returns the test card that a charge was paid with, or nil if it was not paid by card.

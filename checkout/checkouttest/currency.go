@@ -54,6 +54,9 @@ func round(r *big.Rat) int64 {
 	return n.Div(n, new(big.Int).Mul(r.Denom(), big.NewInt(2))).Int64()
 }
 
+// floor rounds down to a whole number.
+func floor(r *big.Rat) int64 { return new(big.Int).Div(r.Num(), r.Denom()).Int64() }
+
 // minimums are the smallest amounts that can be charged, in minor units. In other currencies Stripe asks for the worth of
 // 0.50 USD. https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts
 var minimums = map[string]int64{

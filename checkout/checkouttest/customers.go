@@ -80,10 +80,19 @@ func (s *Server) updateCustomer(c *call) (object, *apiError) {
 	if err != nil {
 		return nil, err
 	}
-	if sent := c.params.Get("invoice_settings"); sent != nil {
-		return nil, unsupported(sent)
+	if err := only(c.params.Get("invoice_settings"), "default_payment_method"); err != nil {
+		return nil, err
 	}
-	return o, s.update(c, o, "customer.updated", setCustomer)
+	return o, s.update(c, o, "customer.updated", func(o object, p *formparams.Param) *apiError {
+		if id := p.Get("invoice_settings", "default_payment_method"); id != nil {
+			pm, err := s.methodOfCustomer(c, o["id"], id)
+			if err != nil {
+				return err
+			}
+			o["invoice_settings"] = o["invoice_settings"].(object).with(object{"default_payment_method": pm["id"]})
+		}
+		return setCustomer(o, p)
+	})
 }
 
 // setCustomer copies the parameters that were sent into a customer.

@@ -42,7 +42,22 @@
 //   - The dashboard: [Server.Refund] refunds a payment, [Server.AddPrice] adds a price, [Server.Redeliver] delivers an event again,
 //     [Server.RollSecret] replaces a signing secret.
 //   - Time: [Server.Advance] moves the clock. Sessions expire, subscriptions renew and failed deliveries are tried again, each
-//     at its own time. [Server.ReplaceMethod] makes the renewals of a subscription fail.
+//     at its own time.
+//   - Subscriptions: [Server.Renew] moves the clock to the next invoice. [Server.ReplaceMethod] makes renewals fail or recover,
+//     and [Server.Authenticate] plays the customer whose card asks for it. The API changes plans, ends trials, pauses and cancels.
+//
+// # Subscriptions
+//
+// A subscription of a session is paid with the session, or begins with a trial (subscription_data). At the end of a period the
+// server makes a draft of the invoice and moves the period on. An hour later it collects the invoice. If that fails, the
+// subscription is past due, and the server tries again after 3, 5 and 7 more days. After the last try, [Config].DunningEnd says
+// what happens. Each try of an invoice uses the same payment intent; invoice_payments lead from it to the invoice.
+//
+// A change of plan or quantity makes prorations, which the next invoice bills. A coupon or a promotion code makes a discount,
+// in sessions of both modes. A session of the billing portal has a page on which the customer cancels or gives another card.
+//
+// Endpoints of an API version before 2025-03-31.basil get invoices, subscriptions, charges and payment intents in the older
+// shape. [Config].EventVersion sets the version of the default endpoint.
 //
 // # Thin events
 //
@@ -84,8 +99,9 @@
 //
 // It refuses what Stripe refuses: unknown parameters at any depth, sessions beyond Stripe's limits, requests without the key.
 // It also refuses parameters that it does not implement, where ignoring them could mislead a test; the error names them.
-// Discounts, tax rates, trials, prorations, optional items and invoices of single payments are not implemented. Automatic
-// tax is always 0.
+// Tax rates, optional items, invoices of single payments, schedules and metered prices are not implemented. Automatic tax is
+// always 0. The server sends no invoice.upcoming and no events of discounts, and finalizes a renewal's invoice after an hour
+// even if no endpoint has accepted invoice.created. A subscription paid by bank debit is incomplete until the debit settles.
 //
 // The server takes no live key, and listens and delivers on loopback only.
 package checkouttest

@@ -21,12 +21,14 @@ var (
 	// or it was created without after_expiration.
 	ErrNotRecoverable = errors.New("checkouttest: session has no recovery link")
 	// ErrNotPending says that nothing is in progress that could end: the session has no bank debit on its way, the refund is
-	// not pending, or the dispute is closed.
+	// not pending, the dispute is closed, or the subscription has no period that could end.
 	ErrNotPending = errors.New("checkouttest: nothing is in progress that could end")
 	// ErrMethodNotOffered says that the session does not take this payment method.
 	ErrMethodNotOffered = errors.New("checkouttest: session does not offer this payment method")
 	// ErrQuantity says that the session does not allow a quantity in Buyer.Quantities.
 	ErrQuantity = errors.New("checkouttest: session does not let its customer choose this quantity")
+	// ErrPromotionCode says that the session does not take the promotion code in Buyer.PromotionCode.
+	ErrPromotionCode = errors.New("checkouttest: session does not take this promotion code")
 	// ErrNotPaid says that the session has no payment to refund or dispute: none has succeeded, or none was captured.
 	ErrNotPaid = errors.New("checkouttest: session has no successful payment")
 	// ErrOverRefund says that a refund exceeds what is left of the payment.

@@ -18,6 +18,7 @@ type event struct {
 	created            time.Time
 	object             json.RawMessage // the snapshot, with every key
 	previous           object          // the earlier values of changed fields; nil: the event reports no change
+	older              *olderSnapshot  // for endpoints of API versions before basil; nil: these get the same snapshot
 	objectID           string
 	requestID, idemKey string
 	related            object // of a thin event: the object that it names; nil: it is a snapshot event
@@ -25,6 +26,9 @@ type event struct {
 	targets            []*target
 	attempts           []Attempt
 }
+
+// An olderSnapshot holds the object and the previous values of an event as API versions before basil show them.
+type olderSnapshot struct{ object, previous object }
 
 // A target is a webhook endpoint that an event is delivered to.
 type target struct {
@@ -95,12 +99,18 @@ func (s *Server) emit(sess *session, typ string, o object, c *call) {
 	s.emitFor(sess.account, sess.id(), typ, o, nil, c)
 }
 
-// emitFor is emit for objects that may belong to no session; sessionID is then empty. previous holds the earlier values of
-// the fields that have changed, or is nil. https://docs.stripe.com/api/events/object#event_object-data-previous_attributes
-func (s *Server) emitFor(account, sessionID, typ string, o, previous object, c *call) {
+// emitFor is emit for objects that may belong to no session; sessionID is then empty. was is a copy of the object from before
+// the change. It is nil if the event reports no change.
+func (s *Server) emitFor(account, sessionID, typ string, o, was object, c *call) {
 	e := &event{
 		n: len(s.events), id: s.newID("evt_1", 23), typ: typ, account: account, session: sessionID, created: s.Now(),
-		object: encode(o), previous: previous, objectID: o.str("id"),
+		object: encode(o), previous: changesSince(was, o), objectID: o.str("id"),
+	}
+	if older := s.olderShape(o); older != nil {
+		e.older = &olderSnapshot{object: older}
+		if was != nil {
+			e.older.previous = changesSince(s.olderShape(was), older)
+		}
 	}
 	if c != nil {
 		e.requestID, e.idemKey = c.id, c.idemKey
@@ -150,11 +160,14 @@ func (e *event) pending() int {
 // does not say whether they do.
 func (e *event) shown() object { return e.shownAt(stripe.APIVersion) }
 
-// shownAt returns the event in the envelope of an API version. The object in the event keeps its shape.
+// shownAt returns the event as an API version shows it. Versions since basil share a shape, and older versions share one.
 func (e *event) shownAt(version string) object {
-	data := object{"object": e.object}
-	if e.previous != nil {
-		data["previous_attributes"] = e.previous
+	data, changed := object{"object": e.object}, e.previous
+	if e.older != nil && version < basil {
+		data["object"], changed = e.older.object, e.older.previous
+	}
+	if changed != nil {
+		data["previous_attributes"] = changed
 	}
 	o := object{
 		"id": e.id, "object": "event", "api_version": version, "created": e.created.Unix(),
@@ -178,12 +191,16 @@ func (e *event) payload(version string) object {
 // emitChange emits an event of a stored object. was is a copy of the object from before the change. It is nil if the event
 // reports no change.
 func (s *Server) emitChange(typ string, o, was object, c *call) {
-	var prev object
-	if was != nil {
-		prev = previous(was, o)
-	}
 	owner := s.ownerOf(o)
-	s.emitFor(owner.account, owner.id(), typ, o, prev, c)
+	s.emitFor(owner.account, owner.id(), typ, o, was, c)
+}
+
+// changesSince is previous for an event that may report no change: it returns nil if was is nil.
+func changesSince(was, o object) object {
+	if was == nil {
+		return nil
+	}
+	return previous(was, o)
 }
 
 // previous returns the earlier values of the fields that have changed: the previous_attributes of an event.

@@ -263,6 +263,51 @@ func ExampleServer_ReplaceMethod() {
 }
 
 // A refund of a part succeeds at once. A refund of CardRefundPending is pending for a day.
+// A trial needs no card. It ends unpaid, and the customer gives a card then.
+func ExampleServer_Renew() {
+	srv := checkouttest.NewServer(checkouttest.Config{DunningEnd: checkouttest.DunningMarksUnpaid})
+	defer srv.Close()
+	price := srv.AddPrice(checkouttest.Price{Name: "Tea club", Currency: "eur", UnitAmount: 900, Interval: "month"})
+	sess, err := srv.Client().V1CheckoutSessions.Create(context.Background(), &stripe.CheckoutSessionCreateParams{
+		Mode:                    stripe.String("subscription"),
+		SuccessURL:              stripe.String("https://shop.example/thanks"),
+		PaymentMethodCollection: stripe.String("if_required"),
+		SubscriptionData:        &stripe.CheckoutSessionCreateSubscriptionDataParams{TrialPeriodDays: stripe.Int64(14)},
+		LineItems:               []*stripe.CheckoutSessionCreateLineItemParams{{Price: stripe.String(price), Quantity: stripe.Int64(1)}},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := srv.Pay(sess.ID, checkouttest.CardOK); err != nil { // the session asks for no card
+		log.Fatal(err)
+	}
+	sess, err = srv.Client().V1CheckoutSessions.Retrieve(context.Background(), sess.ID, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	status := func() {
+		sub, err := srv.Client().V1Subscriptions.Retrieve(context.Background(), sess.Subscription.ID, nil)
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(sub.Status)
+	}
+	status()
+	if err := srv.Renew(sess.Subscription.ID); err != nil {
+		log.Fatal(err)
+	}
+	status()
+	if err := srv.ReplaceMethod(sess.Subscription.ID, checkouttest.CardOK); err != nil {
+		log.Fatal(err)
+	}
+	srv.Advance(3 * 24 * time.Hour)
+	status()
+	// Output:
+	// trialing
+	// past_due
+	// active
+}
+
 func ExampleServer_Refund() {
 	srv := checkouttest.NewServer(checkouttest.Config{})
 	defer srv.Close()

@@ -144,6 +144,16 @@ func expandAt(v any, segs []string, find func(id string) object) (any, bool) {
 		return expandAt(o, segs, find)
 	case nil:
 		return nil, true // nothing there to expand
+	case []any: // of IDs
+		out := make([]any, len(v))
+		for i, item := range v {
+			next, ok := expandAt(item, segs, find)
+			if !ok {
+				return nil, false
+			}
+			out[i] = next
+		}
+		return out, true
 	case []object:
 		out := make([]object, len(v))
 		for i, item := range v {

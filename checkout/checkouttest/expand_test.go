@@ -14,7 +14,7 @@ import (
 )
 
 // kinds are the paths of all lists of the API.
-var kinds = strings.Fields("checkout/sessions payment_intents charges refunds disputes customers products prices subscriptions invoices webhook_endpoints balance_transactions")
+var kinds = strings.Fields("checkout/sessions payment_intents charges refunds disputes customers products prices coupons promotion_codes subscriptions invoices webhook_endpoints balance_transactions")
 
 // newest returns the newest object of each kind.
 func newest(t *testing.T, srv *checkouttest.Server) map[string]any {

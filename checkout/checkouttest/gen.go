@@ -91,9 +91,23 @@ var calls = []struct {
 	{"GET /v1/subscriptions", stripe.SubscriptionListParams{}},
 	{"GET /v1/subscriptions/{id}", stripe.SubscriptionRetrieveParams{}},
 	{"POST /v1/subscriptions/{id}", stripe.SubscriptionUpdateParams{}},
+	{"POST /v1/subscriptions/{id}/resume", stripe.SubscriptionResumeParams{}},
 	{"DELETE /v1/subscriptions/{id}", stripe.SubscriptionCancelParams{}},
 	{"GET /v1/invoices", stripe.InvoiceListParams{}},
 	{"GET /v1/invoices/{id}", stripe.InvoiceRetrieveParams{}},
+	{"GET /v1/invoice_payments", stripe.InvoicePaymentListParams{}},
+	{"GET /v1/invoice_payments/{id}", stripe.InvoicePaymentRetrieveParams{}},
+
+	{"POST /v1/coupons", stripe.CouponCreateParams{}},
+	{"GET /v1/coupons", stripe.CouponListParams{}},
+	{"GET /v1/coupons/{id}", stripe.CouponRetrieveParams{}},
+	{"POST /v1/coupons/{id}", stripe.CouponUpdateParams{}},
+	{"DELETE /v1/coupons/{id}", stripe.CouponDeleteParams{}},
+	{"POST /v1/promotion_codes", stripe.PromotionCodeCreateParams{}},
+	{"GET /v1/promotion_codes", stripe.PromotionCodeListParams{}},
+	{"GET /v1/promotion_codes/{id}", stripe.PromotionCodeRetrieveParams{}},
+	{"POST /v1/promotion_codes/{id}", stripe.PromotionCodeUpdateParams{}},
+	{"POST /v1/billing_portal/sessions", stripe.BillingPortalSessionCreateParams{}},
 
 	{"GET /v2/core/events", struct { // stripe-go lacks the filters that came after its API version, and the token of a page
 		Created struct {
@@ -125,10 +139,10 @@ var calls = []struct {
 // objects are the kinds of objects that the server has, by their names in JSON.
 var objects = map[string]any{
 	"balance_transaction": stripe.BalanceTransaction{}, "charge": stripe.Charge{}, "checkout.session": stripe.CheckoutSession{},
-	"customer": stripe.Customer{}, "dispute": stripe.Dispute{}, "event": stripe.Event{}, "invoice": stripe.Invoice{},
+	"coupon": stripe.Coupon{}, "customer": stripe.Customer{}, "discount": stripe.Discount{}, "dispute": stripe.Dispute{}, "event": stripe.Event{}, "invoice": stripe.Invoice{},
 	"invoice_payment": stripe.InvoicePayment{}, "item": stripe.LineItem{}, "line_item": stripe.InvoiceLineItem{},
 	"payment_intent": stripe.PaymentIntent{}, "payment_method": stripe.PaymentMethod{}, "price": stripe.Price{},
-	"product": stripe.Product{}, "refund": stripe.Refund{}, "setup_intent": stripe.SetupIntent{}, "shipping_rate": stripe.ShippingRate{},
+	"product": stripe.Product{}, "promotion_code": stripe.PromotionCode{}, "refund": stripe.Refund{}, "setup_intent": stripe.SetupIntent{}, "shipping_rate": stripe.ShippingRate{},
 	"subscription": stripe.Subscription{}, "subscription_item": stripe.SubscriptionItem{}, "webhook_endpoint": stripe.WebhookEndpoint{},
 }
 
@@ -226,6 +240,8 @@ func walk(keys map[string]string, prefix string, t reflect.Type) {
 		name, _, _ := strings.Cut(f.Tag.Get("form"), ",")
 		switch {
 		case name == "" || name == "-":
+		case hasNow(t, f.Name):
+			keys[name] = "time" // a number of seconds, or "now"
 		case name == "*":
 			walk(keys, prefix, f.Type)
 		case prefix == "":
@@ -234,6 +250,12 @@ func walk(keys map[string]string, prefix string, t reflect.Type) {
 			add(keys, prefix+"["+name+"]", f.Type)
 		}
 	}
+}
+
+// hasNow reports whether a type has a second field that sends "now" for a parameter.
+func hasNow(t reflect.Type, name string) bool {
+	_, has := t.FieldByName(name + "Now")
+	return has
 }
 
 func add(keys map[string]string, key string, t reflect.Type) {

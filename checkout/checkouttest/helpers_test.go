@@ -72,6 +72,7 @@ type inbox struct {
 	mu     sync.Mutex
 	answer func(e stripe.Event) int // nil: always 200
 	events []stripe.Event
+	bodies [][]byte // of events
 	bad    []string
 }
 
@@ -104,7 +105,7 @@ func (in *inbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		in.bad = append(in.bad, err.Error())
 		status = http.StatusBadRequest
 	case status == http.StatusOK:
-		in.events = append(in.events, e)
+		in.events, in.bodies = append(in.events, e), append(in.bodies, body)
 	}
 	w.WriteHeader(status)
 }
@@ -126,7 +127,7 @@ func (in *inbox) types(t testing.TB) []string {
 	for _, e := range in.events {
 		out = append(out, string(e.Type))
 	}
-	in.events = nil
+	in.events, in.bodies = nil, nil
 	return out
 }
 

@@ -3,6 +3,7 @@ package checkouttest
 import (
 	"fmt"
 	"maps"
+	"math/big"
 	"net/http"
 	"slices"
 	"time"
@@ -10,43 +11,113 @@ import (
 	"github.com/gofulfil/fulfil/checkout/checkouttest/internal/formparams"
 )
 
-// newInvoice bills a subscription for its current period, as a draft. The first invoice has all lines of the session, later
-// ones the recurring lines. https://docs.stripe.com/api/invoices/object
+// newInvoice bills a subscription for its current period, as a draft. The first invoice also has the one-time lines of the
+// session. Prorations that wait are billed, too. https://docs.stripe.com/api/invoices/object
 func (s *Server) newInvoice(sess *session, sub object, reason string) object {
 	inv := s.invoiceOf(sess, sub, reason)
-	now := inv["created"]
-	from, to := itemsOf(sub)[0]["current_period_start"], itemsOf(sub)[0]["current_period_end"]
-	lines, recurring := []object{}, 0
-	var total int64
-	for _, line := range sess.lines {
-		price := line["price"].(object)
-		parent := object{"invoice_item_details": nil, "subscription_item_details": nil, "type": "invoice_item_details"}
-		period := object{"start": now, "end": now}
-		if price["recurring"] != nil {
-			parent["type"], period = "subscription_item_details", object{"start": from, "end": to}
-			parent["subscription_item_details"] = object{
-				"invoice_item": nil, "proration": false, "proration_details": object{"credited_items": nil}, "subscription": sub["id"],
-				"subscription_item": itemsOf(sub)[recurring]["id"],
-			}
-			recurring++
-		} else if reason != "subscription_create" {
-			continue
-		} else {
-			parent["invoice_item_details"] = object{
-				"invoice_item": s.newID("ii_1", 23), "proration": false, "proration_details": object{"credited_items": nil}, "subscription": sub["id"],
-			}
-		}
-		amount := line["amount_total"].(int64)
-		total += amount
-		lines = append(lines, s.invoiceLine(inv.str("id"), line, amount, fmt.Sprintf("%d × %s", line["quantity"], line.str("description")), parent, period, object{
-			"price_details": object{"price": price["id"], "product": price["product"]}, "type": "price_details", "unit_amount_decimal": price["unit_amount_decimal"],
-		}))
+	var lines []object
+	if reason == "subscription_create" {
+		lines = s.oneTimeLines(inv, sess, sub)
 	}
-	inv.bill(lines, total)
+	for _, item := range itemsOf(sub) {
+		lines = append(lines, s.itemLine(inv, sess, item))
+	}
+	return s.draft(sess, sub, inv, lines)
+}
+
+// draft puts lines and the prorations that wait into a new invoice of a subscription, and stores it.
+func (s *Server) draft(sess *session, sub, inv object, lines []object) object {
+	lines = s.reduce(sub, inv, lines)
+	waiting := s.waitingItems(func(item object) bool { return subscriptionOfItem(item) == sub["id"] })
+	for _, item := range waiting {
+		lines = append(lines, s.prorationLine(inv, sub, item))
+	}
+	inv.bill(lines)
+	inv["auto_advance"] = sub["status"] != "unpaid" && sub["pause_collection"] == nil
+	if n := sess.subscription.period; inv["billing_reason"] == "subscription_cycle" { // an invoice looks back one period
+		inv["period_start"], inv["period_end"] = periodStart(sub, n-1), periodStart(sub, n)
+	}
+	s.markBilled(waiting, inv)
 	s.keep(sess, inv)
 	sub["latest_invoice"] = inv["id"]
 	s.emit(sess, "invoice.created", inv, nil)
 	return inv
+}
+
+// oneTimeLines bills the lines of a session whose prices do not recur.
+func (s *Server) oneTimeLines(inv object, sess *session, sub object) []object {
+	var lines []object
+	now := inv["created"]
+	for _, line := range sess.lines {
+		price := line["price"].(object)
+		if price["recurring"] != nil {
+			continue
+		}
+		parent := object{"invoice_item_details": object{
+			"invoice_item": s.newID("ii_1", 23), "proration": false, "proration_details": object{"credited_items": nil}, "subscription": sub["id"],
+		}, "subscription_item_details": nil, "type": "invoice_item_details"}
+		description := fmt.Sprintf("%d × %s", line["quantity"], line.str("description"))
+		lines = append(lines, s.invoiceLine(inv.str("id"), line, line["amount_subtotal"].(int64), description, parent, object{"start": now, "end": now}, pricingOf(price)))
+	}
+	return lines
+}
+
+// itemLine bills an item of a subscription for its current period. A trial costs nothing.
+func (s *Server) itemLine(inv object, sess *session, item object) object {
+	price, quantity := item["price"].(object), item["quantity"].(int64)
+	parent := object{"invoice_item_details": nil, "subscription_item_details": object{
+		"invoice_item": nil, "proration": false, "proration_details": object{"credited_items": nil}, "subscription": item["subscription"],
+		"subscription_item": item["id"],
+	}, "type": "subscription_item_details"}
+	name := s.objects[price.str("product")].str("name")
+	amount, description := amountOf(price, quantity), fmt.Sprintf("%d × %s", quantity, name)
+	if sess.subscription.period < 0 {
+		amount, description = 0, "Trial period for "+name
+	}
+	period := object{"start": item["current_period_start"], "end": item["current_period_end"]}
+	of := object{"currency": price["currency"], "quantity": quantity}
+	return s.invoiceLine(inv.str("id"), of, amount, description, parent, period, pricingOf(price))
+}
+
+func pricingOf(price object) object {
+	return object{
+		"price_details": object{"price": price["id"], "product": price["product"]}, "type": "price_details", "unit_amount_decimal": price["unit_amount_decimal"],
+	}
+}
+
+// amountOf returns the price of a quantity, in minor units.
+func amountOf(price object, quantity int64) int64 {
+	unit, _ := new(big.Rat).SetString(price.str("unit_amount_decimal"))
+	return round(unit.Mul(unit, big.NewRat(quantity, 1)))
+}
+
+// waitingItems returns the invoice items that no invoice has yet, and that match.
+func (s *Server) waitingItems(matches func(item object) bool) []object {
+	var waiting []object
+	for _, item := range s.byKind["invoiceitem"] {
+		if item["invoice"] == nil && matches(item) {
+			waiting = append(waiting, item)
+		}
+	}
+	return waiting
+}
+
+// markBilled records on which invoice items that waited are.
+func (s *Server) markBilled(items []object, inv object) {
+	for _, item := range items {
+		item["invoice"] = inv["id"]
+	}
+}
+
+// invoicesOf returns the invoices of a subscription, the oldest first.
+func (s *Server) invoicesOf(sub object) []object {
+	var found []object
+	for _, inv := range s.byKind["invoice"] {
+		if parent, ok := inv["parent"].(object); ok && parent["subscription_details"].(object)["subscription"] == sub["id"] {
+			found = append(found, inv)
+		}
+	}
+	return found
 }
 
 // invoiceLine returns one line of an invoice. It takes currency and quantity from a line or an item.
@@ -58,12 +129,20 @@ func (s *Server) invoiceLine(invoice string, of object, amount int64, descriptio
 	}
 }
 
-// bill puts the lines into an invoice.
-func (o object) bill(lines []object, total int64) {
-	o["lines"] = object{"object": "list", "data": lines, "has_more": false, "total_count": len(lines), "url": "/v1/invoices/" + o.str("id") + "/lines"}
-	for _, sum := range []string{"amount_due", "amount_remaining", "subtotal", "subtotal_excluding_tax", "total", "total_excluding_tax"} {
-		o[sum] = total
+// bill puts the lines into an invoice. An invoice of credits alone asks for nothing.
+func (o object) bill(lines []object) {
+	total := int64(0)
+	for _, line := range lines {
+		total += line["amount"].(int64)
 	}
+	subtotal := total
+	for _, off := range o["total_discount_amounts"].([]object) {
+		total -= off["amount"].(int64)
+	}
+	lines = append([]object{}, lines...)
+	o["lines"] = object{"object": "list", "data": lines, "has_more": false, "total_count": len(lines), "url": "/v1/invoices/" + o.str("id") + "/lines"}
+	o["subtotal"], o["subtotal_excluding_tax"], o["total"], o["total_excluding_tax"] = subtotal, subtotal, total, total
+	o["amount_due"], o["amount_remaining"] = max(0, total), max(0, total)
 }
 
 // invoiceOf returns a draft without lines. sub is nil for an invoice of no subscription.
@@ -92,7 +171,7 @@ func (s *Server) invoiceOf(sess *session, sub object, reason string) object {
 		"receipt_number": nil, "rendering": nil, "shipping_cost": nil, "shipping_details": nil, "starting_balance": int64(0),
 		"statement_descriptor": nil, "status": "draft",
 		"status_transitions": object{"finalized_at": nil, "marked_uncollectible_at": nil, "paid_at": nil, "voided_at": nil},
-		"test_clock":         nil, "total_discount_amounts": []any{},
+		"test_clock":         nil, "total_discount_amounts": []object{},
 		"total_pretax_credit_amounts": []any{}, "total_taxes": []any{}, "webhooks_delivered_at": nil,
 	}
 }
@@ -101,29 +180,83 @@ func (s *Server) invoiceOf(sess *session, sub object, reason string) object {
 func (s *Server) finalize(inv object) {
 	was := maps.Clone(inv)
 	now := s.Now().Unix()
-	inv["status"], inv["effective_at"], inv["ending_balance"] = "open", now, int64(0)
+	inv["status"], inv["effective_at"] = "open", now
+	s.applyBalance(inv)
 	inv["number"] = fmt.Sprintf("TEST-%04d", len(s.byKind["invoice"]))
 	inv["status_transitions"] = inv["status_transitions"].(object).with(object{"finalized_at": now})
 	s.emitChange("invoice.finalized", inv, was, nil)
 }
 
-// payInvoice records that an invoice is paid. by is the payment intent; it is empty if there was nothing to pay.
-func (s *Server) payInvoice(inv object, by string) {
+// applyBalance pays an invoice with the customer's credit as far as it goes, and keeps the credit of an invoice whose total
+// is negative. Checkout takes the first payment of a subscription without it.
+// https://docs.stripe.com/billing/customer/balance
+func (s *Server) applyBalance(inv object) {
+	cus := s.objects[inv.str("customer")]
+	balance, exists := cus["balance"].(int64)
+	inv["ending_balance"] = int64(0)
+	if !exists || inv["billing_reason"] == "subscription_create" {
+		return
+	}
+	due := inv["total"].(int64) + balance
+	left := min(0, due)
+	inv["starting_balance"], inv["ending_balance"] = balance, left
+	inv["amount_due"], inv["amount_remaining"] = max(0, due), max(0, due)
+	if left != balance {
+		was := maps.Clone(cus)
+		cus["balance"] = left
+		s.emitChange("customer.updated", cus, was, nil)
+	}
+}
+
+// chargeInvoice tries to collect an open invoice. It returns the reason of a refusal, or nil. All tries of an invoice share
+// a payment intent.
+func (s *Server) chargeInvoice(inv object, with tender) *PaymentError {
+	sess := s.ownerOf(inv)
+	due := inv["amount_due"].(int64)
+	if due == 0 {
+		return nil
+	}
+	if payment := s.paymentOf(inv); payment != nil {
+		sess.pi = intentOf(payment)
+	} else {
+		s.newIntent(sess, due)
+		s.attachPayment(inv, sess.pi)
+	}
+	switch {
+	case with.method == "":
+		return noMethod
+	case with.method.asksAlways():
+		s.changeIntent(sess, "payment_intent.requires_action", object{
+			"status": "requires_action", "next_action": object{"type": "use_stripe_sdk", "use_stripe_sdk": object{"type": "three_d_secure_redirect"}},
+		})
+		s.emitChange("invoice.payment_action_required", inv, nil, nil)
+		return authenticationRequired
+	}
+	return s.chargeIntent(sess, with)
+}
+
+// payInvoice records that an invoice is paid: by its payment, or by nothing if there was nothing to pay.
+func (s *Server) payInvoice(inv object) {
 	was, now := maps.Clone(inv), s.Now().Unix()
-	inv["status"], inv["amount_paid"], inv["amount_remaining"] = "paid", inv["total"], int64(0)
+	inv["status"], inv["amount_paid"], inv["amount_remaining"] = "paid", inv["amount_due"], int64(0)
 	inv["attempted"], inv["auto_advance"], inv["next_payment_attempt"] = true, false, nil
 	inv["status_transitions"] = inv["status_transitions"].(object).with(object{"paid_at": now})
-	if by != "" {
+	payment := s.paymentOf(inv)
+	if payment != nil {
 		inv["attempt_count"] = inv["attempt_count"].(int64) + 1
-		s.keep(s.ownerOf(inv), object{
-			"id": s.newID("inpay_1", 23), "object": "invoice_payment", "amount_paid": inv["total"], "amount_requested": inv["total"], "created": now,
-			"currency": inv["currency"], "invoice": inv["id"], "is_default": true, "livemode": false,
-			"payment": object{"payment_intent": by, "type": "payment_intent"}, "status": "paid",
-			"status_transitions": object{"canceled_at": nil, "paid_at": now},
-		})
 	}
 	s.emitChange("invoice.paid", inv, was, nil)
 	s.emitChange("invoice.payment_succeeded", inv, was, nil)
+	if payment != nil {
+		s.settlePayment(payment)
+	}
+}
+
+// recordFailure records that a payment over the API has failed. It leaves the schedule of the server's own attempts as it is.
+func (s *Server) recordFailure(inv object) {
+	was := maps.Clone(inv)
+	inv["attempted"], inv["attempt_count"] = true, max(1, inv["attempt_count"].(int64))
+	s.emitChange("invoice.payment_failed", inv, was, nil)
 }
 
 // invoiceFails records that an attempt to pay an invoice has failed. again is the time to the next attempt; 0 means that
@@ -142,6 +275,25 @@ func (s *Server) voidInvoice(inv object) {
 	inv["status"], inv["auto_advance"], inv["next_payment_attempt"] = "void", false, nil
 	inv["status_transitions"] = inv["status_transitions"].(object).with(object{"voided_at": s.Now().Unix()})
 	s.emitChange("invoice.voided", inv, was, nil)
+	s.cancelInvoicePayment(inv)
+}
+
+// markUncollectible gives up an open invoice: https://docs.stripe.com/api/invoices/mark_uncollectible
+func (s *Server) markUncollectible(inv object) {
+	was := maps.Clone(inv)
+	inv["status"], inv["auto_advance"], inv["next_payment_attempt"] = "uncollectible", false, nil
+	inv["status_transitions"] = inv["status_transitions"].(object).with(object{"marked_uncollectible_at": s.Now().Unix()})
+	s.emitChange("invoice.marked_uncollectible", inv, was, nil)
+}
+
+// stopCollecting has an invoice tried no more. It can still be paid over the API.
+func (s *Server) stopCollecting(inv object) {
+	if inv["auto_advance"] != true || inv["status"] != "draft" && inv["status"] != "open" {
+		return
+	}
+	was := maps.Clone(inv)
+	inv["auto_advance"], inv["next_payment_attempt"] = false, nil
+	s.emitChange("invoice.updated", inv, was, nil)
 }
 
 func ofSubscription(o object, p *formparams.Param) bool {
@@ -200,11 +352,7 @@ func (s *Server) createInvoice(c *call) (object, *apiError) {
 	sess := s.payer(c, cus, &formparams.Param{})
 	var waiting []object
 	if p.Get("pending_invoice_items_behavior").String() == "include" {
-		for _, item := range s.byKind["invoiceitem"] {
-			if item["customer"] == cus["id"] && item["invoice"] == nil {
-				waiting = append(waiting, item)
-			}
-		}
+		waiting = s.waitingItems(func(item object) bool { return item["customer"] == cus["id"] && subscriptionOfItem(item) == nil })
 	}
 	sess.object["currency"] = "usd"
 	if len(waiting) > 0 {
@@ -215,7 +363,7 @@ func (s *Server) createInvoice(c *call) (object, *apiError) {
 	if err := inv.setMetadata(p); err != nil {
 		return nil, err
 	}
-	lines, total := []object{}, int64(0)
+	lines := []object{}
 	for _, item := range waiting {
 		if item["currency"] != inv["currency"] {
 			return nil, invalid("", "pending_invoice_items_behavior", "This test server bills items of one currency only.")
@@ -223,13 +371,10 @@ func (s *Server) createInvoice(c *call) (object, *apiError) {
 		parent := object{"invoice_item_details": object{
 			"invoice_item": item["id"], "proration": false, "proration_details": object{"credited_items": nil}, "subscription": nil,
 		}, "subscription_item_details": nil, "type": "invoice_item_details"}
-		amount := item["amount"].(int64)
-		lines, total = append(lines, s.invoiceLine(inv.str("id"), item, amount, item["description"], parent, item["period"].(object), nil)), total+amount
+		lines = append(lines, s.invoiceLine(inv.str("id"), item, item["amount"].(int64), item["description"], parent, item["period"].(object), nil))
 	}
-	inv.bill(lines, total)
-	for _, item := range waiting {
-		item["invoice"] = inv["id"]
-	}
+	inv.bill(lines)
+	s.markBilled(waiting, inv)
 	s.keep(sess, inv)
 	s.emitChange("invoice.created", inv, nil, c)
 	return inv, nil
@@ -247,28 +392,43 @@ func (s *Server) payInvoiceOverAPI(c *call) (object, *apiError) {
 	if inv["status"] == "paid" || inv["status"] == "void" {
 		return nil, &apiError{status: http.StatusBadRequest, typ: "invalid_request_error", code: "invoice_not_editable", message: "Invoice is already " + inv.str("status") + "."}
 	}
+	with, err := s.tenderOf(c, c.params.Get("payment_method").String())
+	if err != nil {
+		return nil, err
+	}
 	sess := s.ownerOf(inv)
-	if sess.subscription != nil {
-		return nil, invalid("", "", "This test server pays a subscription's invoices by themselves.")
+	if with.method == "" && sess.subscription != nil {
+		with = s.tenderFor(sess)
+	} else if with.method == "" {
+		with, err = s.tenderOf(c, s.objects[inv.str("customer")]["invoice_settings"].(object).str("default_payment_method"))
 	}
-	id := c.params.Get("payment_method").String()
-	if id == "" {
-		id = s.objects[inv.str("customer")]["invoice_settings"].(object).str("default_payment_method")
-	}
-	with, err := s.tenderOf(c, id)
 	switch {
 	case err != nil:
 		return nil, err
 	case with.method == "":
 		return nil, missing("payment_method")
+	case s.debitOnItsWay(inv):
+		return nil, invalid("", "", "This invoice has a payment that is processing.")
 	}
 	if inv["status"] == "draft" {
 		s.finalize(inv)
 	}
-	if refused := s.chargeTender(sess, inv["total"].(int64), with); refused != nil {
-		s.invoiceFails(inv, 0)
-		return nil, s.payError(sess, refused)
+	refused := s.chargeInvoice(inv, with)
+	sess.method = ""
+	if refused != nil {
+		answer := s.payError(sess, refused)
+		s.recordFailure(inv)
+		return nil, answer
 	}
-	s.payInvoice(inv, sess.pi)
+	s.payInvoice(inv)
+	if sess.subscription != nil {
+		s.followInvoices(sess)
+	}
 	return inv, nil
+}
+
+// debitOnItsWay reports whether the payment of an invoice is a bank debit that has not ended yet.
+func (s *Server) debitOnItsWay(inv object) bool {
+	payment := s.paymentOf(inv)
+	return payment != nil && s.objects[intentOf(payment)]["status"] == "processing"
 }

@@ -25,6 +25,8 @@ func (s *Server) pageRoutes(mux *http.ServeMux) {
 		"GET /c/pay/{id}/authenticate":  s.showChallenge,
 		"POST /c/pay/{id}/authenticate": s.submitChallenge,
 		"GET /c/recover/{id}":           s.followRecovery,
+		"GET /p/session/{id}":           s.showPortal,
+		"POST /p/session/{id}":          s.submitPortal,
 	} {
 		mux.Handle(route, crossOrigin.Handler(serve))
 	}
@@ -100,6 +102,9 @@ func (s *Server) afterPaying(w http.ResponseWriter, r *http.Request, v view, err
 	case errors.Is(err, ErrExpired):
 		v.Status, v.Late = "expired", false
 		v.render(w, http.StatusConflict)
+	case errors.Is(err, ErrPromotionCode):
+		v.Errors = map[string]string{"promotion_code": "This code is invalid."}
+		v.render(w, http.StatusUnprocessableEntity)
 	case errors.Is(err, ErrNotPending): // the challenge is over
 		http.Redirect(w, r, "/c/pay/"+v.ID, http.StatusSeeOther)
 	default:
@@ -144,7 +149,7 @@ func (v view) render(w http.ResponseWriter, status int) {
 // ShowsForm reports whether the page is the form. Otherwise it is a notice about the session.
 func (v view) ShowsForm() bool { return v.Status == "open" || v.Late }
 
-func render(w http.ResponseWriter, status int, name string, v view) {
+func render(w http.ResponseWriter, status int, name string, v any) {
 	var b bytes.Buffer
 	if err := templates.ExecuteTemplate(&b, name, v); err != nil {
 		http.Error(w, "the page could not be made", http.StatusInternalServerError)
@@ -178,6 +183,7 @@ type formData struct {
 	Line1, Line2, City, State, PostalCode, Country string
 	Method                                         string // card or debit
 	Number, Expiry, CVC                            string
+	PromotionCode                                  string
 	Refused                                        bool // the payment was declined: the customer must change the method
 }
 
@@ -187,6 +193,7 @@ func readForm(r *http.Request, v view) formData {
 		Email: get("email"), Name: get("name"), Phone: get("phone"),
 		Line1: get("line1"), Line2: get("line2"), City: get("city"), State: get("state"), PostalCode: get("postal_code"), Country: strings.ToUpper(get("country")),
 		Method: get("method"), Number: get("number"), Expiry: get("expiry"), CVC: get("cvc"),
+		PromotionCode: get("promotion_code"),
 	}
 	if v.EmailFixed {
 		f.Email = v.Email
@@ -251,7 +258,7 @@ func (f formData) paymentMethod() PaymentMethod {
 }
 
 func (f formData) buyer() Buyer {
-	return Buyer{Email: f.Email, Name: f.Name, Phone: f.Phone, Address: Address{
+	return Buyer{Email: f.Email, Name: f.Name, Phone: f.Phone, PromotionCode: f.PromotionCode, Address: Address{
 		Line1: f.Line1, Line2: f.Line2, City: f.City, State: f.State, PostalCode: f.PostalCode, Country: f.Country,
 	}}
 }
@@ -284,7 +291,9 @@ type view struct {
 	AskMethod                 bool // there is something to pay, or a card to save
 	OffersCard, OffersDebit   bool
 	AskPhone, AskShipping     bool
-	Late                      bool // the page shows the form although the session has expired
+	AskCode                   bool   // the customer may type a promotion code
+	Discount                  string // empty without one
+	Late                      bool   // the page shows the form although the session has expired
 	Countries                 []string
 	CancelURL, ReturnURL      string
 	Challenge                 bool // the customer must authenticate
@@ -313,19 +322,19 @@ func (s *Server) view(r *http.Request) (view, bool) {
 	v := view{
 		ID: sess.id(), Status: o.str("status"), PaymentStatus: o.str("payment_status"), Verb: "Complete order",
 		Email: o.str("customer_email"), EmailFixed: o["customer_email"] != nil,
-		AskMethod: total > 0 || o.str("mode") != "payment", OffersCard: sess.offers("card"), OffersDebit: sess.offersDebit(),
-		AskPhone: p.Get("phone_number_collection", "enabled").Bool(), AskShipping: p.Get("shipping_address_collection") != nil,
+		AskMethod: sess.asksForMethod(), OffersCard: sess.offers("card"), OffersDebit: sess.offersDebit(),
+		AskCode: o["allow_promotion_codes"] == true, AskPhone: p.Get("phone_number_collection", "enabled").Bool(), AskShipping: p.Get("shipping_address_collection") != nil,
 		Countries: p.Get("shipping_address_collection", "allowed_countries").Strings(),
 		Late:      s.expiredForm && o["status"] == "expired",
 		CancelURL: webURL(o.str("cancel_url")), ReturnURL: webURL(sess.returnURL()),
-		Challenge: sess.method == Card3DS, Cards: cardsOnThePage(),
+		Challenge: sess.method.asks(), Cards: cardsOnThePage(),
 	}
 	if v.Email == "" {
 		v.Email = sess.buyer.Email // from an earlier try, with a card that was refused
 	}
 	for _, line := range sess.lines {
 		quantity, price := line["quantity"].(int64), line["price"].(object)
-		shown := viewLine{Name: line.str("description"), Amount: money(line["amount_total"].(int64), line.str("currency"))}
+		shown := viewLine{Name: line.str("description"), Amount: money(line["amount_subtotal"].(int64), line.str("currency"))}
 		var details []string
 		if unit, ok := price["unit_amount"].(int64); ok && quantity > 1 {
 			details = append(details, fmt.Sprintf("%d × %s", quantity, money(unit, line.str("currency"))))
@@ -340,6 +349,9 @@ func (s *Server) view(r *http.Request) (view, bool) {
 	}
 	if cost, ok := o["shipping_cost"].(object); ok {
 		v.Shipping = money(cost["amount_total"].(int64), o.str("currency"))
+	}
+	if totals, ok := o["total_details"].(object); ok && totals["amount_discount"] != int64(0) {
+		v.Discount = "-" + money(totals["amount_discount"].(int64), o.str("currency"))
 	}
 	if o.str("mode") != "setup" {
 		v.Total = money(total, o.str("currency"))

@@ -69,6 +69,20 @@ func newMethod(id, typ string, details, billing object, created int64) object {
 	}
 }
 
+// keepMethod stores a payment method that a session's customer has given, and attaches it to the customer.
+func (s *Server) keepMethod(sess *session, method PaymentMethod) object {
+	typ, details, buyer := sess.methodType(method), debitDetails(), sess.buyer
+	if typ == "card" {
+		details = cardDetails(method)
+	}
+	pm := newMethod(s.newID("pm_1", 23), typ, details, object{
+		"address": buyer.Address.shown(), "email": orNull(buyer.Email), "name": orNull(buyer.Name), "phone": nil, "tax_id": nil,
+	}, s.Now().Unix())
+	pm["customer"] = sess.object["customer"]
+	s.keep(sess, pm)
+	return pm
+}
+
 // retrieveMethod shows a payment method that the API made, or that a charge was paid with.
 func (s *Server) retrieveMethod(c *call) (object, *apiError) {
 	o, err := s.objectInPath(c, "payment_method")
@@ -127,6 +141,15 @@ func (s *Server) ownMethod(c *call, p *formparams.Param) (object, *apiError) {
 	}, s.Now().Unix())
 	s.keep(&session{account: c.account}, pm)
 	return pm, nil
+}
+
+// methodOfCustomer returns a payment method that is attached to a customer.
+func (s *Server) methodOfCustomer(c *call, customer any, p *formparams.Param) (object, *apiError) {
+	pm, err := s.objectInParam(c, "payment_method", p)
+	if err == nil && pm["customer"] != customer {
+		err = invalid("resource_missing", p.Name, "The payment method must be attached to the customer: %s.", p.String())
+	}
+	return pm, err
 }
 
 // tenderOf returns the tender that a payment_method names: one that the API made, or a test card of every sandbox. An empty

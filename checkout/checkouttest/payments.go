@@ -5,14 +5,15 @@ import (
 	"net/http"
 )
 
-// Pay pays a session as its customer would, with the session's e-mail address or else buyer@example.com. It returns when
-// the receivers have answered the deliveries that are due. Do not call it from a webhook receiver.
+// Pay pays a session as its customer would, with the session's e-mail address or else buyer@example.com. A session that asks
+// for no payment method ignores method: there is nothing to pay now, and payment_method_collection is not "always". Pay returns
+// when the receivers have answered the deliveries that are due. Do not call it from a webhook receiver.
 // Errors: *PaymentError for a refusal, ErrNoSession, ErrExpired, ErrComplete, ErrMethodNotOffered.
 func (s *Server) Pay(sessionID string, method PaymentMethod) error {
 	return s.PayAs(sessionID, method, Buyer{})
 }
 
-// PayAs is Pay by a customer who gives details of their own. Errors: those of Pay, and ErrQuantity.
+// PayAs is Pay by a customer who gives details of their own. Errors: those of Pay, ErrQuantity and ErrPromotionCode.
 func (s *Server) PayAs(sessionID string, method PaymentMethod, buyer Buyer) error {
 	return s.changeSession(sessionID, func(sess *session) error {
 		challenge, err := s.pay(sess, method, buyer)
@@ -47,6 +48,12 @@ func (sess *session) offersMethod(method PaymentMethod) bool {
 	}
 }
 
+// asksForMethod reports whether the customer has to give a payment method: there is something to pay now, or the method is
+// saved for later. https://docs.stripe.com/payments/checkout/free-trials
+func (sess *session) asksForMethod() bool {
+	return sess.object["amount_total"] != int64(0) || sess.str("mode") == "subscription" && sess.str("payment_method_collection") == "always"
+}
+
 // pay tries to pay a session. It reports whether the customer has to authenticate first.
 func (s *Server) pay(sess *session, method PaymentMethod, buyer Buyer) (challenge bool, _ error) {
 	switch sess.str("status") {
@@ -58,11 +65,15 @@ func (s *Server) pay(sess *session, method PaymentMethod, buyer Buyer) (challeng
 	if !sess.offersMethod(method) {
 		return false, ErrMethodNotOffered
 	}
+	if err := s.enterCode(sess, buyer.PromotionCode); err != nil {
+		return false, err
+	}
 	if err := s.adjustQuantities(sess, buyer.Quantities); err != nil {
 		return false, err
 	}
 	sess.method, sess.buyer = method, buyer.orDefaults(sess)
-	if sess.str("mode") == "payment" && sess.object["amount_total"] == int64(0) {
+	if !sess.asksForMethod() {
+		sess.method = ""
 		s.complete(sess, "no_payment_required")
 		return false, nil
 	}
@@ -72,12 +83,12 @@ func (s *Server) pay(sess *session, method PaymentMethod, buyer Buyer) (challeng
 	case refusal != nil:
 		s.chargeFails(sess, refusal)
 		return false, refusal
-	case method == Card3DS:
+	case method.asks():
 		s.changeIntent(sess, "payment_intent.requires_action", object{
 			"status": "requires_action", "next_action": object{"type": "use_stripe_sdk", "use_stripe_sdk": object{"type": "three_d_secure_redirect"}},
 		})
 		return true, nil
-	case method == BankDebit && sess.str("mode") == "setup":
+	case method == BankDebit && sess.pi == "": // there is nothing to pay yet
 		s.complete(sess, "no_payment_required")
 	case method == BankDebit:
 		s.ensureCustomer(sess)
@@ -98,7 +109,7 @@ func (s *Server) authenticate3DS(sess *session, passed bool) error {
 	case "complete":
 		return ErrComplete
 	}
-	if sess.method != Card3DS {
+	if !sess.method.asks() {
 		return ErrNotPending
 	}
 	if !passed {
@@ -136,6 +147,8 @@ func (s *Server) complete(sess *session, paymentStatus string) {
 	o["status"], o["payment_status"], o["url"] = "complete", paymentStatus, nil
 	s.ensureCustomer(sess)
 	switch o.str("mode") {
+	case "payment":
+		s.redeem(sess.reduction)
 	case "setup":
 		s.saveMethod(sess)
 	case "subscription":
@@ -197,15 +210,20 @@ type tender struct {
 	disputed, inquiry bool
 }
 
-// chargeTender charges a tender for an amount. It returns the reason of a refusal, or nil.
+// chargeTender makes a payment intent and charges a tender for an amount. It returns the reason of a refusal, or nil.
 func (s *Server) chargeTender(sess *session, total int64, with tender) *PaymentError {
-	sess.method, sess.buyer = with.method, with.buyer.orDefaults(sess)
 	if total == 0 {
+		sess.method, sess.buyer = with.method, with.buyer.orDefaults(sess)
 		return nil
 	}
 	s.newIntent(sess, total)
-	refusal := with.method.refusal()
-	if refusal != nil {
+	return s.chargeIntent(sess, with)
+}
+
+// chargeIntent charges a tender for the amount of the session's payment intent. It returns the reason of a refusal, or nil.
+func (s *Server) chargeIntent(sess *session, with tender) *PaymentError {
+	sess.method, sess.buyer = with.method, with.buyer.orDefaults(sess)
+	if refusal := with.method.refusal(); refusal != nil {
 		s.chargeFails(sess, refusal)
 		return refusal
 	}

@@ -27,12 +27,19 @@ type Config struct {
 	// as snapshot events. A thin event that was not accepted shows only in Event.Pending and in the log, and not in
 	// pending_webhooks and delivery_success of the API: Stripe does not say whether those count deliveries of thin events.
 	Payloads Payloads
+	// EventVersion is the API version of the snapshot events that the default endpoint gets, such as "2024-06-20". Versions
+	// before 2025-03-31.basil show invoices, subscriptions, charges and payment intents in an older shape; the server knows no
+	// other difference. Default: the version that stripe-go is made for.
+	EventVersion string
 	// WebhookSecret, whsec_…, signs the deliveries to the default endpoint. Set it if the receiver keeps its settings when
 	// the server starts again. Default: a random one. The CLI has a secret of its own.
 	WebhookSecret string
 	// Addr is a loopback address to listen on, such as "127.0.0.1:0". Default: none. Without a listener, only Transport
 	// reaches the server.
 	Addr string
+	// DunningEnd says what becomes of a subscription when the last try to collect a renewal has failed: DunningCancels,
+	// DunningMarksUnpaid or DunningLeavesPastDue. Default: DunningCancels.
+	DunningEnd DunningEnd
 	// Start is the first time that the clock shows. Default: the time of NewServer. It excludes WallClock.
 	Start time.Time
 	// WallClock lets the clock follow the wall clock, as a demo needs it. Advance then puts the clock ahead of the wall
@@ -65,6 +72,7 @@ type Server struct {
 	ids         *idSource
 	sequential  bool
 	expiredForm bool // Config.ExpiredForm
+	dunningEnd  DunningEnd
 	log         *slog.Logger
 	mux         *http.ServeMux
 
@@ -121,6 +129,7 @@ func NewServer(cfg Config) *Server {
 
 		sequential:  cfg.Sequential,
 		expiredForm: cfg.ExpiredForm,
+		dunningEnd:  cfg.DunningEnd,
 	}
 	if err := cfg.validate(); err != nil {
 		panic("checkouttest: " + err.Error())
@@ -133,7 +142,7 @@ func NewServer(cfg Config) *Server {
 	if payloads == 0 {
 		payloads = Snapshot
 	}
-	s.webhookEndpoints = []*webhookEndpoint{{payloads: payloads, types: []string{"*"}, secrets: []signingSecret{{value: secret}}}}
+	s.webhookEndpoints = []*webhookEndpoint{{payloads: payloads, version: cfg.EventVersion, types: []string{"*"}, secrets: []signingSecret{{value: secret}}}}
 	if s.key == "" {
 		s.key = s.newID("sk_test_", 26)
 	}
@@ -170,6 +179,14 @@ func (cfg Config) validate() error {
 	}
 	if cfg.WebhookSecret != "" && !secretForm.MatchString(cfg.WebhookSecret) {
 		return fmt.Errorf("Config.WebhookSecret must be whsec_ and letters, digits or underscores")
+	}
+	switch cfg.DunningEnd {
+	case "", DunningCancels, DunningMarksUnpaid, DunningLeavesPastDue:
+	default:
+		return fmt.Errorf("Config.DunningEnd %q must be DunningCancels, DunningMarksUnpaid or DunningLeavesPastDue", cfg.DunningEnd)
+	}
+	if cfg.EventVersion != "" && !apiVersionPattern.MatchString(cfg.EventVersion) {
+		return fmt.Errorf("Config.EventVersion %q must be an API version, such as 2024-06-20", cfg.EventVersion)
 	}
 	if cfg.WallClock && !cfg.Start.IsZero() {
 		return fmt.Errorf("Config.Start and Config.WallClock exclude each other")
@@ -250,5 +267,5 @@ func (s *Server) ClientOver(rt http.RoundTripper) *stripe.Client {
 	return stripe.NewClient(s.key, stripe.WithBackends(&stripe.Backends{API: backend, Connect: backend, Uploads: backend}))
 }
 
-// ServeHTTP serves the API below /v1/ and /v2/, and the hosted page below /c/pay/.
+// ServeHTTP serves the API below /v1/ and /v2/, the hosted page below /c/pay/, and the billing portal below /p/session/.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }

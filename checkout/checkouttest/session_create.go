@@ -138,6 +138,9 @@ func (s *Server) newSession(c *call) (*session, *apiError) {
 			o["return_url"] = back.String()
 		}
 	}
+	if err := s.setReduction(c, sess); err != nil {
+		return nil, err
+	}
 	if err := s.fillByMode(sess); err != nil {
 		return nil, err
 	}
@@ -162,18 +165,13 @@ func (s *Server) fillByMode(sess *session) *apiError {
 	if named := p.Get("currency"); named != nil && strings.ToLower(named.String()) != currency {
 		return invalid("", "currency", "The price specified only supports `%s`. This doesn't match the expected currency: `%s`.", currency, named.String())
 	}
-	var subtotal int64
-	for _, line := range sess.lines {
-		subtotal += line["amount_total"].(int64)
-	}
-	shipping, err := s.setShipping(sess, currency)
-	if err != nil {
+	if err := s.setShipping(sess, currency); err != nil {
 		return err
 	}
-	o["currency"], o["amount_subtotal"], o["amount_total"] = currency, subtotal, subtotal+shipping
-	o["total_details"] = object{"amount_discount": int64(0), "amount_shipping": shipping, "amount_tax": int64(0)}
+	o["currency"] = currency
+	s.total(sess)
 	o["payment_method_types"] = methodTypes(p, currency)
-	if subtotal+shipping == 0 {
+	if o["amount_total"] == int64(0) {
 		o["payment_status"] = "no_payment_required"
 	}
 	if mode == "subscription" {
@@ -266,6 +264,13 @@ func checkSession(p *formparams.Param, now int64) *apiError {
 		if err := check(p); err != nil {
 			return err
 		}
+	}
+	trial := p.Get("subscription_data")
+	if err := checkTrial(trial, now); err != nil {
+		return err
+	}
+	if end := trial.Get("trial_end"); end != nil && end.Int() < now+int64(minTrial.Seconds()) {
+		return invalid("", end.Name, "The `trial_end` date has to be at least 2 days in the future.")
 	}
 	if at := p.Get("expires_at"); at != nil {
 		life := at.Int() - now
@@ -361,20 +366,15 @@ func checkModeFits(p *formparams.Param) *apiError {
 	mode := p.Get("mode").String()
 	only := map[string][]string{
 		"payment_intent_data": {"payment"}, "setup_intent_data": {"setup"}, "subscription_data": {"subscription"},
-		"invoice_creation": {"payment"}, "submit_type": {"payment", "subscription"}, "customer_creation": {"payment", "setup"},
+		"discounts": {"payment", "subscription"}, "invoice_creation": {"payment"}, "submit_type": {"payment", "subscription"}, "customer_creation": {"payment", "setup"},
 		"shipping_options": {"payment"}, "line_items": {"payment", "subscription"}, "payment_method_collection": {"subscription"},
 	}
 	for _, name := range []string{
-		"payment_intent_data", "setup_intent_data", "subscription_data", "invoice_creation", "submit_type", "customer_creation",
+		"payment_intent_data", "setup_intent_data", "subscription_data", "discounts", "invoice_creation", "submit_type", "customer_creation",
 		"shipping_options", "line_items", "payment_method_collection",
 	} {
 		if p.Get(name) != nil && !slices.Contains(only[name], mode) {
 			return invalid("", name, "You can not pass `%s` in `%s` mode.", name, mode)
-		}
-	}
-	for _, name := range []string{"billing_cycle_anchor", "trial_end", "trial_period_days", "trial_settings"} {
-		if sent := p.Get("subscription_data", name); sent != nil {
-			return unsupported(sent)
 		}
 	}
 	switch {

@@ -46,7 +46,7 @@ func (s *Server) newLines(sess *session, now int64) ([]object, *apiError) {
 		if total.Add(total, exact).Cmp(big.NewRat(maxTotal, 1)) > 0 {
 			return nil, invalid("amount_too_large", "line_items", "The Checkout Session's total amount is too large.")
 		}
-		amount := round(exact)
+		amount := lineAmount(p, price, quantity.Int())
 		currency := price.str("currency")
 		if len(lines) > 0 && lines[0].str("currency") != currency {
 			return nil, invalid("", "line_items", "All line items must have the same currency: %s and %s were given.", lines[0].str("currency"), currency)
@@ -68,6 +68,15 @@ func (s *Server) newLines(sess *session, now int64) ([]object, *apiError) {
 		return nil, invalid("", "line_items", "There can be at most 20 recurring and 20 one-time line items in `subscription` mode.")
 	}
 	return lines, nil
+}
+
+// lineAmount returns what the customer pays for a line when the session is completed. A price that recurs costs nothing in a
+// trial.
+func lineAmount(sent *formparams.Param, price object, quantity int64) int64 {
+	if price["recurring"] != nil && hasTrial(sent.Get("subscription_data")) {
+		return 0
+	}
+	return amountOf(price, quantity)
 }
 
 // linePrice returns the price of a line and the name of its product. The price exists, or linePrice makes it from inline
@@ -119,22 +128,15 @@ func (s *Server) adjustQuantities(sess *session, quantities []int64) error {
 			return fmt.Errorf("%w: %d in line %d", ErrQuantity, n, i)
 		}
 	}
-	var more int64
+	changed := false
 	for i, n := range quantities {
-		if n == 0 {
-			continue
+		if line := sess.lines[i]; n != 0 && n != line["quantity"] {
+			changed = true
+			sess.lines[i] = line.with(object{"quantity": n, "amount_subtotal": lineAmount(sess.sent, line["price"].(object), n)})
 		}
-		line := sess.lines[i]
-		unit, _ := new(big.Rat).SetString(line["price"].(object).str("unit_amount_decimal"))
-		amount := round(unit.Mul(unit, big.NewRat(n, 1)))
-		more += amount - line["amount_total"].(int64)
-		sess.lines[i] = line.with(object{"quantity": n, "amount_subtotal": amount, "amount_total": amount})
 	}
-	if o := sess.object; more != 0 {
-		o["amount_subtotal"], o["amount_total"] = o["amount_subtotal"].(int64)+more, o["amount_total"].(int64)+more
-		if pi := s.objects[sess.pi]; pi != nil {
-			pi["amount"] = o["amount_total"]
-		}
+	if changed {
+		s.total(sess)
 	}
 	return nil
 }

@@ -20,7 +20,8 @@ type session struct {
 	buyer        Buyer         // of the payment in progress
 	pi           string        // the ID of the payment intent that pays the session or its latest invoice
 	subscription *subscription // that the session started; nil: none
-	made         []object      // objects made with the session; open stores them
+	reduction    reduction
+	made         []object // objects made with the session; open stores them
 }
 
 func (sess *session) id() string { return sess.str("id") }

@@ -5,16 +5,7 @@ package checkouttest
 func (s *Server) saveMethod(sess *session) {
 	now, data := s.Now().Unix(), sess.sent.Get("setup_intent_data")
 	meta, _ := metadataOf(data.Get("metadata")) // newSession has checked it
-	typ, details := sess.methodType(sess.method), debitDetails()
-	if typ == "card" {
-		details = cardDetails(sess.method)
-	}
-	buyer := sess.buyer
-	pm := newMethod(s.newID("pm_1", 23), typ, details, object{
-		"address": buyer.Address.shown(), "email": buyer.Email, "name": orNull(buyer.Name), "phone": nil, "tax_id": nil,
-	}, now)
-	pm["customer"] = sess.object["customer"]
-	s.keep(sess, pm)
+	pm := s.keepMethod(sess, sess.method)
 	id := s.newID("seti_1", 23)
 	o := object{
 		"id": id, "object": "setup_intent", "application": nil, "automatic_payment_methods": nil, "cancellation_reason": nil,

@@ -68,30 +68,29 @@ func (s *Server) newShippingRate(p *formparams.Param) (object, *apiError) {
 	return o, nil
 }
 
-// setShipping shows a session's shipping options, chooses the first one, and returns its cost.
-func (s *Server) setShipping(sess *session, currency string) (cost int64, _ *apiError) {
+// setShipping shows a session's shipping options, and chooses the first one.
+func (s *Server) setShipping(sess *session, currency string) *apiError {
 	options := []any{}
 	for i, option := range sess.sent.Get("shipping_options").List() {
 		rate, err := s.shippingRateOf(sess, option)
 		if err != nil {
-			return 0, err
+			return err
 		}
 		fixed := rate["fixed_amount"].(object)
 		if fixed["currency"] != currency {
-			return 0, invalid("", option.Name, "The shipping rate is in %s, which does not match the line items' currency: %s.", fixed.str("currency"), currency)
+			return invalid("", option.Name, "The shipping rate is in %s, which does not match the line items' currency: %s.", fixed.str("currency"), currency)
 		}
 		amount := fixed["amount"].(int64)
 		options = append(options, object{"shipping_amount": amount, "shipping_rate": rate["id"]})
 		if i == 0 {
-			cost = amount
 			sess.object["shipping_cost"] = object{"amount_subtotal": amount, "amount_tax": int64(0), "amount_total": amount, "shipping_rate": rate["id"]}
 		}
 	}
 	if len(options) > 5 {
-		return 0, invalid("", "shipping_options", "You can only specify up to 5 shipping options.")
+		return invalid("", "shipping_options", "You can only specify up to 5 shipping options.")
 	}
 	sess.object["shipping_options"] = options
-	return cost, nil
+	return nil
 }
 
 // shippingRateOf returns the rate of a shipping option. The rate exists, or shippingRateOf makes it for the option.

@@ -9,73 +9,70 @@ import (
 	"github.com/gofulfil/fulfil/checkout/checkouttest/internal/formparams"
 )
 
-const (
-	// draftFor is the time for which the invoice of a renewal stays a draft before it is paid.
-	// https://docs.stripe.com/billing/invoices/subscription#subscription-lifecycle
-	draftFor = time.Hour
-	// incompleteFor is the time in which a failed first payment can still be made.
-	// https://docs.stripe.com/billing/subscriptions/overview#subscription-statuses
-	incompleteFor = 23 * time.Hour
-)
-
-// dunning is the time from each failed payment to the next try. After the last try the server cancels the subscription. At
-// Stripe, the account chooses both: https://docs.stripe.com/billing/revenue-recovery/smart-retries
-var dunning = []time.Duration{3 * 24 * time.Hour, 5 * 24 * time.Hour, 7 * 24 * time.Hour}
+// incompleteFor is the time in which a failed first payment can still be made.
+// https://docs.stripe.com/billing/subscriptions/overview#subscription-statuses
+const incompleteFor = 23 * time.Hour
 
 // A subscription is what the server knows of a session's subscription.
 type subscription struct {
 	sub    object
-	method PaymentMethod // that pays renewals
-	period int           // the current one, counted from 0
-}
-
-// ReplaceMethod changes the payment method of a subscription's renewals, and of the payments that the server tries again. A
-// card that is declined makes them fail. BankDebit and Card3DS succeed at once. Errors: ErrNoSubscription,
-// ErrMethodNotOffered (the server does not know the method).
-func (s *Server) ReplaceMethod(subscriptionID string, method PaymentMethod) error {
-	return s.changeObject("subscription", subscriptionID, ErrNoSubscription, func(sub object) error {
-		if !method.isKnown() {
-			return ErrMethodNotOffered
-		}
-		was := maps.Clone(sub)
-		s.ownerOf(sub).subscription.method = method
-		sub["default_payment_method"] = s.newID("pm_1", 23)
-		s.emitChange("customer.subscription.updated", sub, was, nil)
-		return nil
-	})
+	method PaymentMethod // that default_payment_method stands for; empty: there is none
+	period int           // the current one, counted from billing_cycle_anchor; -1 is the trial
+	term   int           // counts the ends of periods that were scheduled: only the last of them counts
 }
 
 // subscribe starts the subscription of a session that has just been completed. The first invoice is paid at once. With a
-// bank debit it stays open until the debit settles.
+// bank debit it stays open until the debit settles. A trial begins with an invoice without recurring amounts.
 func (s *Server) subscribe(sess *session, paid bool) {
 	sub := s.newSubscription(sess)
-	sub["default_payment_method"] = s.objects[sess.pi]["payment_method"]
 	p := &subscription{sub: sub, method: sess.method}
 	sess.subscription = p
-	setPeriod(sub, 0)
+	switch {
+	case sess.pi != "":
+		sub["default_payment_method"] = s.objects[sess.pi]["payment_method"]
+	case p.method != "":
+		sub["default_payment_method"] = s.keepMethod(sess, p.method)["id"]
+	}
+	if sub["trial_end"] != nil {
+		p.period = -1
+	}
+	setPeriod(sub, p.period)
 	s.keep(sess, sub)
+	if sess.reduction.coupon != nil {
+		s.discount(sess, sub, sess.reduction)
+	}
 	inv := s.newInvoice(sess, sub, "subscription_create")
 	s.finalize(inv)
+	if sess.pi != "" {
+		s.attachPayment(inv, sess.pi)
+	}
 	sess.object["subscription"], sess.object["invoice"] = sub["id"], inv["id"]
 	if paid {
-		sub["status"] = "active"
+		sub["status"] = startedStatus(sub)
 	}
 	s.emit(sess, "customer.subscription.created", sub, nil)
 	if paid {
-		s.payInvoice(inv, sess.pi)
+		s.payInvoice(inv)
 		s.renewLater(sess)
+		s.warnOfTrialEnd(sub)
 	}
+}
+
+// startedStatus is the status of a subscription whose first invoice is paid.
+func startedStatus(sub object) string {
+	if sub["trial_end"] != nil {
+		return "trialing"
+	}
+	return "active"
 }
 
 // firstDebitSettles continues a subscription whose first bank debit has settled.
 func (s *Server) firstDebitSettles(sess *session) {
-	sub := sess.subscription.sub
-	if sub["status"] != "incomplete" { // it was canceled before the debit settled
+	if sess.subscription.sub["status"] != "incomplete" { // it was canceled before the debit settled
 		return
 	}
-	s.payInvoice(s.objects[sess.str("invoice")], sess.pi)
-	s.setStatus(sub, "active", nil)
-	s.renewLater(sess)
+	s.payInvoice(s.objects[sess.str("invoice")])
+	s.followInvoices(sess)
 }
 
 // firstDebitBounces lets a subscription expire whose first bank debit has bounced.
@@ -85,71 +82,17 @@ func (s *Server) firstDebitBounces(sess *session) {
 		return
 	}
 	s.invoiceFails(inv, 0)
+	s.expireUnpaid(sub, inv)
+}
+
+// expireUnpaid ends a subscription whose first payment has failed, unless the payment is made in time.
+func (s *Server) expireUnpaid(sub, inv object) {
 	s.schedule(s.Now().Add(incompleteFor), func() {
 		if sub["status"] == "incomplete" {
 			s.voidInvoice(inv)
 			s.setStatus(sub, "incomplete_expired", nil)
 		}
 	})
-}
-
-// renewLater schedules the end of the current period.
-func (s *Server) renewLater(sess *session) {
-	p := sess.subscription
-	s.schedule(period(p.sub, p.period+1), func() { s.periodEnds(sess) })
-}
-
-func (s *Server) periodEnds(sess *session) {
-	p := sess.subscription
-	switch {
-	case subscriptionOver(p.sub):
-		return
-	case p.sub["cancel_at_period_end"] == true:
-		s.cancelSubscription(p.sub, nil)
-		return
-	}
-	was := maps.Clone(p.sub)
-	p.period++
-	setPeriod(p.sub, p.period)
-	inv := s.newInvoice(sess, p.sub, "subscription_cycle")
-	s.emitChange("customer.subscription.updated", p.sub, was, nil)
-	s.schedule(s.Now().Add(draftFor), func() {
-		if !subscriptionOver(p.sub) {
-			s.finalize(inv)
-			s.collect(sess, inv, 0)
-		}
-	})
-	s.renewLater(sess)
-}
-
-// collect tries to collect the payment of a renewal. n counts the tries, from 0.
-func (s *Server) collect(sess *session, inv object, n int) {
-	p := sess.subscription
-	if subscriptionOver(p.sub) || inv["status"] != "open" {
-		return
-	}
-	if n == 0 {
-		sess.pi = ""
-		s.newIntent(sess, inv["total"].(int64))
-	}
-	sess.method = p.method
-	if refused := p.method.refusal(); refused != nil {
-		s.chargeFails(sess, refused)
-		if n < len(dunning) {
-			s.invoiceFails(inv, dunning[n])
-			s.setStatus(p.sub, "past_due", nil)
-			s.schedule(s.Now().Add(dunning[n]), func() { s.collect(sess, inv, n+1) })
-			return
-		}
-		s.invoiceFails(inv, 0)
-		s.cancelSubscription(p.sub, nil)
-		return
-	}
-	s.charge(sess, "succeeded")
-	s.intentSucceeds(sess)
-	sess.method = ""
-	s.payInvoice(inv, sess.pi)
-	s.setStatus(p.sub, "active", nil)
 }
 
 // setStatus changes a subscription's status, and emits an event if the status is a new one.
@@ -162,11 +105,14 @@ func (s *Server) setStatus(sub object, status string, c *call) {
 	s.emitChange("customer.subscription.updated", sub, was, c)
 }
 
-// cancelSubscription ends a subscription at once. Its invoices stay as they are.
+// cancelSubscription ends a subscription at once. Its open invoices are tried no more.
 func (s *Server) cancelSubscription(sub object, c *call) {
 	now, reason := s.Now().Unix(), "cancellation_requested"
-	if c == nil && sub["cancel_at_period_end"] != true {
+	if c == nil && sub["cancel_at"] == nil {
 		reason = "payment_failed"
+	}
+	for _, inv := range s.invoicesOf(sub) {
+		s.stopCollecting(inv)
 	}
 	sub["status"], sub["ended_at"] = "canceled", now
 	if sub["canceled_at"] == nil {
@@ -193,15 +139,16 @@ func (s *Server) newSubscription(sess *session) object {
 		if price["recurring"] == nil {
 			continue
 		}
-		items = append(items, object{
-			"id": s.newID("si_", 14), "object": "subscription_item", "billing_thresholds": nil, "created": now, "current_period_end": now,
-			"current_period_start": now, "discounts": []any{}, "metadata": object{}, "plan": planOf(price), "price": price, "quantity": line["quantity"],
-			"subscription": id, "tax_rates": []any{},
-		})
+		items = append(items, s.newItem(id, price, line["quantity"]))
+	}
+	trialStart, trialEnd, anchor := any(nil), any(nil), now
+	if hasTrial(data) {
+		anchor = trialEndOf(data, now)
+		trialStart, trialEnd = now, anchor
 	}
 	return object{
 		"id": id, "object": "subscription", "application": nil, "application_fee_percent": value(data.Get("application_fee_percent")),
-		"automatic_tax": object{"disabled_reason": nil, "enabled": taxed["enabled"], "liability": taxed["liability"]}, "billing_cycle_anchor": now,
+		"automatic_tax": object{"disabled_reason": nil, "enabled": taxed["enabled"], "liability": taxed["liability"]}, "billing_cycle_anchor": anchor,
 		"billing_cycle_anchor_config": nil, "billing_mode": object{"type": valueOr(data.Get("billing_mode", "type"), "classic")}, "billing_thresholds": nil, "cancel_at": nil,
 		"cancel_at_period_end": false, "canceled_at": nil, "cancellation_details": object{"comment": nil, "feedback": nil, "reason": nil},
 		"collection_method": "charge_automatically", "created": now, "currency": sess.object["currency"], "customer": sess.object["customer"],
@@ -213,8 +160,20 @@ func (s *Server) newSubscription(sess *session) object {
 		"pause_collection":              nil,
 		"payment_settings":              object{"payment_method_options": nil, "payment_method_types": nil, "save_default_payment_method": "off"},
 		"pending_invoice_item_interval": nil, "pending_setup_intent": nil, "pending_update": nil, "schedule": nil, "start_date": now,
-		"status": "incomplete", "test_clock": nil, "transfer_data": value(data.Get("transfer_data")), "trial_end": nil,
-		"trial_settings": object{"end_behavior": object{"missing_payment_method": "create_invoice"}}, "trial_start": nil,
+		"status": "incomplete", "test_clock": nil, "transfer_data": value(data.Get("transfer_data")), "trial_end": trialEnd,
+		"trial_settings": object{"end_behavior": object{
+			"missing_payment_method": valueOr(data.Get("trial_settings", "end_behavior", "missing_payment_method"), "create_invoice"),
+		}}, "trial_start": trialStart,
+	}
+}
+
+// newItem returns an item of a subscription: https://docs.stripe.com/api/subscription_items/object
+func (s *Server) newItem(sub string, price object, quantity any) object {
+	now := s.Now().Unix()
+	return object{
+		"id": s.newID("si_", 14), "object": "subscription_item", "billing_thresholds": nil, "created": now, "current_period_end": now,
+		"current_period_start": now, "discounts": []any{}, "metadata": object{}, "plan": planOf(price), "price": price, "quantity": quantity,
+		"subscription": sub, "tax_rates": []any{},
 	}
 }
 
@@ -232,19 +191,42 @@ func planOf(price object) object {
 // itemsOf returns a subscription's items.
 func itemsOf(sub object) []object { return sub["items"].(object)["data"].([]object) }
 
-// setPeriod moves a subscription to its nth billing period, counted from 0.
+// setPeriod moves a subscription to its nth billing period. It is counted from the billing cycle anchor; -1 is the trial.
 func setPeriod(sub object, n int) {
-	start, end := period(sub, n), period(sub, n+1)
-	list := sub["items"].(object)
-	moved := []object{}
-	for _, item := range itemsOf(sub) {
-		moved = append(moved, item.with(object{"current_period_start": start.Unix(), "current_period_end": end.Unix()}))
+	start, end := periodStart(sub, n), periodStart(sub, n+1)
+	setItems(sub, itemsOf(sub), func(item object) object {
+		return item.with(object{"current_period_start": start, "current_period_end": end})
+	})
+	if sub["cancel_at_period_end"] == true {
+		sub["cancel_at"] = end
 	}
-	sub["items"] = list.with(object{"data": moved})
+}
+
+// setItems replaces the items of a subscription, each changed by edit.
+func setItems(sub object, items []object, edit func(item object) object) {
+	edited := []object{}
+	for _, item := range items {
+		edited = append(edited, edit(item))
+	}
+	sub["items"] = sub["items"].(object).with(object{"data": edited, "total_count": len(edited)})
+}
+
+// periodOf returns the current period of a subscription, in seconds.
+func periodOf(sub object) (start, end int64) {
+	item := itemsOf(sub)[0]
+	return item["current_period_start"].(int64), item["current_period_end"].(int64)
+}
+
+// periodStart returns the time at which the nth period of a subscription begins, in seconds. -1 is the trial.
+func periodStart(sub object, n int) int64 {
+	if n < 0 {
+		return sub["trial_start"].(int64)
+	}
+	return period(sub, n).Unix()
 }
 
 // period returns the time at which the nth period of a subscription begins. In a month that lacks the day of the
-// subscription's start, the period begins on the month's last day.
+// anchor, the period begins on the month's last day.
 // https://docs.stripe.com/billing/subscriptions/billing-cycle
 func period(sub object, n int) time.Time {
 	anchor := time.Unix(sub["billing_cycle_anchor"].(int64), 0).UTC()
@@ -269,7 +251,10 @@ func period(sub object, n int) time.Time {
 // method pays it at once, through a session without an ID. https://docs.stripe.com/api/subscriptions/create
 func (s *Server) createSubscription(c *call) (object, *apiError) {
 	p := c.params
-	if err := only(p, "customer", "description", "expand", "items", "metadata"); err != nil {
+	if err := only(p, "customer", "description", "discounts", "expand", "items", "metadata", "trial_end", "trial_period_days", "trial_settings"); err != nil {
+		return nil, err
+	}
+	if err := checkTrial(p, s.Now().Unix()); err != nil {
 		return nil, err
 	}
 	if p.Get("customer") == nil {
@@ -291,22 +276,26 @@ func (s *Server) createSubscription(c *call) (object, *apiError) {
 	if len(sess.lines) == 0 {
 		return nil, missing("items")
 	}
-	var total int64
-	for _, line := range sess.lines {
-		total += line["amount_total"].(int64)
+	sess.object["currency"] = sess.lines[0]["currency"]
+	if sess.reduction, err = s.reductionIn(c, p.Get("discounts")); err != nil {
+		return nil, err
 	}
-	sess.object["currency"], sess.object["amount_total"] = sess.lines[0]["currency"], total
+	s.total(sess)
+	total := sess.object["amount_total"].(int64)
 	with, err := s.tenderOf(c, cus["invoice_settings"].(object).str("default_payment_method"))
 	switch {
 	case err != nil:
 		return nil, err
-	case with.method == "":
-		return nil, invalid("resource_missing", "", "This customer has no attached payment source or default payment method.")
+	case with.method == "" && total > 0:
+		return nil, invalid("resource_missing", "", "%s", noMethod.Message)
 	}
 	refused := s.chargeTender(sess, total, with)
 	s.subscribe(sess, refused == nil)
+	sess.method = ""
 	if refused != nil {
-		s.invoiceFails(s.objects[sess.str("invoice")], 0)
+		inv := s.objects[sess.str("invoice")]
+		s.invoiceFails(inv, 0)
+		s.expireUnpaid(sess.subscription.sub, inv)
 	}
 	return sess.subscription.sub, nil
 }
@@ -333,34 +322,16 @@ func (s *Server) payer(c *call, cus object, sent *formparams.Param) *session {
 func (s *Server) cancelSubscriptionOverAPI(c *call) (object, *apiError) {
 	sub, err := s.openSubscription(c)
 	if err == nil {
-		err = only(c.params, "expand", "invoice_now", "prorate")
+		err = only(c.params, "cancellation_details", "expand", "invoice_now", "prorate")
+	}
+	if err == nil {
+		err = setCancellationDetails(sub, c.params)
 	}
 	if err != nil {
 		return nil, err
 	}
 	s.cancelSubscription(sub, c)
 	return sub, nil
-}
-
-// updateSubscription changes the metadata and the description, and whether the subscription ends with its period.
-func (s *Server) updateSubscription(c *call) (object, *apiError) {
-	sub, err := s.openSubscription(c)
-	if err != nil {
-		return nil, err
-	}
-	return sub, s.update(c, sub, "customer.subscription.updated", func(o object, p *formparams.Param) *apiError {
-		if err := only(p, "cancel_at_period_end", "description", "expand", "metadata"); err != nil {
-			return err
-		}
-		if end := p.Get("cancel_at_period_end"); end != nil && end.Bool() != (o["cancel_at_period_end"] == true) {
-			o["cancel_at_period_end"], o["cancel_at"], o["canceled_at"] = end.Bool(), nil, nil
-			if end.Bool() {
-				o["cancel_at"], o["canceled_at"] = itemsOf(o)[0]["current_period_end"], s.Now().Unix()
-			}
-		}
-		o.set(p, "description")
-		return o.setMetadata(p)
-	})
 }
 
 // openSubscription returns the subscription that the path names. A subscription that has ended can't be changed.

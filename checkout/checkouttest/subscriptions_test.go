@@ -60,7 +60,8 @@ func TestSubscriptionRenews(t *testing.T) {
 	srv, in, session, id := club(t, checkouttest.CardOK)
 	require.Equal(t, []string{
 		"payment_intent.created", "customer.created", "charge.succeeded", "payment_intent.succeeded", "invoice.created", "invoice.finalized",
-		"customer.subscription.created", "invoice.paid", "invoice.payment_succeeded", "checkout.session.completed",
+		"customer.subscription.created", "invoice.paid", "invoice.payment_succeeded", "invoice_payment.paid",
+		"checkout.session.completed",
 	}, in.types(t))
 	sub := subscription(t, srv, id)
 	require.EqualValues(t, "active", sub.Status)
@@ -90,6 +91,7 @@ func TestSubscriptionRenews(t *testing.T) {
 		srv.Advance(time.Hour)
 		require.Equal(t, []string{
 			"invoice.finalized", "payment_intent.created", "charge.succeeded", "payment_intent.succeeded", "invoice.paid", "invoice.payment_succeeded",
+			"invoice_payment.paid",
 		}, in.types(t))
 	}
 	sub = subscription(t, srv, id)
@@ -100,6 +102,12 @@ func TestSubscriptionRenews(t *testing.T) {
 	require.Len(t, ids(t, srv, "/v1/invoices?subscription="+id), 5)
 	require.Len(t, ids(t, srv, "/v1/invoices?status=paid&customer="+sub.Customer.ID), 5)
 	require.Empty(t, ids(t, srv, "/v1/invoices?status=open"))
+	payment := ids(t, srv, "/v1/invoice_payments?invoice="+sub.LatestInvoice.ID)
+	require.Len(t, payment, 1)
+	require.Equal(t, payment, ids(t, srv, "/v1/invoice_payments?payment[type]=payment_intent&payment[payment_intent]="+sub.LatestInvoice.Payments.Data[0].Payment.PaymentIntent.ID))
+	require.Len(t, ids(t, srv, "/v1/invoice_payments?status=paid"), 5)
+	_, bad := request(t, srv, "GET", "/v1/invoice_payments?payment[payment_intent]="+first.ID, nil)
+	require.Equal(t, "payment[type]", bad["error"].(map[string]any)["param"])
 
 	re, err := srv.Refund(session, 0)
 	require.NoError(t, err)
@@ -110,7 +118,6 @@ func TestSubscriptionRenews(t *testing.T) {
 
 func TestSubscriptionIsNotPaid(t *testing.T) {
 	t.Parallel()
-	const day = 24 * time.Hour
 	srv, in, _, id := club(t, checkouttest.CardOK)
 	require.ErrorIs(t, srv.ReplaceMethod("sub_1", checkouttest.CardOK), checkouttest.ErrNoSubscription)
 	require.ErrorIs(t, srv.ReplaceMethod(id, "4111"), checkouttest.ErrMethodNotOffered)
@@ -129,7 +136,7 @@ func TestSubscriptionIsNotPaid(t *testing.T) {
 	require.NoError(t, srv.ReplaceMethod(id, checkouttest.CardOK))
 	in.types(t)
 	srv.Advance(5 * day)
-	require.Equal(t, []string{"charge.succeeded", "payment_intent.succeeded", "invoice.paid", "invoice.payment_succeeded", "customer.subscription.updated"}, in.types(t))
+	require.Equal(t, []string{"charge.succeeded", "payment_intent.succeeded", "invoice.paid", "invoice.payment_succeeded", "invoice_payment.paid", "customer.subscription.updated"}, in.types(t))
 	sub = subscription(t, srv, id)
 	require.EqualValues(t, "active", sub.Status)
 	require.EqualValues(t, 3, sub.LatestInvoice.AttemptCount)
@@ -161,7 +168,7 @@ func TestSubscriptionByDebit(t *testing.T) {
 		require.EqualValues(t, "incomplete", subscription(t, srv, id).Status, "while the debit is on its way")
 		require.NoError(t, srv.Settle(session))
 		require.Equal(t, []string{
-			"charge.succeeded", "payment_intent.succeeded", "invoice.paid", "invoice.payment_succeeded", "customer.subscription.updated",
+			"charge.succeeded", "payment_intent.succeeded", "invoice.paid", "invoice.payment_succeeded", "invoice_payment.paid", "customer.subscription.updated",
 			"checkout.session.async_payment_succeeded",
 		}, in.types(t))
 		require.EqualValues(t, "active", subscription(t, srv, id).Status)
@@ -177,7 +184,7 @@ func TestSubscriptionByDebit(t *testing.T) {
 		srv.Advance(23*time.Hour - time.Second)
 		require.EqualValues(t, "incomplete", subscription(t, srv, id).Status)
 		srv.Advance(time.Second)
-		require.Equal(t, []string{"invoice.voided", "customer.subscription.updated"}, in.types(t))
+		require.Equal(t, []string{"invoice.voided", "payment_intent.canceled", "customer.subscription.updated"}, in.types(t))
 		sub := subscription(t, srv, id)
 		require.EqualValues(t, "incomplete_expired", sub.Status)
 		require.EqualValues(t, "void", sub.LatestInvoice.Status)
@@ -238,10 +245,6 @@ func TestSubscriptionsOverTheAPI(t *testing.T) {
 	}
 	_, _, second, other := club(t, checkouttest.CardOK)
 	require.NotEqual(t, second, other)
-	trial := monthly()
-	trial.SubscriptionData.TrialPeriodDays = stripe.Int64(7)
-	_, err = api.V1CheckoutSessions.Create(ctx, trial)
-	require.ErrorContains(t, err, "does not implement the parameter subscription_data[trial_period_days]")
 	mixed := monthly()
 	mixed.LineItems[0].PriceData.Recurring = &stripe.CheckoutSessionCreateLineItemPriceDataRecurringParams{Interval: stripe.String("year")}
 	_, err = api.V1CheckoutSessions.Create(ctx, mixed)

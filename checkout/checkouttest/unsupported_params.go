@@ -12,7 +12,7 @@ import (
 var unsupportedParams = map[string][]string{
 	"POST /v1/checkout/sessions": {
 		"after_expiration[recovery][allow_promotion_codes]=false",
-		"discounts", "invoice_creation[enabled]=false", "invoice_creation[invoice_data]",
+		"invoice_creation[enabled]=false", "invoice_creation[invoice_data]",
 		"line_items[][dynamic_tax_rates]", "line_items[][tax_rates]",
 		"optional_items", "payment_method_configuration", "payment_method_data",
 		"payment_method_options[card][installments][enabled]=false",
@@ -24,15 +24,23 @@ var unsupportedParams = map[string][]string{
 		"payment_method_options[card][restrictions]",
 		"permissions", "shipping_options[][shipping_rate_data][fixed_amount][currency_options]",
 		"subscription_data[billing_cycle_anchor]", "subscription_data[default_tax_rates]", "subscription_data[proration_behavior]",
-		"subscription_data[trial_end]", "subscription_data[trial_period_days]", "subscription_data[trial_settings]",
 		"tax_id_collection[required]=never",
 	},
+	"POST /v1/coupons":         {"applies_to", "currency_options"},
+	"POST /v1/promotion_codes": {"restrictions[currency_options]", "restrictions[first_time_transaction]=false"},
 	"POST /v1/customers": {
 		"invoice_settings[custom_fields]", "invoice_settings[footer]", "invoice_settings[rendering_options]",
 	},
 	"POST /v1/subscriptions": {
+		"discounts[][discount]",
 		"items[][billing_thresholds]", "items[][discounts]", "items[][metadata]", "items[][plan]", "items[][price_data]", "items[][tax_rates]", "items[][trial]",
 	},
+	"POST /v1/subscriptions/{id}": {
+		"discounts[][discount]",
+		"items[][billing_thresholds]", "items[][clear_usage]", "items[][discounts]", "items[][metadata]", "items[][plan]", "items[][price_data]",
+		"items[][tax_rates]",
+	},
+	"DELETE /v1/subscriptions/{id}": {"invoice_now=false", "prorate=false"},
 	"POST /v1/payment_intents": {
 		"confirmation_token", "error_on_requires_action", "excluded_payment_method_types", "mandate", "off_session",
 		"payment_method_configuration", "payment_method_data", "radar_options", "use_stripe_sdk",
@@ -57,13 +65,23 @@ var unsupportedParams = map[string][]string{
 	"POST /v1/shipping_rates":          {"fixed_amount[currency_options]"},
 }
 
-// markUnsupported enters unsupportedParams into the schemas.
+// unsettableParams lists, by route, the parameters that an empty value removes. Maps such as metadata always can be emptied.
+var unsettableParams = map[string][]string{
+	"POST /v1/subscriptions/{id}": {"cancel_at", "discounts", "pause_collection"},
+}
+
+// markUnsupported enters unsupportedParams and unsettableParams into the schemas.
 func markUnsupported(schemas map[string]*formparams.Schema) {
 	for route, entries := range unsupportedParams {
 		for _, entry := range entries {
 			key, harmless, _ := strings.Cut(entry, "=")
 			node := schemas[route].At(key)
 			node.Unsupported, node.Harmless = true, harmless
+		}
+	}
+	for route, keys := range unsettableParams {
+		for _, key := range keys {
+			schemas[route].At(key).Unsettable = true
 		}
 	}
 }

@@ -19,8 +19,8 @@ import (
 )
 
 // A creation is a call that makes something, with the values that the test tries for its parameters. The values CUS, PAYER,
-// PROD, RATE, PM, PI and CH stand for existing objects: a customer, a customer with a card, a product, a shipping rate, a
-// payment method, a paid payment intent and its charge.
+// PROD, RATE, COUPON, PROMO, PM, PI and CH stand for existing objects: a customer, a customer with a card, a product, a
+// shipping rate, a coupon, a promotion code, a payment method, a paid payment intent and its charge.
 type creation struct {
 	route   string
 	base    []string            // what every request has
@@ -56,6 +56,10 @@ func (c creation) try(t *testing.T, values url.Values) outcome {
 		"PROD": func() string { return made("products", "name", "Mug") },
 		"RATE": func() string {
 			return made("shipping_rates", "display_name", "Post", "fixed_amount[amount]", "300", "fixed_amount[currency]", "usd")
+		},
+		"COUPON": func() string { return made("coupons", "percent_off", "50", "duration", "forever") },
+		"PROMO": func() string {
+			return made("promotion_codes", "coupon", made("coupons", "amount_off", "700", "currency", "usd"))
 		},
 		"PM": func() string { return made("payment_methods", "type", "card", "card[token]", "tok_visa") },
 		"PI": func() string { return made("payment_intents", card...) },
@@ -127,7 +131,7 @@ func (c creation) request(name, kind string, with bool) url.Values {
 	}
 	sent := strings.NewReplacer("[]", "[0]", "[*]", "[k]").Replace(name)
 	last := strings.TrimSuffix(name[strings.LastIndexByte(name, '[')+1:], "]")
-	value := map[string]string{"int": "7", "bool": "true", "decimal": "7.5", "string": "sample"}[kind]
+	value := map[string]string{"time": "1800900000", "int": "7", "bool": "true", "decimal": "7.5", "string": "sample"}[kind]
 	for _, key := range []string{last, name} {
 		if v := c.values[key]; v != "" {
 			value = v
@@ -235,7 +239,8 @@ var creations = []creation{
 			"payment_method_collection": "if_required", "redirect_on_completion": "if_required", "submit_type": "pay", "shipping_options[][shipping_rate]": "RATE",
 			"shipping_options[][shipping_rate_data][type]": "fixed_amount", "promotions": "auto", "terms_of_service": "required", "payment_method_types[]": "card",
 			"customer_update[address]": "auto", "customer_update[name]": "auto", "customer_update[shipping]": "auto", "required": "if_supported",
-			"line_items[][price_data][recurring][interval]": "week", "quantity": "3",
+			"line_items[][price_data][recurring][interval]": "week", "quantity": "3", "missing_payment_method": "pause", "trial_end": "1800900000",
+			"discounts[][coupon]": "COUPON", "discounts[][promotion_code]": "PROMO",
 			"automatic_tax[liability][type]": "account", "shipping_address_collection[allowed_countries][]": "DE",
 		},
 		inert: map[string]string{
@@ -298,7 +303,7 @@ var creations = []creation{
 	{
 		route:  "POST /v1/subscriptions",
 		base:   []string{"customer", "PAYER", "items[0][price]", "price_2"},
-		values: map[string]string{"customer": "PAYER", "items[][price]": "price_2", "items[][quantity]": "3"},
+		values: map[string]string{"discounts[][coupon]": "COUPON", "discounts[][promotion_code]": "PROMO", "customer": "PAYER", "items[][price]": "price_2", "items[][quantity]": "3", "missing_payment_method": "pause"},
 	},
 	{
 		route:  "POST /v1/invoiceitems",
@@ -309,6 +314,18 @@ var creations = []creation{
 		route:  "POST /v1/invoices",
 		base:   []string{"customer", "CUS"},
 		values: map[string]string{"customer": "CUS", "pending_invoice_items_behavior": "include"},
+	},
+	{
+		route:   "POST /v1/coupons",
+		base:    []string{"percent_off", "10"},
+		context: map[string][]string{"amount_off": {"percent_off", "-", "currency", "usd"}, "currency": {"percent_off", "-", "amount_off", "5"}, "duration_in_months": {"duration", "repeating", "duration_in_months", "2"}},
+		values:  map[string]string{"currency": "usd", "duration": "forever", "percent_off": "25", "redeem_by": "1800900000"},
+	},
+	{
+		route:   "POST /v1/promotion_codes",
+		base:    []string{"coupon", "COUPON"},
+		context: map[string][]string{"restrictions": {"restrictions[minimum_amount]", "5", "restrictions[minimum_amount_currency]", "usd"}},
+		values:  map[string]string{"coupon": "COUPON", "customer": "CUS", "expires_at": "1800900000", "active": "false", "restrictions[minimum_amount_currency]": "usd"},
 	},
 	{
 		route: "POST /v1/webhook_endpoints",

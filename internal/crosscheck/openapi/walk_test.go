@@ -2,6 +2,7 @@ package openapi
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -238,6 +239,55 @@ func (w *walk) moneyBack() {
 	}
 }
 
+// changes changes the plan, the quantity and the collection of a subscription.
+func (w *walk) changes(sub string) {
+	item := w.get("/v1/subscriptions/" + sub)["items"].(map[string]any)["data"].([]any)[0].(map[string]any)["id"].(string)
+	for _, interval := range []string{"month", "year"} {
+		price := w.srv.AddPrice(checkouttest.Price{Name: "Crate", Currency: "usd", UnitAmount: 1900, Interval: interval})
+		w.post("/v1/subscriptions/"+sub, "items[0][id]", item, "items[0][price]", price)
+	}
+	w.post("/v1/subscriptions/"+sub, "items[0][id]", item, "items[0][quantity]", "2", "proration_behavior", "always_invoice")
+	w.post("/v1/subscriptions/"+sub, "pause_collection[behavior]", "void")
+	w.post("/v1/subscriptions/"+sub, "cancel_at", fmt.Sprint(w.srv.Now().Add(time.Hour*24*900).Unix()), "cancellation_details[feedback]", "unused")
+	w.get("/v1/invoices", "subscription", sub)
+}
+
+// discounts gives sessions and subscriptions coupons and promotion codes.
+func (w *walk) discounts(box []string) {
+	half := w.post("/v1/coupons", "percent_off", "50", "duration", "repeating", "duration_in_months", "3").id()
+	w.post("/v1/coupons/"+half, "name", "Half")
+	customer := w.post("/v1/customers", "email", "ada@example.org").id()
+	w.post("/v1/billing_portal/sessions", "customer", customer, "return_url", "https://shop.example/account")
+	w.get("/v1/coupons/" + half)
+	w.get("/v1/coupons")
+	gone := w.post("/v1/coupons", "amount_off", "100", "currency", "usd").id()
+	code := w.post("/v1/promotion_codes", "coupon", half, "code", "HALF").id()
+	w.get("/v1/promotion_codes/" + code)
+	w.get("/v1/promotion_codes", "code", "HALF")
+	id := w.session(append(box, "allow_promotion_codes", "true")...)
+	require.NoError(w.t, w.srv.PayAs(id, checkouttest.CardOK, checkouttest.Buyer{PromotionCode: "HALF"}))
+	w.get("/v1/checkout/sessions/"+id, "expand[]", "subscription.discounts", "expand[]", "invoice.discounts", "expand[]", "discounts.promotion_code")
+	w.post("/v1/promotion_codes/"+code, "active", "false")
+	w.call(200, "DELETE", "/v1/coupons/"+gone)
+}
+
+// trials lets trials without a card end in each way.
+func (w *walk) trials(box []string) {
+	var subs []string
+	for _, end := range []string{"cancel", "create_invoice", "pause"} {
+		id := w.session(append(box, "payment_method_collection", "if_required", "subscription_data[trial_period_days]", "4",
+			"subscription_data[trial_settings][end_behavior][missing_payment_method]", end)...)
+		require.NoError(w.t, w.srv.Pay(id, checkouttest.CardOK))
+		subs = append(subs, w.get("/v1/checkout/sessions/" + id)["subscription"].(string))
+	}
+	w.srv.Advance(5 * 24 * time.Hour)
+	for _, sub := range subs {
+		w.get("/v1/subscriptions/"+sub, "expand[]", "latest_invoice.payments")
+	}
+	require.NoError(w.t, w.srv.ReplaceMethod(subs[2], checkouttest.CardOK))
+	w.post("/v1/subscriptions/" + subs[2] + "/resume")
+}
+
 // subscriptions renews one subscription, lets another fail and be paid with another card, and ends one.
 func (w *walk) subscriptions() {
 	t := w.t
@@ -260,6 +310,12 @@ func (w *walk) subscriptions() {
 	for _, in := range w.get("/v1/invoices", "subscription", renewed)["data"].([]any) {
 		w.get("/v1/invoices/" + object(in.(map[string]any)).id())
 	}
+	for _, payment := range w.get("/v1/invoice_payments", "limit", "3")["data"].([]any) {
+		w.get("/v1/invoice_payments/" + object(payment.(map[string]any)).id())
+	}
+	w.changes(renewed)
+	w.trials(box)
+	w.discounts(box)
 	w.post("/v1/subscriptions/"+renewed, "cancel_at_period_end", "true", "metadata[k]", "w")
 	w.call(200, "DELETE", "/v1/subscriptions/"+failing)
 	w.srv.Advance(32 * 24 * time.Hour)

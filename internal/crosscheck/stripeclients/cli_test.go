@@ -215,11 +215,11 @@ func TestTrigger(t *testing.T) {
 		{"customer.deleted", []string{"customer.created", "customer.deleted"}, map[string]any{"object": "customer", "description": "(created by Stripe CLI)"}},
 		{
 			"customer.subscription.created", after(slices.Concat([]string{"customer.created", "payment_method.attached"}, catalogue, paid),
-				"invoice.created", "invoice.finalized", "customer.subscription.created", "invoice.paid", "invoice.payment_succeeded"),
+				"invoice.created", "invoice.finalized", "customer.subscription.created", "invoice.paid", "invoice.payment_succeeded", "invoice_payment.paid"),
 			map[string]any{"status": "active", "currency": "usd"},
 		},
-		{"invoice.paid", after(slices.Concat(invoiced, paid), "invoice.paid", "invoice.payment_succeeded"), map[string]any{"status": "paid", "amount_paid": 2000.0}},
-		{"invoice.payment_succeeded", after(slices.Concat(invoiced, paid), "invoice.paid", "invoice.payment_succeeded"), map[string]any{"status": "paid"}},
+		{"invoice.paid", after(slices.Concat(invoiced, paid), "invoice.paid", "invoice.payment_succeeded", "invoice_payment.paid"), map[string]any{"status": "paid", "amount_paid": 2000.0}},
+		{"invoice.payment_succeeded", after(slices.Concat(invoiced, paid), "invoice.paid", "invoice.payment_succeeded", "invoice_payment.paid"), map[string]any{"status": "paid"}},
 		{
 			"invoice.payment_failed", after(slices.Concat(invoiced, intent), "charge.failed", "payment_intent.payment_failed", "invoice.payment_failed"),
 			map[string]any{"status": "open", "amount_paid": 0.0, "attempted": true},

@@ -148,14 +148,14 @@ func (p *Param) setText(schema *Schema, text string) *Error {
 	switch {
 	case schema.Unsupported && text != schema.Harmless:
 		return Unsupported(p)
-	case text == "" && schema.Value != nil: // empties a map, such as metadata
+	case text == "" && (schema.Value != nil || schema.Unsettable): // empties a map, such as metadata
 	case text == "" && !schema.mapValue:
 		return failed("parameter_invalid_empty", p.Name, "You passed an empty string for '%[1]s'. We assume empty values are an attempt to unset a parameter; however '%[1]s' cannot be unset. You should remove '%[1]s' from your request or supply a non-empty value.", p.Name)
 	case schema.Elem != nil:
 		return failed("", p.Name, "Invalid array")
 	case schema.Kind == "":
 		return failed("", p.Name, "Invalid object")
-	case schema.Kind == "int":
+	case schema.Kind == "int" || schema.Kind == "time" && text != "now":
 		_, err := strconv.ParseInt(text, 10, 64)
 		if err != nil {
 			return failed("parameter_invalid_integer", p.Name, "Invalid integer: %s", text)
@@ -214,7 +214,7 @@ func (p *Param) String() string {
 	return p.Text
 }
 
-// Int returns the value of a scalar of the kind int, or 0.
+// Int returns the value of a scalar of the kind int or time, or 0. It returns 0 for the time "now".
 func (p *Param) Int() int64 {
 	n, _ := strconv.ParseInt(p.String(), 10, 64) // setText has checked it
 	return n

@@ -5,7 +5,7 @@ import "strings"
 // A Schema is the tree of parameters that one call knows. A node is a scalar, an object with named fields, a map with
 // free keys, or a list.
 type Schema struct {
-	Kind   string             // of a scalar: string, int, bool or decimal; empty: this place takes no scalar
+	Kind   string             // of a scalar: string, int, time, bool or decimal; empty: this place takes no scalar
 	Fields map[string]*Schema // of an object
 	Elem   *Schema            // of a list
 	Value  *Schema            // of a map with free keys, such as metadata
@@ -14,6 +14,8 @@ type Schema struct {
 	// refuses every value of such a parameter but Harmless.
 	Unsupported bool
 	Harmless    string // the one value that asks for nothing; empty: there is none
+
+	Unsettable bool // an empty value removes what the parameter has set before
 
 	mapValue bool // a value of a map: it may be empty
 }
