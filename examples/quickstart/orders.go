@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"html/template"
 	"net/http"
 	"net/url"
 	"time"
@@ -20,7 +21,7 @@ type ordersPage struct {
 	Filters []filter
 	Shown   filter
 	Orders  []orderView
-	Older   string // the query of the next page; empty: there is none
+	Older   template.URL // the next page; empty: there is none
 	Shelves []shelf
 	Events  []eventView
 }
@@ -95,7 +96,7 @@ type eventView struct {
 // notices are the texts after a button was pressed.
 var notices = map[string]string{
 	"canceled":  "The order was canceled, and its stock is back.",
-	"resolved":  "The decision was carried out and is kept.",
+	"resolved":  "The decision is kept. If the order still needs a person, it says why.",
 	"refunded":  "The payment was refunded.",
 	"disputed":  "The customer’s bank disputes the payment.",
 	"settled":   "The bank debit was settled.",
@@ -128,7 +129,7 @@ func (s *shop) showOrders(w http.ResponseWriter, r *http.Request) {
 	if len(orders) > ordersOnPage {
 		orders = orders[:ordersOnPage]
 		last := orders[ordersOnPage-1]
-		data.Older = url.Values{"show": {shown.Name}, "before": {last.CreatedAt.Format(time.RFC3339Nano)}, "id": {last.ID}}.Encode()
+		data.Older = template.URL("/orders?" + url.Values{"show": {shown.Name}, "before": {last.CreatedAt.Format(time.RFC3339Nano)}, "id": {last.ID}}.Encode())
 	}
 	for _, o := range orders {
 		view := orderView{Order: o}

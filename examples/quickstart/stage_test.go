@@ -1,12 +1,15 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gofulfil/fulfil/checkout"
 	"github.com/gofulfil/fulfil/examples/internal/visitor"
 )
 
@@ -49,7 +52,7 @@ func TestAStuckOrderIsResolved(t *testing.T) {
 			b.Follow("Go to the stuck order")
 			require.Contains(t, b.Body, "the label printer is out of paper")
 			b.Press("data-order=", button)
-			require.Contains(t, b.Body, "The decision was carried out")
+			require.Contains(t, b.Body, "The decision is kept")
 			require.Contains(t, b.Body, `data-status="`+want+`"`)
 			b.Follow("Need a person")
 			require.Contains(t, b.Body, "None of these.")
@@ -63,4 +66,23 @@ func TestUnknownScene(t *testing.T) {
 	b.Open("/")
 	b.Press("", "Play: Two tabs", "scene", "none")
 	require.Equal(t, http.StatusNotFound, b.Status)
+}
+
+func TestOrdersHavePages(t *testing.T) {
+	t.Parallel()
+	s := testShop(t)
+	server := httptest.NewServer(s.handler())
+	t.Cleanup(server.Close)
+	for n := range ordersOnPage + 3 {
+		_, err := s.flow.Draft(t.Context(), checkout.Session{OrderID: fmt.Sprint("order-", n), SuccessURL: s.url,
+			Lines: []checkout.Line{{Name: "Voucher", UnitAmount: pen.Price, Quantity: 1}}})
+		require.NoError(t, err)
+	}
+	v := visitor.New(t, server.URL+"/orders")
+	require.Equal(t, ordersOnPage, strings.Count(v.Body, "data-order="))
+	v.Follow("Older orders")
+	require.Equal(t, 3, strings.Count(v.Body, "data-order="))
+	require.NotContains(t, v.Body, "Older orders")
+	v.Follow("Paid")
+	require.Contains(t, v.Body, "None of these.")
 }

@@ -22,7 +22,7 @@ func TestQuickstart(t *testing.T) {
 		p.follow("Go to the stuck order")
 		p.audit("quickstart: orders, stuck")
 		p.press("Try again")
-		require.Contains(t, p.text(), "The decision was carried out")
+		require.Contains(t, p.text(), "The decision is kept")
 		p.run("goto", "url", shop+"/shop")
 		p.audit("quickstart: shop")
 		p.press("Buy Notebook")
