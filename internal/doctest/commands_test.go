@@ -144,7 +144,7 @@ func runProgram(t *testing.T, line string) {
 	require.True(t, served, "the program did not say that it serves")
 }
 
-// Each Go block of a guide stands in a file that is compiled and tested.
+// Each Go block of a guide and of README.md stands in a file that is compiled and tested.
 func TestGuidesHaveCodeThatRuns(t *testing.T) {
 	t.Parallel()
 	var files []string
@@ -156,10 +156,13 @@ func TestGuidesHaveCodeThatRuns(t *testing.T) {
 		files = append(files, flat(string(text)))
 	}
 	require.NotEmpty(t, files)
+	program, err := os.ReadFile(filepath.Join(root, "examples/minimal/main.go"))
+	require.NoError(t, err)
+	files = append(files, flat(string(program)))
 	guides, err := filepath.Glob(filepath.Join(root, "docs/*.md"))
 	require.NoError(t, err)
 	blocks := 0
-	for _, guide := range guides {
+	for _, guide := range append(guides, filepath.Join(root, "README.md")) {
 		text, err := os.ReadFile(guide)
 		require.NoError(t, err)
 		for _, block := range fenced.FindAllStringSubmatch(string(text), -1) {

@@ -91,3 +91,9 @@ func Session(orderID string, quantity int64) checkout.Session {
 		HoldFor:    15 * time.Minute,
 	}
 }
+
+// StandaloneClient makes its requests to the test server that runs alone.
+func StandaloneClient(base, key string) *stripe.Client {
+	api := stripe.GetBackendWithConfig(stripe.APIBackend, &stripe.BackendConfig{URL: stripe.String(base)})
+	return stripe.NewClient(key, stripe.WithBackends(&stripe.Backends{API: api}))
+}

@@ -131,6 +131,17 @@ func TestDecisions(t *testing.T) {
 	require.ErrorIs(t, s.Decide(t.Context(), "order-1", "anyway"), checkout.ErrNotFound)
 }
 
+func TestStandaloneClient(t *testing.T) {
+	s, _ := openShop(t)
+	other := checkouttest.NewServer(checkouttest.Config{Addr: "127.0.0.1:0"})
+	t.Cleanup(other.Close)
+	s, err := NewShop(t.Context(), s.db, s.dialect, StandaloneClient(other.URL(), other.Key()), other.WebhookSecret(), other.Now)
+	require.NoError(t, err)
+	other.Deliver(s.hook)
+	paid(t, s, other, "order-1")
+	require.Equal(t, checkout.Fulfilled, status(t, s, "order-1"))
+}
+
 func TestRefundAndRestock(t *testing.T) {
 	s, srv := openShop(t)
 	paid(t, s, srv, "order-1")
