@@ -16,7 +16,7 @@ func TestQuickstart(t *testing.T) {
 		p := s.open(t, shop)
 		p.audit("quickstart: scenes")
 		for _, scene := range []string{"A hold runs down", "Two customers, one pen", "A stuck order"} {
-			p.press("Play: " + scene)
+			p.press("Play " + scene)
 		}
 		p.audit("quickstart: scenes, played")
 		p.follow("Go to the stuck order")
@@ -61,7 +61,11 @@ func TestQuickstart(t *testing.T) {
 		p.follow("Cancel and return to the shop")
 		cart := p.url()
 		p.run("goto", "url", shop+"/shop")
-		p.audit("quickstart: shop, last one on hold")
+		require.Contains(t, p.text(), "Held for you")
+		p.audit("quickstart: shop, last one in the cart")
+		other := s.open(t, shop+"/shop")
+		require.Contains(t, other.text(), "On hold")
+		other.audit("quickstart: shop, last one on hold")
 		p.run("goto", "url", cart)
 		p.press("Cancel the order")
 		require.Contains(t, p.text(), "Order canceled")
