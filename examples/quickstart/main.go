@@ -167,7 +167,7 @@ func (s *shop) checkout(w http.ResponseWriter, r *http.Request) {
 	// or buying something else, goes on with that order. The form of the cart names its order, as it may be from before.
 	own, err := s.ownOrder(r)
 	if err != nil {
-		s.failed(w, err)
+		s.failed(w, r, err)
 		return
 	}
 	var orderID string
@@ -192,7 +192,7 @@ func (s *shop) checkout(w http.ResponseWriter, r *http.Request) {
 	case errors.As(err, &short):
 		s.soldOut(w, p, short.Lines[0].Available)
 	case err != nil:
-		s.failed(w, err)
+		s.failed(w, r, err)
 	default:
 		s.log.Info("checkout", "order", started.OrderID, "attempt", started.Attempt, "reused", started.Reused)
 		http.Redirect(w, r, started.URL, http.StatusSeeOther)

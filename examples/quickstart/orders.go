@@ -115,12 +115,12 @@ func (s *shop) showOrders(w http.ResponseWriter, r *http.Request) {
 	}
 	shelves, err := s.shelves(r.Context())
 	if err != nil {
-		s.failed(w, err)
+		s.failed(w, r, err)
 		return
 	}
 	orders, err := s.flow.List(r.Context(), query)
 	if err != nil {
-		s.failed(w, err)
+		s.failed(w, r, err)
 		return
 	}
 	data := ordersPage{
@@ -145,7 +145,7 @@ func (s *shop) showOrders(w http.ResponseWriter, r *http.Request) {
 // cancelOrder ends an order for the merchant.
 func (s *shop) cancelOrder(w http.ResponseWriter, r *http.Request) {
 	if err := s.flow.Cancel(r.Context(), r.PostFormValue("order")); err != nil {
-		s.failed(w, err)
+		s.failed(w, r, err)
 		return
 	}
 	http.Redirect(w, r, "/orders?done=canceled", http.StatusSeeOther)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"embed"
 	"errors"
 	"fmt"
@@ -36,12 +35,12 @@ type page struct {
 func (s *shop) showShop(w http.ResponseWriter, r *http.Request) {
 	shelves, err := s.shelves(r.Context())
 	if err != nil {
-		s.failed(w, err)
+		s.failed(w, r, err)
 		return
 	}
 	own, err := s.ownOrder(r)
 	if err != nil {
-		s.failed(w, err)
+		s.failed(w, r, err)
 		return
 	}
 	s.render(w, http.StatusOK, "shop", page{Title: "Shop", Here: "shop", Data: struct {
@@ -76,7 +75,7 @@ func (s *shop) showCart(w http.ResponseWriter, r *http.Request) {
 	own, err := s.ownOrder(r)
 	switch {
 	case err != nil:
-		s.failed(w, err)
+		s.failed(w, r, err)
 	case own == nil:
 		s.message(w, http.StatusOK, "Your cart is empty", "What you buy stands here until it is paid.")
 	default:
@@ -92,7 +91,7 @@ func (s *shop) showThanks(w http.ResponseWriter, r *http.Request) {
 	sessionID := r.URL.Query().Get("session_id")
 	o, err := s.flow.Settle(r.Context(), sessionID)
 	if o == nil {
-		s.failed(w, err)
+		s.failed(w, r, err)
 		return
 	}
 	if err != nil {
@@ -118,7 +117,7 @@ func (s *shop) cancel(w http.ResponseWriter, r *http.Request) {
 		err = s.flow.Cancel(r.Context(), own.ID)
 	}
 	if err != nil {
-		s.failed(w, err)
+		s.failed(w, r, err)
 		return
 	}
 	http.Redirect(w, r, "/cart", http.StatusSeeOther)
@@ -129,7 +128,7 @@ func (s *shop) notFound(w http.ResponseWriter, _ *http.Request) {
 }
 
 // failed tells the customer what an error means.
-func (s *shop) failed(w http.ResponseWriter, err error) {
+func (s *shop) failed(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case errors.Is(err, checkout.ErrNotFound):
 		s.message(w, http.StatusNotFound, "There is no such order", "The shop forgets its orders when it stops.")
@@ -139,7 +138,7 @@ func (s *shop) failed(w http.ResponseWriter, err error) {
 		s.message(w, http.StatusConflict, "Your payment is on its way", "The bank is moving the money. There is nothing more to do.")
 	case errors.Is(err, checkout.ErrCanceled):
 		s.message(w, http.StatusConflict, "This order was canceled", "What you buy now is a new order.")
-	case errors.Is(err, context.Canceled): // the visitor closed the page
+	case r.Context().Err() != nil: // the visitor closed the page
 	default:
 		s.log.Error("request failed", "error", err)
 		s.message(w, http.StatusBadGateway, "That did not work", "Nothing was charged. Please try again in a moment.")

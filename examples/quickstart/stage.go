@@ -75,7 +75,7 @@ func (s *shop) play(w http.ResponseWriter, r *http.Request) {
 	err := scenes[i].play(r.Context(), act)
 	s.pay.test.Faults() // none
 	if err != nil {
-		s.failed(w, err)
+		s.failed(w, r, err)
 		return
 	}
 	s.stage.mu.Lock()

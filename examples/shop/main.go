@@ -149,7 +149,7 @@ func (s *shop) checkout(w http.ResponseWriter, r *http.Request) {
 	case errors.As(err, &short):
 		s.soldOut(w, short.Lines, lines)
 	case err != nil:
-		s.failed(w, err)
+		s.failed(w, r, err)
 	default:
 		s.log.Info("checkout", "order", started.OrderID, "attempt", started.Attempt, "reused", started.Reused)
 		http.Redirect(w, r, started.URL, http.StatusSeeOther)

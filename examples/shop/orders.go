@@ -87,7 +87,7 @@ func (s *shop) showOrders(w http.ResponseWriter, r *http.Request) {
 	}
 	data, err := s.orders(r.Context(), query)
 	if err != nil {
-		s.failed(w, err)
+		s.failed(w, r, err)
 		return
 	}
 	data.Notice, data.Filters, data.Shown = notices[form.Get("done")], filters, shown
@@ -119,7 +119,7 @@ func (s *shop) orders(ctx context.Context, q store.Query) (ordersPage, error) {
 // cancelOrder ends an order for the merchant.
 func (s *shop) cancelOrder(w http.ResponseWriter, r *http.Request) {
 	if err := s.flow.Cancel(r.Context(), r.PostFormValue("order")); err != nil {
-		s.failed(w, err)
+		s.failed(w, r, err)
 		return
 	}
 	http.Redirect(w, r, "/orders?done=canceled", http.StatusSeeOther)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -152,4 +153,21 @@ type counter int64
 func (c *counter) Write(p []byte) (int, error) {
 	*c += counter(len(p))
 	return len(p), nil
+}
+
+func TestAVisitorWhoLeftIsNoError(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, database string) {
+		s, _ := serve(t, database)
+		var log strings.Builder
+		s.log = slog.New(slog.NewTextHandler(&log, nil))
+		handler, err := s.handler()
+		require.NoError(t, err)
+		ctx, leave := context.WithCancel(t.Context())
+		leave()
+		for _, path := range []string{"/", "/cart", "/orders"} {
+			handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, s.url+path, nil))
+		}
+		require.Empty(t, log.String())
+	})
 }

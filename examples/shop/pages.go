@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"embed"
 	"errors"
 	"fmt"
@@ -36,12 +35,12 @@ type page struct {
 func (s *shop) showShop(w http.ResponseWriter, r *http.Request) {
 	shelves, err := s.shelves(r.Context())
 	if err != nil {
-		s.failed(w, err)
+		s.failed(w, r, err)
 		return
 	}
 	own, err := s.openOrder(r)
 	if err != nil {
-		s.failed(w, err)
+		s.failed(w, r, err)
 		return
 	}
 	s.render(w, http.StatusOK, "shop", page{Title: "Shop", Here: "shop", Data: struct {
@@ -88,18 +87,18 @@ func (p cartPage) Total() (sum int64) {
 func (s *shop) showCart(w http.ResponseWriter, r *http.Request) {
 	products, err := s.products(r.Context())
 	if err != nil {
-		s.failed(w, err)
+		s.failed(w, r, err)
 		return
 	}
 	c := cartOf(r, products)
 	lines, err := c.lines(products)
 	if err != nil {
-		s.failed(w, err)
+		s.failed(w, r, err)
 		return
 	}
 	o, err := s.flow.Order(r.Context(), c.ID)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		s.failed(w, err)
+		s.failed(w, r, err)
 		return
 	}
 	s.render(w, http.StatusOK, "cart", page{Title: "Your cart", Here: "cart", Data: cartPage{c, lines, o}})
@@ -116,7 +115,7 @@ func (s *shop) changeCart(w http.ResponseWriter, r *http.Request) {
 func (s *shop) readCart(w http.ResponseWriter, r *http.Request) (c cart, lines []checkout.Line, ok bool) {
 	products, err := s.products(r.Context())
 	if err != nil {
-		s.failed(w, err)
+		s.failed(w, r, err)
 		return c, nil, false
 	}
 	c = cartOf(r, products)
@@ -126,7 +125,7 @@ func (s *shop) readCart(w http.ResponseWriter, r *http.Request) (c cart, lines [
 	}
 	lines, err = c.lines(products)
 	if err != nil {
-		s.failed(w, err)
+		s.failed(w, r, err)
 		return c, nil, false
 	}
 	s.keep(w, c)
@@ -138,7 +137,7 @@ func (s *shop) readCart(w http.ResponseWriter, r *http.Request) (c cart, lines [
 func (s *shop) newCart(w http.ResponseWriter, r *http.Request) {
 	products, err := s.products(r.Context())
 	if err != nil {
-		s.failed(w, err)
+		s.failed(w, r, err)
 		return
 	}
 	err = s.flow.Cancel(r.Context(), cartOf(r, products).ID)
@@ -156,7 +155,7 @@ func (s *shop) showThanks(w http.ResponseWriter, r *http.Request) {
 	sessionID := r.URL.Query().Get("session_id")
 	o, err := s.flow.Settle(r.Context(), sessionID)
 	if o == nil {
-		s.failed(w, err)
+		s.failed(w, r, err)
 		return
 	}
 	if err != nil {
@@ -187,7 +186,7 @@ func (s *shop) notFound(w http.ResponseWriter, _ *http.Request) {
 }
 
 // failed tells the customer what an error means.
-func (s *shop) failed(w http.ResponseWriter, err error) {
+func (s *shop) failed(w http.ResponseWriter, r *http.Request, err error) {
 	var invalid *checkout.InvalidSessionError
 	switch {
 	case errors.Is(err, checkout.ErrNotFound):
@@ -203,7 +202,7 @@ func (s *shop) failed(w http.ResponseWriter, err error) {
 	case errors.Is(err, checkout.ErrCanceled):
 		s.drop(w)
 		s.message(w, http.StatusConflict, "This order was canceled", "What you put into the cart now is a new order.")
-	case errors.Is(err, context.Canceled): // the visitor closed the page
+	case r.Context().Err() != nil: // the visitor closed the page
 	default:
 		s.log.Error("request failed", "error", err)
 		s.message(w, http.StatusBadGateway, "That did not work", "Nothing was charged. Please try again in a moment.")
