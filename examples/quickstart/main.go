@@ -256,7 +256,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 // welcome returns the address to open, and things to try there.
 func (s *shop) welcome() string {
 	text := "Shop      " + s.url + `
-Try       Play the scenes of the first page: the last item, a lost webhook, a refund, a stuck order, and more.
+Try       Play the scenes on the first page: the last item, a lost webhook, a refund, a stuck order, and more.
           Then buy something: card 4000 0000 0000 0002 is declined, and 4242 4242 4242 4242 is paid.
 `
 	if s.pay.test == nil {
