@@ -119,6 +119,8 @@ func (f *Flow[Tx]) StatusHandler() http.Handler {
 		case errors.Is(err, errBadWait):
 			http.Error(w, "wait is not a duration such as 10s", http.StatusBadRequest)
 			return
+		case err != nil && r.Context().Err() != nil:
+			return // the customer closed the page
 		case err != nil:
 			f.log.Error("status could not be read", "error", err)
 			http.Error(w, "status could not be read", http.StatusInternalServerError)

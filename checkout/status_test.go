@@ -134,3 +134,14 @@ func TestStatusWaits(t *testing.T) {
 		require.Equal(t, http.StatusBadRequest, (<-s.waiting(session, bad)).Code)
 	}
 }
+
+func TestStatusOfACustomerWhoLeft(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	started := s.begin(cartOf("order-1", "tee"))
+	ctx, leave := context.WithCancel(t.Context())
+	leave()
+	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/?session_id="+started.SessionID, nil)
+	s.flow.StatusHandler().ServeHTTP(httptest.NewRecorder(), r)
+	require.NotContains(t, s.log.String(), "level=ERROR")
+}

@@ -44,6 +44,10 @@ type Store[Tx any] interface {
 	// that does not exist is an error.
 	Save(ctx context.Context, tx Tx, orders ...*Order) error
 
+	// Delete removes orders that this transaction inserted or locked, with the references that lead to them, so that their IDs
+	// and references are free. An order that does not exist changes nothing.
+	Delete(ctx context.Context, tx Tx, orders ...*Order) error
+
 	// Find returns the order as last committed, or [ErrNotFound]. It never waits for a lock.
 	Find(ctx context.Context, id string) (*Order, error)
 

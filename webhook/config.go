@@ -48,7 +48,8 @@ type Config struct {
 	// warning once per version.
 	StrictAPIVersion bool
 
-	// Logger receives warnings about refused deliveries and new API versions, and errors of failed handlers. It never
+	// Logger receives warnings about refused deliveries and new API versions, and errors of failed handlers. A refused
+	// delivery is logged at most once a second, with the number of refusals that were not logged before it. Logger never
 	// receives a payload. Default: slog.Default().
 	Logger *slog.Logger
 

@@ -29,6 +29,7 @@ type Handler struct {
 	names    map[string]bool // of Once
 
 	versions versions
+	refusals refusals
 	buffers  sync.Pool // of *[]byte
 }
 

@@ -51,8 +51,29 @@ func (h *Handler) log(ctx context.Context, res *Result) {
 	case res.Handlers > 0:
 		h.cfg.Logger.ErrorContext(ctx, "webhook: handler failed", event, "status", res.Status, "error", res.Err)
 	default:
-		h.cfg.Logger.WarnContext(ctx, "webhook: delivery refused", event, "status", res.Status, "error", res.Err)
+		if unlogged, ok := h.refusals.log(h.cfg.Clock()); ok {
+			h.cfg.Logger.WarnContext(ctx, "webhook: delivery refused", event, "status", res.Status, "error", res.Err, "refused_before", unlogged)
+		}
 	}
+}
+
+// refusals limits the log of refused deliveries to one a second. Anyone can send a request without a signature.
+type refusals struct {
+	mu       sync.Mutex
+	loggedAt time.Time
+	unlogged int // since loggedAt
+}
+
+// log reports whether a refusal at now is logged, and how many were not logged before it.
+func (r *refusals) log(now time.Time) (unlogged int, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if since := now.Sub(r.loggedAt); 0 <= since && since < time.Second {
+		r.unlogged++
+		return 0, false
+	}
+	unlogged, r.unlogged, r.loggedAt = r.unlogged, 0, now
+	return unlogged, true
 }
 
 // aborted reports whether a handler panicked with http.ErrAbortHandler. With it, a handler asks net/http to close the

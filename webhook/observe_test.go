@@ -5,7 +5,9 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/stripe/stripe-go/v82"
@@ -50,6 +52,34 @@ func TestRefusalsAreLogged(t *testing.T) {
 	require.Len(t, log.records, 1)
 	require.Contains(t, log.records[0], ErrSignature.Error())
 	require.NotContains(t, log.records[0], "whsec_")
+}
+
+// Anyone can send requests without a signature, so they must not fill the log.
+func TestRefusalsAreLoggedOnceASecond(t *testing.T) {
+	t.Parallel()
+	var log logs
+	now := testNow
+	h := newTestHandler(t, Config{Logger: slog.New(&log), Clock: func() time.Time { return now }})
+	for range 5 {
+		serveUnsigned(t, h)
+	}
+	require.Len(t, log.records, 1)
+	now = now.Add(time.Second)
+	serveUnsigned(t, h)
+	require.Len(t, log.records, 2)
+	require.Contains(t, log.records[1], "refused_before=4")
+	now = now.Add(-time.Hour) // a clock that was set back must not keep the log silent
+	serveUnsigned(t, h)
+	require.Len(t, log.records, 3)
+}
+
+func serveUnsigned(t *testing.T, h *Handler) {
+	t.Helper()
+	w := httptest.NewRecorder()
+	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(completedPayload))
+	r.Header.Set("Content-Type", "application/json")
+	h.ServeHTTP(w, r)
+	require.Equal(t, http.StatusBadRequest, w.Code)
 }
 
 // The default logger is slog's own.

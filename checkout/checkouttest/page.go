@@ -88,8 +88,10 @@ func (s *Server) afterPaying(w http.ResponseWriter, r *http.Request, v view, err
 	var refused *PaymentError
 	switch {
 	case errors.As(err, &refused):
-		v.Alert = refused.Message
-		v.Form.Refused = true
+		v.Alert = refused.Message + " You have not been charged."
+		if refused != authenticationFailed { // that message says what to do
+			v.Alert += " Try again or use another payment method."
+		}
 		v.render(w, http.StatusPaymentRequired)
 	case err == nil, errors.Is(err, ErrComplete): // the second of two clicks ends like the first
 		s.flushFor(redirectWait)
@@ -184,7 +186,6 @@ type formData struct {
 	Method                                         string // card or debit
 	Number, Expiry, CVC                            string
 	PromotionCode                                  string
-	Refused                                        bool // the payment was declined: the customer must change the method
 }
 
 func readForm(r *http.Request, v view) formData {

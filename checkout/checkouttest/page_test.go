@@ -172,6 +172,7 @@ func TestPageChallenge(t *testing.T) {
 	failed := v.submit(challenge, url.Values{"result": {"fail"}})
 	require.Equal(t, http.StatusPaymentRequired, failed.status)
 	require.Contains(t, failed.body, "unable to authenticate")
+	require.Equal(t, 1, strings.Count(failed.body, "try again")+strings.Count(failed.body, "Try again"), "one message")
 	require.Contains(t, failed.body, "ada@example.org")
 	require.EqualValues(t, "requires_payment_method", retrieve(t, srv, sess.ID, "payment_intent").PaymentIntent.Status)
 	require.Equal(t, http.StatusSeeOther, v.submit(challenge, url.Values{"result": {"complete"}}).status, "that challenge is over")

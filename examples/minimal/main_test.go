@@ -2,11 +2,31 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
+
+func TestMain(m *testing.M) {
+	if os.Getenv("MINIMAL_TEST_CHILD") == "1" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func TestNamesTheMissingVariable(t *testing.T) {
+	t.Parallel()
+	for missing, set := range map[string]string{"STRIPE_SECRET_KEY": "STRIPE_WEBHOOK_SECRET=whsec_x", "STRIPE_WEBHOOK_SECRET": "STRIPE_SECRET_KEY=sk_test_x"} {
+		child := exec.Command(os.Args[0])
+		child.Env = []string{"MINIMAL_TEST_CHILD=1", set}
+		out, err := child.CombinedOutput()
+		require.Error(t, err)
+		require.Contains(t, string(out), "set "+missing)
+	}
+}
 
 // The README's first Go block is this program, and stands within its first 20 lines.
 func TestReadme(t *testing.T) {

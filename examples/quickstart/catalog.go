@@ -70,4 +70,5 @@ func (s *shop) shelves(ctx context.Context) ([]shelf, error) {
 // shipment is the shop's own row for an order that is sent.
 type shipment struct {
 	Name, Email string
+	Parcels     int
 }

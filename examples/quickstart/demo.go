@@ -11,8 +11,11 @@ import (
 func (s *shop) demoRoutes(mux *http.ServeMux) {
 	test := s.pay.test
 	if test == nil {
+		mux.Handle("GET /{$}", http.RedirectHandler("/shop", http.StatusSeeOther))
 		return
 	}
+	mux.HandleFunc("GET /{$}", s.showStage)
+	mux.HandleFunc("POST /demo/play", s.play)
 	demo := func(name, done string, do func(r *http.Request) error) {
 		mux.HandleFunc("POST /demo/"+name, func(w http.ResponseWriter, r *http.Request) {
 			if err := do(r); err != nil {
@@ -24,6 +27,18 @@ func (s *shop) demoRoutes(mux *http.ServeMux) {
 	}
 	demo("settle", "settled", func(r *http.Request) error { return test.Settle(r.PostFormValue("session")) })
 	demo("bounce", "bounced", func(r *http.Request) error { return test.Bounce(r.PostFormValue("session")) })
+	demo("refund", "refunded", func(r *http.Request) error {
+		o, err := s.store.FindRef(r.Context(), r.PostFormValue("session"))
+		if err != nil {
+			return err
+		}
+		_, err = test.Refund(r.PostFormValue("session"), orderView{Order: o}.Total())
+		return err
+	})
+	demo("dispute", "disputed", func(r *http.Request) error {
+		_, err := test.Dispute(r.PostFormValue("session"))
+		return err
+	})
 	demo("redeliver", "delivered", func(r *http.Request) error { return test.Redeliver(r.PostFormValue("event")) })
 	demo("advance", "advanced", func(r *http.Request) error {
 		hours, err := strconv.Atoi(r.PostFormValue("hours"))

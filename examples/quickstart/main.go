@@ -8,7 +8,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"flag"
 	"fmt"
@@ -16,12 +15,15 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/signal"
 	"strconv"
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/stripe/stripe-go/v82"
 
 	"github.com/gofulfil/fulfil/checkout"
 	"github.com/gofulfil/fulfil/reservation"
@@ -34,6 +36,8 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
+	// stripe-go prints every request that Stripe refuses, with the customer's e-mail in it. The errors come back anyway.
+	stripe.DefaultLeveledLogger = &stripe.LeveledLogger{}
 	if err := run(ctx, os.Args[1:], os.Getenv, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "quickstart:", err)
 		os.Exit(1)
@@ -50,19 +54,25 @@ type shop struct {
 	flow   *checkout.Flow[*memstore.Tx]
 	hook   *webhook.Handler
 	events eventLog
+	stage  *stage // the scenes of the control page; nil: payments go to Stripe
 }
 
-func newShop(ctx context.Context, url string, pay payments, log *slog.Logger) (*shop, error) {
-	s := &shop{url: url, log: log, pay: pay, store: memstore.New(), stock: memreserver.New()}
+func newShop(ctx context.Context, address string, pay payments, log *slog.Logger) (*shop, error) {
+	s := &shop{url: address, log: log, pay: pay, store: memstore.New(), stock: memreserver.New()}
 	if err := s.fillShelves(ctx); err != nil {
 		return nil, err
+	}
+	fulfil := s.fulfil
+	if pay.test != nil {
+		s.stage = newStage(s)
+		fulfil = s.stage.fulfil
 	}
 	var err error
 	s.flow, err = checkout.New(checkout.Config[*memstore.Tx]{
 		Stripe:   pay.client,
 		Store:    s.store,
 		Reserver: s.stock,
-		Fulfil:   s.fulfil,
+		Fulfil:   fulfil,
 		OnChange: s.changed,
 		Clock:    pay.now,
 		Logger:   log,
@@ -87,7 +97,11 @@ func newShop(ctx context.Context, url string, pay payments, log *slog.Logger) (*
 // is exactly one. If fulfil returned an error, the shipment would be rolled back, and fulfil would be called again later.
 func (s *shop) fulfil(ctx context.Context, tx *memstore.Tx, o *store.Order) error {
 	s.log.Info("shipping", "order", o.ID)
-	return tx.Set(ctx, "shipments/"+o.ID, shipment{Name: o.Customer.Name, Email: o.Customer.Email})
+	sent := shipment{Name: o.Customer.Name, Email: o.Customer.Email, Parcels: 1}
+	if before, ok := tx.Get("shipments/" + o.ID); ok {
+		sent.Parcels += before.(shipment).Parcels // would show that an order is sent twice
+	}
+	return tx.Set(ctx, "shipments/"+o.ID, sent)
 }
 
 // changed is called for every other change of an order: it expired, its payment bounced, it was paid twice …
@@ -99,23 +113,46 @@ func (s *shop) changed(_ context.Context, _ *memstore.Tx, c checkout.Change) err
 // handler serves the shop.
 func (s *shop) handler() http.Handler {
 	pages := http.NewServeMux()
-	pages.HandleFunc("GET /{$}", s.showShop)
+	pages.HandleFunc("GET /shop", s.showShop)
 	pages.HandleFunc("POST /checkout", s.checkout)
 	pages.HandleFunc("GET /cart", s.showCart)
 	pages.HandleFunc("POST /cancel", s.cancel)
 	pages.HandleFunc("GET /thanks", s.showThanks)
 	pages.HandleFunc("GET /orders", s.showOrders)
+	pages.HandleFunc("POST /orders/cancel", s.cancelOrder)
+	pages.HandleFunc("POST /orders/resolve", s.resolveOrder)
+	pages.HandleFunc("/", s.notFound)
 	pages.Handle("GET /style.css", asset("style.css"))
 	pages.Handle("GET /thanks.js", asset("thanks.js"))
 	pages.Handle("GET /checkout/status", s.flow.StatusHandler())
 	s.demoRoutes(pages)
 
+	// Pages of other sites must not make a visitor's browser buy or cancel, and pages take no uploads. Stripe is not a browser:
+	// its requests are signed, and they must go straight to the handler that checks the signature.
+	browsers := http.NewCrossOriginProtection().Handler(http.MaxBytesHandler(pages, maxForm))
 	mux := http.NewServeMux()
-	// Pages of other sites must not make a visitor's browser buy or cancel. Stripe is not a browser: its requests are signed,
-	// and they must go straight to the handler that checks the signature.
-	mux.Handle("/", http.NewCrossOriginProtection().Handler(pages))
+	mux.Handle("/", onlyLocal(browsers))
 	mux.Handle("POST /stripe/webhook", s.hook)
 	return mux
+}
+
+// holdFor is how long the things are held for a customer who pays.
+const holdFor = 15 * time.Minute
+
+// maxForm is the number of bytes that a form may have.
+const maxForm = 16 << 10
+
+// onlyLocal refuses requests for another host than this machine. Otherwise the page of another site could have its own name
+// lead here, and read the orders, which have no password.
+func onlyLocal(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		u := url.URL{Host: r.Host}
+		if u.Hostname() != "localhost" && !net.ParseIP(u.Hostname()).IsLoopback() {
+			http.Error(w, "this shop answers on this machine only", http.StatusMisdirectedRequest)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // checkout begins an order, or continues one, and sends the customer to the payment page.
@@ -126,28 +163,36 @@ func (s *shop) checkout(w http.ResponseWriter, r *http.Request) {
 		s.message(w, http.StatusBadRequest, "That can’t be ordered", "Choose a product and a quantity from 1 to 99.")
 		return
 	}
-	// The shop makes the ID. It is random, because the ID gives access to the cart. An order that was already begun keeps its
-	// ID, so that coming back from the payment page makes no second order.
-	orderID := r.PostFormValue("order")
-	if orderID == "" {
-		orderID = rand.Text()
-	} else if _, err := s.flow.Order(r.Context(), orderID); err != nil {
-		s.failed(w, err)
+	// A visitor has one open order at a time, so that one person can't hold everything. Coming back from the payment page,
+	// or buying something else, goes on with that order. The form of the cart names its order, as it may be from before.
+	own, err := s.ownOrder(r)
+	if err != nil {
+		s.failed(w, r, err)
 		return
+	}
+	var orderID string
+	switch named := r.PostFormValue("order"); {
+	case named != "" && (own == nil || own.ID != named):
+		s.message(w, http.StatusConflict, "This cart is from before", "Look at your cart as it is now.")
+		return
+	case own == nil, named == "" && closed(own):
+		orderID = newOrder(w)
+	default:
+		orderID = own.ID
 	}
 	started, err := s.flow.Begin(r.Context(), checkout.Session{
 		OrderID:    orderID,
 		Lines:      []checkout.Line{{SKU: p.SKU, Name: p.Name, UnitAmount: p.Price, Quantity: quantity}},
 		SuccessURL: s.url + "/thanks?session_id={CHECKOUT_SESSION_ID}",
-		CancelURL:  s.url + "/cart?order=" + orderID,
-		HoldFor:    15 * time.Minute,
+		CancelURL:  s.url + "/cart",
+		HoldFor:    holdFor,
 	})
 	var short *reservation.ShortageError
 	switch {
 	case errors.As(err, &short):
 		s.soldOut(w, p, short.Lines[0].Available)
 	case err != nil:
-		s.failed(w, err)
+		s.failed(w, r, err)
 	default:
 		s.log.Info("checkout", "order", started.OrderID, "attempt", started.Attempt, "reused", started.Reused)
 		http.Redirect(w, r, started.URL, http.StatusSeeOther)
@@ -169,14 +214,14 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 		return err
 	}
 	defer listener.Close()
-	url := "http://" + listener.Addr().String()
-	pay, err := connect(getenv, url)
+	address := "http://" + listener.Addr().String()
+	pay, err := connect(getenv, address)
 	if err != nil {
 		return err
 	}
 	defer pay.close()
 	log := slog.New(slog.NewTextHandler(out, nil))
-	s, err := newShop(ctx, url, pay, log)
+	s, err := newShop(ctx, address, pay, log)
 	if err != nil {
 		return err
 	}
@@ -211,11 +256,11 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 // welcome returns the address to open, and things to try there.
 func (s *shop) welcome() string {
 	text := "Shop      " + s.url + `
-Try       Buy the brass ruler in two tabs: there is only one, so the second tab shows that it is sold out.
-          Pay with card 4000 0000 0000 0002, which is declined, and then with 4242 4242 4242 4242.
+Try       Play the scenes on the first page: the last item, a lost webhook, a refund, a stuck order, and more.
+          Then buy something: card 4000 0000 0000 0002 is declined, and 4242 4242 4242 4242 is paid.
 `
-	if s.pay.test != nil {
-		text += "          Pay by bank debit, and then settle it or bounce it on the Orders page.\n"
+	if s.pay.test == nil {
+		text = "Shop      " + s.url + "\n"
 	}
 	return text + "Payments  " + s.pay.describe(s.url, s.hook.Types()) + "\n\nCtrl-C stops it.\n"
 }

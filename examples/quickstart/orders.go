@@ -2,19 +2,52 @@ package main
 
 import (
 	"context"
+	"html/template"
 	"net/http"
+	"net/url"
 	"time"
 
+	"github.com/gofulfil/fulfil/checkout"
 	"github.com/gofulfil/fulfil/store"
 )
+
+// ordersOnPage is the number of orders on a page.
+const ordersOnPage = 20
 
 // ordersPage is the merchant's page.
 type ordersPage struct {
 	Now     time.Time
 	Notice  string
+	Filters []filter
+	Shown   filter
 	Orders  []orderView
+	Older   template.URL // the next page; empty: there is none
 	Shelves []shelf
 	Events  []eventView
+}
+
+// filter selects the orders of a page.
+type filter struct {
+	Name, Label string
+	query       store.Query
+}
+
+var filters = []filter{
+	{"", "All", store.Query{}},
+	{"stuck", "Need a person", store.Query{Stuck: true}},
+	{"open", "Being paid", store.Query{Status: []store.Status{store.Draft, store.Open, store.Processing}}},
+	{"paid", "Paid", store.Query{Status: []store.Status{store.Paid}}},
+	{"back", "Refunded or disputed", store.Query{Status: []store.Status{store.PartiallyRefunded, store.Refunded, store.Disputed}}},
+	{"over", "Not paid", store.Query{Status: []store.Status{store.Failed, store.Expired, store.Canceled}}},
+}
+
+func filterOf(name string) filter {
+	for _, f := range filters {
+		if f.Name == name {
+			return f
+		}
+	}
+	return filters[0]
 }
 
 type orderView struct {
@@ -40,6 +73,18 @@ func (o orderView) ProcessingSession() string {
 	return ""
 }
 
+// PaidSession returns the session whose payment a customer can get back or dispute, or "".
+func (o orderView) PaidSession() string {
+	paid := o.PaidAttempt()
+	if paid == nil || o.Order.Status() != store.Paid && o.Order.Status() != store.PartiallyRefunded {
+		return ""
+	}
+	return paid.SessionID
+}
+
+// Resolvable reports whether Flow.Resolve can do something about an order that is stuck.
+func (o orderView) Resolvable() bool { return o.Stuck() && o.Paid() }
+
 // Cancelable reports whether the order has a session that Flow.Cancel can end.
 func (o orderView) Cancelable() bool { return o.Order.Status() == store.Open }
 
@@ -51,6 +96,9 @@ type eventView struct {
 // notices are the texts after a button was pressed.
 var notices = map[string]string{
 	"canceled":  "The order was canceled, and its stock is back.",
+	"resolved":  "The decision is kept. If the order still needs a person, it says why.",
+	"refunded":  "The payment was refunded.",
+	"disputed":  "The customer’s bank disputes the payment.",
 	"settled":   "The bank debit was settled.",
 	"bounced":   "The bank debit bounced, and its stock is back.",
 	"delivered": "The event was delivered once more. Nothing changed: compare the orders and the stock.",
@@ -58,17 +106,31 @@ var notices = map[string]string{
 }
 
 func (s *shop) showOrders(w http.ResponseWriter, r *http.Request) {
+	form := r.URL.Query()
+	shown := filterOf(form.Get("show"))
+	query := shown.query
+	query.Newest, query.Limit = true, ordersOnPage+1 // one more says whether there is another page
+	if at, err := time.Parse(time.RFC3339Nano, form.Get("before")); err == nil {
+		query.After = store.Position{CreatedAt: at, ID: form.Get("id")}
+	}
 	shelves, err := s.shelves(r.Context())
 	if err != nil {
-		s.failed(w, err)
+		s.failed(w, r, err)
 		return
 	}
-	orders, err := s.flow.List(r.Context(), store.Query{Newest: true})
+	orders, err := s.flow.List(r.Context(), query)
 	if err != nil {
-		s.failed(w, err)
+		s.failed(w, r, err)
 		return
 	}
-	data := ordersPage{Now: s.pay.now(), Notice: notices[r.FormValue("done")], Shelves: shelves, Events: s.eventViews(r.Context())}
+	data := ordersPage{
+		Now: s.pay.now(), Notice: notices[form.Get("done")], Filters: filters, Shown: shown, Shelves: shelves, Events: s.eventViews(r.Context()),
+	}
+	if len(orders) > ordersOnPage {
+		orders = orders[:ordersOnPage]
+		last := orders[ordersOnPage-1]
+		data.Older = template.URL("/orders?" + url.Values{"show": {shown.Name}, "before": {last.CreatedAt.Format(time.RFC3339Nano)}, "id": {last.ID}}.Encode())
+	}
 	for _, o := range orders {
 		view := orderView{Order: o}
 		if row, ok := s.store.Get("shipments/" + o.ID); ok {
@@ -78,6 +140,25 @@ func (s *shop) showOrders(w http.ResponseWriter, r *http.Request) {
 		data.Orders = append(data.Orders, view)
 	}
 	s.render(w, http.StatusOK, "orders", page{Title: "Orders", Here: "orders", Data: data})
+}
+
+// cancelOrder ends an order for the merchant.
+func (s *shop) cancelOrder(w http.ResponseWriter, r *http.Request) {
+	if err := s.flow.Cancel(r.Context(), r.PostFormValue("order")); err != nil {
+		s.failed(w, r, err)
+		return
+	}
+	http.Redirect(w, r, "/orders?done=canceled", http.StatusSeeOther)
+}
+
+// resolveOrder carries out the merchant's decision about an order that is stuck.
+func (s *shop) resolveOrder(w http.ResponseWriter, r *http.Request) {
+	id := r.PostFormValue("order")
+	if err := s.flow.Resolve(r.Context(), id, checkout.Resolution(r.PostFormValue("decision"))); err != nil {
+		s.message(w, http.StatusConflict, "That did not help", err.Error())
+		return
+	}
+	http.Redirect(w, r, "/orders?done=resolved", http.StatusSeeOther)
 }
 
 // eventViews returns the latest deliveries. Only the test server tells which order an event is about.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"time"
 
 	"github.com/gofulfil/fulfil/checkout"
 	"github.com/gofulfil/fulfil/store"
@@ -19,7 +20,7 @@ var templateFiles embed.FS
 var staticFiles embed.FS
 
 var templates = template.Must(template.New("").Funcs(template.FuncMap{
-	"dollars": dollars, "display": display, "when": when,
+	"dollars": dollars, "display": display, "when": when, "clock": clock, "short": short,
 }).ParseFS(templateFiles, "templates/*.html"))
 
 // page is the part that all pages share.
@@ -34,28 +35,63 @@ type page struct {
 func (s *shop) showShop(w http.ResponseWriter, r *http.Request) {
 	shelves, err := s.shelves(r.Context())
 	if err != nil {
-		s.failed(w, err)
+		s.failed(w, r, err)
 		return
 	}
-	s.render(w, http.StatusOK, "shop", page{Title: "Shop", Here: "shop", Data: shelves})
+	own, err := s.ownOrder(r)
+	if err != nil {
+		s.failed(w, r, err)
+		return
+	}
+	s.render(w, http.StatusOK, "shop", page{Title: "Shop", Here: "shop", Data: struct {
+		Shelves []shelf
+		Own     *ownCart // nil: the visitor has no open order
+	}{shelves, s.openCart(own)}})
 }
 
-// showCart shows the cart to a customer who turned back from the payment page.
-func (s *shop) showCart(w http.ResponseWriter, r *http.Request) {
-	o, err := s.flow.Order(r.Context(), r.FormValue("order"))
-	if err != nil {
-		s.failed(w, err)
-		return
+// ownCart is the visitor's open order.
+type ownCart struct {
+	store.Line
+	Until    time.Time // the stock is held until then
+	Minutes  int       // that are left
+	LeftOver int       // of the minutes that the stock is held, those that are left, in percent
+}
+
+// openCart returns the cart of an order that is open, or nil.
+func (s *shop) openCart(o *store.Order) *ownCart {
+	if o == nil || o.Status() != store.Open || o.OpenAttempt() == nil {
+		return nil
 	}
-	s.render(w, http.StatusOK, "cart", page{Title: "Your cart", Data: o})
+	attempt := o.OpenAttempt()
+	left := max(attempt.PayBy.Sub(s.pay.now()), 0)
+	return &ownCart{
+		Line: o.Lines[0], Until: attempt.PayBy,
+		Minutes: int((left + time.Minute - 1) / time.Minute), LeftOver: int(100 * left / holdFor),
+	}
+}
+
+// showCart shows the visitor's own cart, also to a customer who turned back from the payment page.
+func (s *shop) showCart(w http.ResponseWriter, r *http.Request) {
+	own, err := s.ownOrder(r)
+	switch {
+	case err != nil:
+		s.failed(w, r, err)
+	case own == nil:
+		s.message(w, http.StatusOK, "Your cart is empty", "What you buy stands here until it is paid.")
+	default:
+		s.render(w, http.StatusOK, "cart", page{Title: "Your cart", Here: "cart", Data: struct {
+			*store.Order
+			Own *ownCart
+		}{own, s.openCart(own)}})
+	}
 }
 
 // showThanks is the page after the payment page. Settle asks Stripe if the webhook has not come yet.
 func (s *shop) showThanks(w http.ResponseWriter, r *http.Request) {
-	sessionID := r.FormValue("session_id")
+	sessionID := r.URL.Query().Get("session_id")
 	o, err := s.flow.Settle(r.Context(), sessionID)
 	if o == nil {
-		s.failed(w, err)
+		s.failed(w, r, err)
 		return
 	}
 	if err != nil {
@@ -74,21 +110,25 @@ func (s *shop) showThanks(w http.ResponseWriter, r *http.Request) {
 	s.render(w, http.StatusOK, "thanks", p)
 }
 
+// cancel ends the visitor's own order.
 func (s *shop) cancel(w http.ResponseWriter, r *http.Request) {
-	id := r.PostFormValue("order")
-	if err := s.flow.Cancel(r.Context(), id); err != nil {
-		s.failed(w, err)
+	own, err := s.ownOrder(r)
+	if err == nil && own != nil {
+		err = s.flow.Cancel(r.Context(), own.ID)
+	}
+	if err != nil {
+		s.failed(w, r, err)
 		return
 	}
-	if r.PostFormValue("back") == "orders" {
-		http.Redirect(w, r, "/orders?done=canceled", http.StatusSeeOther)
-		return
-	}
-	http.Redirect(w, r, "/cart?order="+id, http.StatusSeeOther)
+	http.Redirect(w, r, "/cart", http.StatusSeeOther)
+}
+
+func (s *shop) notFound(w http.ResponseWriter, _ *http.Request) {
+	s.message(w, http.StatusNotFound, "There is no such page", "The address may be mistyped, or the page has moved.")
 }
 
 // failed tells the customer what an error means.
-func (s *shop) failed(w http.ResponseWriter, err error) {
+func (s *shop) failed(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case errors.Is(err, checkout.ErrNotFound):
 		s.message(w, http.StatusNotFound, "There is no such order", "The shop forgets its orders when it stops.")
@@ -98,6 +138,7 @@ func (s *shop) failed(w http.ResponseWriter, err error) {
 		s.message(w, http.StatusConflict, "Your payment is on its way", "The bank is moving the money. There is nothing more to do.")
 	case errors.Is(err, checkout.ErrCanceled):
 		s.message(w, http.StatusConflict, "This order was canceled", "What you buy now is a new order.")
+	case r.Context().Err() != nil: // the visitor closed the page
 	default:
 		s.log.Error("request failed", "error", err)
 		s.message(w, http.StatusBadGateway, "That did not work", "Nothing was charged. Please try again in a moment.")

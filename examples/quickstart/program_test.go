@@ -80,7 +80,7 @@ type browser struct {
 // visit opens a browser on the shop.
 func (p *running) visit(t *testing.T) *browser {
 	t.Helper()
-	b := &browser{t, visitor.New(t, p.url+"/")}
+	b := &browser{t, visitor.New(t, p.url+"/shop")}
 	require.Equal(t, http.StatusOK, b.Status)
 	return b
 }

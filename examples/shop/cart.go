@@ -2,6 +2,8 @@ package main
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -16,11 +18,12 @@ const (
 	maxNote     = 200 // characters; a cookie holds about 4,000 bytes
 )
 
-// cart is a customer's cart. It is kept in a cookie, so that any process can answer the next request. The cart's ID becomes the
-// order's ID. It is random, because the ID gives access to the order. A customer who returns to the cart continues its order
-// instead of making a second one.
+// cart is the customer's choice. It is kept in a cookie, so that any process can answer the next request. The cookie also holds a
+// random secret, and the ID of the cart's order is a hash of it. IDs of orders stand in logs and in answers, and who reads one
+// must not be able to make the cookie. A customer who returns to the cart continues its order instead of making a second one.
 type cart struct {
-	ID       string
+	ID       string // of the order
+	secret   string
 	Note     string
 	Quantity map[string]int64 // SKU to quantity
 }
@@ -29,16 +32,18 @@ type cart struct {
 func cartOf(r *http.Request, products []product) cart {
 	c := cart{Quantity: map[string]int64{}}
 	if cookie, err := r.Cookie("cart"); err == nil {
-		order, rest, _ := strings.Cut(cookie.Value, ".")
+		secret, rest, _ := strings.Cut(cookie.Value, ".")
 		values, err := url.ParseQuery(rest)
 		if err == nil {
-			c.ID = order
+			c.secret = secret
 			c.read(values, products)
 		}
 	}
-	if len(c.ID) != len(rand.Text()) {
-		c.ID = rand.Text()
+	if len(c.secret) != len(rand.Text()) {
+		c.secret = rand.Text()
 	}
+	sum := sha256.Sum256([]byte("order of " + c.secret))
+	c.ID = base32.StdEncoding.EncodeToString(sum[:15])
 	return c
 }
 
@@ -81,7 +86,7 @@ func (s *shop) keep(w http.ResponseWriter, c cart) {
 	if c.Note != "" {
 		values.Set("note", c.Note)
 	}
-	s.cookie(w, c.ID+"."+values.Encode(), 30*24*3600)
+	s.cookie(w, c.secret+"."+values.Encode(), 30*24*3600)
 }
 
 // drop removes the cart.

@@ -97,8 +97,8 @@ func (c config) checkAddresses() error {
 		return errors.New("SHOP_URL is public, but STRIPE_SECRET_KEY is not set: the test server is on loopback, where no customer can pay")
 	case c.live() && !public:
 		return errors.New("STRIPE_SECRET_KEY is a live key: set SHOP_URL to the https address of the shop")
-	case public && c.ordersPassword == "":
-		return errors.New("SHOP_URL is public: set ORDERS_PASSWORD, because the orders page shows names and addresses")
+	case c.ordersPassword == "" && (public || !isLoopback("http://"+net.JoinHostPort(host, "0"))):
+		return errors.New("others can reach the shop: set ORDERS_PASSWORD, because the orders page shows names and addresses")
 	case c.testWebhooks != "" && !isLoopback(c.testWebhooks):
 		return errors.New("-webhooks must be an http URL of a loopback address")
 	}

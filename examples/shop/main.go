@@ -22,6 +22,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/stripe/stripe-go/v82"
+
 	"github.com/gofulfil/fulfil/checkout"
 	"github.com/gofulfil/fulfil/reservation"
 	"github.com/gofulfil/fulfil/reservation/sqlreserver"
@@ -33,6 +35,8 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
+	// stripe-go prints every request that Stripe refuses, with the customer's e-mail in it. The errors come back anyway.
+	stripe.DefaultLeveledLogger = &stripe.LeveledLogger{}
 	err := run(ctx, os.Args[1:], os.Getenv, os.Stdout)
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "shop:", err)
@@ -50,10 +54,11 @@ type shop struct {
 	stock *sqlreserver.Reserver
 	flow  *checkout.Flow[*sql.Tx]
 	hook  *webhook.Handler
+	gate  *gate // of the orders page; nil: it asks for no password
 }
 
 func newShop(ctx context.Context, c config, pay payments, db *sql.DB, log *slog.Logger) (*shop, error) {
-	s := &shop{config: c, payments: pay, log: log, db: db, store: sqlstore.New(db, c.dialect), stock: sqlreserver.New(c.dialect)}
+	s := &shop{config: c, payments: pay, log: log, db: db, store: sqlstore.New(db, c.dialect), stock: sqlreserver.New(c.dialect), gate: newGate(c.ordersPassword)}
 	if err := s.migrate(ctx); err != nil {
 		return nil, err
 	}
@@ -104,6 +109,9 @@ func (s *shop) draft(ctx context.Context, session checkout.Session, note string)
 // be called again later. Anything that is not written through tx, such as an e-mail, may happen more than once: send it with a
 // key.
 func (s *shop) fulfil(ctx context.Context, tx *sql.Tx, o *store.Order) error {
+	if o.Customer.ShippingAddress == (store.Address{}) { // trying again would not help: a person must look at the order
+		return webhook.Permanent(errors.New("there is no address to send it to"))
+	}
 	s.log.Info("shipping", "order", o.ID)
 	_, err := tx.ExecContext(ctx, s.q(`INSERT INTO shipments (order_id, name, email, address, created_at) VALUES (?, ?, ?, ?, ?)`),
 		o.ID, o.Customer.ShippingName, o.Customer.Email, oneLine(o.Customer.ShippingAddress), s.dialect.Time(time.Now()))
@@ -128,7 +136,7 @@ func (s *shop) checkout(w http.ResponseWriter, r *http.Request) {
 		Lines:      lines,
 		SuccessURL: s.url + "/thanks?session_id={CHECKOUT_SESSION_ID}",
 		CancelURL:  s.url + "/cart",
-		HoldFor:    15 * time.Minute,
+		HoldFor:    holdFor,
 		Shipping:   checkout.Shipping{Countries: []string{"US", "CA"}},
 	}
 	var started *checkout.Started
@@ -141,7 +149,7 @@ func (s *shop) checkout(w http.ResponseWriter, r *http.Request) {
 	case errors.As(err, &short):
 		s.soldOut(w, short.Lines, lines)
 	case err != nil:
-		s.failed(w, err)
+		s.failed(w, r, err)
 	default:
 		s.log.Info("checkout", "order", started.OrderID, "attempt", started.Attempt, "reused", started.Reused)
 		http.Redirect(w, r, started.URL, http.StatusSeeOther)
@@ -158,22 +166,47 @@ func (s *shop) handler() (http.Handler, error) {
 	pages.HandleFunc("POST /checkout", s.checkout)
 	pages.HandleFunc("GET /thanks", s.showThanks)
 	pages.HandleFunc("GET /orders", s.withPassword(s.showOrders))
+	pages.HandleFunc("POST /orders/cancel", s.withPassword(s.cancelOrder))
+	pages.HandleFunc("POST /orders/resolve", s.withPassword(s.resolveOrder))
+	pages.HandleFunc("/", s.notFound)
 	pages.Handle("GET /style.css", asset("style.css"))
 	pages.Handle("GET /thanks.js", asset("thanks.js"))
 	pages.Handle("GET /checkout/status", s.flow.StatusHandler())
 
-	// Pages of other sites must not make a visitor's browser buy. Stripe is not a browser: its requests are signed, and they
+	// Pages of other sites must not make a visitor's browser buy, and pages take no uploads. Stripe is not a browser: its requests are signed, and they
 	// must go straight to the handler that checks the signature.
 	browsers := http.NewCrossOriginProtection()
 	if err := browsers.AddTrustedOrigin(s.url); err != nil { // for a proxy that changes the Host
 		return nil, err
 	}
+	handler := browsers.Handler(http.MaxBytesHandler(pages, maxForm))
+	if isLoopback(s.url) {
+		handler = onlyLocal(handler)
+	}
 	mux := http.NewServeMux()
-	mux.Handle("/", browsers.Handler(pages))
+	mux.Handle("/", handler)
 	mux.Handle("POST /stripe/webhook", s.hook)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", s.ready)
 	return mux, nil
+}
+
+// holdFor is how long the things are held for a customer who pays.
+const holdFor = 15 * time.Minute
+
+// maxForm is the number of bytes that a form may have.
+const maxForm = 64 << 10
+
+// onlyLocal refuses requests for another host than this machine. It is for a shop that is tried out: the page of another site
+// could otherwise have its own name lead here, and read the orders, which have no password then.
+func onlyLocal(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !isLoopback("http://" + r.Host) {
+			http.Error(w, "this shop answers on this machine only", http.StatusMisdirectedRequest)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // ready says whether this process can serve customers now. A proxy asks before it sends customers. /healthz says only that the

@@ -51,6 +51,7 @@ func TestRefusesToStart(t *testing.T) {
 		"url with a path":      {with("SHOP_URL", "https://shop.example/pots"), nil, "SHOP_URL must be like"},
 		"url without a scheme": {with("SHOP_URL", "shop.example"), nil, "SHOP_URL must be like"},
 		"every interface":      {nil, []string{"-addr", ":0"}, "set SHOP_URL"},
+		"every, no password":   {map[string]string{"SHOP_URL": "http://localhost:4242"}, []string{"-addr", ":0"}, "set ORDERS_PASSWORD"},
 		"no port":              {nil, []string{"-addr", "127.0.0.1"}, "missing port"},
 		"webhooks elsewhere":   {nil, []string{"-webhooks", "https://shop.example/stripe/webhook"}, "-webhooks must be"},
 		"webhooks of Stripe":   {stripe, []string{"-webhooks", "http://127.0.0.1:1/"}, "-webhooks is for the test server"},
@@ -190,6 +191,7 @@ func TestBadRequests(t *testing.T) {
 	for _, address := range []string{"/thanks", "/thanks?session_id=cs_test_other", "/nowhere"} {
 		b.Open(address)
 		require.Equal(t, http.StatusNotFound, b.Status, address)
+		require.Contains(t, b.Body, "Back to the shop", "a page of the shop")
 	}
 	p.requireOrders(t)
 }
@@ -201,6 +203,8 @@ func TestOtherSitesCanNotPost(t *testing.T) {
 		"/cart":           http.StatusForbidden,
 		"/cart/new":       http.StatusForbidden,
 		"/checkout":       http.StatusForbidden,
+		"/orders/cancel":  http.StatusForbidden,
+		"/orders/resolve": http.StatusForbidden,
 		"/stripe/webhook": http.StatusBadRequest, // a signature is missing; the check for browsers does not apply
 	} {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.url+path, strings.NewReader("{}"))

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"crypto/subtle"
 	"embed"
 	"errors"
 	"fmt"
@@ -21,7 +20,7 @@ var templateFiles embed.FS
 var staticFiles embed.FS
 
 var templates = template.Must(template.New("").Funcs(template.FuncMap{
-	"dollars": dollars, "display": display, "total": total,
+	"dollars": dollars, "display": display, "total": total, "when": when, "clock": clock, "short": short, "holds": holds,
 }).ParseFS(templateFiles, "templates/*.html"))
 
 // page is the part that all pages share.
@@ -36,10 +35,30 @@ type page struct {
 func (s *shop) showShop(w http.ResponseWriter, r *http.Request) {
 	shelves, err := s.shelves(r.Context())
 	if err != nil {
-		s.failed(w, err)
+		s.failed(w, r, err)
 		return
 	}
-	s.render(w, http.StatusOK, "shop", page{Title: "Shop", Here: "shop", Data: shelves})
+	own, err := s.openOrder(r)
+	if err != nil {
+		s.failed(w, r, err)
+		return
+	}
+	s.render(w, http.StatusOK, "shop", page{Title: "Shop", Here: "shop", Data: struct {
+		Shelves []shelf
+		Own     *store.Order // nil: the visitor has no order that is open
+	}{shelves, own}})
+}
+
+// openOrder returns the visitor's order if it is open, or nil.
+func (s *shop) openOrder(r *http.Request) (*store.Order, error) {
+	o, err := s.flow.Order(r.Context(), cartOf(r, nil).ID)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil, nil
+	case err != nil || o.Status() != store.Open:
+		return nil, err
+	}
+	return o, nil
 }
 
 // cartPage is the cart with its order, if the order was begun.
@@ -68,18 +87,18 @@ func (p cartPage) Total() (sum int64) {
 func (s *shop) showCart(w http.ResponseWriter, r *http.Request) {
 	products, err := s.products(r.Context())
 	if err != nil {
-		s.failed(w, err)
+		s.failed(w, r, err)
 		return
 	}
 	c := cartOf(r, products)
 	lines, err := c.lines(products)
 	if err != nil {
-		s.failed(w, err)
+		s.failed(w, r, err)
 		return
 	}
 	o, err := s.flow.Order(r.Context(), c.ID)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		s.failed(w, err)
+		s.failed(w, r, err)
 		return
 	}
 	s.render(w, http.StatusOK, "cart", page{Title: "Your cart", Here: "cart", Data: cartPage{c, lines, o}})
@@ -96,10 +115,9 @@ func (s *shop) changeCart(w http.ResponseWriter, r *http.Request) {
 func (s *shop) readCart(w http.ResponseWriter, r *http.Request) (c cart, lines []checkout.Line, ok bool) {
 	products, err := s.products(r.Context())
 	if err != nil {
-		s.failed(w, err)
+		s.failed(w, r, err)
 		return c, nil, false
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 	c = cartOf(r, products)
 	if err := r.ParseForm(); err != nil || !c.read(r.PostForm, products) {
 		s.message(w, http.StatusBadRequest, "That can’t be ordered", fmt.Sprintf("Quantities go up to %d, and notes to %d characters.", maxQuantity, maxNote))
@@ -107,7 +125,7 @@ func (s *shop) readCart(w http.ResponseWriter, r *http.Request) (c cart, lines [
 	}
 	lines, err = c.lines(products)
 	if err != nil {
-		s.failed(w, err)
+		s.failed(w, r, err)
 		return c, nil, false
 	}
 	s.keep(w, c)
@@ -119,7 +137,7 @@ func (s *shop) readCart(w http.ResponseWriter, r *http.Request) (c cart, lines [
 func (s *shop) newCart(w http.ResponseWriter, r *http.Request) {
 	products, err := s.products(r.Context())
 	if err != nil {
-		s.failed(w, err)
+		s.failed(w, r, err)
 		return
 	}
 	err = s.flow.Cancel(r.Context(), cartOf(r, products).ID)
@@ -134,10 +152,10 @@ func (s *shop) newCart(w http.ResponseWriter, r *http.Request) {
 
 // showThanks is the page after the payment page. Settle asks Stripe if the webhook has not come yet.
 func (s *shop) showThanks(w http.ResponseWriter, r *http.Request) {
-	sessionID := r.FormValue("session_id")
+	sessionID := r.URL.Query().Get("session_id")
 	o, err := s.flow.Settle(r.Context(), sessionID)
 	if o == nil {
-		s.failed(w, err)
+		s.failed(w, r, err)
 		return
 	}
 	if err != nil {
@@ -163,30 +181,12 @@ func (s *shop) showThanks(w http.ResponseWriter, r *http.Request) {
 	s.render(w, http.StatusOK, "thanks", p)
 }
 
-func (s *shop) showOrders(w http.ResponseWriter, r *http.Request) {
-	data, err := s.orders(r.Context())
-	if err != nil {
-		s.failed(w, err)
-		return
-	}
-	s.render(w, http.StatusOK, "orders", page{Title: "Orders", Here: "orders", Data: data})
-}
-
-// withPassword asks for ORDERS_PASSWORD before it shows a page, if the password is set.
-func (s *shop) withPassword(next http.HandlerFunc) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		_, password, _ := r.BasicAuth()
-		if s.ordersPassword != "" && subtle.ConstantTimeCompare([]byte(password), []byte(s.ordersPassword)) != 1 {
-			w.Header().Set("WWW-Authenticate", `Basic realm="Orders", charset="UTF-8"`)
-			s.message(w, http.StatusUnauthorized, "Orders", "This page asks for the password of the shop. Any user name will do.")
-			return
-		}
-		next(w, r)
-	}
+func (s *shop) notFound(w http.ResponseWriter, _ *http.Request) {
+	s.message(w, http.StatusNotFound, "There is no such page", "The address may be mistyped, or the page has moved.")
 }
 
 // failed tells the customer what an error means.
-func (s *shop) failed(w http.ResponseWriter, err error) {
+func (s *shop) failed(w http.ResponseWriter, r *http.Request, err error) {
 	var invalid *checkout.InvalidSessionError
 	switch {
 	case errors.Is(err, checkout.ErrNotFound):
@@ -202,6 +202,7 @@ func (s *shop) failed(w http.ResponseWriter, err error) {
 	case errors.Is(err, checkout.ErrCanceled):
 		s.drop(w)
 		s.message(w, http.StatusConflict, "This order was canceled", "What you put into the cart now is a new order.")
+	case r.Context().Err() != nil: // the visitor closed the page
 	default:
 		s.log.Error("request failed", "error", err)
 		s.message(w, http.StatusBadGateway, "That did not work", "Nothing was charged. Please try again in a moment.")

@@ -208,7 +208,7 @@ func TestBehindAProxy(t *testing.T) {
 		session := b.begin("")
 		for range 3 { // each time at another process
 			b.Open(proxy.URL + "/cart")
-			require.Contains(t, b.Body, "still set aside")
+			require.Contains(t, b.Body, "Your things are set aside")
 			require.Equal(t, session, b.begin(""), "the same cart must get the same session")
 		}
 		b.payBy("Pay $220.50", "4242424242424242")

@@ -2,6 +2,8 @@ package main
 
 import (
 	"net/http"
+	"net/url"
+	"path"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -107,9 +109,10 @@ func TestPayingTwiceIsNotPossible(t *testing.T) {
 	b := p.visit(t)
 	b.take("Soup bowl", "1")
 	cart := b.Tab() // another tab with an old page
+	cookie := cookieOf(t, b.Client, p.url)
 	b.begin("")
 	b.payBy("Pay $28.00", "4242424242424242")
-	cart.Client = withCookie(t, cart.Client, p.url, "cart", orderIn(b)+".sku.bowl=1")
+	cart.Client = withCookie(t, cart.Client, p.url, "cart", cookie)
 	cart.Press("", "Continue to payment", "note", "changed")
 	require.Equal(t, http.StatusConflict, cart.Status)
 	require.Contains(t, cart.Body, "This order is paid")
@@ -117,5 +120,35 @@ func TestPayingTwiceIsNotPossible(t *testing.T) {
 	p.requireStock(t, "bowl", "17 0 1")
 }
 
-// orderIn returns the ID of the order on the thanks page.
-func orderIn(b *browser) string { return visitor.Text(strings.SplitN(b.Element("code>"), ">", 2)[1]) }
+// Who knows the ID of an order can't make the cookie of its cart.
+func TestTheCartIsItsOwners(t *testing.T) {
+	t.Parallel()
+	p := start(t, map[string]string{"DATABASE_URL": sqliteFile(t)})
+	b := p.visit(t)
+	b.take("Soup bowl", "1")
+	b.begin("")
+	require.Contains(t, visitor.Text(visit(t, p.url+"/").Body), "Soup bowl")
+	b.Open("/checkout/status?session_id=" + path.Base(b.URL.Path))
+	b.Open(p.url + "/cart")
+	_, id, _ := strings.Cut(b.Element("data-cart="), `data-cart="`)
+	id, _, _ = strings.Cut(id, `"`)
+	require.NotEmpty(t, id)
+	stranger := p.visit(t)
+	for _, value := range []string{id, id + "AA"} { // as long as an ID, and as long as a secret
+		stranger.Client = withCookie(t, stranger.Client, p.url, "cart", value+".sku.bowl=1")
+		stranger.Open("/cart")
+		require.NotContains(t, stranger.Body, "Nothing was charged", value)
+		require.NotContains(t, stranger.Body, id, value)
+	}
+	b.Open(p.url + "/")
+	require.Contains(t, visitor.Text(b.Body), "In your cart: Soup bowl, held for you until")
+}
+
+func cookieOf(t *testing.T, client *http.Client, address string) string {
+	t.Helper()
+	u, err := url.Parse(address)
+	require.NoError(t, err)
+	cookies := client.Jar.Cookies(u)
+	require.Len(t, cookies, 1)
+	return cookies[0].Value
+}

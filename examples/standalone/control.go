@@ -6,7 +6,9 @@ import (
 	"errors"
 	"html/template"
 	"log/slog"
+	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -110,7 +112,6 @@ func (c *control) handler() http.Handler {
 	})
 	for name, do := range c.actions() {
 		mux.HandleFunc("POST /"+name, func(w http.ResponseWriter, r *http.Request) {
-			r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
 			err := do(r)
 			var refused *checkouttest.PaymentError
 			switch {
@@ -125,11 +126,31 @@ func (c *control) handler() http.Handler {
 			}
 		})
 	}
-	return http.NewCrossOriginProtection().Handler(mux) // other sites must not press the buttons
+	// Other sites must not press the buttons, and the page takes no uploads.
+	return onlyLocal(http.NewCrossOriginProtection().Handler(http.MaxBytesHandler(mux, maxForm)))
+}
+
+// maxForm is the number of bytes that a form may have.
+const maxForm = 16 << 10
+
+// onlyLocal refuses requests for another host than this machine. Otherwise the page of another site could have its own name
+// lead here, and read the key and the secret.
+func onlyLocal(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		u := url.URL{Host: r.Host}
+		if u.Hostname() != "localhost" && !net.ParseIP(u.Hostname()).IsLoopback() {
+			http.Error(w, "this page is for this machine only", http.StatusMisdirectedRequest)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func (c *control) show(w http.ResponseWriter, r *http.Request, status int, alert string) {
 	v, err := c.view(r.Context())
+	if r.Context().Err() != nil {
+		return // the visitor closed the page
+	}
 	if err != nil {
 		c.log.Error("page failed", "error", err)
 		http.Error(w, "the page could not be made", http.StatusInternalServerError)
@@ -137,7 +158,7 @@ func (c *control) show(w http.ResponseWriter, r *http.Request, status int, alert
 	}
 	v.Alert = alert
 	if alert == "" {
-		v.Notice = notices[r.FormValue("done")]
+		v.Notice = notices[r.URL.Query().Get("done")]
 	}
 	var b bytes.Buffer
 	if err := templates.ExecuteTemplate(&b, "control.html", v); err != nil {

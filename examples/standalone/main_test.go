@@ -5,15 +5,19 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"strings"
 	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/gofulfil/fulfil/checkout/checkouttest"
 )
 
 // An inbox is an app's webhook endpoint.
@@ -206,6 +210,32 @@ func TestOtherSitesCanNotPost(t *testing.T) {
 	p.open(t)
 	require.Contains(t, p.element(t, id), `data-status="open"`)
 	require.NotRegexp(t, `(src|action)="(https?:|//)`, p.body)
+}
+
+// The page reads a form, and no upload. A page of another site must not reach it by a name of its own that leads to this machine.
+func TestUploadsAndOtherHosts(t *testing.T) {
+	t.Parallel()
+	test := checkouttest.NewServer(checkouttest.Config{})
+	t.Cleanup(test.Close)
+	handler := (&control{test: test, log: slog.New(slog.DiscardHandler)}).handler()
+	for method, path := range map[string]string{http.MethodGet: "/?done=pay", http.MethodPost: "/pay"} {
+		upload := strings.NewReader("--x\r\nContent-Disposition: form-data; name=\"session\"; filename=\"f\"\r\n\r\n" + strings.Repeat("x", 10<<20))
+		all := upload.Len()
+		r := httptest.NewRequestWithContext(t.Context(), method, "http://127.0.0.1:12112"+path, upload)
+		r.Header.Set("Content-Type", "multipart/form-data; boundary=x")
+		r.Header.Set("Sec-Fetch-Site", "same-origin")
+		handler.ServeHTTP(httptest.NewRecorder(), r)
+		require.LessOrEqual(t, all-upload.Len(), 2*maxForm, method)
+	}
+	for host, want := range map[string]int{
+		"127.0.0.1:12112": http.StatusOK, "localhost": http.StatusOK, "[::1]:12112": http.StatusOK, "elsewhere.example": http.StatusMisdirectedRequest,
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+		r.Host = host
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		require.Equal(t, want, w.Code, host)
+	}
 }
 
 func TestRefusesToStart(t *testing.T) {

@@ -124,6 +124,32 @@ func (s *Store) Save(ctx context.Context, tx *Tx, orders ...*store.Order) error 
 	return tx.putRefs(ctx, orders)
 }
 
+// Delete removes orders with their references, as [store.Store] says. An order that this transaction has neither inserted nor
+// locked is an error.
+func (s *Store) Delete(ctx context.Context, tx *Tx, orders ...*store.Order) error {
+	if err := tx.of(s); err != nil {
+		return err
+	}
+	for _, o := range orders {
+		if !tx.owns(orderTable + o.ID) {
+			return fmt.Errorf("memstore: delete order %q: it is not locked: call Lock or Insert first, in the same transaction", o.ID)
+		}
+		for _, ref := range o.Refs() {
+			key := refTable + ref
+			if id, kept := tx.Get(key); !kept || id != o.ID {
+				continue
+			}
+			if err := tx.Delete(ctx, key); err != nil {
+				return err
+			}
+		}
+		if err := tx.Delete(ctx, orderTable+o.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Find returns the last committed order, as [store.Store] says.
 func (s *Store) Find(ctx context.Context, id string) (*store.Order, error) {
 	if err := ctx.Err(); err != nil {

@@ -60,7 +60,7 @@
 //   - fulfil_claims has the claimed keys with the times of their claims.
 //   - fulfil_values has the ID of the installation and its cursors.
 //
-// Only [Store.Prune] deletes rows: old claims.
+// Only [Store.Prune] and [Store.Delete] delete rows: old claims, and orders that the merchant prunes.
 //
 // # Errors
 //

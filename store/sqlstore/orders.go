@@ -129,6 +129,27 @@ func (s *Store) keepRefs(ctx context.Context, tx *sql.Tx, orders []*store.Order)
 	return sqlkit.Fail(ctx, "sqlstore: save references", s.keep(ctx, tx, refsTable, rows))
 }
 
+// Delete removes orders with their references, as [store.Store] says.
+func (s *Store) Delete(ctx context.Context, tx *sql.Tx, orders ...*store.Order) error {
+	byID := map[string]*store.Order{}
+	for _, o := range orders {
+		byID[o.ID] = o
+	}
+	for _, id := range slices.Sorted(maps.Keys(byID)) {
+		// The references are looked up by their key, as there is no index on the order that they lead to.
+		for refs := range slices.Chunk(byID[id].Refs(), maxParams-1) {
+			statement := s.dialect.Rebind("DELETE FROM fulfil_refs WHERE order_id = ? AND ref IN " + sqlkit.List(len(refs)))
+			if _, err := tx.ExecContext(ctx, statement, append([]any{id}, texts(refs)...)...); err != nil {
+				return sqlkit.Fail(ctx, "sqlstore: delete references", err)
+			}
+		}
+		if _, err := tx.ExecContext(ctx, s.dialect.Rebind("DELETE FROM fulfil_orders WHERE id = ?"), id); err != nil {
+			return sqlkit.Fail(ctx, "sqlstore: delete an order", err)
+		}
+	}
+	return nil
+}
+
 // Find returns the last committed order, as [store.Store] says.
 func (s *Store) Find(ctx context.Context, id string) (*store.Order, error) {
 	return s.find(ctx, "find an order", validKey(id, maxID), "id = ?", id)

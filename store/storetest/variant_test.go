@@ -22,6 +22,7 @@ type variant struct {
 	insert  func(ctx context.Context, tx tx, orders ...*store.Order) ([]bool, error)
 	lock    func(ctx context.Context, tx tx, ids ...string) ([]*store.Order, error)
 	save    func(ctx context.Context, tx tx, orders ...*store.Order) error
+	delete  func(ctx context.Context, tx tx, orders ...*store.Order) error
 	find    func(ctx context.Context, id string) (*store.Order, error)
 	findRef func(ctx context.Context, ref string) (*store.Order, error)
 	list    func(ctx context.Context, q store.Query) ([]*store.Order, error)
@@ -35,7 +36,7 @@ type variant struct {
 func newVariant(breakIt func(v *variant)) *variant {
 	st := memstore.New()
 	v := &variant{
-		Store: st, inTx: st.InTx, insert: st.Insert, lock: st.Lock, save: st.Save, find: st.Find, findRef: st.FindRef,
+		Store: st, inTx: st.InTx, insert: st.Insert, lock: st.Lock, save: st.Save, delete: st.Delete, find: st.Find, findRef: st.FindRef,
 		list: st.List, claim: st.Claim, prune: st.Prune, due: st.Due, shopID: st.ShopID, cursor: st.Cursor,
 	}
 	breakIt(v)
@@ -51,6 +52,9 @@ func (v *variant) Lock(ctx context.Context, tx tx, ids ...string) ([]*store.Orde
 }
 func (v *variant) Save(ctx context.Context, tx tx, o ...*store.Order) error {
 	return v.save(ctx, tx, o...)
+}
+func (v *variant) Delete(ctx context.Context, tx tx, o ...*store.Order) error {
+	return v.delete(ctx, tx, o...)
 }
 func (v *variant) Find(ctx context.Context, id string) (*store.Order, error) { return v.find(ctx, id) }
 func (v *variant) FindRef(ctx context.Context, ref string) (*store.Order, error) {

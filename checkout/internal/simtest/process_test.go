@@ -147,6 +147,13 @@ func (s simStore) Save(ctx context.Context, t tx, orders ...*store.Order) error 
 	return s.p.w.database().Save(ctx, t, orders...)
 }
 
+func (s simStore) Delete(ctx context.Context, t tx, orders ...*store.Order) error {
+	if err := s.p.step(ctx, "delete "+orders[0].ID); err != nil {
+		return err
+	}
+	return s.p.w.database().Delete(ctx, t, orders...)
+}
+
 func (s simStore) Find(ctx context.Context, id string) (*store.Order, error) {
 	s.p.w.sched.looksAt(ctx, id)
 	if err := s.p.step(ctx, "find "+id); err != nil {

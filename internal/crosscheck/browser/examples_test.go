@@ -14,6 +14,16 @@ func TestQuickstart(t *testing.T) {
 	walk(t, func(t *testing.T, s screen) {
 		shop := start(t, "quickstart", nil, "-addr", "127.0.0.1:0")["Shop"]
 		p := s.open(t, shop)
+		p.audit("quickstart: scenes")
+		for _, scene := range []string{"A hold runs down", "Two customers, one pen", "A stuck order"} {
+			p.press("Play " + scene)
+		}
+		p.audit("quickstart: scenes, played")
+		p.follow("Go to the stuck order")
+		p.audit("quickstart: orders, stuck")
+		p.press("Try again")
+		require.Contains(t, p.text(), "The decision is kept")
+		p.run("goto", "url", shop+"/shop")
 		p.audit("quickstart: shop")
 		p.press("Buy Notebook")
 		payPage := p.url()
@@ -34,7 +44,7 @@ func TestQuickstart(t *testing.T) {
 		p.audit("quickstart: thanks, fulfilled")
 		waiting.run("waitText", "text", "Thank you, it’s on its way") // by its script, or by reloading itself
 
-		p.run("goto", "url", shop)
+		p.run("goto", "url", shop+"/shop")
 		p.press("Buy Letter set")
 		p.fill("E-mail", "ann@example.com")
 		p.run("check", "label", "Bank debit")
@@ -46,17 +56,21 @@ func TestQuickstart(t *testing.T) {
 		p.press("Bounce the debit")
 		p.audit("quickstart: orders, bounced")
 
-		p.run("goto", "url", shop)
+		p.run("goto", "url", shop+"/shop")
 		p.press("Buy Brass ruler")
 		p.follow("Cancel and return to the shop")
 		cart := p.url()
-		p.run("goto", "url", shop)
-		p.audit("quickstart: shop, last one on hold")
+		p.run("goto", "url", shop+"/shop")
+		require.Contains(t, p.text(), "Held for you")
+		p.audit("quickstart: shop, last one in the cart")
+		other := s.open(t, shop+"/shop")
+		require.Contains(t, other.text(), "On hold")
+		other.audit("quickstart: shop, last one on hold")
 		p.run("goto", "url", cart)
 		p.press("Cancel the order")
 		require.Contains(t, p.text(), "Order canceled")
 		p.audit("quickstart: cart, canceled")
-		p.run("goto", "url", shop+"/cart?order=none")
+		p.run("goto", "url", shop+"/nowhere")
 		require.Equal(t, http.StatusNotFound, p.status())
 		p.audit("quickstart: message")
 	})

@@ -65,7 +65,7 @@ func TestFillInByKeyboard(t *testing.T) {
 
 func TestQuickstartByKeyboard(t *testing.T) {
 	walk(t, func(t *testing.T, s screen) {
-		p := s.open(t, start(t, "quickstart", nil, "-addr", "127.0.0.1:0")["Shop"])
+		p := s.open(t, start(t, "quickstart", nil, "-addr", "127.0.0.1:0")["Shop"]+"/shop")
 		p.enter("Buy Notebook")
 		p.typeInto("email", "ann@example.com", "number", "4242424242424242", "expiry", "1234", "cvc", "123")
 		p.run("enter") // Enter in a field submits the form

@@ -1,0 +1,72 @@
+package guides
+
+//lint:file-ignore SA4006 README.md leaves out the checks of errors.
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/stripe/stripe-go/v82"
+
+	"github.com/gofulfil/fulfil/checkout"
+	"github.com/gofulfil/fulfil/checkout/checkouttest"
+	"github.com/gofulfil/fulfil/reservation/sqlreserver"
+	"github.com/gofulfil/fulfil/store"
+	"github.com/gofulfil/fulfil/store/sqlstore"
+	"github.com/gofulfil/fulfil/webhook"
+)
+
+// The functions of this file are compiled and not run: they are the Go blocks of README.md behind its first.
+
+func readmeDatabase(ctx context.Context) (*checkout.Flow[*sql.Tx], error) {
+	db, err := sql.Open("pgx", os.Getenv("DATABASE_URL")) // import _ "github.com/jackc/pgx/v5/stdlib", or another driver
+	db.SetMaxOpenConns(8)                                 // on a hot row a small pool is several times faster than a large one
+	err = sqlstore.Migrate(ctx, db, sqlstore.Postgres)    // at every start; or give sqlstore.Schema(…) to your own tool
+	err = sqlreserver.Migrate(ctx, db, sqlreserver.Postgres)
+	st, stock := sqlstore.New(db, sqlstore.Postgres), sqlreserver.New(sqlreserver.Postgres)
+	err = st.InTx(ctx, func(tx *sql.Tx) error {
+		return stock.SetNew(ctx, tx, "tee-m", 10) // a new product; Adjust adds what comes in
+	})
+	flow, err := checkout.New(checkout.Config[*sql.Tx]{
+		Stripe:   stripe.NewClient(os.Getenv("STRIPE_SECRET_KEY")),
+		Store:    st,
+		Reserver: stock,
+		Fulfil: func(ctx context.Context, tx *sql.Tx, o *store.Order) error {
+			_, err := tx.ExecContext(ctx, `INSERT INTO shipments (order_id, email) VALUES ($1, $2)`, o.ID, o.Customer.Email)
+			return err // nil: fulfilled, together with this row; error: rolled back, tried again
+		},
+		OnChange: func(ctx context.Context, tx *sql.Tx, c checkout.Change) error { // an outbox: something else sends the mail
+			_, err := tx.ExecContext(ctx, `INSERT INTO mails (key, order_id, kind) VALUES ($1, $2, $3)`, c.Key, c.Order.ID, c.Kind)
+			return err
+		},
+	})
+	return flow, err
+}
+
+func readmeRefund(ctx context.Context, client *stripe.Client, o *store.Order, st *sqlstore.Store, stock *sqlreserver.Reserver) (err error) {
+	_, err = client.V1Refunds.Create(ctx, &stripe.RefundCreateParams{PaymentIntent: stripe.String(o.PaidAttempt().PaymentIntent)})
+	err = st.InTx(ctx, func(tx *sql.Tx) error { return stock.Adjust(ctx, tx, "tee-m", 2) })
+	return err
+}
+
+func readmeTypes(hook *webhook.Handler) {
+	fmt.Println(strings.Join(hook.ThinTypes(), "\n")) // or hook.Types()
+}
+
+func readmeTest(ctx context.Context, hook *webhook.Handler, flow *checkout.Flow[*sql.Tx], session checkout.Session) error {
+	srv := checkouttest.NewServer(checkouttest.Config{})
+	defer srv.Close()
+	// checkout.Config{Stripe: srv.Client(), Clock: srv.Now, …}, webhook.Config{Secrets: []string{srv.WebhookSecret()}, Clock: srv.Now}
+	srv.Deliver(hook)
+	started, err := flow.Begin(ctx, session)
+	err = srv.Pay(started.SessionID, checkouttest.CardDeclined) // a typed error; the customer may try again
+	err = srv.Pay(started.SessionID, checkouttest.CardOK)       // returns when the webhooks have been answered
+	srv.Advance(24 * time.Hour)                                 // expiry, redelivery: all on this clock
+	return err
+}
+
+var _, _, _, _ = readmeDatabase, readmeRefund, readmeTypes, readmeTest

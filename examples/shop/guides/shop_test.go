@@ -1,0 +1,199 @@
+package guides
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/stripe/stripe-go/v82"
+	_ "modernc.org/sqlite"
+
+	"github.com/gofulfil/fulfil/checkout"
+	"github.com/gofulfil/fulfil/checkout/checkouttest"
+	"github.com/gofulfil/fulfil/reservation"
+	"github.com/gofulfil/fulfil/store/sqlstore"
+)
+
+func openShop(t *testing.T) (*Shop, *checkouttest.Server) {
+	t.Helper()
+	db, err := sql.Open("sqlite", filepath.Join(t.TempDir(), "shop.db")+"?_pragma=busy_timeout(10000)&_txlock=immediate")
+	require.NoError(t, err)
+	srv := checkouttest.NewServer(checkouttest.Config{})
+	t.Cleanup(func() {
+		srv.Close()
+		db.Close()
+	})
+	shop, err := NewShop(t.Context(), db, sqlstore.SQLite, srv.Client(), srv.WebhookSecret(), srv.Now)
+	require.NoError(t, err)
+	srv.Deliver(shop.hook)
+	return shop, srv
+}
+
+func count(t *testing.T, s *Shop, query string, args ...any) (n int) {
+	t.Helper()
+	require.NoError(t, s.db.QueryRowContext(t.Context(), query, args...).Scan(&n))
+	return n
+}
+
+func TestBuying(t *testing.T) {
+	shop, srv := openShop(t)
+	started, err := shop.flow.Begin(t.Context(), Session("order-1", 2))
+	require.NoError(t, err)
+
+	err = srv.Pay(started.SessionID, checkouttest.CardDeclined)
+	var declined *checkouttest.PaymentError
+	require.ErrorAs(t, err, &declined) // the customer may try again
+	require.NoError(t, srv.Pay(started.SessionID, checkouttest.CardOK))
+
+	o, err := shop.flow.Order(t.Context(), "order-1") // Pay returned when the webhooks were answered
+	require.NoError(t, err)
+	require.Equal(t, checkout.Fulfilled, checkout.Display(o))
+	require.Equal(t, 1, count(t, shop, `SELECT count(*) FROM shipments`))
+}
+
+func TestSoldOut(t *testing.T) {
+	shop, srv := openShop(t)
+	_, err := shop.flow.Begin(t.Context(), Session("order-1", 10))
+	require.NoError(t, err)
+	_, err = shop.flow.Begin(t.Context(), Session("order-2", 1))
+	var short *reservation.ShortageError
+	require.ErrorAs(t, err, &short)
+
+	srv.Advance(16 * time.Minute) // longer than HoldFor
+	_, err = shop.flow.Sweep(t.Context())
+	require.NoError(t, err)
+	_, err = shop.flow.Begin(t.Context(), Session("order-2", 1))
+	require.NoError(t, err, "the stock of order-1 is back")
+}
+
+func TestLostWebhooks(t *testing.T) {
+	shop, srv := openShop(t)
+	started, err := shop.flow.Begin(t.Context(), Session("order-1", 1))
+	require.NoError(t, err)
+	srv.Faults(checkouttest.Drop())
+	require.NoError(t, srv.Pay(started.SessionID, checkouttest.CardOK))
+
+	srv.Advance(time.Hour)
+	_, err = shop.flow.Sweep(t.Context()) // as Run does every half minute
+	require.NoError(t, err)
+	require.Equal(t, 1, count(t, shop, `SELECT count(*) FROM shipments`))
+}
+
+// The rest is the test of what the guides show.
+
+func paid(t *testing.T, s *Shop, srv *checkouttest.Server, id string) *checkout.Started {
+	t.Helper()
+	started, err := s.flow.Begin(t.Context(), Session(id, 1))
+	require.NoError(t, err)
+	require.NoError(t, srv.Pay(started.SessionID, checkouttest.CardOK))
+	return started
+}
+
+func status(t *testing.T, s *Shop, id string) checkout.DisplayStatus {
+	t.Helper()
+	o, err := s.flow.Order(t.Context(), id)
+	require.NoError(t, err)
+	return checkout.Display(o)
+}
+
+func TestDecisions(t *testing.T) {
+	for decision, want := range map[string]checkout.DisplayStatus{"again": checkout.Fulfilled, "refund": "refunded"} {
+		t.Run(decision, func(t *testing.T) {
+			s, srv := openShop(t)
+			_, err := s.db.Exec(`ALTER TABLE shipments RENAME TO away`) // every try to fulfil fails
+			require.NoError(t, err)
+			paid(t, s, srv, "order-1")
+			for range 6 {
+				srv.Advance(6 * time.Hour)
+				_, err := s.flow.Sweep(t.Context())
+				require.NoError(t, err)
+			}
+			var out bytes.Buffer
+			require.NoError(t, s.PrintStuck(t.Context(), &out))
+			require.Contains(t, out.String(), "order-1: fulfilling failed")
+			require.Contains(t, out.String(), "next: decide")
+			_, err = s.db.Exec(`ALTER TABLE away RENAME TO shipments`)
+			require.NoError(t, err)
+			require.NoError(t, s.Decide(t.Context(), "order-1", decision))
+			srv.Flush() // the webhooks of the refund are answered
+			require.Equal(t, want, status(t, s, "order-1"))
+		})
+	}
+	s, _ := openShop(t)
+	require.Error(t, s.Decide(t.Context(), "order-1", "anyhow"))
+	require.ErrorIs(t, s.Decide(t.Context(), "order-1", "anyway"), checkout.ErrNotFound)
+}
+
+func TestStandaloneClient(t *testing.T) {
+	s, _ := openShop(t)
+	other := checkouttest.NewServer(checkouttest.Config{Addr: "127.0.0.1:0"})
+	t.Cleanup(other.Close)
+	s, err := NewShop(t.Context(), s.db, s.dialect, StandaloneClient(other.URL(), other.Key()), other.WebhookSecret(), other.Now)
+	require.NoError(t, err)
+	other.Deliver(s.hook)
+	paid(t, s, other, "order-1")
+	require.Equal(t, checkout.Fulfilled, status(t, s, "order-1"))
+}
+
+func TestRefundAndRestock(t *testing.T) {
+	s, srv := openShop(t)
+	paid(t, s, srv, "order-1")
+	require.NoError(t, s.Refund(t.Context(), "order-1"))
+	srv.Flush() // its webhooks are answered
+	require.EqualValues(t, "refunded", status(t, s, "order-1"))
+	require.Equal(t, 1, count(t, s, `SELECT count(*) FROM mails WHERE kind = 'refunded'`))
+	require.NoError(t, s.Restock(t.Context(), "tee-m", 1))
+	_, err := s.flow.Begin(t.Context(), Session("order-2", 10))
+	require.NoError(t, err)
+}
+
+func TestRestoreEraseAndTidy(t *testing.T) {
+	s, srv := openShop(t)
+	paid(t, s, srv, "order-1")
+	require.NoError(t, s.AfterRestore(t.Context(), srv.Now()))
+	require.NoError(t, s.Forget(t.Context(), "order-1"))
+	require.Equal(t, 1, count(t, s, `SELECT count(*) FROM shipments WHERE email = ''`))
+	require.NoError(t, s.CheckDatabase(t.Context()))
+
+	_, err := s.flow.Draft(t.Context(), Session("order-2", 1))
+	require.NoError(t, err)
+	_, err = s.db.Exec(`INSERT INTO notes (order_id, note) VALUES ('order-2', 'ring twice')`)
+	require.NoError(t, err)
+	srv.Advance(181 * 24 * time.Hour)
+	n, err := s.Tidy(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+	require.Zero(t, count(t, s, `SELECT count(*) FROM notes`))
+}
+
+func TestOldSessionsGoToTheOldCode(t *testing.T) {
+	s, srv := openShop(t)
+	var heard []string
+	s.alsoOld(func(_ context.Context, session *stripe.CheckoutSession) error {
+		heard = append(heard, session.ClientReferenceID)
+		return nil
+	})
+	old, err := srv.Client().V1CheckoutSessions.Create(t.Context(), &stripe.CheckoutSessionCreateParams{
+		Mode: stripe.String("payment"), ClientReferenceID: stripe.String("old-1"), SuccessURL: stripe.String("https://shop.example/"),
+		LineItems: []*stripe.CheckoutSessionCreateLineItemParams{{Quantity: stripe.Int64(1), PriceData: &stripe.CheckoutSessionCreateLineItemPriceDataParams{
+			Currency: stripe.String("usd"), UnitAmount: stripe.Int64(1999),
+			ProductData: &stripe.CheckoutSessionCreateLineItemPriceDataProductDataParams{Name: stripe.String("T-shirt")},
+		}}},
+	})
+	require.NoError(t, err)
+	require.NoError(t, srv.Pay(old.ID, checkouttest.CardOK))
+	paid(t, s, srv, "order-1")
+	require.Equal(t, []string{"old-1"}, heard)
+	require.Equal(t, 1, count(t, s, `SELECT count(*) FROM shipments`))
+
+	w := httptest.NewRecorder()
+	handWritten(s.db, "whsec_x", func(string) error { return errors.New("not called") })(w, httptest.NewRequest(http.MethodPost, "/", nil))
+	require.Equal(t, http.StatusBadRequest, w.Code)
+}
