@@ -495,18 +495,19 @@ func TestSetAsideWhileTheStoreIsSilent(t *testing.T) {
 		require.NoError(t, err)
 		s.hears(func() error { return errPrinter })
 		flow.Handle(s.hook)
-		s.pay(s.begin(cartOf("order-1", "tee")).SessionID)
-		s.srv.Advance(2 * time.Minute)
 		silent.silent = true
 
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		ended := make(chan error, 2)
-		for range 2 {
+		for _, order := range []string{"order-1", "order-2"} {
+			s.pay(s.begin(cartOf(order, "tee")).SessionID)
+			s.srv.Advance(2 * time.Minute)
 			go func() {
 				_, err := flow.Sweep(ctx)
 				ended <- err
 			}()
+			synctest.Wait()
 		}
 		for range 2 {
 			require.ErrorIs(t, <-ended, context.DeadlineExceeded)
