@@ -1,6 +1,7 @@
 // Command quickstart is a small shop that sells through Stripe Checkout.
 //
 //	go run ./examples/quickstart
+//	go run ./examples/quickstart -thin	# with thin events in place of snapshot events
 //
 // It needs nothing else: payments go to a test server in this process. With STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET
 // set, the same shop sells through Stripe. This file is the wiring, the part to copy. The shop keeps everything in memory.
@@ -204,6 +205,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 	flags := flag.NewFlagSet("quickstart", flag.ContinueOnError)
 	flags.SetOutput(out)
 	addr := flags.String("addr", "127.0.0.1:4242", "loopback `address` to listen on")
+	thin := flags.Bool("thin", false, "get thin events, which only name what changed, instead of snapshot events")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return nil
 	} else if err != nil {
@@ -215,7 +217,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 	}
 	defer listener.Close()
 	address := "http://" + listener.Addr().String()
-	pay, err := connect(getenv, address)
+	pay, err := connect(getenv, address, *thin)
 	if err != nil {
 		return err
 	}
@@ -262,7 +264,7 @@ Try       Play the scenes on the first page: the last item, a lost webhook, a re
 	if s.pay.test == nil {
 		text = "Shop      " + s.url + "\n"
 	}
-	return text + "Payments  " + s.pay.describe(s.url, s.hook.Types()) + "\n\nCtrl-C stops it.\n"
+	return text + "Payments  " + s.pay.describe(s.url, s.hook) + "\n\nCtrl-C stops it.\n"
 }
 
 // listen listens on a loopback address. It refuses other addresses, because the orders page has no password.

@@ -159,7 +159,7 @@ func TestAVisitorWhoLeftIsNoError(t *testing.T) {
 // testShop returns a shop whose handler is called without a server.
 func testShop(t *testing.T) *shop {
 	t.Helper()
-	pay, err := connect(func(string) string { return "" }, "http://127.0.0.1:1")
+	pay, err := connect(func(string) string { return "" }, "http://127.0.0.1:1", false)
 	require.NoError(t, err)
 	t.Cleanup(pay.close)
 	s, err := newShop(t.Context(), "http://127.0.0.1:1", pay, slog.New(slog.DiscardHandler))

@@ -10,6 +10,7 @@ import (
 	"github.com/stripe/stripe-go/v82"
 
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
+	"github.com/gofulfil/fulfil/webhook"
 )
 
 // payments takes the money: Stripe, or a test server in this process.
@@ -18,18 +19,23 @@ type payments struct {
 	webhookSecret string
 	now           func() time.Time     // the clock of the test server, which can be moved, or the system's
 	test          *checkouttest.Server // nil: payments go to Stripe
+	thin          bool                 // webhooks are thin events, and not snapshot events
 }
 
 // connect uses Stripe if both of its secrets are set, and starts a test server if none is.
-func connect(getenv func(string) string, shopURL string) (payments, error) {
+func connect(getenv func(string) string, shopURL string, thin bool) (payments, error) {
 	key, secret := getenv("STRIPE_SECRET_KEY"), getenv("STRIPE_WEBHOOK_SECRET")
 	switch {
 	case key == "" && secret == "":
+		payloads := checkouttest.Snapshot
+		if thin {
+			payloads = checkouttest.Thin
+		}
 		test := checkouttest.NewServer(checkouttest.Config{
-			Addr: "127.0.0.1:0", WallClock: true, WebhookURL: shopURL + "/stripe/webhook",
+			Addr: "127.0.0.1:0", WallClock: true, WebhookURL: shopURL + "/stripe/webhook", Payloads: payloads,
 		})
 		// Client would take a shortcut within the process. ClientOver uses the socket, as with Stripe.
-		return payments{test.ClientOver(http.DefaultTransport), test.WebhookSecret(), test.Now, test}, nil
+		return payments{test.ClientOver(http.DefaultTransport), test.WebhookSecret(), test.Now, test, thin}, nil
 	case key == "":
 		return payments{}, errors.New("STRIPE_WEBHOOK_SECRET is set but STRIPE_SECRET_KEY is not: " +
 			"set both to sell through Stripe, or none for the test server")
@@ -39,11 +45,15 @@ func connect(getenv func(string) string, shopURL string) (payments, error) {
 	case strings.Contains(key, "_live_"): // sk_live_, rk_live_, sk_org_live_
 		return payments{}, errors.New("STRIPE_SECRET_KEY is a live key, and this shop forgets its orders when it stops: use a test key")
 	}
-	return payments{stripe.NewClient(key), secret, time.Now, nil}, nil
+	return payments{stripe.NewClient(key), secret, time.Now, nil, thin}, nil
 }
 
 // describe says where payments go, and how to get their webhooks.
-func (p payments) describe(shopURL string, eventTypes []string) string {
+func (p payments) describe(shopURL string, hook *webhook.Handler) string {
+	eventTypes := hook.Types()
+	if p.thin {
+		eventTypes = hook.ThinTypes()
+	}
 	if p.test != nil {
 		return "go to a test server in this process; no money moves.\n" +
 			"          Set STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET to sell through Stripe."

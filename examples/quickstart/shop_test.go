@@ -61,7 +61,7 @@ func TestTheThanksPageNeedsNoWebhook(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewUnstartedServer(nil)
 	p := &running{url: "http://" + server.Listener.Addr().String()}
-	pay, err := connect(func(string) string { return "" }, p.url)
+	pay, err := connect(func(string) string { return "" }, p.url, false)
 	require.NoError(t, err)
 	t.Cleanup(pay.close)
 	pay.test.Deliver(nil)

@@ -13,9 +13,18 @@ import (
 	"github.com/gofulfil/fulfil/examples/internal/visitor"
 )
 
-// Every scene ends as its guarantee says.
+// Every scene ends as its guarantee says, in either form of the events.
 func TestScenes(t *testing.T) {
 	t.Parallel()
+	for name, args := range map[string][]string{"snapshot": nil, "thin": {"-thin"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testScenes(t, args...)
+		})
+	}
+}
+
+func testScenes(t *testing.T, args ...string) {
 	ends := map[string]string{
 		"hold":    "expired Pens: 1 free, 0 held",
 		"last":    "fulfilled Pens: 0 free, 0 held",
@@ -26,7 +35,7 @@ func TestScenes(t *testing.T) {
 		"dispute": "fulfilled Pens: 2 free, 0 held",
 		"stuck":   "paid Pens: 2 free, 0 held",
 	}
-	p := start(t, nil)
+	p := start(t, nil, args...)
 	b := p.visit(t)
 	for _, again := range []string{"Play ", "Play it again "} {
 		for _, sc := range scenes {
