@@ -20,6 +20,15 @@ func (o *Order) Clone() *Order {
 			a.Quote = &quote
 		}
 	}
+	c.Subscriptions = slices.Clone(o.Subscriptions)
+	for i := range c.Subscriptions {
+		c.Subscriptions[i].Items = slices.Clone(c.Subscriptions[i].Items)
+	}
+	c.Invoices = slices.Clone(o.Invoices)
+	for i := range c.Invoices {
+		c.Invoices[i].PaymentIntents = slices.Clone(c.Invoices[i].PaymentIntents)
+		c.Invoices[i].Charges = slices.Clone(c.Invoices[i].Charges)
+	}
 	c.Refunds = slices.Clone(o.Refunds)
 	c.Disputes = slices.Clone(o.Disputes)
 	c.Session = slices.Clone(o.Session)

@@ -4,8 +4,11 @@ package store
 type Refund struct {
 	// ID is Stripe's (re_, pyr_).
 	ID string `json:"id"`
-	// Attempt is the attempt whose payment it gives back.
+	// Attempt is the attempt whose payment it gives back, or whose subscription's.
 	Attempt int `json:"attempt"`
+	// Invoice is the invoice whose payment it gives back, if that is not the first of a subscription; empty: it gives back the
+	// payment of the attempt. It is [OlderInvoice] for an invoice that the order no longer lists.
+	Invoice string `json:"invoice,omitempty"`
 	// Amount is in minor units of Currency.
 	Amount int64 `json:"amount"`
 	// Currency is a three-letter ISO code in lower case; empty: the order's.
@@ -32,8 +35,10 @@ const (
 type Dispute struct {
 	// ID is Stripe's (dp_, du_).
 	ID string `json:"id"`
-	// Attempt is the attempt whose payment is disputed.
+	// Attempt is the attempt whose payment is disputed, or whose subscription's.
 	Attempt int `json:"attempt"`
+	// Invoice is the invoice whose payment is disputed, as in [Refund].
+	Invoice string `json:"invoice,omitempty"`
 	// Amount is in minor units of the order's currency.
 	Amount int64        `json:"amount"`
 	State  DisputeState `json:"state"`
@@ -60,12 +65,12 @@ func (s RefundState) counts() bool {
 }
 
 // Refunded is the sum of the refunds of the payment that counts, in minor units. A refund counts from the moment it is asked
-// for until it fails or is canceled. A refund of another payment, such as a duplicate, leaves the order paid. A refund in
-// another currency than the order's is not added.
+// for until it fails or is canceled. A refund of another payment, such as a duplicate, leaves the order paid. So does a
+// refund of a renewal. A refund in another currency than the order's is not added.
 func (o *Order) Refunded() int64 {
 	var sum int64
 	for _, r := range o.Refunds {
-		if o.isPaidAttempt(r.Attempt) {
+		if r.Invoice == "" && o.isPaidAttempt(r.Attempt) {
 			sum += o.counted(r)
 		}
 	}
@@ -83,7 +88,7 @@ func (o *Order) counted(r Refund) int64 {
 // Disputed reports whether a dispute of the payment that counts is open or lost.
 func (o *Order) Disputed() bool {
 	for _, d := range o.Disputes {
-		if d.State != DisputeWon && o.isPaidAttempt(d.Attempt) {
+		if d.Invoice == "" && d.State != DisputeWon && o.isPaidAttempt(d.Attempt) {
 			return true
 		}
 	}
@@ -102,7 +107,7 @@ func (o *Order) isPaidAttempt(n int) bool {
 func (o *Order) GivenBack(a *Attempt) bool {
 	back, open := o.lost(a)
 	for _, r := range o.Refunds {
-		if r.Attempt == a.N || r.Attempt == 0 {
+		if r.Invoice == "" && (r.Attempt == a.N || r.Attempt == 0) {
 			back += o.counted(r)
 		}
 	}
@@ -112,7 +117,7 @@ func (o *Order) GivenBack(a *Attempt) bool {
 // lost returns how much of an attempt's payment was lost in disputes, and whether a dispute of the payment is open.
 func (o *Order) lost(a *Attempt) (sum int64, open bool) {
 	for _, d := range o.Disputes {
-		if d.Attempt != a.N && d.Attempt != 0 {
+		if d.Invoice != "" || d.Attempt != a.N && d.Attempt != 0 {
 			continue
 		}
 		switch d.State {

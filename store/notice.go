@@ -5,6 +5,7 @@ import "time"
 // Notice is an outbox entry: something that happened to an order, queued for a callback of the merchant's.
 type Notice struct {
 	// N counts from 1. The order's ID and N are the same at every delivery of the entry.
+	// Old entries about a subscription are dropped after their delivery, so that N may exceed the number of entries.
 	N int `json:"n"`
 	// Kind is [NoticeFulfil] or the kind of a change.
 	Kind string `json:"kind"`
@@ -19,6 +20,11 @@ type Notice struct {
 	Cause string `json:"cause,omitempty"`
 	// Detail is an explanation for a person.
 	Detail string `json:"detail,omitempty"`
+	// Invoice is the invoice of a subscription that it happened to, Try the failed try to collect its payment, and When a time that
+	// the kind of change explains.
+	Invoice string    `json:"invoice,omitempty"`
+	Try     int       `json:"try,omitempty"`
+	When    time.Time `json:"when,omitzero"`
 	// DeliveredAt is when the merchant's callback returned without an error; zero: the entry waits.
 	DeliveredAt time.Time `json:"delivered_at,omitzero"`
 }

@@ -35,6 +35,12 @@ type Order struct {
 	Attempts []Attempt `json:"attempts,omitempty"`
 	// CancelRequestedAt is when the merchant asked for the order to be canceled; zero if never.
 	CancelRequestedAt time.Time `json:"cancel_requested_at,omitzero"`
+	// Subscriptions are what the paid sessions of the order began: one, unless the order was paid twice.
+	Subscriptions []Subscription `json:"subscriptions,omitempty"`
+	// Invoices is the ledger of the subscriptions' invoices by ID, the oldest first. It has the latest [InvoicesKept], and
+	// OlderInvoices sums the others up.
+	Invoices      []Invoice   `json:"invoices,omitempty"`
+	OlderInvoices InvoiceSums `json:"older_invoices,omitzero"`
 	// Refunds and Disputes are ledgers with an entry for each object of Stripe's. The object that was heard of first comes
 	// first.
 	Refunds  []Refund  `json:"refunds,omitempty"`
@@ -125,17 +131,29 @@ type Shortage struct {
 	Available int64  `json:"available"`
 }
 
-// Refs returns the Stripe IDs that lead to the order, each once: those of its sessions, payment intents, charges and
-// subscriptions.
+// Refs returns the Stripe IDs that lead to the order, each once: those of its sessions, payment intents, charges,
+// subscriptions and invoices.
 func (o *Order) Refs() []string {
 	var refs []string
-	for i := range o.Attempts {
-		a := &o.Attempts[i]
-		for _, ref := range [...]string{a.SessionID, a.PaymentIntent, a.Charge, a.Subscription} {
+	add := func(ids ...string) {
+		for _, ref := range ids {
 			if ref != "" && !slices.Contains(refs, ref) {
 				refs = append(refs, ref)
 			}
 		}
+	}
+	for i := range o.Attempts {
+		a := &o.Attempts[i]
+		add(a.SessionID, a.PaymentIntent, a.Charge, a.Subscription)
+	}
+	for i := range o.Subscriptions {
+		add(o.Subscriptions[i].ID)
+	}
+	for i := range o.Invoices {
+		inv := &o.Invoices[i]
+		add(inv.ID)
+		add(inv.PaymentIntents...)
+		add(inv.Charges...)
 	}
 	return refs
 }

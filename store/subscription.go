@@ -1,0 +1,194 @@
+package store
+
+import (
+	"slices"
+	"time"
+)
+
+// Subscription is what Stripe last answered of a subscription that an order began
+// (https://docs.stripe.com/api/subscriptions/object). Its events have no order in time that can be relied on, so each of them
+// causes a question, and the newest answer stands.
+type Subscription struct {
+	// ID is Stripe's (sub_).
+	ID string `json:"id"`
+	// Attempt is the attempt whose session began it.
+	Attempt int                `json:"attempt"`
+	Status  SubscriptionStatus `json:"status"`
+	// Items are what is subscribed to.
+	Items []SubscriptionItem `json:"items,omitempty"`
+	// PeriodStart and PeriodEnd are the current billing period. If the items have several periods, PeriodStart is the latest
+	// start and PeriodEnd the earliest end.
+	PeriodStart time.Time `json:"period_start,omitzero"`
+	PeriodEnd   time.Time `json:"period_end,omitzero"`
+	// TrialEnd is when the trial ends or ended; zero: there was none.
+	TrialEnd time.Time `json:"trial_end,omitzero"`
+	// CancelAt is when the subscription is to end: at the end of its period or at another time; zero: its end is not set.
+	CancelAt time.Time `json:"cancel_at,omitzero"`
+	// CanceledAt is when somebody asked for the end, EndedAt when the subscription ended.
+	CanceledAt time.Time `json:"canceled_at,omitzero"`
+	EndedAt    time.Time `json:"ended_at,omitzero"`
+	// EndReason is why the subscription ended or is to end, such as cancellation_requested, payment_failed or payment_disputed.
+	EndReason string `json:"end_reason,omitempty"`
+	// CollectionPaused is what becomes of invoices while the merchant collects no payments: keep_as_draft, mark_uncollectible or
+	// void; empty: payments are collected (https://docs.stripe.com/billing/subscriptions/pause-payment).
+	CollectionPaused string `json:"collection_paused,omitempty"`
+
+	// AskedAt is when Stripe was asked for what is recorded here, AskFailedAt when a later question failed.
+	AskedAt     time.Time `json:"asked_at,omitzero"`
+	AskFailedAt time.Time `json:"ask_failed_at,omitzero"`
+	// Answers counts how often an answer changed what is recorded here, as in [Refund].
+	Answers int `json:"answers,omitempty"`
+	// TrialTold is the end of the trial that the merchant was told of before it came.
+	TrialTold time.Time `json:"trial_told,omitzero"`
+}
+
+// SubscriptionItem is one position of a subscription.
+type SubscriptionItem struct {
+	// ID is Stripe's (si_).
+	ID string `json:"id"`
+	// Price and Product are Stripe's IDs of what is subscribed to.
+	Price   string `json:"price"`
+	Product string `json:"product,omitempty"`
+	// Quantity is 0 for a price that is metered.
+	Quantity int64 `json:"quantity,omitempty"`
+}
+
+// SubscriptionStatus is the status of a subscription in Stripe's words. A later API version may have others.
+type SubscriptionStatus string
+
+// The statuses: https://docs.stripe.com/api/subscriptions/object#subscription_object-status.
+const (
+	SubscriptionActive            SubscriptionStatus = "active"
+	SubscriptionTrialing          SubscriptionStatus = "trialing"
+	SubscriptionPastDue           SubscriptionStatus = "past_due"
+	SubscriptionUnpaid            SubscriptionStatus = "unpaid"
+	SubscriptionPaused            SubscriptionStatus = "paused"
+	SubscriptionIncomplete        SubscriptionStatus = "incomplete"
+	SubscriptionIncompleteExpired SubscriptionStatus = "incomplete_expired"
+	SubscriptionCanceled          SubscriptionStatus = "canceled"
+)
+
+// Ended reports whether the subscription has ended. An ended subscription never begins again.
+func (s *Subscription) Ended() bool {
+	return s.Status == SubscriptionCanceled || s.Status == SubscriptionIncompleteExpired || !s.EndedAt.IsZero()
+}
+
+// Invoice is one entry of the ledger of invoices: what Stripe last answered of an invoice of a subscription
+// (https://docs.stripe.com/api/invoices/object).
+type Invoice struct {
+	// ID is Stripe's (in_).
+	ID string `json:"id"`
+	// Attempt is the attempt whose session began the subscription, Subscription the subscription's ID.
+	Attempt      int    `json:"attempt"`
+	Subscription string `json:"subscription"`
+	// Reason is why the invoice was made, such as subscription_create, subscription_cycle or subscription_update.
+	Reason string       `json:"reason,omitempty"`
+	State  InvoiceState `json:"state"`
+	// Total, Due and Paid are in minor units of Currency. Due is what was to be collected, Paid what was.
+	Currency string `json:"currency,omitempty"`
+	Total    int64  `json:"total"`
+	Due      int64  `json:"due"`
+	Paid     int64  `json:"paid"`
+	// CreatedAt is when the invoice was made.
+	CreatedAt time.Time `json:"created_at,omitzero"`
+	// PeriodStart and PeriodEnd are the time that the invoice pays for: the earliest start and the latest end of its lines.
+	PeriodStart time.Time `json:"period_start,omitzero"`
+	PeriodEnd   time.Time `json:"period_end,omitzero"`
+	// Tries counts the tries to collect the payment. NextTry is when Stripe tries again; zero: it does not, or does not say.
+	Tries   int       `json:"tries,omitempty"`
+	NextTry time.Time `json:"next_try,omitzero"`
+	// PaymentIntents and Charges are the IDs of the payments, failed ones included.
+	PaymentIntents []string `json:"payment_intents,omitempty"`
+	Charges        []string `json:"charges,omitempty"`
+
+	// Answers counts how often an answer changed what is recorded here, as in [Refund].
+	Answers int `json:"answers,omitempty"`
+	// RenewalTold says that the merchant was told of the renewal, FailureTold of which failed try.
+	RenewalTold bool `json:"renewal_told,omitempty"`
+	FailureTold int  `json:"failure_told,omitempty"`
+}
+
+// InvoiceState is where an invoice is in its life, in Stripe's words.
+type InvoiceState string
+
+// The states of an invoice: https://docs.stripe.com/api/invoices/object#invoice_object-status.
+const (
+	InvoiceDraft         InvoiceState = "draft"
+	InvoiceOpen          InvoiceState = "open"
+	InvoicePaid          InvoiceState = "paid"
+	InvoiceVoid          InvoiceState = "void"
+	InvoiceUncollectible InvoiceState = "uncollectible"
+)
+
+// First reports whether the invoice is the one that began its subscription. Its payment is that of the attempt.
+func (i *Invoice) First() bool { return i.Reason == "subscription_create" }
+
+// InvoicesKept is the number of invoices that an order keeps. Of older ones it keeps their sums: see [Order.OlderInvoices].
+const InvoicesKept = 24
+
+// InvoiceSums is what an order keeps of the invoices that it no longer lists.
+type InvoiceSums struct {
+	// Count is the number of invoices.
+	Count int `json:"count,omitempty"`
+	// Paid is what was paid for them, in minor units of the order's currency.
+	Paid int64 `json:"paid,omitempty"`
+	// Through is when the latest of them was made.
+	Through time.Time `json:"through,omitzero"`
+}
+
+// OlderInvoice stands in [Refund.Invoice] and [Dispute.Invoice] for an invoice that the order no longer lists.
+const OlderInvoice = "older"
+
+// Subscription returns the subscription of the payment that counts, or nil if there is none or Stripe has not answered yet.
+func (o *Order) Subscription() *Subscription {
+	paid := o.PaidAttempt()
+	if paid == nil {
+		return nil
+	}
+	return o.SubscriptionByID(paid.Subscription)
+}
+
+// SubscriptionByID returns a subscription of the order by its ID, or nil.
+func (o *Order) SubscriptionByID(id string) *Subscription {
+	i := slices.IndexFunc(o.Subscriptions, func(s Subscription) bool { return s.ID == id })
+	if i < 0 {
+		return nil
+	}
+	return &o.Subscriptions[i]
+}
+
+// Invoice returns an invoice of the ledger by its ID, or nil.
+func (o *Order) Invoice(id string) *Invoice {
+	i := slices.IndexFunc(o.Invoices, func(inv Invoice) bool { return inv.ID == id })
+	if i < 0 {
+		return nil
+	}
+	return &o.Invoices[i]
+}
+
+// InvoiceRefunded is the sum of the refunds of a renewal's invoice, in minor units. Refunds of the first invoice are those of
+// the attempt: see [Order.Refunded].
+func (o *Order) InvoiceRefunded(id string) int64 {
+	var sum int64
+	for _, r := range o.Refunds {
+		if r.Invoice == id && id != "" {
+			sum += o.counted(r)
+		}
+	}
+	return sum
+}
+
+// InvoiceDisputed reports whether a dispute of a renewal's invoice is open or lost.
+func (o *Order) InvoiceDisputed(id string) bool {
+	return slices.ContainsFunc(o.Disputes, func(d Dispute) bool { return id != "" && d.Invoice == id && d.State != DisputeWon })
+}
+
+// TotalPaid is what was paid for all invoices of the order's subscriptions, in minor units, and their number. What was given
+// back is not taken off.
+func (o *Order) TotalPaid() (amount int64, invoices int) {
+	amount, invoices = o.OlderInvoices.Paid, o.OlderInvoices.Count
+	for _, inv := range o.Invoices {
+		amount += inv.Paid
+	}
+	return amount, invoices + len(o.Invoices)
+}
