@@ -51,7 +51,7 @@ type Store[Tx any] interface {
 	// Find returns the order as last committed, or [ErrNotFound]. It never waits for a lock.
 	Find(ctx context.Context, id string) (*Order, error)
 
-	// FindRef returns the order that a Stripe ID (cs_, pi_, ch_, sub_) was saved with, as last committed, or
+	// FindRef returns the order that a Stripe ID (cs_, pi_, ch_, sub_, in_) was saved with, as last committed, or
 	// [ErrNotFound]. It never waits for a lock.
 	FindRef(ctx context.Context, ref string) (*Order, error)
 
@@ -93,6 +93,12 @@ type Query struct {
 	Status []Status
 	// Stuck keeps the orders that need a person: see [Order.Stuck].
 	Stuck bool
+	// Email, CustomerID and Metadata keep the orders of a customer: those with this e-mail address, in upper or lower case, with
+	// this customer's ID at Stripe (cus_), and with all of these pairs of metadata. The e-mail address is known once the customer
+	// has paid, and gone once the order is erased. A backend on a database finds such orders by an index.
+	Email      string
+	CustomerID string
+	Metadata   map[string]string
 	// CreatedFrom and CreatedTo keep the orders created at or after CreatedFrom and before CreatedTo. A zero time sets no
 	// bound.
 	CreatedFrom, CreatedTo time.Time

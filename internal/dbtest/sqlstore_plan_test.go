@@ -47,7 +47,7 @@ func TestSQLStorePlans(t *testing.T) {
 		t.Cleanup(func() { _ = db.Close() })
 		st := sqlstore.New(db, d.Dialect)
 		for _, analyze := range []string{"", map[sqlkit.Dialect]string{sqlkit.Postgres: "VACUUM ANALYZE", sqlkit.SQLite: "ANALYZE",
-			sqlkit.MySQL: "ANALYZE TABLE fulfil_orders, fulfil_refs, fulfil_claims"}[d.Dialect]} {
+			sqlkit.MySQL: "ANALYZE TABLE fulfil_orders, fulfil_refs, fulfil_terms, fulfil_claims"}[d.Dialect]} {
 			if analyze != "" {
 				mustExec(t, plain, analyze)
 			}
@@ -107,6 +107,8 @@ func storeActs(st *sqlstore.Store) []storeAct {
 		list("List, four statuses", store.Query{Status: []store.Status{store.Paid, store.Open, store.Expired, store.Processing}}),
 		list("List, a rare status of a day", store.Query{Status: []store.Status{store.Processing}, CreatedFrom: deep.CreatedAt}),
 		list("List, stuck", store.Query{Stuck: true}),
+		list("List, of a customer", store.Query{Metadata: map[string]string{"user": "7"}}),
+		list("List, of a customer, deep", store.Query{CustomerID: "cus_1", After: deep, Newest: true}),
 		list("List, stuck and paid, deep", store.Query{Stuck: true, Status: []store.Status{store.Paid}, After: deep}),
 		{"Prune, the oldest", func() error { return prunes(st, planStart.AddDate(0, 6, 0)) }},
 		{"Prune, most are older", func() error { return prunes(st, planStart.AddDate(1, 0, 0)) }},
@@ -179,6 +181,9 @@ func fillOrders(t *testing.T, db *sql.DB, d sqlkit.Dialect) {
 	claim := map[sqlkit.Dialect]string{
 		sqlkit.Postgres: "convert_to(" + concat("'evt_'", id) + ", 'UTF8')", sqlkit.MySQL: concat("'evt_'", id), sqlkit.SQLite: "CAST(" + concat("'evt_'", id) + " AS BLOB)",
 	}[d]
+	term := map[sqlkit.Dialect]string{
+		sqlkit.Postgres: "sha256(convert_to(" + id + ", 'UTF8'))", sqlkit.MySQL: "UNHEX(SHA2(" + id + ", 256))", sqlkit.SQLite: "randomblob(32)",
+	}[d]
 	json[1], json[3], json[5] = id, id, id
 	data = concat(json...)
 	if d == sqlkit.Postgres {
@@ -193,6 +198,7 @@ func fillOrders(t *testing.T, db *sql.DB, d sqlkit.Dialect) {
 			", CASE WHEN n % 50 = 0 THEN " + due + " END, " + data + tokenValue + " FROM " + numbers,
 		"INSERT INTO fulfil_refs (ref, order_id) " + digits + "SELECT " + concat("'cs_'", id) + ", " + id + " FROM " + numbers,
 		"INSERT INTO fulfil_refs (ref, order_id) " + digits + "SELECT " + concat("'pi_'", id) + ", " + id + " FROM " + numbers,
+		"INSERT INTO fulfil_terms (term, created_at, order_id) " + digits + "SELECT " + term + ", " + at + ", " + id + " FROM " + numbers,
 		"INSERT INTO fulfil_claims (claim, claimed_at" + token + ") " + digits + "SELECT " + claim + ", " + at + tokenValue + " FROM " + numbers,
 	} {
 		mustExec(t, db, statement)

@@ -26,7 +26,7 @@ func runStoretest(t *testing.T, d Database) {
 	db := d.Open(t, sqlstoreConns)
 	migrateStore(t, db, d)
 	open := func(t *testing.T) store.Store[*sql.Tx] {
-		for _, table := range []string{"fulfil_orders", "fulfil_refs", "fulfil_claims", "fulfil_values"} {
+		for _, table := range []string{"fulfil_orders", "fulfil_refs", "fulfil_terms", "fulfil_claims", "fulfil_values"} {
 			mustExec(t, db, "DELETE FROM "+table)
 		}
 		return sqlstore.New(db, d.Dialect)

@@ -27,6 +27,7 @@ type record struct {
 	due     time.Time
 	status  store.Status
 	stuck   bool
+	terms   []string
 }
 
 func newRecord(o *store.Order) (*record, error) {
@@ -45,6 +46,7 @@ func newRecord(o *store.Order) (*record, error) {
 		due:     store.Time(o.DueAt),
 		status:  o.Status(),
 		stuck:   o.Stuck(),
+		terms:   kept.Terms(),
 	}, nil
 }
 

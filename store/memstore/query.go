@@ -15,9 +15,10 @@ func (s *Store) List(ctx context.Context, q store.Query) ([]*store.Order, error)
 		return nil, err
 	}
 	var page []*record
+	terms := q.Terms()
 	s.mu.Lock()
 	for _, value := range s.tables[tableOf(orderTable)] {
-		if r := value.(*record); r.matches(q) {
+		if r := value.(*record); r.matches(q, terms) {
 			page = append(page, r)
 		}
 	}
@@ -31,13 +32,18 @@ func (s *Store) List(ctx context.Context, q store.Query) ([]*store.Order, error)
 	return orders, nil
 }
 
-func (r *record) matches(q store.Query) bool {
+func (r *record) matches(q store.Query, terms []string) bool {
 	switch {
 	case len(q.Status) > 0 && !slices.Contains(q.Status, r.status),
 		q.Stuck && !r.stuck,
 		!q.CreatedFrom.IsZero() && r.created.Before(q.CreatedFrom),
 		!q.CreatedTo.IsZero() && !r.created.Before(q.CreatedTo):
 		return false
+	}
+	for _, term := range terms {
+		if !slices.Contains(r.terms, term) {
+			return false
+		}
 	}
 	return q.After == store.Position{} || r.after(q, store.Time(q.After.CreatedAt), q.After.ID) > 0
 }

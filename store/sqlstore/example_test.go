@@ -77,4 +77,5 @@ func ExampleSchema() {
 	// Output:
 	// 0001_orders.up.sql
 	// 0002_claims_claimed.up.sql
+	// 0004_terms.up.sql
 }

@@ -27,6 +27,8 @@ type grammar struct {
 	// ignore ends an INSERT that leaves a row with a taken key as it is. The INSERT waits for a transaction that is taking the
 	// key.
 	ignore func(key string) string
+	// ignoreRow ends an INSERT into termsTable that changes nothing where a row is there already.
+	ignoreRow string
 	// add inserts the rows whose keys are free and returns those keys.
 	add func(ctx context.Context, tx *sql.Tx, t table, rows [][]any) (added map[string]bool, err error)
 	// save updates rows of ordersTable and counts those that exist. It takes at most saveRows rows, each ID once. If marked is

@@ -23,9 +23,10 @@ var mysql = grammar{
 	deleteClaims: func(query string) string {
 		return "DELETE fulfil_claims FROM (" + query + ") AS old STRAIGHT_JOIN fulfil_claims ON fulfil_claims.claim = old.claim"
 	},
-	ignore: ignoreDuplicate,
-	add:    addToken,
-	save:   saveCase,
+	ignore:    ignoreDuplicate,
+	ignoreRow: ignoreDuplicate("term"),
+	add:       addToken,
+	save:      saveCase,
 }
 
 // mysqlByKey makes MySQL look up a list of keys one by one. Otherwise the planner reads, and locks, the whole of a small table.

@@ -43,7 +43,10 @@ func (s *Store) Insert(ctx context.Context, tx *sql.Tx, orders ...*store.Order) 
 			fresh = append(fresh, o)
 		}
 	}
-	return inserted, s.keepRefs(ctx, tx, fresh)
+	if err := s.keepRefs(ctx, tx, fresh); err != nil {
+		return nil, err
+	}
+	return inserted, s.keepTerms(ctx, tx, fresh)
 }
 
 // Lock returns orders and keeps other transactions from locking them, as [store.Store] says.
@@ -76,6 +79,7 @@ func (s *Store) Lock(ctx context.Context, tx *sql.Tx, ids ...string) ([]*store.O
 			return nil, fmt.Errorf("sqlstore: lock order %s: %w", id, err)
 		}
 		orders[i] = o
+		s.knownIn(tx).set(id, o.Terms())
 	}
 	return orders, nil
 }
@@ -105,7 +109,10 @@ func (s *Store) Save(ctx context.Context, tx *sql.Tx, orders ...*store.Order) er
 			return sqlkit.Fail(ctx, "sqlstore: save orders", err)
 		}
 	}
-	return s.keepRefs(ctx, tx, orders)
+	if err := s.keepRefs(ctx, tx, orders); err != nil {
+		return err
+	}
+	return s.keepTerms(ctx, tx, slices.Collect(maps.Values(last)))
 }
 
 // keepRefs stores the references of orders. A reference that already leads to another order stays. If several orders have the

@@ -18,9 +18,10 @@ var postgres = grammar{
 	deleteClaims: func(query string) string {
 		return "DELETE FROM fulfil_claims WHERE claim = ANY (ARRAY (" + query + "))" // IN might scan the whole table for a join
 	},
-	ignore: ignoreConflict,
-	add:    addReturning(Postgres),
-	save:   savePostgres,
+	ignore:    ignoreConflict,
+	ignoreRow: "ON CONFLICT DO NOTHING",
+	add:       addReturning(Postgres),
+	save:      savePostgres,
 }
 
 // savePostgres joins the table with a list of rows. Their parameters need casts, because no column gives them a type.

@@ -16,6 +16,9 @@ func (s *Store) List(ctx context.Context, q store.Query) ([]*store.Order, error)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	if terms := q.Terms(); len(terms) > 0 {
+		return s.listByTerm(ctx, q, terms[0])
+	}
 	query, args := s.page(q)
 	var page []*store.Order
 	err := s.read(ctx, func() error {

@@ -44,7 +44,7 @@ func Schema(dialect Dialect) (fs.FS, error) { return component.Schema(dialect) }
 
 // needs returns the tables and indexes that the Store uses.
 func needs(d Dialect) (tables []sqlkit.Table, indexes []string) {
-	for _, t := range []table{ordersTable, refsTable, claimsTable, valuesTable} {
+	for _, t := range []table{ordersTable, refsTable, claimsTable, valuesTable, termsTable} {
 		columns := t.columns
 		if d == MySQL && (t.name == ordersTable.name || t.name == claimsTable.name) {
 			columns = tokenTable(t).columns

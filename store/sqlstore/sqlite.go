@@ -14,6 +14,7 @@ var sqlite = grammar{
 	dueText:      "due_at",
 	deleteClaims: func(query string) string { return "DELETE FROM fulfil_claims WHERE claim IN (" + query + ")" },
 	ignore:       ignoreConflict,
+	ignoreRow:    "ON CONFLICT DO NOTHING",
 	add:          addReturning(SQLite),
 	save: func(ctx context.Context, tx *sql.Tx, marked bool, rows [][]any) (saved int64, err error) {
 		if marked {

@@ -42,7 +42,7 @@ type Store struct {
 	db      *sql.DB
 	dialect Dialect
 	grammar grammar
-	begun   sync.Map    // the open transactions of InTx: *sql.Tx to true
+	begun   sync.Map    // the open transactions of InTx: *sql.Tx to *knownTerms
 	checked atomic.Bool // a connection's settings were checked, and they suit
 }
 
@@ -83,7 +83,7 @@ func (s *Store) InTx(ctx context.Context, fn func(tx *sql.Tx) error) error {
 		return err
 	}
 	return sqlkit.InMarkedTx(ctx, s.db, s.dialect, func(tx *sql.Tx) error {
-		s.begun.Store(tx, true)
+		s.begun.Store(tx, &knownTerms{terms: map[string][]string{}})
 		defer s.begun.Delete(tx)
 		return fn(tx)
 	})

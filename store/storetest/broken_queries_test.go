@@ -90,6 +90,20 @@ var brokenQueries = []broken{
 			return v.Store.List(ctx, q)
 		}
 	}},
+	{"e-mail addresses are compared exactly", "List/the orders of a customer", "in any case", func(v *variant) {
+		v.list = func(ctx context.Context, q store.Query) ([]*store.Order, error) {
+			orders, err := v.Store.List(ctx, q)
+			return slices.DeleteFunc(orders, func(o *store.Order) bool { return q.Email != "" && o.Customer.Email != q.Email }), err
+		}
+	}},
+	{"one term is enough", "List/the orders of a customer", "by two pairs of metadata", func(v *variant) {
+		v.list = func(ctx context.Context, q store.Query) ([]*store.Order, error) {
+			if len(q.Metadata) > 1 {
+				q.Metadata = map[string]string{"shop": q.Metadata["shop"]}
+			}
+			return v.Store.List(ctx, q)
+		}
+	}},
 	{"CreatedTo is included", "List/by time of creation", "created before the third", func(v *variant) {
 		v.list = func(ctx context.Context, q store.Query) ([]*store.Order, error) {
 			if !q.CreatedTo.IsZero() {

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -13,6 +14,7 @@ func listChecks[Tx any]() []check[Tx] {
 		{name: "List/pages by time of creation and then by ID", fn: (*kit[Tx]).listPages},
 		{name: "List/by status", fn: (*kit[Tx]).listStatus},
 		{name: "List/stuck orders", fn: (*kit[Tx]).listStuck},
+		{name: "List/the orders of a customer", fn: (*kit[Tx]).listCustomer},
 		{name: "List/by time of creation", fn: (*kit[Tx]).listCreated},
 	}
 }
@@ -132,6 +134,57 @@ func (k *kit[Tx]) listStuck() {
 	}
 	k.lists(store.Query{Stuck: true}, "after an order is no longer stuck", "2-short", "3-tried")
 	k.lists(store.Query{}, "all", "1-parked", "2-short", "3-tried", "4-trying", "5-fine")
+}
+
+func (k *kit[Tx]) listCustomer() {
+	of := func(id, email, customer, user string) *store.Order {
+		o := withRefs(id, store.Attempt{N: 1, Completed: true, Paid: true})
+		o.Customer = store.Customer{ID: customer, Email: email}
+		o.Metadata = map[string]string{"user": user, "shop": "9"}
+		return o
+	}
+	draft := of("4-draft", "zoe@example.com", "", "7")
+	draft.Attempts = nil
+	k.insert(
+		of("1-zoe", "zoe@example.com", "cus_1", "7"), of("2-Zoe", "Zoë@Example.com", "cus_1", "7"),
+		of("3-other", "other@example.com", "cus_2", "8"), draft, order("5-nobody"),
+	)
+	k.lists(store.Query{Email: "ZOE@example.com"}, "by e-mail address, in any case", "1-zoe", "4-draft")
+	k.lists(store.Query{Email: "zoë@example.com"}, "by e-mail address, which is not taken for one with another letter", "2-Zoe")
+	k.lists(store.Query{Email: "zoe@example"}, "by a part of an e-mail address")
+	k.lists(store.Query{CustomerID: "cus_1"}, "by the customer's ID", "1-zoe", "2-Zoe")
+	k.lists(store.Query{CustomerID: "CUS_1"}, "a customer's ID is told apart byte by byte")
+	user := func(id string) map[string]string { return map[string]string{"user": id} }
+	k.lists(store.Query{Metadata: user("7")}, "by metadata", "1-zoe", "2-Zoe", "4-draft")
+	k.lists(store.Query{Metadata: map[string]string{"shop": "9", "user": "8"}}, "by two pairs of metadata", "3-other")
+	k.lists(store.Query{Metadata: map[string]string{"shop": "7"}}, "a value belongs to its key")
+	k.lists(store.Query{Metadata: user("7"), CustomerID: "cus_1", Newest: true}, "by metadata and customer's ID", "2-Zoe", "1-zoe")
+	k.lists(store.Query{Metadata: user("7"), Status: []store.Status{store.Paid}}, "by metadata and status", "1-zoe", "2-Zoe")
+	k.pages(store.Query{Metadata: user("7"), Limit: 1}, []string{"1-zoe", "2-Zoe", "4-draft"})
+	k.pages(store.Query{Metadata: user("7"), Status: []store.Status{store.Draft}, Limit: 1}, []string{"4-draft"})
+	no := errors.New("no")
+	err := k.st.InTx(k.ctx, func(tx Tx) error {
+		return errors.Join(k.updateIn(tx, "5-nobody", func(o *store.Order) { o.Metadata = user("7") }), no)
+	})
+	if !errors.Is(err, no) {
+		k.Fatalf("InTx must return its function's error so that errors.Is finds it; it returned: %v", err)
+	}
+	k.lists(store.Query{Metadata: user("7"), Newest: true, Limit: 1}, "after the transaction of another order was rolled back", "4-draft")
+	if err := k.update("1-zoe", func(o *store.Order) { o.Customer.Email, o.Metadata = "new@example.com", nil }); err != nil {
+		k.Fatalf("Save returned: %v", err)
+	}
+	k.lists(store.Query{Email: "zoe@example.com"}, "after the address of an order changed", "4-draft")
+	k.lists(store.Query{Email: "new@example.com"}, "by the new address", "1-zoe")
+	k.lists(store.Query{Metadata: user("7")}, "after the metadata of an order changed", "2-Zoe", "4-draft")
+	if err := k.update("1-zoe", (*store.Order).Erase); err != nil {
+		k.Fatalf("Save returned: %v", err)
+	}
+	k.lists(store.Query{Email: "new@example.com"}, "after the order was erased")
+	if err := k.deletes(nil, "2-Zoe"); err != nil {
+		k.Fatalf("Delete returned: %v", err)
+	}
+	k.insert(order("2-Zoe"))
+	k.lists(store.Query{Metadata: user("7")}, "after an order was deleted, and its ID was used again", "4-draft")
 }
 
 func (k *kit[Tx]) listCreated() {

@@ -61,7 +61,7 @@ func (p *pools) empty(t *testing.T) {
 	require.NoError(t, err)
 	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing
 	for _, table := range []string{
-		"fulfil_orders", "fulfil_refs", "fulfil_claims", "fulfil_values", "fulfil_stock", "fulfil_holds", "fulfil_held",
+		"fulfil_orders", "fulfil_refs", "fulfil_terms", "fulfil_claims", "fulfil_values", "fulfil_stock", "fulfil_holds", "fulfil_held",
 		"shipments", "told", "counters",
 	} {
 		_, err := tx.Exec("DELETE FROM " + table)

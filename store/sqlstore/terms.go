@@ -1,0 +1,148 @@
+package sqlstore
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"slices"
+	"sync"
+
+	"github.com/gofulfil/fulfil/internal/sqlkit"
+	"github.com/gofulfil/fulfil/store"
+)
+
+// The orders of a customer are found by terms: see [store.Order.Terms]. The table holds the hash of each, so that a term of any
+// length can be a key. A row may be out of date, as when a transaction saved an order that it did not lock, so that what a term
+// leads to is compared with the query.
+var termsTable = table{"fulfil_terms", []string{"term", "created_at", "order_id"}}
+
+func hashTerm(term string) []byte {
+	sum := sha256.Sum256([]byte(term))
+	return sum[:]
+}
+
+// knownTerms are the terms that a transaction found or left in the table, by order, so that a save writes only what changed.
+type knownTerms struct {
+	mu    sync.Mutex
+	terms map[string][]string
+}
+
+// knownIn returns what a transaction of InTx knows; nil: the transaction is another.
+func (s *Store) knownIn(tx *sql.Tx) *knownTerms {
+	known, _ := s.begun.Load(tx)
+	k, _ := known.(*knownTerms)
+	return k
+}
+
+// set keeps the terms of an order, and returns those that were known before.
+func (k *knownTerms) set(id string, terms []string) (before []string) {
+	if k == nil {
+		return nil
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	before = k.terms[id]
+	k.terms[id] = terms
+	return before
+}
+
+// keepTerms stores the terms that orders have now, and deletes those that the transaction knows and they have no more.
+func (s *Store) keepTerms(ctx context.Context, tx *sql.Tx, orders []*store.Order) error {
+	type row struct{ term, id string }
+	values := map[row][]any{}
+	var gone []row
+	for _, o := range orders {
+		terms := o.Terms()
+		known := s.knownIn(tx).set(o.ID, terms)
+		for _, term := range terms {
+			if !slices.Contains(known, term) {
+				values[row{term, o.ID}] = []any{hashTerm(term), s.dialect.Time(o.CreatedAt), o.ID}
+			}
+		}
+		for _, term := range known {
+			if !slices.Contains(terms, term) {
+				gone = append(gone, row{term, o.ID})
+			}
+		}
+	}
+	var keys []row
+	for key := range values {
+		keys = append(keys, key)
+	}
+	slices.SortFunc(keys, func(a, b row) int { return cmp.Or(cmp.Compare(a.term, b.term), cmp.Compare(a.id, b.id)) })
+	for chunk := range slices.Chunk(keys, maxParams/len(termsTable.columns)) {
+		statement := insert(termsTable, len(chunk)) + s.grammar.ignoreRow
+		var args []any
+		for _, key := range chunk {
+			args = append(args, values[key]...)
+		}
+		if _, err := tx.ExecContext(ctx, s.dialect.Rebind(statement), args...); err != nil {
+			return sqlkit.Fail(ctx, "sqlstore: save terms", err)
+		}
+	}
+	for _, key := range gone {
+		statement := s.dialect.Rebind("DELETE FROM fulfil_terms WHERE term = ? AND order_id = ?")
+		if _, err := tx.ExecContext(ctx, statement, hashTerm(key.term), key.id); err != nil {
+			return sqlkit.Fail(ctx, "sqlstore: delete terms", err)
+		}
+	}
+	return nil
+}
+
+// listByTerm returns a page of the orders that have a term and match q.
+func (s *Store) listByTerm(ctx context.Context, q store.Query, term string) ([]*store.Order, error) {
+	var page []*store.Order
+	for at := q.After; ; {
+		query, args := s.termPage(q, term, at)
+		var read []*store.Order
+		err := s.read(ctx, func() error {
+			read = nil
+			return each(ctx, s.db, query, args, func(scan func(...any) error) error {
+				var r storedOrder
+				if err := scan(&r.data, &r.due); err != nil {
+					return err
+				}
+				o, err := r.order()
+				read = append(read, o)
+				return err
+			})
+		})
+		if err != nil {
+			return nil, sqlkit.Fail(ctx, "sqlstore: list the orders of a customer", err)
+		}
+		for _, o := range read {
+			if len(page) < q.PageSize() && q.Matches(o) {
+				page = append(page, o)
+			}
+		}
+		if len(page) == q.PageSize() || len(read) < q.PageSize() {
+			return page, nil
+		}
+		last := read[len(read)-1]
+		at = store.Position{CreatedAt: last.CreatedAt, ID: last.ID}
+	}
+}
+
+// termPage returns the query for the orders behind a place in the list of those that have a term. It reads the keys from the index
+// first, and then the orders with those keys.
+func (s *Store) termPage(q store.Query, term string, at store.Position) (query string, args []any) {
+	compare, descending := ">", ""
+	if q.Newest {
+		compare, descending = "<", " DESC"
+	}
+	where := "term = ?"
+	args = []any{hashTerm(term)}
+	if at != (store.Position{}) {
+		created := s.dialect.Time(at.CreatedAt)
+		where += " AND created_at " + compare + "= ? AND (created_at " + compare + " ? OR order_id " + compare + " ?)"
+		args = append(args, created, created, at.ID)
+	}
+	by := func(prefix string) string {
+		return " ORDER BY " + prefix + "created_at" + descending + ", " + prefix + "order_id" + descending
+	}
+	query = "SELECT data, " + s.grammar.dueText + " FROM (" +
+		"SELECT created_at, order_id FROM fulfil_terms WHERE " + where + by("") + " LIMIT ?" +
+		") AS page JOIN fulfil_orders ON fulfil_orders.id = page.order_id" + by("page.")
+	return s.dialect.Rebind(query), append(args, q.PageSize())
+}
