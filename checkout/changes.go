@@ -25,6 +25,11 @@ type Change struct {
 	Cause string
 	// Detail says more, for a person.
 	Detail string
+	// Invoice is the invoice of a subscription that the change happened to; empty: it happened to none, or to the first.
+	Invoice string
+	// Try and When say more about some changes of a subscription: see their kinds.
+	Try  int
+	When time.Time
 	// Key is the same at every delivery of this change. No other change has it.
 	Key string
 }
@@ -66,7 +71,7 @@ const (
 	ChangeReviewOpened ChangeKind = "review_opened"
 	ChangeReviewClosed ChangeKind = "review_closed"
 	// ChangeDuplicatePayment: an order that was paid was paid again. It is fulfilled once. The second payment is the
-	// merchant's to refund.
+	// merchant's to refund. A second subscription is charged until it is canceled.
 	ChangeDuplicatePayment ChangeKind = "duplicate_payment"
 	// ChangeLatePayment: a payment arrived after the order was given up. The order is not fulfilled until a person decides.
 	ChangeLatePayment ChangeKind = "late_payment"
@@ -77,17 +82,47 @@ const (
 	ChangeMismatch ChangeKind = "mismatch"
 )
 
+// The kinds of changes of a subscription. Those with an Invoice happen once to that invoice, and a failed payment once to each
+// try. A try that nobody heard of before a later one is left out. Refunds and disputes of a renewal are told as those of the
+// first payment are, with the Invoice.
+const (
+	// ChangeRenewed: the invoice of a period was paid. When is the end of what is paid for.
+	ChangeRenewed ChangeKind = "renewed"
+	// ChangePaymentFailed: a try to collect the payment of an invoice failed. Try counts the tries of the invoice, from 1. When is
+	// when Stripe tries again; zero: it does not, or does not say.
+	ChangePaymentFailed ChangeKind = "payment_failed"
+	// ChangePlanChanged: prices or quantities of the subscription changed. Detail has both, for a person.
+	ChangePlanChanged ChangeKind = "plan_changed"
+	// ChangeCancellationScheduled: the subscription is to end at When.
+	ChangeCancellationScheduled ChangeKind = "cancellation_scheduled"
+	// ChangeCancellationWithdrawn: the subscription was to end and goes on.
+	ChangeCancellationWithdrawn ChangeKind = "cancellation_withdrawn"
+	// ChangeEnded: the subscription ended at When, by whatever cause. Detail is Stripe's reason.
+	ChangeEnded ChangeKind = "ended"
+	// ChangeTrialEnding: the trial ends at When, in at most three days.
+	ChangeTrialEnding ChangeKind = "trial_ending"
+)
+
 func changeOf(o *store.Order, n *store.Notice) Change {
 	return Change{
 		Order: o, Kind: ChangeKind(n.Kind), From: n.From, To: n.To, Attempt: n.Attempt,
-		At: n.At, Cause: n.Cause, Detail: n.Detail, Key: fmt.Sprintf("%s/%d", o.ID, n.N),
+		At: n.At, Cause: n.Cause, Detail: n.Detail, Invoice: n.Invoice, Try: n.Try, When: n.When, Key: fmt.Sprintf("%s/%d", o.ID, n.N),
 	}
 }
 
 // enqueue appends an entry to the outbox of an order and numbers it.
 func enqueue(o *store.Order, n store.Notice) {
-	n.N = len(o.Notices) + 1
+	n.N = 1
+	if last := len(o.Notices); last > 0 {
+		n.N = o.Notices[last-1].N + 1
+	}
 	o.Notices = append(o.Notices, n)
+}
+
+// noticeOf returns entry n of the outbox of an order.
+func noticeOf(o *store.Order, n int) *store.Notice {
+	i := slices.IndexFunc(o.Notices, func(notice store.Notice) bool { return notice.N == n })
+	return &o.Notices[i]
 }
 
 // enqueueNotices puts into the outbox what follows from the facts of an order and is not in there yet. before is the status
@@ -117,6 +152,7 @@ func (f *Flow[Tx]) enqueueNotices(o *store.Order, before store.Status, now time.
 			add(string(ChangeExpired), a.N, "")
 		}
 	}
+	enqueueSubscriptions(o, now, cause)
 	if status == store.Canceled {
 		add(string(ChangeCanceled), 0, "")
 	}

@@ -20,7 +20,7 @@ import (
 // Config is what [New] needs. Stripe, Store and Fulfil must be set.
 type Config[Tx any] struct {
 	// Stripe makes the requests. A restricted key needs write permission for Checkout Sessions and read permission for
-	// Payment Intents, Charges, Refunds, Disputes and Events (https://docs.stripe.com/keys/restricted-api-keys). If the shop gets
+	// Payment Intents, Charges, Refunds, Disputes and Events, and for subscriptions for Subscriptions and Invoices (https://docs.stripe.com/keys/restricted-api-keys). If the shop gets
 	// thin events, the key also needs read permission for Reviews and early fraud warnings.
 	Stripe *stripe.Client
 	// Store keeps the orders.
@@ -41,8 +41,9 @@ type Config[Tx any] struct {
 	// had one for 30 days, changes are not kept. Default: no changes are delivered.
 	OnChange func(ctx context.Context, tx Tx, c Change) error
 	// Refund names the changes after which a payment is given back at once, of [ChangeDuplicatePayment], [ChangeShortfall] and
-	// [ChangeMismatch]. The key then needs write permission for Charges and Refunds. The payment of a subscription, and one by
-	// a session that was not begun for the order, always wait for a person. Default: every such order waits for a person, see
+	// [ChangeMismatch]. The key then needs write permission for Charges and Refunds. A subscription is canceled at once before its
+	// payment is given back, for which the key needs write permission for Subscriptions. A payment by a session that was not begun
+	// for the order always waits for a person. Default: every such order waits for a person, see
 	// [Flow.Resolve].
 	Refund []ChangeKind
 	// HoldForReview has goods wait while Stripe Radar's review of their payment is open. Before Fulfil runs, Stripe is asked

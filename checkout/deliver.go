@@ -154,11 +154,8 @@ func (f *Flow[Tx]) leaseDelivery(ctx context.Context, id string, l lane) (*store
 	if err != nil || nextNotice(o, l) == nil {
 		return nil, err
 	}
-	if step, ok := verifyStep(o, f.now()); ok && l == fulfilLane {
-		if !step.due(f.now()) || ctx.Value(unverifiedKey{}) != nil {
-			return nil, fmt.Errorf("%w: %s", ErrBackoff, id)
-		}
-		if err := f.verifyPayment(ctx, id, step.Attempt, "fulfil"); err != nil {
+	if l == fulfilLane {
+		if err := f.prepareFulfil(ctx, id, o); err != nil {
 			return nil, err
 		}
 	}
@@ -182,6 +179,28 @@ func (f *Flow[Tx]) leaseDelivery(ctx context.Context, id string, l lane) (*store
 		return nil, err
 	}
 	return leased, nil
+}
+
+// prepareFulfil asks Stripe what must be known before an order is fulfilled: its subscription, and what was given back.
+func (f *Flow[Tx]) prepareFulfil(ctx context.Context, id string, o *store.Order) error {
+	tried := Action("")
+	for {
+		step, ok := questionStep(o, f.now())
+		if !ok || step.Action == tried {
+			return nil
+		}
+		if !step.due(f.now()) || ctx.Value(unverifiedKey{}) != nil {
+			return fmt.Errorf("%w: %s", ErrBackoff, id)
+		}
+		err := f.sweepStep(ctx, o, step)
+		if err != nil {
+			return errors.Join(err, f.recordCheckFailed(ctx, id, step))
+		}
+		tried = step.Action
+		if o, err = f.store.Find(ctx, id); err != nil {
+			return err
+		}
+	}
 }
 
 // deliverNext runs the callback for the next entry of a lane on which the lease is held. The callback runs before the
@@ -271,7 +290,7 @@ func (f *Flow[Tx]) recordFailure(ctx context.Context, id, token string, l lane, 
 		d.Tries++
 		d.NextAt = now.Add(pause(id, d.Tries))
 		d.LastError = failure.Error()
-		attrs := []any{"order", id, "notice", o.Notices[n-1].Kind, "tries", d.Tries, "next", d.NextAt, "error", failure}
+		attrs := []any{"order", id, "notice", noticeOf(o, n).Kind, "tries", d.Tries, "next", d.NextAt, "error", failure}
 		var panicked *webhook.PanicError
 		if errors.As(failure, &panicked) {
 			attrs = append(attrs, "stack", string(panicked.Stack))
@@ -283,12 +302,12 @@ func (f *Flow[Tx]) recordFailure(ctx context.Context, id, token string, l lane, 
 
 // giveUpNotice ends the tries of entry n: an order that is not to be fulfilled is parked, a change counts as delivered.
 func (f *Flow[Tx]) giveUpNotice(o *store.Order, n int, now time.Time, failure error) {
-	if notice := &o.Notices[n-1]; notice.Kind == store.NoticeFulfil {
+	if notice := noticeOf(o, n); notice.Kind == store.NoticeFulfil {
 		o.Parked = store.ParkedByCallback + failure.Error()
 	} else {
 		notice.DeliveredAt = now
 	}
-	f.log.Error("delivery failed for good", "order", o.ID, "notice", o.Notices[n-1].Kind, "error", failure)
+	f.log.Error("delivery failed for good", "order", o.ID, "notice", noticeOf(o, n).Kind, "error", failure)
 }
 
 // pause is how long to wait after the n-th failed try of an order's delivery. The part that is taken off is drawn from the
@@ -311,7 +330,7 @@ func (f *Flow[Tx]) call(ctx context.Context, tx Tx, o *store.Order, n int) (err 
 		}
 	}()
 	o = o.Clone()
-	notice := &o.Notices[n-1]
+	notice := noticeOf(o, n)
 	if notice.Kind == store.NoticeFulfil {
 		return f.fulfil(ctx, tx, o)
 	}

@@ -60,7 +60,11 @@ func disputeState(status string) store.DisputeState {
 
 // entry is the ledger's entry for a dispute.
 func (d disputeFacts) entry(o *store.Order) store.Dispute {
-	return store.Dispute{ID: d.ID, Amount: d.Amount, State: disputeState(d.Status), Attempt: attemptOf(o, d.payment())}
+	attempt, invoice := paidWith(o, d.payment())
+	if known := disputeEntry(o, d.ID); known != nil && invoice == store.OlderInvoice {
+		attempt, invoice = known.Attempt, known.Invoice // it was told when the invoice was listed
+	}
+	return store.Dispute{ID: d.ID, Amount: d.Amount, State: disputeState(d.Status), Attempt: attempt, Invoice: invoice}
 }
 
 // disputeEntry returns the ledger's entry of a dispute, or nil.
@@ -96,6 +100,7 @@ func setDispute(o *store.Order, d disputeFacts, now time.Time, cause string) (ch
 	}
 	enqueue(o, store.Notice{
 		Kind: string(disputeChanges[entry.State]), At: now, From: before, To: o.Status(), Attempt: entry.Attempt, Cause: cause, Detail: entry.ID,
+		Invoice: entry.Invoice,
 	})
 	return true
 }
@@ -119,7 +124,7 @@ func (f *Flow[Tx]) settleDispute(ctx context.Context, id string, d disputeFacts,
 		}
 		known, answers := disputeEntry(o, d.ID), 0
 		if known != nil {
-			if heard := d.entry(o); heard.State == known.State && heard.Amount == known.Amount && heard.Attempt == known.Attempt {
+			if heard := d.entry(o); heard.State == known.State && heard.Amount == known.Amount && heard.Attempt == known.Attempt && heard.Invoice == known.Invoice {
 				return nil
 			}
 			answers = known.Answers

@@ -50,6 +50,15 @@
 // client_reference_id proves nothing, as customers can set it. A payment must agree with what was sold in currency, subtotal
 // and mode. An order whose payment differs is parked.
 //
+// # Subscriptions
+//
+// A session with [ModeSubscription] begins a subscription. Fulfil runs for the first period, or for the trial. The rest of the
+// subscription's life is told by OnChange: see [ChangeRenewed] and the kinds beside it. [store.Order.Access] says whether the
+// customer has access at a time, [Flow.RequireAccess] is a middleware of it, and [Flow.Portal] leads to Stripe's billing portal.
+//
+// A subscription counts as this shop's because Begin puts the shop, the order and the attempt's mark into its metadata, too. The
+// merchant must not remove them.
+//
 // # Errors
 //
 // All of these match with [errors.Is], and those with a star with [errors.As]. A failure of the Store or of the context is
@@ -65,6 +74,7 @@
 //	Settle     ErrNotFound *stripe.Error, beside the order as it is known
 //	Resolve    ErrNotFound ErrNotPaid ErrGivenBack ErrFulfilled ErrBusy ErrBackoff *stripe.Error, and what Fulfil returned
 //	Order      ErrNotFound
+//	Portal     ErrNotFound ErrNoCustomer *stripe.Error
 //	Erase      ErrNotFound
 //	Backfill   *stripe.Error, joined for all that failed
 //	Sweep      none but those of the Store and the context: what fails is logged and tried again

@@ -34,6 +34,8 @@ var (
 	ErrWrongAccount = errors.New("checkout: key of another stripe account than the store's orders: use a store for each account")
 	// ErrNoReserver: a line has a SKU, and Config.Reserver is nil.
 	ErrNoReserver = errors.New("checkout: a line has a SKU, but Config.Reserver is nil: set it, or leave SKUs out")
+	// ErrNoCustomer: the order has no customer at Stripe, as before it is paid, or as a session makes none for a single payment.
+	ErrNoCustomer = errors.New("checkout: order has no customer at stripe")
 	// ErrBusy: another process is delivering the order.
 	ErrBusy = errors.New("checkout: order is being delivered elsewhere")
 	// ErrBackoff: delivering failed before and is tried again later.

@@ -173,6 +173,8 @@ func (f *Flow[Tx]) save(ctx context.Context, tx Tx, o *store.Order, now time.Tim
 		}
 	}
 	trim(o, now)
+	trimInvoices(o)
+	trimNotices(o)
 	eraseAgain(o)
 	o.UpdatedAt = now
 	o.DueAt = dueAt(o, now)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"time"
 
 	"github.com/stripe/stripe-go/v82"
@@ -285,4 +286,126 @@ func ExampleFlow_Next() {
 	}
 	// Output:
 	// end session of attempt 1 in 15m0s: its hold is over
+}
+
+// A page for members needs an order that gives access. The query is for the orders of the user who is logged in.
+func ExampleFlow_RequireAccess() {
+	srv, flow := exampleShop()
+	defer srv.Close()
+	members := flow.RequireAccess(checkout.Gate{
+		Customer: func(r *http.Request) (store.Query, bool) {
+			user, _, ok := r.BasicAuth() // or a session of the merchant's
+			return store.Query{Metadata: map[string]string{"user": user}}, ok
+		},
+		Grace: 7 * 24 * time.Hour,
+	})
+	page := members(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintln(w, "welcome,", checkout.OrderOf(r.Context()).Metadata["user"])
+	}))
+	visit := func() {
+		r := httptest.NewRequest(http.MethodGet, "/members", nil)
+		r.SetBasicAuth("zoe", "secret")
+		w := httptest.NewRecorder()
+		page.ServeHTTP(w, r)
+		fmt.Print(w.Code, " ", w.Body)
+	}
+
+	visit()
+	session := exampleSession("order-1")
+	session.Mode, session.Metadata = checkout.ModeSubscription, map[string]string{"user": "zoe"}
+	session.Lines = []checkout.Line{{
+		Name: "Membership", UnitAmount: checkout.MustAmount("9.00", "usd"), Quantity: 1,
+		Recurring: checkout.Recurring{Interval: checkout.IntervalMonth},
+	}}
+	started, err := flow.Begin(context.Background(), session)
+	must(err)
+	must(srv.Pay(started.SessionID, checkouttest.CardOK))
+	visit()
+	// Output:
+	// 402 payment required
+	// ship order-1
+	// 200 welcome, zoe
+}
+
+// A subscription is fulfilled once. Renewals, failed payments and the end are changes.
+func Example_subscription() {
+	srv, flow := exampleShop(func(c *checkout.Config[*memstore.Tx]) {
+		c.Fulfil = func(_ context.Context, _ *memstore.Tx, o *store.Order) error {
+			fmt.Println("welcome:", o.Access(c.Clock(), 0).Reason)
+			return nil
+		}
+		c.OnChange = func(_ context.Context, _ *memstore.Tx, change checkout.Change) error {
+			switch change.Kind {
+			case checkout.ChangeRenewed:
+				fmt.Println("renewed:", change.When.Equal(change.Order.Subscription().PeriodEnd)) // until then
+			case checkout.ChangePaymentFailed:
+				fmt.Println("try", change.Try, "failed: please replace your card")
+			case checkout.ChangeEnded:
+				fmt.Println("ended:", change.Detail)
+			}
+			return nil
+		}
+	})
+	defer srv.Close()
+
+	session := exampleSession("order-1")
+	session.Mode = checkout.ModeSubscription
+	session.Lines = []checkout.Line{{
+		Name: "Membership", UnitAmount: checkout.MustAmount("9.00", "usd"), Quantity: 1,
+		Recurring: checkout.Recurring{Interval: checkout.IntervalMonth},
+	}}
+	started, err := flow.Begin(context.Background(), session)
+	must(err)
+	must(srv.Pay(started.SessionID, checkouttest.CardOK))
+	srv.Advance(32 * 24 * time.Hour)
+	o, err := flow.Order(context.Background(), "order-1")
+	must(err)
+	must(srv.ReplaceMethod(o.Subscription().ID, checkouttest.CardDeclined))
+	srv.Advance(50 * 24 * time.Hour)
+	// Output:
+	// welcome: active
+	// renewed: true
+	// try 1 failed: please replace your card
+	// try 2 failed: please replace your card
+	// try 3 failed: please replace your card
+	// try 4 failed: please replace your card
+	// ended: payment_failed
+}
+
+// A customer asks for the page on which to replace a card or cancel. The merchant makes the link and redirects to it.
+func ExampleFlow_Portal() {
+	srv, flow := exampleShop()
+	defer srv.Close()
+	session := exampleSession("order-1")
+	session.Mode = checkout.ModeSubscription
+	session.Lines = []checkout.Line{{
+		Name: "Membership", UnitAmount: checkout.MustAmount("9.00", "usd"), Quantity: 1,
+		Recurring: checkout.Recurring{Interval: checkout.IntervalMonth},
+	}}
+	account := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		url, err := flow.Portal(r.Context(), "order-1", "https://shop.example/account") // the order of the user who is logged in
+		switch {
+		case errors.Is(err, checkout.ErrNoCustomer):
+			http.Error(w, "subscribe first", http.StatusConflict)
+		case err != nil:
+			http.Error(w, "the portal is not available", http.StatusBadGateway)
+		default:
+			http.Redirect(w, r, url, http.StatusSeeOther)
+		}
+	})
+	visit := func() {
+		w := httptest.NewRecorder()
+		account.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/account/portal", nil))
+		fmt.Println(w.Code)
+	}
+
+	started, err := flow.Begin(context.Background(), session)
+	must(err)
+	visit()
+	must(srv.Pay(started.SessionID, checkouttest.CardOK))
+	visit()
+	// Output:
+	// 409
+	// ship order-1
+	// 303
 }

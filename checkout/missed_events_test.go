@@ -93,10 +93,10 @@ func TestUndeliveredEventsAreRead(t *testing.T) {
 		s.requireStatus(fmt.Sprintf("order-%d", i), checkout.Fulfilled)
 		require.Equal(t, 1, s.shipments(fmt.Sprintf("order-%d", i)))
 	}
-	require.Less(t, s.wire.count("GET /v1/events")-asked, 20, "windows of hours, not of seconds")
+	require.Less(t, s.wire.count("GET /v1/events")-asked, 40, "windows of hours, not of seconds, with two lists of types each")
 	asked = s.wire.count("GET /v1/events")
 	s.sweep()
-	require.Equal(t, 1, s.wire.count("GET /v1/events")-asked, "the next sweep goes on where this one stopped")
+	require.Equal(t, 2, s.wire.count("GET /v1/events")-asked, "the next sweep goes on where this one stopped, with two lists of types")
 }
 
 // More events than the requests of a sweep fetch are read by several, as long as those of any hour can be fetched.
@@ -274,7 +274,7 @@ func TestManyConnectedAccounts(t *testing.T) {
 		}
 		return send()
 	})
-	for range 20 {
+	for range 30 {
 		before := len(s.wire.calls)
 		_, err := flow.Sweep(t.Context())
 		require.NoError(t, err)
@@ -405,7 +405,7 @@ func TestListsAreResumed(t *testing.T) {
 		return answer(r, http.StatusOK, string(page)), nil
 	})
 	for range 30 {
-		_, err := s.small(3).Sweep(t.Context())
+		_, err := s.small(5).Sweep(t.Context())
 		require.NoError(t, err)
 		s.srv.Advance(30 * time.Second)
 	}

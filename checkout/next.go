@@ -26,6 +26,8 @@ const (
 	TransferStock Action = "transfer stock"
 	// SellStock makes the stock of a paid attempt sold.
 	SellStock Action = "sell stock"
+	// AskSubscription asks Stripe how a subscription and its invoices stand.
+	AskSubscription Action = "ask subscription"
 	// VerifyPayment asks Stripe what was given back of a payment, because the last answer is old.
 	VerifyPayment Action = "verify payment"
 	// RefundPayment gives a payment back, as Config.Refund says.
@@ -74,6 +76,9 @@ func next(o *store.Order, now time.Time) []Step {
 	steps := stockSteps(o)
 	for i := range o.Attempts {
 		if step, ok := sessionStep(o, &o.Attempts[i], now); ok {
+			steps = append(steps, step)
+		}
+		if step, ok := subscriptionStep(o, &o.Attempts[i]); ok {
 			steps = append(steps, step)
 		}
 		if step, ok := refundStep(o, &o.Attempts[i]); ok {
@@ -168,11 +173,13 @@ func reviewStep(o *store.Order, a *store.Attempt) (Step, bool) {
 func laneSteps(o *store.Order, now time.Time) []Step {
 	var steps []Step
 	if n := nextNotice(o, fulfilLane); n != nil {
-		step, verify := verifyStep(o, now)
-		if !verify {
+		step, question := questionStep(o, now)
+		if !question {
 			step = Step{Action: FulfilOrder, Attempt: n.Attempt, At: laneTime(&o.Delivery, now), Reason: "the order is paid"}
 		}
-		steps = append(steps, step)
+		if step.Action != AskSubscription { // which is among the steps anyway
+			steps = append(steps, step)
+		}
 	}
 	if n := nextNotice(o, changeLane); n != nil {
 		steps = append(steps, Step{
@@ -181,6 +188,77 @@ func laneSteps(o *store.Order, now time.Time) []Step {
 	}
 	return steps
 }
+
+// questionStep says what Stripe must be asked before an order is fulfilled.
+func questionStep(o *store.Order, now time.Time) (Step, bool) {
+	if paid := o.PaidAttempt(); paid != nil && o.Fulfillable() && o.SubscriptionByID(paid.Subscription) == nil {
+		if step, ok := subscriptionStep(o, paid); ok {
+			return step, true
+		}
+	}
+	return verifyStep(o, now)
+}
+
+// subscriptionStep says when Stripe is asked for the subscription of an attempt: at once if nothing is known of it, and later
+// when something should have happened of which no event came. The pauses grow while Stripe says the same.
+func subscriptionStep(o *store.Order, a *store.Attempt) (Step, bool) {
+	step := Step{Action: AskSubscription, Attempt: a.N, Reason: "stripe was not asked for the subscription yet"}
+	s := o.SubscriptionByID(a.Subscription)
+	switch {
+	case a.Subscription == "" || !a.Completed:
+		return Step{}, false
+	case s == nil:
+		step.At = notBefore(time.Time{}, a.VerifyFailedAt, growing(a.VerifyFailedAt.Sub(a.CompletedAt), time.Minute, time.Hour))
+		return step, true
+	case s.Ended():
+		return Step{}, false
+	}
+	step.At, step.Reason = subscriptionTime(o, s)
+	step.At = notBefore(step.At, s.AskFailedAt, growing(s.AskFailedAt.Sub(s.AskedAt), 2*time.Minute, time.Hour))
+	return step, !step.At.IsZero()
+}
+
+// subscriptionTime is the next time at which something should have happened to a subscription.
+func subscriptionTime(o *store.Order, s *store.Subscription) (at time.Time, reason string) {
+	by := func(due time.Time, why string) {
+		if !due.After(s.AskedAt) { // Stripe was asked since, and it has not happened
+			due = s.AskedAt.Add(growing(s.AskedAt.Sub(due), 5*time.Minute, 24*time.Hour))
+		}
+		if at.IsZero() || due.Before(at) {
+			at, reason = due, why
+		}
+	}
+	switch s.Status {
+	case store.SubscriptionActive, store.SubscriptionTrialing:
+		if !s.PeriodEnd.IsZero() {
+			by(s.PeriodEnd.Add(expiryGrace), "its period should have ended")
+		}
+		if !s.CancelAt.IsZero() {
+			by(s.CancelAt.Add(expiryGrace), "it should have ended")
+		}
+		if s.Status == store.SubscriptionTrialing && s.CancelAt.IsZero() && !s.TrialTold.Equal(s.TrialEnd) {
+			by(s.TrialEnd.Add(-trialWarning), "its trial ends soon")
+		}
+	default:
+		by(s.PeriodStart, "it is "+string(s.Status))
+	}
+	for _, inv := range o.Invoices {
+		switch {
+		case inv.Subscription != s.ID:
+		case inv.State == store.InvoiceDraft:
+			by(inv.CreatedAt.Add(draftFor+expiryGrace), "an invoice should have been charged")
+		case inv.State == store.InvoiceOpen && !inv.NextTry.IsZero():
+			by(inv.NextTry.Add(expiryGrace), "an invoice should have been charged again")
+		case inv.State == store.InvoiceOpen:
+			by(inv.CreatedAt.Add(draftFor+expiryGrace), "an invoice is not paid")
+		}
+	}
+	return at, reason
+}
+
+// draftFor is how long the invoice of a renewal stays a draft
+// (https://docs.stripe.com/billing/invoices/subscription#subscription-lifecycle).
+const draftFor = time.Hour
 
 // verifyStep says whether Stripe must be asked about the payment of an order that can be fulfilled, because the last that is
 // known of it is old.

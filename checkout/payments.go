@@ -54,7 +54,7 @@ func (p *paymentFacts) setPayment(intent *stripe.PaymentIntent, charge *stripe.C
 
 // orderOfPayment returns the ID of the order that was paid with p; empty: the payment is not of this shop. Stripe does not
 // copy metadata to refunds and disputes. So an order is found by the IDs that were recorded, or else by the session of the
-// payment intent, which is settled then. That Stripe refuses the question means that the payment is not the shop's.
+// payment intent, which is settled then, or by its invoice. That Stripe refuses the question means that the payment is not the shop's.
 func (f *Flow[Tx]) orderOfPayment(ctx context.Context, account string, p payment) (string, error) {
 	o, err := f.findPayment(ctx, account, p)
 	if err != nil || o != nil {
@@ -73,6 +73,11 @@ func (f *Flow[Tx]) orderOfPayment(ctx context.Context, account string, p payment
 			var update sessionUpdate
 			if update, err = f.stripe.session(ctx, account, "", sessionID, "refund or dispute"); err == nil {
 				return f.settleSession(ctx, update)
+			}
+		}
+		if err == nil && sessionID == "" {
+			if o, err = f.orderOfInvoicePayment(ctx, account, p.intent); err == nil && o != nil {
+				return o.ID, nil
 			}
 		}
 	}
@@ -136,7 +141,7 @@ func (f *Flow[Tx]) observePayment(ctx context.Context, account string, p payment
 		return "", err
 	}
 	a := o.Attempt(attemptOf(o, p))
-	if a == nil || a.SessionID == "" || a.Failed || a.Paid && a.Charge != "" && a.Amount == o.Amounts.Total {
+	if a == nil || a.SessionID == "" || a.Subscription != "" || a.Failed || a.Paid && a.Charge != "" && a.Amount == o.Amounts.Total {
 		return o.ID, nil // nothing that the event could say is news
 	}
 	update, err := f.stripe.session(ctx, o.Account, o.Mode, a.SessionID, cause)
@@ -160,23 +165,24 @@ func (f *Flow[Tx]) observeWarning(ctx context.Context, account, eventType string
 	case string(webhook.ReviewClosed):
 		kind, detail = ChangeReviewClosed, p.ID+" "+p.ClosedReason
 	}
-	paidWith := 0
+	attempt, invoice := 0, ""
 	err = f.record(ctx, id, cause, func(o *store.Order, now time.Time) (bool, error) {
-		paidWith = attemptOf(o, p.payment())
+		attempt, invoice = paidWith(o, p.payment())
 		for _, n := range o.Notices {
 			if n.Kind == string(kind) && n.Detail == detail {
 				return false, nil
 			}
 		}
 		enqueue(o, store.Notice{
-			Kind: string(kind), At: now, From: o.Status(), To: o.Status(), Attempt: paidWith, Cause: cause, Detail: detail,
+			Kind: string(kind), At: now, From: o.Status(), To: o.Status(), Attempt: attempt, Cause: cause, Detail: detail,
+			Invoice: invoice,
 		})
 		return true, nil
 	})
-	if err != nil || !f.holdForReview || kind == ChangeFraudWarning || paidWith == 0 {
+	if err != nil || !f.holdForReview || kind == ChangeFraudWarning || attempt == 0 || invoice != "" {
 		return id, err
 	}
-	return id, f.verifyPayment(ctx, id, paidWith, cause) // which asks how the review stands
+	return id, f.verifyPayment(ctx, id, attempt, cause) // which asks how the review stands
 }
 
 // verifyPayment asks Stripe what was given back of the payment of attempt n, so that nothing is handed over that was.

@@ -68,8 +68,12 @@ func factsOfRefund(r *stripe.Refund) refundFacts {
 
 // entry is the ledger's entry for a refund.
 func (r refundFacts) entry(o *store.Order) store.Refund {
+	attempt, invoice := paidWith(o, r.payment())
+	if known := refundEntry(o, r.ID); known != nil && invoice == store.OlderInvoice {
+		attempt, invoice = known.Attempt, known.Invoice // it was told when the invoice was listed
+	}
 	return store.Refund{
-		ID: r.ID, Amount: r.Amount, Currency: r.Currency, State: store.RefundState(r.Status), Attempt: attemptOf(o, r.payment()),
+		ID: r.ID, Amount: r.Amount, Currency: r.Currency, State: store.RefundState(r.Status), Attempt: attempt, Invoice: invoice,
 	}
 }
 
@@ -108,12 +112,13 @@ func setRefund(o *store.Order, r refundFacts, now time.Time, cause string) (chan
 		}
 	}
 	kind, ok := refundChanges[entry.State]
-	if a := o.Attempt(entry.Attempt); kind == ChangeRefundFailed && a != nil && a.RefundWanted != "" && a.RefundRefused == "" {
+	if a := o.Attempt(entry.Attempt); kind == ChangeRefundFailed && entry.Invoice == "" && a != nil && a.RefundWanted != "" && a.RefundRefused == "" {
 		a.RefundRefused = refundUndone // the same request again would be answered with the same refund
 	}
 	if ok {
 		enqueue(o, store.Notice{
 			Kind: string(kind), At: now, From: before, To: o.Status(), Attempt: entry.Attempt, Cause: cause, Detail: entry.ID,
+			Invoice: entry.Invoice,
 		})
 	}
 	return true
@@ -165,7 +170,7 @@ func (f *Flow[Tx]) settleRefund(ctx context.Context, id string, r refundFacts, c
 		}
 		known, answers := refundEntry(o, r.ID), 0
 		if known != nil {
-			if heard := r.entry(o); heard.State == known.State && heard.Amount == known.Amount && heard.Attempt == known.Attempt {
+			if heard := r.entry(o); heard.State == known.State && heard.Amount == known.Amount && heard.Attempt == known.Attempt && heard.Invoice == known.Invoice {
 				return nil
 			}
 			answers = known.Answers
@@ -200,7 +205,7 @@ func (f *Flow[Tx]) refundPayment(ctx context.Context, id string, n int) error {
 	if err != nil {
 		return err
 	}
-	var account string
+	var account, subscription string
 	var params *stripe.RefundCreateParams
 	err = f.record(ctx, id, "refund", func(o *store.Order, now time.Time) (bool, error) {
 		params = nil
@@ -212,12 +217,15 @@ func (f *Flow[Tx]) refundPayment(ctx context.Context, id string, n int) error {
 		if !ok || !step.due(now) {
 			return false, nil
 		}
-		account, params = o.Account, refundParams(a)
+		account, subscription, params = o.Account, a.Subscription, refundParams(a)
 		params.SetIdempotencyKey(fmt.Sprintf("%s/%s/%d/refund", shop.id, o.ID, n))
 		a.RefundAskedAt = now
 		return true, nil
 	})
 	if err != nil || params == nil {
+		return err
+	}
+	if err := f.cancelUnwanted(ctx, account, subscription); err != nil {
 		return err
 	}
 	answer, err := f.stripe.createRefund(ctx, account, params)

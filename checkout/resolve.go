@@ -21,7 +21,8 @@ const (
 	// stock that is missing is the merchant's to find. A second payment of the order needs nothing anymore.
 	FulfilAnyway Resolution = "fulfil anyway"
 	// GiveUp ends it: the order is not fulfilled, and the stock it holds is back. What is sold already comes back with the
-	// Reserver's Adjust. To give the money back is the merchant's.
+	// Reserver's Adjust. To give the money back is the merchant's, and so is to cancel a subscription, which is charged until
+	// then.
 	GiveUp Resolution = "give up"
 )
 

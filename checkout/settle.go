@@ -147,11 +147,18 @@ func (s *settlement) recordPayment(refund []ChangeKind) {
 	if at := s.update.verifiedUntil(); at.After(a.VerifiedAt) && !s.verifyFirst {
 		a.VerifiedAt = at
 	}
-	if stray || a.PaymentIntent == "" { // without a payment intent, as in a subscription, a person must give the money back
-		return
+	if !stray {
+		wantRefund(s.o, a, refund)
 	}
+}
+
+// wantRefund keeps that a payment is to be given back automatically, if it has trouble that Config.Refund names and no person
+// has decided. A payment without a payment intent waits for a person. The payment intent of a subscription is known with its
+// first invoice. The payment is by a session that was begun for the order.
+func wantRefund(o *store.Order, a *store.Attempt, refund []ChangeKind) {
 	trouble := ChangeKind("")
 	switch {
+	case a.PaymentIntent == "" || !a.Paid || a.RefundRefused != "" || !a.AcceptedAt.IsZero() || !a.DismissedAt.IsZero():
 	case a.Mismatch != "":
 		trouble = ChangeMismatch
 	case a.Duplicate:
@@ -161,6 +168,9 @@ func (s *settlement) recordPayment(refund []ChangeKind) {
 		a.RefundWanted = string(trouble)
 	}
 }
+
+// isStray reports whether an attempt stands for a session that was not begun for the order.
+func isStray(a *store.Attempt) bool { return a.Fingerprint == "" && a.Quote == nil && a.Mismatch != "" }
 
 // verifiedUntil is the time until which an update shows that nothing was given back. An event shows it until it was
 // created. An answer shows it only if the charge is so new that nothing can have happened to it.
@@ -224,8 +234,8 @@ const maxStrays = 10
 
 // strays counts the attempts that stand for sessions which were not begun for the order.
 func (s *settlement) strays() (n int) {
-	for _, a := range s.o.Attempts {
-		if a.Fingerprint == "" && a.Quote == nil && a.Mismatch != "" {
+	for i := range s.o.Attempts {
+		if isStray(&s.o.Attempts[i]) {
 			n++
 		}
 	}

@@ -91,8 +91,14 @@ type testShop struct {
 
 func newShop(t *testing.T) *testShop {
 	t.Helper()
+	return newShopOf(t, checkouttest.Config{Start: testStart})
+}
+
+// newShopOf is newShop on a Stripe that is configured in its own way.
+func newShopOf(t *testing.T, config checkouttest.Config) *testShop {
+	t.Helper()
 	s := &testShop{
-		t: t, srv: checkouttest.NewServer(checkouttest.Config{Start: testStart}),
+		t: t, srv: checkouttest.NewServer(config),
 		st: memstore.New(), stock: memreserver.New(), log: &syncBuffer{},
 	}
 	t.Cleanup(s.srv.Close)

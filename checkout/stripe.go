@@ -264,6 +264,100 @@ func (s stripeAPI) reviewOf(ctx context.Context, account, intent string) (*strip
 	return answer.Review, nil
 }
 
+// subscription fetches a subscription.
+func (s stripeAPI) subscription(ctx context.Context, account, id string) (subscriptionFacts, error) {
+	params := &stripe.SubscriptionRetrieveParams{}
+	onAccount(params, account)
+	answer, err := s.client.V1Subscriptions.Retrieve(ctx, id, params)
+	if err != nil {
+		return subscriptionFacts{}, s.failed("fetching a subscription", err)
+	}
+	s.clock.learn(answer.LastResponse)
+	return factsOfSubscription(answer), nil
+}
+
+// cancelSubscription ends a subscription at once. Stripe does not know a subscription by that request that has ended.
+func (s stripeAPI) cancelSubscription(ctx context.Context, account, id string) error {
+	params := &stripe.SubscriptionCancelParams{}
+	onAccount(params, account)
+	if _, err := s.client.V1Subscriptions.Cancel(ctx, id, params); err != nil {
+		return s.failed("canceling a subscription", err)
+	}
+	return nil
+}
+
+// sessionOfSubscription returns the ID of the session that began a subscription; empty: none did.
+func (s stripeAPI) sessionOfSubscription(ctx context.Context, account, subscription string) (string, error) {
+	params := &stripe.CheckoutSessionListParams{Subscription: stripe.String(subscription)}
+	params.Limit = stripe.Int64(1)
+	onAccount(params, account)
+	var found string
+	for session, err := range s.client.V1CheckoutSessions.List(ctx, params) {
+		if err != nil {
+			return "", s.failed("listing the sessions of a subscription", err)
+		}
+		found = session.ID
+		break
+	}
+	return found, nil
+}
+
+// invoice fetches an invoice with its payments.
+func (s stripeAPI) invoice(ctx context.Context, account, id string) (invoiceFacts, error) {
+	params := &stripe.InvoiceRetrieveParams{Expand: stripe.StringSlice([]string{"payments"})}
+	onAccount(params, account)
+	answer, err := s.client.V1Invoices.Retrieve(ctx, id, params)
+	if err != nil {
+		return invoiceFacts{}, s.failed("fetching an invoice", err)
+	}
+	return factsOfInvoice(answer), nil
+}
+
+// invoicesOf lists the latest invoices of a subscription with their payments, the newest first.
+func (s stripeAPI) invoicesOf(ctx context.Context, account, subscription string) ([]invoiceFacts, error) {
+	params := &stripe.InvoiceListParams{Subscription: stripe.String(subscription), Expand: stripe.StringSlice([]string{"data.payments"})}
+	ctx, cancel := onePage(ctx, &params.ListParams, account, "")
+	defer cancel()
+	var page []invoiceFacts
+	for i, err := range s.client.V1Invoices.List(ctx, params) {
+		if err != nil {
+			return nil, s.failed("listing the invoices of a subscription", err)
+		}
+		page = append(page, factsOfInvoice(i))
+	}
+	return page, nil
+}
+
+// invoiceOfPayment returns the ID of the invoice that was paid with a payment intent; empty: none was.
+func (s stripeAPI) invoiceOfPayment(ctx context.Context, account, intent string) (string, error) {
+	params := &stripe.InvoicePaymentListParams{Payment: &stripe.InvoicePaymentListPaymentParams{
+		Type: stripe.String("payment_intent"), PaymentIntent: stripe.String(intent),
+	}}
+	params.Limit = stripe.Int64(1)
+	onAccount(params, account)
+	for p, err := range s.client.V1InvoicePayments.List(ctx, params) {
+		if err != nil {
+			return "", s.failed("listing the invoices of a payment", err)
+		}
+		if p.Invoice != nil {
+			return p.Invoice.ID, nil
+		}
+		break
+	}
+	return "", nil
+}
+
+// portal begins a session of the customer portal and returns its URL.
+func (s stripeAPI) portal(ctx context.Context, account, customer, returnURL string) (string, error) {
+	params := &stripe.BillingPortalSessionCreateParams{Customer: stripe.String(customer), ReturnURL: optionalString(returnURL)}
+	onAccount(params, account)
+	session, err := s.client.V1BillingPortalSessions.Create(ctx, params)
+	if err != nil {
+		return "", s.failed("opening the customer portal", err)
+	}
+	return session.URL, nil
+}
+
 // review fetches a review.
 func (s stripeAPI) review(ctx context.Context, account, id string) (paymentFacts, error) {
 	params := &stripe.ReviewRetrieveParams{}

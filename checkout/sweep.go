@@ -239,7 +239,7 @@ func (f *Flow[Tx]) deliverable(ctx context.Context, id string) bool {
 		return false // sweepOrder says so
 	}
 	now := f.now()
-	return slices.ContainsFunc(laneSteps(o, now), func(s Step) bool { return s.due(now) && s.Action != VerifyPayment })
+	return slices.ContainsFunc(laneSteps(o, now), func(s Step) bool { return s.due(now) && (s.Action == FulfilOrder || s.Action == DeliverChange) })
 }
 
 // unverifiedKey is the key of a value that the context of a sweep's deliveries carries: they leave the questions to Stripe
@@ -304,7 +304,7 @@ func (f *Flow[Tx]) sweepOrder(sweep context.Context, id string, b *budget) (done
 // asksStripe reports whether an action makes requests.
 func asksStripe(a Action) bool {
 	switch a {
-	case EndSession, AskSession, VerifyPayment, RefundPayment:
+	case EndSession, AskSession, AskSubscription, VerifyPayment, RefundPayment:
 		return true
 	}
 	return false
@@ -317,6 +317,8 @@ func (f *Flow[Tx]) sweepStep(ctx context.Context, o *store.Order, step Step) err
 		return f.end(ctx, o, a, "sweep")
 	case AskSession:
 		return f.askAgain(ctx, o, a)
+	case AskSubscription:
+		return f.settleSubscription(ctx, o.ID, a.Subscription, "sweep")
 	case VerifyPayment:
 		return f.verifyPayment(ctx, o.ID, step.Attempt, "sweep")
 	case RefundPayment:
@@ -369,6 +371,8 @@ func (f *Flow[Tx]) recordCheckFailed(ctx context.Context, id string, step Step) 
 			return false, nil
 		case step.Action == EndSession, step.Action == AskSession:
 			a.CheckFailedAt = now
+		case step.Action == AskSubscription && o.SubscriptionByID(a.Subscription) != nil:
+			o.SubscriptionByID(a.Subscription).AskFailedAt = now
 		default:
 			a.VerifyFailedAt = now
 		}
@@ -433,7 +437,7 @@ func (b *budget) takeFor(a Action) bool {
 	switch {
 	case !asksStripe(a):
 		return true
-	case a == VerifyPayment && b.left > 1:
+	case (a == VerifyPayment || a == AskSubscription) && b.left > 1:
 		b.left -= 2
 		return true
 	}

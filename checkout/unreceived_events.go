@@ -53,8 +53,9 @@ func (f *Flow[Tx]) receivedSnapshot(ctx context.Context, account string) {
 	}
 }
 
-// unreceivedEvents are the types that are read. Refunds and disputes are listed once an hour in any case.
-var unreceivedEvents = slices.Concat(sessionEvents[:], intentEvents[:], chargeEvents[:], warningEvents[:], reviewEvents[:])
+// unreceivedEvents are the types that are read. They fit into one list of Stripe's events. Refunds and disputes are listed once an
+// hour in any case, and a subscription is asked for when an invoice should have been charged.
+var unreceivedEvents = slices.Concat(sessionEvents[:], intentEvents[:], chargeEvents[:], warningEvents[:], reviewEvents[:], subscriptionEvents[:])
 
 // sweepUnreceived reads all events of unreceivedEvents, delivered or not, if no snapshot event was received for an hour: Stripe lists
 // undelivered events of snapshot endpoints alone, and does not say which thin events a shop never received. So a shop that gets

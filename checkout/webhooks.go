@@ -21,14 +21,14 @@ const (
 
 var sessionEvents = [...]string{eventCompleted, eventAsyncSucceeded, eventAsyncFailed, eventExpired}
 
-// flowEvents are the types of all events that the Flow handles. They fit into one list of Stripe's events.
+// flowEvents are the types of all events that the Flow handles. They fit into two lists of Stripe's events.
 var flowEvents = slices.Concat(sessionEvents[:], refundEvents[:], []string{chargeRefunded}, disputeEvents[:], intentEvents[:],
-	chargeEvents[:], warningEvents[:], reviewEvents[:])
+	chargeEvents[:], warningEvents[:], reviewEvents[:], subscriptionEvents[:], invoiceEvents[:])
 
 // Handle registers with h the handlers of the events that the Flow follows: those of sessions, refunds, disputes, captures,
-// early fraud warnings and reviews. Events of objects that this shop did not begin are acknowledged and counted, so that
-// several applications can share an account. From then on, sweeps dispatch the undelivered events of every type that h has
-// handlers for.
+// early fraud warnings, reviews, subscriptions and invoices. Events of objects that this shop did not begin are acknowledged and
+// counted, so that several applications can share an account. From then on, sweeps dispatch the undelivered events of every type
+// that h has handlers for.
 //
 // Both forms of the events will do, snapshot and thin: see [webhook.Handler.Types] and [webhook.Handler.ThinTypes]. A thin event
 // causes a question to Stripe, by Config.Stripe. It is an error if Stripe does not answer, or does not know the object.
@@ -70,6 +70,16 @@ func (f *Flow[Tx]) register(h *webhook.Handler) {
 	for _, t := range chargeEvents {
 		handle(f, h, t, f.askPayment, func(ctx context.Context, e *webhook.Event[webhook.Ref[chargeFacts]], c chargeFacts) (string, error) {
 			return f.observePayment(ctx, e.Account, c.payment(), e.ID)
+		})
+	}
+	for _, t := range subscriptionEvents {
+		handle(f, h, t, f.askSubscription, func(ctx context.Context, e *webhook.Event[webhook.Ref[subscriptionFacts]], s subscriptionFacts) (string, error) {
+			return f.observeSubscription(ctx, e.Account, s, e.ID)
+		})
+	}
+	for _, t := range invoiceEvents {
+		handle(f, h, t, f.askInvoice, func(ctx context.Context, e *webhook.Event[webhook.Ref[invoiceFacts]], i invoiceFacts) (string, error) {
+			return f.observeInvoice(ctx, e.Account, i, e.ID)
 		})
 	}
 	for _, t := range slices.Concat(warningEvents[:], reviewEvents[:]) {

@@ -57,5 +57,13 @@ func TestSQLStoreTerms(t *testing.T) {
 		must(t, err)
 		must(t, tx.Commit())
 		terms(3, "after an order was inserted in a transaction of the merchant's own")
+		must(t, st.InTx(ctx, func(tx *sql.Tx) error {
+			orders, err := st.Lock(ctx, tx, "a", "b")
+			if err != nil {
+				return err
+			}
+			return st.Delete(ctx, tx, orders...)
+		}))
+		terms(0, "after the orders were deleted")
 	})
 }

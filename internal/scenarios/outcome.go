@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gofulfil/fulfil/checkout"
 	"github.com/gofulfil/fulfil/reservation"
@@ -14,15 +15,18 @@ import (
 
 // Outcome is the end of a story. It must not depend on the sequence of the steps.
 type Outcome struct {
-	Status    checkout.DisplayStatus
-	Facts     []Facts
-	Refunds   []store.Refund  // sorted by ID
-	Disputes  []store.Dispute // sorted by ID
-	Parked    string
-	Stock     []reservation.Stock
-	Shipments int
-	Email     string
-	Total     int64
+	Status   checkout.DisplayStatus
+	Facts    []Facts
+	Refunds  []store.Refund  // sorted by ID
+	Disputes []store.Dispute // sorted by ID
+	// Subscriptions and Invoices are without the library's own bookkeeping.
+	Subscriptions []store.Subscription
+	Invoices      []store.Invoice
+	Parked        string
+	Stock         []reservation.Stock
+	Shipments     int
+	Email         string
+	Total         int64
 }
 
 // Facts are the facts of an attempt.
@@ -51,6 +55,14 @@ func OutcomeOf[Tx any](ctx context.Context, st store.Store[Tx], stock Reserver[T
 	}
 	for _, a := range o.Attempts {
 		out.Facts = append(out.Facts, Facts{a.Completed, a.Paid, a.Failed, a.Expired, a.SessionID, a.PaymentIntent})
+	}
+	for _, s := range o.Subscriptions {
+		s.AskedAt, s.AskFailedAt, s.Answers, s.TrialTold = time.Time{}, time.Time{}, 0, time.Time{}
+		out.Subscriptions = append(out.Subscriptions, s)
+	}
+	for _, i := range o.Invoices {
+		i.Answers = 0
+		out.Invoices = append(out.Invoices, i)
 	}
 	return out, st.InTx(ctx, func(tx Tx) (err error) {
 		out.Stock, err = stock.Stock(ctx, tx, "tee", "last")

@@ -83,6 +83,44 @@ func (s *recorder) begin(skus ...string) (id string) {
 	return started.SessionID
 }
 
+// subscribe begins the order as a monthly subscription, has it paid by card, and returns the subscription's ID.
+func (s *recorder) subscribe() (id string) { return s.subscribeAfter(0) }
+
+// subscribeAfter is subscribe with a trial of so many days.
+func (s *recorder) subscribeAfter(days int64) (id string) {
+	s.tb.Helper()
+	c := cart(nil)
+	if days > 0 {
+		c.Params = func(p *stripe.CheckoutSessionCreateParams) { p.SubscriptionData.TrialPeriodDays = &days }
+	}
+	c.Mode = checkout.ModeSubscription
+	c.Lines = []checkout.Line{{
+		Name: "Tea club", UnitAmount: checkout.MustAmount("9", "usd"), Quantity: 1, Recurring: checkout.Recurring{Interval: checkout.IntervalMonth},
+	}}
+	started, err := s.flow.Begin(s.tb.Context(), c)
+	s.must(err)
+	s.pay(started.SessionID)
+	session, err := s.srv.Client().V1CheckoutSessions.Retrieve(s.tb.Context(), started.SessionID, nil)
+	s.must(err)
+	return session.Subscription.ID
+}
+
+// cancelAtPeriodEnd has a subscription end with its period.
+func (s *recorder) cancelAtPeriodEnd(id string) {
+	_, err := s.srv.Client().V1Subscriptions.Update(s.tb.Context(), id, &stripe.SubscriptionUpdateParams{CancelAtPeriodEnd: stripe.Bool(true)})
+	s.must(err)
+}
+
+// refundInvoice gives the payment of the latest invoice of a subscription back.
+func (s *recorder) refundInvoice(subscription string) {
+	params := &stripe.SubscriptionRetrieveParams{Expand: stripe.StringSlice([]string{"latest_invoice.payments"})}
+	answer, err := s.srv.Client().V1Subscriptions.Retrieve(s.tb.Context(), subscription, params)
+	s.must(err)
+	intent := answer.LatestInvoice.Payments.Data[0].Payment.PaymentIntent.ID
+	_, err = s.srv.Client().V1Refunds.Create(s.tb.Context(), &stripe.RefundCreateParams{PaymentIntent: &intent})
+	s.must(err)
+}
+
 // beginUnrecorded begins the order, but the shop disappears before it has recorded the session.
 func (s *recorder) beginUnrecorded(skus ...string) (id string) {
 	s.tb.Helper()

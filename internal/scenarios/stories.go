@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/gofulfil/fulfil/checkout"
+	"github.com/gofulfil/fulfil/checkout/checkouttest"
 )
 
 // Story is the life of one order at Stripe while the shop hears nothing.
@@ -37,6 +38,15 @@ const (
 	disputeEnds = "charge.dispute.closed"
 	withdrawn   = "charge.dispute.funds_withdrawn"
 	reinstated  = "charge.dispute.funds_reinstated"
+
+	subscribed       = "customer.subscription.created"
+	subChanged       = "customer.subscription.updated"
+	subEnded         = "customer.subscription.deleted"
+	invoicePaid      = "invoice.paid"
+	invoiceFails     = "invoice.payment_failed"
+	untilTrialIsPaid = 15 * 24 * time.Hour
+	aMonthAndADay    = 32 * 24 * time.Hour
+	untilGivenUp     = 70 * 24 * time.Hour
 )
 
 // Stories are all stories.
@@ -155,6 +165,42 @@ var Stories = []Story{
 			id := s.begin("tee")
 			s.pay(old)
 			s.pay(id)
+		}},
+	{Name: "a subscription begins", events: []string{completed, subscribed, invoicePaid}, steps: 3, Ends: checkout.Fulfilled,
+		happens: func(s *recorder) { s.subscribe() }},
+	{Name: "a subscription renews", events: []string{completed, subChanged, invoicePaid}, steps: 4, Ends: checkout.Fulfilled,
+		Told: []checkout.ChangeKind{checkout.ChangeRenewed},
+		happens: func(s *recorder) {
+			s.subscribe()
+			s.srv.Advance(aMonthAndADay)
+		}},
+	{Name: "the first payment of a subscription is given back", events: []string{completed, invoicePaid, refunded}, steps: 3, Ends: "refunded",
+		Told: []checkout.ChangeKind{checkout.ChangeRefunded}, HandedOverOrNot: true,
+		happens: func(s *recorder) { s.refundInvoice(s.subscribe()) }},
+	{Name: "a renewal is given back", events: []string{completed, invoicePaid, refunded}, steps: 4, Ends: checkout.Fulfilled,
+		Told: []checkout.ChangeKind{checkout.ChangeRefunded, checkout.ChangeRenewed},
+		happens: func(s *recorder) {
+			id := s.subscribe()
+			s.srv.Advance(aMonthAndADay)
+			s.refundInvoice(id)
+		}},
+	{Name: "a subscription begins with a trial", events: []string{completed, subChanged, invoicePaid}, steps: 4, Ends: checkout.Fulfilled,
+		Told: []checkout.ChangeKind{checkout.ChangeRenewed},
+		happens: func(s *recorder) {
+			s.subscribeAfter(14)
+			s.srv.Advance(untilTrialIsPaid)
+		}},
+	{Name: "a subscription ends with its period", events: []string{completed, invoicePaid, subChanged, subEnded}, steps: 4, Ends: checkout.Fulfilled,
+		Told: []checkout.ChangeKind{checkout.ChangeEnded},
+		happens: func(s *recorder) {
+			s.cancelAtPeriodEnd(s.subscribe())
+			s.srv.Advance(aMonthAndADay)
+		}},
+	{Name: "a subscription ends after its card failed", events: []string{completed, invoiceFails, subEnded}, steps: 6, Ends: checkout.Fulfilled,
+		Told: []checkout.ChangeKind{checkout.ChangePaymentFailed, checkout.ChangeEnded},
+		happens: func(s *recorder) {
+			s.must(s.srv.ReplaceMethod(s.subscribe(), checkouttest.CardDeclined))
+			s.srv.Advance(untilGivenUp)
 		}},
 }
 

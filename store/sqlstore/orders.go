@@ -150,6 +150,9 @@ func (s *Store) Delete(ctx context.Context, tx *sql.Tx, orders ...*store.Order) 
 				return sqlkit.Fail(ctx, "sqlstore: delete references", err)
 			}
 		}
+		if err := s.deleteTerms(ctx, tx, byID[id]); err != nil {
+			return err
+		}
 		if _, err := tx.ExecContext(ctx, s.dialect.Rebind("DELETE FROM fulfil_orders WHERE id = ?"), id); err != nil {
 			return sqlkit.Fail(ctx, "sqlstore: delete an order", err)
 		}

@@ -82,12 +82,29 @@ func (s *Store) keepTerms(ctx context.Context, tx *sql.Tx, orders []*store.Order
 		}
 	}
 	for _, key := range gone {
-		statement := s.dialect.Rebind("DELETE FROM fulfil_terms WHERE term = ? AND order_id = ?")
-		if _, err := tx.ExecContext(ctx, statement, hashTerm(key.term), key.id); err != nil {
-			return sqlkit.Fail(ctx, "sqlstore: delete terms", err)
+		if err := s.deleteTerm(ctx, tx, key.term, key.id); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// deleteTerms deletes the terms of an order that is deleted: those that it has, and those that the transaction knows of it.
+func (s *Store) deleteTerms(ctx context.Context, tx *sql.Tx, o *store.Order) error {
+	terms := append(o.Terms(), s.knownIn(tx).set(o.ID, nil)...)
+	slices.Sort(terms)
+	for _, term := range slices.Compact(terms) {
+		if err := s.deleteTerm(ctx, tx, term, o.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) deleteTerm(ctx context.Context, tx *sql.Tx, term, id string) error {
+	statement := s.dialect.Rebind("DELETE FROM fulfil_terms WHERE term = ? AND order_id = ?")
+	_, err := tx.ExecContext(ctx, statement, hashTerm(term), id)
+	return sqlkit.Fail(ctx, "sqlstore: delete terms", err)
 }
 
 // listByTerm returns a page of the orders that have a term and match q.

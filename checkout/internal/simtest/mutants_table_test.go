@@ -85,7 +85,7 @@ var mutants = []mutant{
 	{name: "a copied mark takes the place of the recorded session", edits: []edit{{"../../settle.go",
 		"a != nil && a.SessionID == \"\" && sameMark(a.Mark, mark)", "a != nil && sameMark(a.Mark, mark)"}}},
 	{name: "give a payment back that was not begun", edits: []edit{{"../../settle.go",
-		"if stray || a.PaymentIntent == \"\" {", "if a.PaymentIntent == \"\" {"}}},
+		"\tif !stray {\n\t\twantRefund(", "\tif a != nil {\n\t\twantRefund("}}},
 	{name: "park a recovered session", edits: []edit{{"../../settle.go",
 		"origin != nil && len(stockLines(origin.Lines)) == 0", "origin != nil && len(stockLines(origin.Lines)) < 0"}}},
 	{name: "ignore payments that were not begun", edits: []edit{{"../../settle.go", "if !s.update.paid || s.strays() >= maxStrays {", "if s.update.paid || s.strays() >= maxStrays {"}}},

@@ -6,6 +6,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"net/http"
 	"os"
 	"strings"
 	"time"
@@ -69,4 +70,16 @@ func readmeTest(ctx context.Context, hook *webhook.Handler, flow *checkout.Flow[
 	return err
 }
 
-var _, _, _, _ = readmeDatabase, readmeRefund, readmeTypes, readmeTest
+func readmeMembers(mux *http.ServeMux, flow *checkout.Flow[*sql.Tx], userOf func(*http.Request) (string, bool), membersPage http.Handler) {
+	members := flow.RequireAccess(checkout.Gate{
+		Customer: func(r *http.Request) (store.Query, bool) { // the orders of the user who is logged in
+			user, ok := userOf(r)
+			return store.Query{Metadata: map[string]string{"user": user}}, ok
+		},
+		Grace: 7 * 24 * time.Hour, // how long access goes on although a renewal was not paid
+		Page:  "/plans",
+	})
+	mux.Handle("GET /members", members(membersPage))
+}
+
+var _, _, _, _, _ = readmeDatabase, readmeRefund, readmeTypes, readmeTest, readmeMembers

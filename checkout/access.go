@@ -1,0 +1,89 @@
+package checkout
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/gofulfil/fulfil/store"
+)
+
+// Gate says who passes [Flow.RequireAccess].
+type Gate struct {
+	// Customer returns a query for the orders of the customer who makes the request: by Email, CustomerID or Metadata. It returns
+	// false if nobody is logged in. A query that names no customer, or has an empty value of metadata, finds nobody. Required.
+	Customer func(r *http.Request) (store.Query, bool)
+	// Grace is how long access goes on although a renewal was not paid. Cards are tried again for up to two months, and debits
+	// take days (https://docs.stripe.com/billing/revenue-recovery/smart-retries). Default: no grace.
+	Grace time.Duration
+	// Page is where a customer without access is sent, with 303 See Other. Default: the answer is 402 Payment Required.
+	Page string
+}
+
+// RequireAccess returns a middleware that lets requests pass whose customer has access by one of the latest 100 orders that
+// match the query: see [store.Order.Access]. The handler finds the order with [OrderOf]. If the Store fails, the answer is 500.
+// It panics if g.Customer is nil.
+func (f *Flow[Tx]) RequireAccess(g Gate) func(http.Handler) http.Handler {
+	if g.Customer == nil {
+		panic("checkout: Gate.Customer is nil")
+	}
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			o, err := f.orderWithAccess(r, g)
+			switch {
+			case err != nil:
+				f.log.Error("access could not be read", "error", err)
+				http.Error(w, "access could not be read", http.StatusInternalServerError)
+			case o != nil:
+				next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), orderKey{}, o)))
+			case g.Page != "":
+				w.Header().Set("Cache-Control", "no-store")
+				http.Redirect(w, r, g.Page, http.StatusSeeOther)
+			default:
+				w.Header().Set("Cache-Control", "no-store")
+				http.Error(w, "payment required", http.StatusPaymentRequired)
+			}
+		})
+	}
+}
+
+// orderWithAccess returns the latest order that gives a customer access, or nil.
+func (f *Flow[Tx]) orderWithAccess(r *http.Request, g Gate) (*store.Order, error) {
+	q, ok := g.Customer(r)
+	if !ok || !namesCustomer(q) {
+		return nil, nil
+	}
+	q.Newest = true
+	orders, err := f.store.List(r.Context(), q)
+	if err != nil {
+		return nil, err
+	}
+	now := f.now()
+	i := slices.IndexFunc(orders, func(o *store.Order) bool { return o.Access(now, g.Grace).Granted })
+	if i < 0 {
+		return nil, nil
+	}
+	return orders[i], nil
+}
+
+// namesCustomer reports whether a query is for the orders of one customer. A query without a name, as of a request whose user
+// is not known, would find the orders of others.
+func namesCustomer(q store.Query) bool {
+	for _, value := range q.Metadata {
+		if value == "" {
+			return false
+		}
+	}
+	return q.Email != "" || q.CustomerID != "" || len(q.Metadata) > 0
+}
+
+// orderKey is the key of the order that RequireAccess puts into the context of a request.
+type orderKey struct{}
+
+// OrderOf returns the order that gave the customer of a request access, or nil if the request did not pass
+// [Flow.RequireAccess]. The order must not be changed.
+func OrderOf(ctx context.Context) *store.Order {
+	o, _ := ctx.Value(orderKey{}).(*store.Order)
+	return o
+}

@@ -1,0 +1,122 @@
+package checkout_test
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/stripe/stripe-go/v82"
+
+	"github.com/gofulfil/fulfil/checkout"
+	"github.com/gofulfil/fulfil/checkout/checkouttest"
+	"github.com/gofulfil/fulfil/store"
+)
+
+// byUser finds the orders of the user that a header names, as a login would.
+func byUser(r *http.Request) (store.Query, bool) {
+	user := r.Header.Get("User")
+	return store.Query{Metadata: map[string]string{"user": user}}, user != "nobody"
+}
+
+// visit asks for a page that needs access, and returns the answer and the order that gave access.
+func (s *testShop) visit(user string, g checkout.Gate) (w *httptest.ResponseRecorder, order string) {
+	s.t.Helper()
+	page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { order = checkout.OrderOf(r.Context()).ID })
+	r := httptest.NewRequest(http.MethodGet, "/members", nil)
+	r.Header.Set("User", user)
+	w = httptest.NewRecorder()
+	s.flow.RequireAccess(g)(page).ServeHTTP(w, r)
+	return w, order
+}
+
+// A page that needs access follows the subscription: paid, past due and within the grace, ended, and begun again with another
+// order.
+func TestRequireAccess(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	gate := checkout.Gate{Customer: byUser, Grace: 5 * 24 * time.Hour}
+	requireAccess := func(user, order string) {
+		t.Helper()
+		w, got := s.visit(user, gate)
+		require.Equal(t, order, got)
+		if order == "" {
+			require.Equal(t, http.StatusPaymentRequired, w.Code)
+		}
+	}
+	requireAccess("user-club", "")
+	id := s.begin(clubOf("club")).SessionID
+	requireAccess("user-club", "")
+	s.pay(id)
+	requireAccess("user-club", "club")
+	requireAccess("user-other", "")
+	requireAccess("nobody", "")
+	requireAccess("", "")
+	sub := s.order("club").Subscription()
+	require.NoError(t, s.srv.ReplaceMethod(sub.ID, checkouttest.CardDeclined))
+	s.srv.Advance(32 * 24 * time.Hour)
+	requireAccess("user-club", "club")
+	s.srv.Advance(5 * 24 * time.Hour)
+	requireAccess("user-club", "")
+	s.months(1)
+	again := clubOf("again")
+	again.Metadata["user"] = "user-club"
+	s.pay(s.begin(again).SessionID)
+	requireAccess("user-club", "again")
+}
+
+func TestRequireAccessAnswers(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.subscribe("club")
+	w, order := s.visit("user-other", checkout.Gate{Customer: byUser, Page: "/plans"})
+	require.Empty(t, order)
+	require.Equal(t, http.StatusSeeOther, w.Code)
+	require.Equal(t, "/plans", w.Header().Get("Location"))
+	require.Equal(t, "no-store", w.Header().Get("Cache-Control"))
+
+	for name, q := range map[string]store.Query{
+		"an empty query": {}, "an empty value": {Metadata: map[string]string{"user": ""}}, "only a status": {Status: []store.Status{store.Paid}},
+	} {
+		_, order := s.visit("user-club", checkout.Gate{Customer: func(*http.Request) (store.Query, bool) { return q, true }})
+		require.Empty(t, order, name)
+	}
+	require.Panics(t, func() { s.flow.RequireAccess(checkout.Gate{}) })
+	require.Nil(t, checkout.OrderOf(t.Context()))
+}
+
+// The portal is that of the order's customer, and leads back to the merchant.
+func TestPortal(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	id := s.begin(clubOf("club")).SessionID
+	_, err := s.flow.Portal(t.Context(), "club", "")
+	require.ErrorIs(t, err, checkout.ErrNoCustomer)
+	_, err = s.flow.Portal(t.Context(), "other", "")
+	require.ErrorIs(t, err, checkout.ErrNotFound)
+	s.pay(id)
+	var asked url.Values
+	s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		body, err := r.GetBody()
+		require.NoError(t, err)
+		text, err := io.ReadAll(body)
+		require.NoError(t, err)
+		asked, err = url.ParseQuery(string(text))
+		require.NoError(t, err)
+		return send()
+	})
+	link, err := s.flow.Portal(t.Context(), "club", "https://shop.example/account")
+	require.NoError(t, err)
+	require.NotEmpty(t, link)
+	require.Equal(t, url.Values{"customer": {s.order("club").Customer.ID}, "return_url": {"https://shop.example/account"}}, asked)
+	s.wire.on(func(r *http.Request, _ func() (*http.Response, error)) (*http.Response, error) {
+		return answer(r, http.StatusBadRequest, `{"error":{"type":"invalid_request_error"}}`), nil
+	})
+	_, err = s.flow.Portal(t.Context(), "club", "")
+	var refusal *stripe.Error
+	require.True(t, errors.As(err, &refusal))
+}

@@ -1,0 +1,156 @@
+package checkout_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/stripe/stripe-go/v82"
+
+	"github.com/gofulfil/fulfil/checkout"
+	"github.com/gofulfil/fulfil/checkout/checkouttest"
+	"github.com/gofulfil/fulfil/store"
+)
+
+// trialOf is a session for a subscription with a trial. end says what becomes of it without a payment method; empty: a payment
+// method is asked for.
+func trialOf(orderID string, days int64, end string) checkout.Session {
+	session := clubOf(orderID)
+	session.Params = func(p *stripe.CheckoutSessionCreateParams) {
+		p.SubscriptionData.TrialPeriodDays = &days
+		if end != "" {
+			p.PaymentMethodCollection = stripe.String("if_required")
+			p.SubscriptionData.TrialSettings = &stripe.CheckoutSessionCreateSubscriptionDataTrialSettingsParams{
+				EndBehavior: &stripe.CheckoutSessionCreateSubscriptionDataTrialSettingsEndBehaviorParams{MissingPaymentMethod: &end},
+			}
+		}
+	}
+	return session
+}
+
+// elapse lets virtual time pass, with a sweep every twenty minutes.
+func (s *testShop) elapse(d time.Duration) {
+	s.t.Helper()
+	for range d / (20 * time.Minute) {
+		s.srv.Advance(20 * time.Minute)
+		s.sweep()
+	}
+}
+
+// A trial without payment is fulfilled at its beginning. That it ends soon, and its first payment, are told once, webhooks lost or
+// not.
+func TestTrial(t *testing.T) {
+	t.Parallel()
+	for heard, fate := range fates {
+		s := newShop(t)
+		s.pay(s.begin(trialOf("club", 14, "")).SessionID)
+		require.Equal(t, 1, s.shipments("club"))
+		sub := s.order("club").Subscription()
+		require.Equal(t, testStart.Add(14*day), sub.TrialEnd)
+		require.Equal(t, store.Access{Granted: true, Reason: store.AccessTrial, Until: sub.TrialEnd}, s.order("club").Access(s.srv.Now(), 0))
+		fate(s)
+		s.srv.Advance(10 * day)
+		s.sweep()
+		require.Empty(t, s.kinds())
+		s.elapse(5 * day)
+		require.Equal(t, []checkout.ChangeKind{checkout.ChangeTrialEnding, checkout.ChangeRenewed}, s.kinds(), heard)
+		require.Equal(t, sub.TrialEnd, s.changes[0].When)
+		require.Less(t, s.changes[0].At.Sub(sub.TrialEnd.Add(-3*day)), time.Hour, heard)
+		require.Less(t, s.changes[1].At.Sub(sub.TrialEnd), 2*time.Hour, heard)
+		require.Equal(t, sub.TrialEnd.AddDate(0, 1, 0), s.changes[1].When)
+		require.Equal(t, store.AccessActive, s.order("club").Access(s.srv.Now(), 0).Reason)
+		require.Equal(t, 1, s.shipments("club"))
+	}
+}
+
+// A trial that ends without a payment method ends, pauses, or is billed, as its settings say.
+func TestTrialWithoutCard(t *testing.T) {
+	t.Parallel()
+	for end, want := range map[string]store.AccessReason{
+		"cancel": store.AccessEnded, "pause": store.AccessPaused, "create_invoice": store.AccessPastDue,
+	} {
+		for heard, fate := range fates {
+			s := newShop(t)
+			s.pay(s.begin(trialOf("club", 14, end)).SessionID)
+			fate(s)
+			require.Equal(t, 1, s.shipments("club"))
+			s.srv.Advance(13 * day)
+			s.elapse(3 * day)
+			require.Equal(t, want, s.order("club").Access(s.srv.Now(), day).Reason, "%s, %s", end, heard)
+			require.False(t, s.order("club").Access(s.srv.Now(), day).Granted)
+			require.NotContains(t, s.kinds(), checkout.ChangeRenewed)
+		}
+	}
+}
+
+// A trial whose card fails is past due.
+func TestTrialWhoseCardFails(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.pay(s.begin(trialOf("club", 14, "")).SessionID)
+	require.NoError(t, s.srv.ReplaceMethod(s.order("club").Subscription().ID, checkouttest.CardDeclined))
+	s.srv.Advance(14*day + 2*time.Hour)
+	require.Equal(t, []checkout.ChangeKind{checkout.ChangeTrialEnding, checkout.ChangePaymentFailed}, s.kinds())
+	require.Equal(t, store.AccessPastDue, s.order("club").Access(s.srv.Now(), 0).Reason)
+	require.True(t, s.order("club").Access(s.srv.Now(), day).Granted)
+}
+
+// A change of plan or quantity is told, and its prorations are no renewal.
+func TestPlanChange(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	sub := s.subscribe("club")
+	s.srv.Advance(15 * day)
+	update := func(quantity int64, proration string) {
+		_, err := s.srv.Client().V1Subscriptions.Update(t.Context(), sub.ID, &stripe.SubscriptionUpdateParams{
+			Items:             []*stripe.SubscriptionUpdateItemParams{{ID: &sub.Items[0].ID, Quantity: &quantity}},
+			ProrationBehavior: &proration,
+		})
+		require.NoError(t, err)
+		s.srv.Flush()
+	}
+	update(3, "always_invoice")
+	update(2, "create_prorations")
+	require.EqualValues(t, 2, s.order("club").Subscription().Items[0].Quantity)
+	require.Equal(t, []checkout.ChangeKind{checkout.ChangePlanChanged, checkout.ChangePlanChanged}, s.kinds())
+	require.Contains(t, s.changes[0].Detail, "3 x "+sub.Items[0].Price)
+	s.srv.Advance(17 * day)
+	require.Equal(t, checkout.ChangeRenewed, s.kinds()[2])
+	require.Len(t, s.kinds(), 3)
+	require.Len(t, s.order("club").Invoices, 3)
+}
+
+// While payments are not collected, the customer keeps access, and voided invoices are no renewals.
+func TestPausedCollection(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	sub := s.subscribe("club")
+	_, err := s.srv.Client().V1Subscriptions.Update(t.Context(), sub.ID, &stripe.SubscriptionUpdateParams{
+		PauseCollection: &stripe.SubscriptionUpdatePauseCollectionParams{Behavior: stripe.String("void")},
+	})
+	require.NoError(t, err)
+	s.srv.Flush()
+	s.srv.Advance(40 * day)
+	require.Equal(t, "void", s.order("club").Subscription().CollectionPaused)
+	require.True(t, s.order("club").Access(s.srv.Now(), 0).Granted)
+	require.False(t, slices.Contains(s.kinds(), checkout.ChangeRenewed))
+	require.Empty(t, s.kinds())
+}
+
+// An erased order is followed without personal data, and its customer still reaches the portal.
+func TestErasedSubscription(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.subscribe("club")
+	require.NotEmpty(t, s.order("club").Customer.Email)
+	require.NoError(t, s.flow.Erase(t.Context(), "club"))
+	s.srv.Advance(32 * day)
+	o := s.order("club")
+	require.Equal(t, []checkout.ChangeKind{checkout.ChangeRenewed}, s.kinds())
+	require.Equal(t, store.Customer{ID: o.Customer.ID}, o.Customer)
+	require.Empty(t, o.Session)
+	require.Equal(t, store.AccessActive, o.Access(s.srv.Now(), 0).Reason)
+	_, err := s.flow.Portal(t.Context(), "club", "")
+	require.NoError(t, err)
+}

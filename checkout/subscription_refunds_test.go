@@ -1,0 +1,164 @@
+package checkout_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/stripe/stripe-go/v82"
+
+	"github.com/gofulfil/fulfil/checkout"
+	"github.com/gofulfil/fulfil/store"
+)
+
+// invoicePayment is the payment intent of an invoice of the order, counted from 0.
+func (s *testShop) invoicePayment(orderID string, n int) string {
+	s.t.Helper()
+	return s.order(orderID).Invoices[n].PaymentIntents[0]
+}
+
+func (s *testShop) refundPayment(intent string) {
+	s.t.Helper()
+	_, err := s.srv.Client().V1Refunds.Create(s.t.Context(), &stripe.RefundCreateParams{PaymentIntent: &intent})
+	require.NoError(s.t, err)
+	s.srv.Flush()
+}
+
+// A subscription whose first payment was refunded or disputed before Fulfil succeeded is not handed over.
+func TestSubscriptionGivenBackBeforeItIsFulfilled(t *testing.T) {
+	t.Parallel()
+	for name, giveBack := range map[string]func(s *testShop, sessionID, intent string){
+		"refunded": func(s *testShop, _, intent string) { s.refundPayment(intent) },
+		"disputed": func(s *testShop, sessionID, _ string) {
+			_, err := s.srv.Dispute(sessionID)
+			require.NoError(s.t, err)
+		},
+	} {
+		for _, heard := range []bool{true, false} {
+			s := newShop(t)
+			s.onFulfil(func(context.Context, tx, *store.Order) error { return errors.New("the database of members is away") })
+			id := s.begin(clubOf("club")).SessionID
+			s.pay(id)
+			require.Equal(t, 1, s.fulfilRuns())
+			if !heard {
+				s.loseWebhooks()
+			}
+			giveBack(s, id, s.invoicePayment("club", 0))
+			s.onFulfil(nil)
+			s.srv.Advance(time.Hour)
+			s.sweep()
+			require.Zero(t, s.shipments("club"), "%s, heard %t", name, heard)
+			s.requireStatus("club", checkout.DisplayStatus(name))
+			require.False(t, s.order("club").Access(s.srv.Now(), 0).Granted)
+		}
+	}
+}
+
+// The refund of a renewal that was never heard of finds its order through the invoice of the payment.
+func TestRefundOfAnUnknownRenewal(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	sub := s.subscribe("club")
+	s.loseWebhooks()
+	s.srv.Advance(32 * 24 * time.Hour)
+	s.srv.Deliver(s.hook)
+	params := &stripe.SubscriptionRetrieveParams{Expand: stripe.StringSlice([]string{"latest_invoice.payments"})}
+	known, err := s.srv.Client().V1Subscriptions.Retrieve(t.Context(), sub.ID, params)
+	require.NoError(t, err)
+	s.refundPayment(known.LatestInvoice.Payments.Data[0].Payment.PaymentIntent.ID)
+	o := s.order("club")
+	require.EqualValues(t, 900, o.InvoiceRefunded(known.LatestInvoice.ID))
+	require.Equal(t, store.AccessRefunded, o.Access(s.srv.Now(), 0).Reason)
+	require.Zero(t, o.Refunded())
+}
+
+// With Config.Refund a second subscription of an order is canceled and its payment given back, and the first goes on.
+func TestDuplicateSubscriptionIsRefunded(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.runAs(func(c *checkout.Config[tx]) { c.Refund = []checkout.ChangeKind{checkout.ChangeDuplicatePayment} })
+	ctx, cancel := context.WithCancel(t.Context())
+	s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		response, err := send()
+		if r.URL.Path == "/v1/checkout/sessions" {
+			cancel() // the process dies before the session is recorded
+			return nil, context.Canceled
+		}
+		return response, err
+	})
+	_, err := s.flow.Begin(ctx, clubOf("club"))
+	require.Error(t, err)
+	s.wire.on(nil)
+	lost := s.sessionIDs()[0]
+	first := s.subscribe("club")
+	s.pay(lost)
+	s.srv.Advance(time.Minute)
+	s.sweep()
+	s.srv.Advance(time.Minute)
+	s.sweep()
+	o := s.order("club")
+	require.Contains(t, s.kinds(), checkout.ChangeDuplicatePayment)
+	require.Len(t, o.Subscriptions, 2)
+	require.Equal(t, first.ID, o.Subscription().ID)
+	require.Len(t, o.Refunds, 1)
+	s.requireStatus("club", checkout.Fulfilled)
+	require.Equal(t, 1, s.shipments("club"))
+	for _, known := range o.Subscriptions {
+		require.Equal(t, known.ID != first.ID, known.Ended(), "the second subscription is canceled, the first is not")
+	}
+	require.True(t, o.Access(s.srv.Now(), 0).Granted)
+}
+
+// A subscription that is not for what was sold waits for a person, who accepts it.
+func TestResolveSubscription(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	id := s.begin(clubOf("club")).SessionID
+	require.NoError(t, s.st.InTx(t.Context(), func(tx tx) error {
+		orders, err := s.st.Lock(t.Context(), tx, "club")
+		orders[0].Attempts[0].Quote.Subtotal++
+		return errors.Join(err, s.st.Save(t.Context(), tx, orders[0]))
+	}))
+	s.pay(id)
+	require.Equal(t, store.AccessHeld, s.order("club").Access(s.srv.Now(), 0).Reason)
+	require.Zero(t, s.shipments("club"))
+	require.NoError(t, s.flow.Resolve(t.Context(), "club", checkout.FulfilAnyway))
+	require.Equal(t, 1, s.shipments("club"))
+	require.Equal(t, store.AccessActive, s.order("club").Access(s.srv.Now(), 0).Reason)
+}
+
+// An order stays small over the years, and the refund of a payment from long ago still finds it.
+func TestSubscriptionOverTheYears(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.subscribe("club")
+	s.srv.Advance(32 * 24 * time.Hour)
+	old := s.invoicePayment("club", 1)
+	for range 5 * 12 {
+		s.srv.Advance(31 * 24 * time.Hour)
+	}
+	o := s.order("club")
+	require.Len(t, o.Invoices, store.InvoicesKept)
+	amount, invoices := o.TotalPaid()
+	require.EqualValues(t, 900*invoices, amount)
+	require.Greater(t, invoices, 60)
+	require.Less(t, len(o.Notices), 60)
+	keys := map[string]bool{}
+	for _, c := range s.changes {
+		keys[c.Key] = true
+	}
+	require.Len(t, keys, invoices-1, "every renewal is told once, with a key of its own")
+	data, err := o.Encode()
+	require.NoError(t, err)
+	require.Less(t, len(data), 40<<10)
+
+	s.refundPayment(old)
+	o = s.order("club")
+	require.Equal(t, store.OlderInvoice, o.Refunds[0].Invoice)
+	s.requireStatus("club", checkout.Fulfilled)
+	require.True(t, o.Access(s.srv.Now(), 0).Granted)
+	t.Logf("%d bytes after %d invoices", len(data), invoices)
+}

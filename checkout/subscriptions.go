@@ -1,0 +1,304 @@
+package checkout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/stripe/stripe-go/v82"
+
+	"github.com/gofulfil/fulfil/store"
+	"github.com/gofulfil/fulfil/webhook"
+)
+
+// subscriptionEvents are the events of subscriptions (https://docs.stripe.com/billing/subscriptions/webhooks).
+var subscriptionEvents = [...]string{
+	string(webhook.CustomerSubscriptionCreated), string(webhook.CustomerSubscriptionUpdated), string(webhook.CustomerSubscriptionDeleted),
+	string(webhook.CustomerSubscriptionPaused), string(webhook.CustomerSubscriptionResumed), string(webhook.CustomerSubscriptionTrialWillEnd),
+}
+
+// subscriptionFacts is what the library reads of a subscription. Before API version 2025-03-31 the period was that of the whole
+// subscription (https://docs.stripe.com/changelog/basil/2025-03-31/deprecate-subscription-current-period-start-and-end).
+type subscriptionFacts struct {
+	ID                string            `json:"id"`
+	Status            string            `json:"status"`
+	TrialEnd          int64             `json:"trial_end"`
+	CancelAt          int64             `json:"cancel_at"`
+	CancelAtPeriodEnd bool              `json:"cancel_at_period_end"`
+	CanceledAt        int64             `json:"canceled_at"`
+	EndedAt           int64             `json:"ended_at"`
+	Metadata          map[string]string `json:"metadata"`
+	Details           struct {
+		Reason string `json:"reason"`
+	} `json:"cancellation_details"`
+	Pause struct {
+		Behavior string `json:"behavior"`
+	} `json:"pause_collection"`
+	Items struct {
+		Data []itemFacts `json:"data"`
+	} `json:"items"`
+
+	OldPeriodStart int64 `json:"current_period_start"`
+	OldPeriodEnd   int64 `json:"current_period_end"`
+}
+
+type itemFacts struct {
+	ID          string `json:"id"`
+	Quantity    int64  `json:"quantity"`
+	PeriodStart int64  `json:"current_period_start"`
+	PeriodEnd   int64  `json:"current_period_end"`
+	Price       struct {
+		ID      string   `json:"id"`
+		Product objectID `json:"product"`
+	} `json:"price"`
+}
+
+func factsOfSubscription(s *stripe.Subscription) subscriptionFacts {
+	facts := subscriptionFacts{
+		ID: s.ID, Status: string(s.Status), TrialEnd: s.TrialEnd, CancelAt: s.CancelAt, CancelAtPeriodEnd: s.CancelAtPeriodEnd,
+		CanceledAt: s.CanceledAt, EndedAt: s.EndedAt, Metadata: s.Metadata,
+	}
+	if s.CancellationDetails != nil {
+		facts.Details.Reason = string(s.CancellationDetails.Reason)
+	}
+	if s.PauseCollection != nil {
+		facts.Pause.Behavior = string(s.PauseCollection.Behavior)
+	}
+	if s.Items == nil {
+		return facts
+	}
+	for _, i := range s.Items.Data {
+		item := itemFacts{ID: i.ID, Quantity: i.Quantity, PeriodStart: i.CurrentPeriodStart, PeriodEnd: i.CurrentPeriodEnd}
+		if i.Price != nil {
+			item.Price.ID = i.Price.ID
+			if i.Price.Product != nil {
+				item.Price.Product = objectID(i.Price.Product.ID)
+			}
+		}
+		facts.Items.Data = append(facts.Items.Data, item)
+	}
+	return facts
+}
+
+// entry is what the order keeps of a subscription. A subscription that ends with its period ends when its first item's period
+// does, whether or not Stripe names the time.
+func (s *subscriptionFacts) entry(attempt int) store.Subscription {
+	entry := store.Subscription{
+		ID: s.ID, Attempt: attempt, Status: store.SubscriptionStatus(s.Status), TrialEnd: unixTime(s.TrialEnd),
+		PeriodStart: unixTime(s.OldPeriodStart), PeriodEnd: unixTime(s.OldPeriodEnd),
+		CancelAt: unixTime(s.CancelAt), CanceledAt: unixTime(s.CanceledAt), EndedAt: unixTime(s.EndedAt),
+		EndReason: s.Details.Reason, CollectionPaused: s.Pause.Behavior,
+	}
+	for _, i := range s.Items.Data {
+		entry.Items = append(entry.Items, store.SubscriptionItem{ID: i.ID, Price: i.Price.ID, Product: string(i.Price.Product), Quantity: i.Quantity})
+		if start := unixTime(i.PeriodStart); start.After(entry.PeriodStart) {
+			entry.PeriodStart = start
+		}
+		if end := unixTime(i.PeriodEnd); !end.IsZero() && (entry.PeriodEnd.IsZero() || end.Before(entry.PeriodEnd)) {
+			entry.PeriodEnd = end
+		}
+	}
+	if s.CancelAtPeriodEnd && entry.CancelAt.IsZero() {
+		entry.CancelAt = entry.PeriodEnd
+	}
+	return entry
+}
+
+// tellsNothingNew reports whether an event about a subscription says what the order says.
+func (s *subscriptionFacts) tellsNothingNew(known *store.Subscription) bool {
+	return known != nil && sameSubscription(s.entry(known.Attempt), *known)
+}
+
+// sameSubscription compares what Stripe said.
+func sameSubscription(heard, known store.Subscription) bool {
+	heard.AskedAt, heard.AskFailedAt, heard.Answers, heard.TrialTold = known.AskedAt, known.AskFailedAt, known.Answers, known.TrialTold
+	return reflect.DeepEqual(heard, known)
+}
+
+// observeSubscription brings the order in line with Stripe after an event named a subscription, and returns the ID of the order;
+// empty: the subscription is not of this shop.
+func (f *Flow[Tx]) observeSubscription(ctx context.Context, account string, s subscriptionFacts, cause string) (id string, err error) {
+	o, err := f.orderOfSubscription(ctx, account, s.ID, s.Metadata, cause)
+	if o == nil || err != nil {
+		return "", err
+	}
+	known := o.SubscriptionByID(s.ID)
+	if s.tellsNothingNew(known) && !trialEnds(known, f.now()) {
+		return o.ID, nil
+	}
+	return o.ID, f.settleSubscription(ctx, o.ID, s.ID, cause)
+}
+
+// askSubscription does for a thin event what observeSubscription does for a snapshot.
+func (f *Flow[Tx]) askSubscription(ctx context.Context, t thinEvent) (id string, err error) {
+	return f.askFor(ctx, t.object, func() (string, error) {
+		s, err := f.stripe.subscription(ctx, t.account, t.object)
+		if err != nil {
+			return "", err
+		}
+		return f.observeSubscription(ctx, t.account, s, t.id)
+	})
+}
+
+// orderOfSubscription returns the order that began a subscription, or nil. The order is found by the ID that was recorded. If
+// none was, as before the event of the session has come, the metadata of the subscription says whether to ask Stripe for the
+// session, which is settled then.
+func (f *Flow[Tx]) orderOfSubscription(ctx context.Context, account, subscription string, metadata map[string]string, cause string) (*store.Order, error) {
+	o, err := f.store.FindRef(ctx, subscription)
+	switch {
+	case err == nil && o.Account == account:
+		return o, nil
+	case err == nil:
+		return nil, nil // an ID of another account
+	case !errors.Is(err, ErrNotFound):
+		return nil, err
+	}
+	shop, err := f.shop(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if metadata[metadataShop] != shop.id || metadata[metadataOrder] == "" {
+		f.countForeign(cause, subscription)
+		return nil, nil
+	}
+	session, err := f.stripe.sessionOfSubscription(ctx, account, subscription)
+	var update sessionUpdate
+	if err == nil && session != "" {
+		update, err = f.stripe.session(ctx, account, string(ModeSubscription), session, cause)
+	}
+	switch {
+	case notOurs(err) || err == nil && session == "":
+		f.countForeign(cause, subscription)
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	id, err := f.settleSession(ctx, update)
+	if err != nil || id == "" {
+		return nil, err
+	}
+	if o, err = f.store.Find(ctx, id); err != nil || attemptOfSubscription(o, subscription) == nil {
+		return nil, err
+	}
+	return o, nil
+}
+
+// attemptOfSubscription returns the attempt whose session began a subscription, or nil.
+func attemptOfSubscription(o *store.Order, id string) *store.Attempt {
+	for i := range o.Attempts {
+		if id != "" && o.Attempts[i].Subscription == id {
+			return &o.Attempts[i]
+		}
+	}
+	return nil
+}
+
+// settleSubscription records Stripe's newest answers about a subscription and its invoices. Subscriptions have no order of
+// states that can be relied on, so that an event says only that something changed, as with refunds.
+func (f *Flow[Tx]) settleSubscription(ctx context.Context, id, subscription, cause string) error {
+	for range ledgerTries {
+		o, err := f.store.Find(ctx, id)
+		if err != nil {
+			return err
+		}
+		answers, asked := answersOfSubscription(o, subscription), f.now()
+		answer, err := f.stripe.subscription(ctx, o.Account, subscription)
+		if missing(err) && !o.Livemode {
+			return f.forgetSubscription(ctx, id, subscription, cause)
+		}
+		if err != nil {
+			return err
+		}
+		invoices, err := f.stripe.invoicesOf(ctx, o.Account, subscription)
+		if err != nil {
+			return err
+		}
+		before, newest := o, true
+		err = f.record(ctx, id, cause, func(o *store.Order, now time.Time) (bool, error) {
+			a := attemptOfSubscription(o, subscription)
+			newest = answersOfSubscription(o, subscription) == answers
+			if a == nil || !newest {
+				return false, nil
+			}
+			was, is := setSubscription(o, a, answer, asked)
+			for _, i := range slices.Backward(invoices) {
+				if answersOfInvoice(o, i.ID) == answersOfInvoice(before, i.ID) {
+					f.setInvoice(o, a, i)
+				}
+			}
+			if answers == 0 && !o.FulfilledAt.IsZero() {
+				skipOldNews(o, subscription)
+			}
+			enqueueSubscriptions(o, now, cause) // what was paid comes before how it ended
+			tellSubscription(o, was, is, now, cause)
+			return true, nil
+		})
+		if err != nil || newest {
+			return err
+		}
+	}
+	return fmt.Errorf("checkout: subscription %s changes too fast to be recorded", subscription)
+}
+
+// answersOfSubscription is how often an answer about a subscription was recorded.
+func answersOfSubscription(o *store.Order, id string) int {
+	if known := o.SubscriptionByID(id); known != nil {
+		return known.Answers
+	}
+	return 0
+}
+
+// forgetSubscription ends a subscription that Stripe does not know in a sandbox, whose data can be deleted.
+func (f *Flow[Tx]) forgetSubscription(ctx context.Context, id, subscription, cause string) error {
+	f.log.Warn("stripe does not know a subscription: the sandbox's data was deleted", "order", id, "subscription", subscription)
+	return f.record(ctx, id, cause, func(o *store.Order, now time.Time) (bool, error) {
+		a := attemptOfSubscription(o, subscription)
+		if a == nil {
+			return false, nil
+		}
+		if o.SubscriptionByID(subscription) == nil {
+			o.Subscriptions = append(o.Subscriptions, store.Subscription{ID: subscription, Attempt: a.N})
+		}
+		known := o.SubscriptionByID(subscription)
+		was := *known
+		known.Status, known.EndedAt, known.AskedAt = store.SubscriptionCanceled, now, now
+		known.Answers++
+		tellSubscription(o, was, *known, now, cause)
+		return true, nil
+	})
+}
+
+// setSubscription makes what the order keeps of a subscription what Stripe answered. It returns what was kept before and what
+// is kept now.
+func setSubscription(o *store.Order, a *store.Attempt, s subscriptionFacts, asked time.Time) (before, after store.Subscription) {
+	entry := s.entry(a.N)
+	entry.AskedAt = asked
+	known := o.SubscriptionByID(s.ID)
+	if known == nil {
+		entry.Answers = 1
+		o.Subscriptions = append(o.Subscriptions, entry)
+		return store.Subscription{}, entry
+	}
+	before = *known
+	entry.Answers, entry.TrialTold = known.Answers, known.TrialTold
+	if !sameSubscription(entry, before) {
+		entry.Answers++
+	}
+	*known = entry
+	return before, entry
+}
+
+// cancelUnwanted ends the subscription of a payment that is given back automatically, as it would go on to be charged.
+func (f *Flow[Tx]) cancelUnwanted(ctx context.Context, account, subscription string) error {
+	if subscription == "" {
+		return nil
+	}
+	err := f.stripe.cancelSubscription(ctx, account, subscription)
+	if missing(err) {
+		return nil // it has ended already
+	}
+	return err
+}
