@@ -50,8 +50,6 @@ type Flow[Tx any] struct {
 	endOnce sync.Once
 
 	sweeps        atomic.Int64
-	nextPart      atomic.Int64 // index of the search that the next sweep begins with
-	nextAccount   atomic.Int64 // index of the search of a connected account that the next sweep begins with
 	sweptCheck    atomic.Int64 // Unix seconds when the last sweep was last looked up, see warnUnswept
 	listeners     atomic.Int64 // Unix seconds until which changes wait for a process that has an OnChange
 	listenersRead atomic.Int64 // Unix seconds when listeners was last read from the Store

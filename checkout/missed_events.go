@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"sync/atomic"
 	"time"
 
 	"github.com/stripe/stripe-go/v82"
@@ -78,7 +77,7 @@ func (f *Flow[Tx]) sweepMissed(ctx context.Context, b *budget, found func(id str
 	if f.accounts != nil {
 		searches = append(searches, missedSearch{"connected accounts", "", f.sweepAccounts})
 	}
-	return f.search(ctx, b, searches, &f.nextPart, found)
+	return f.search(ctx, b, searches, searchCursor, found)
 }
 
 // searches are the searches on one account.
@@ -104,22 +103,34 @@ func (f *Flow[Tx]) sweepAccounts(ctx context.Context, b *budget, _ string, found
 		searches = append(searches, f.searches(account)...)
 	}
 	defer b.release(b.setAside(b.left / 2))
-	return f.search(ctx, b, searches, &f.nextAccount, found)
+	return f.search(ctx, b, searches, accountSearchCursor, found)
 }
 
+// The positions of the searches that the next sweep begins with, whichever process makes it.
+const (
+	searchCursor        = "next_search"
+	accountSearchCursor = "next_account_search"
+)
+
 // search runs searches one after the other while there are requests. The next sweep begins with the search after the one at
-// which the requests ran out, or the time, so that all have their turn.
-func (f *Flow[Tx]) search(ctx context.Context, b *budget, searches []missedSearch, next *atomic.Int64, found func(id string)) error {
+// which the requests ran out, or the time, so that all have their turn. next is the cursor that keeps which one that is.
+func (f *Flow[Tx]) search(ctx context.Context, b *budget, searches []missedSearch, next string, found func(id string)) error {
+	value, err := f.store.Cursor(ctx, next)
+	if err != nil {
+		return err
+	}
+	first, err := strconv.Atoi(value)
+	if err != nil || first < 0 {
+		first = 0 // none was kept yet
+	}
 	var failed []error
-	first := next.Load()
-	for i := range int64(len(searches)) {
-		n := (first + i) % int64(len(searches))
+	for i := range len(searches) {
+		n := (first + i) % len(searches)
 		s := searches[n]
 		before := b.left
 		err := s.run(ctx, b, s.account, found)
 		if ctx.Err() != nil {
-			next.Store(n + 1)
-			return ctx.Err()
+			return errors.Join(ctx.Err(), f.keepSearch(ctx, next, (n+1)%len(searches)))
 		}
 		var refusal *stripeError
 		switch {
@@ -132,11 +143,18 @@ func (f *Flow[Tx]) search(ctx context.Context, b *budget, searches []missedSearc
 			b.answered(err)
 		}
 		if b.left <= 0 {
-			next.Store(n + 1)
+			failed = append(failed, f.keepSearch(ctx, next, (n+1)%len(searches)))
 			break
 		}
 	}
 	return errors.Join(failed...)
+}
+
+// keepSearch keeps which search the next sweep begins with, also when the time of this one is over.
+func (f *Flow[Tx]) keepSearch(ctx context.Context, cursor string, n int) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sweepOrderTimeout)
+	defer cancel()
+	return f.store.SetCursor(ctx, cursor, strconv.Itoa(n))
 }
 
 // eventPosition is a place in the list of Stripe's events: everything before Since was read, and of the window from there

@@ -404,8 +404,8 @@ func TestListsAreResumed(t *testing.T) {
 		}
 		return answer(r, http.StatusOK, string(page)), nil
 	})
-	for range 30 {
-		_, err := s.small(5).Sweep(t.Context())
+	for range 30 { // each a new process, as with cron
+		_, err := s.small(2).Sweep(t.Context())
 		require.NoError(t, err)
 		s.srv.Advance(30 * time.Second)
 	}
