@@ -50,19 +50,19 @@ func playHold(ctx context.Context, a *act) error {
 	if _, err := a.begin(ctx, id); err != nil {
 		return err
 	}
-	if err := a.tell(ctx, id, "Ada goes to the payment page. The only pen is held for her for 15 minutes."); err != nil {
+	if err := a.tell(ctx, id, "A customer goes to the payment page. The only pen is held for 15 minutes."); err != nil {
 		return err
 	}
 	if err := a.pass(ctx, 10*time.Minute); err != nil {
 		return err
 	}
-	if err := a.tell(ctx, id, "Ten minutes pass. She has five more."); err != nil {
+	if err := a.tell(ctx, id, "Ten minutes pass. Five are left."); err != nil {
 		return err
 	}
 	if err := a.pass(ctx, 6*time.Minute); err != nil {
 		return err
 	}
-	return a.tell(ctx, id, "Her time is over. Stripe ended the session, so she can’t pay anymore. Only then the pen came back.")
+	return a.tell(ctx, id, "The time is over. Stripe ended the session, so it can’t be paid anymore. Only then the pen came back.")
 }
 
 func playLast(ctx context.Context, a *act) error {
@@ -74,7 +74,7 @@ func playLast(ctx context.Context, a *act) error {
 	if err != nil {
 		return err
 	}
-	if err := a.tell(ctx, id, "Ada goes to the payment page with the last pen."); err != nil {
+	if err := a.tell(ctx, id, "A customer goes to the payment page with the last pen."); err != nil {
 		return err
 	}
 	_, err = a.begin(ctx, rand.Text())
@@ -82,13 +82,13 @@ func playLast(ctx context.Context, a *act) error {
 	if !errors.As(err, &short) {
 		return fmt.Errorf("ben was not refused: %w", err)
 	}
-	if err := a.tell(ctx, "", "Ben wants it, too. The shop tells him that none is left, before he can pay."); err != nil {
+	if err := a.tell(ctx, "", "Another customer wants it, too. The shop says that none is left, before that customer can pay."); err != nil {
 		return err
 	}
 	if err := a.shop.pay.test.Pay(ada.SessionID, checkouttest.CardOK); err != nil {
 		return err
 	}
-	return a.tell(ctx, id, "Ada pays, and the pen is hers.")
+	return a.tell(ctx, id, "The first customer pays, and has the pen.")
 }
 
 func playTabs(ctx context.Context, a *act) error {
@@ -107,19 +107,19 @@ func playTabs(ctx context.Context, a *act) error {
 	if one.SessionID != two.SessionID {
 		return errors.New("the second tab got a session of its own")
 	}
-	if err := a.tell(ctx, id, "Ada presses Buy in two tabs. Both lead to the same session, and one pen is held."); err != nil {
+	if err := a.tell(ctx, id, "A customer presses Buy in two tabs. Both lead to the same session, and one pen is held."); err != nil {
 		return err
 	}
 	if err := a.shop.pay.test.Pay(one.SessionID, checkouttest.CardOK); err != nil {
 		return err
 	}
-	if err := a.tell(ctx, id, "She pays in the first tab."); err != nil {
+	if err := a.tell(ctx, id, "The customer pays in the first tab."); err != nil {
 		return err
 	}
 	if _, err := a.begin(ctx, id); !errors.Is(err, checkout.ErrAlreadyPaid) {
 		return fmt.Errorf("the second tab was not refused: %w", err)
 	}
-	return a.tell(ctx, id, "She presses Buy in the second tab, and reads that the order is paid. Nothing is charged again.")
+	return a.tell(ctx, id, "The customer presses Buy in the second tab, and reads that the order is paid. Nothing is charged again.")
 }
 
 func playLost(ctx context.Context, a *act) error {
@@ -127,7 +127,7 @@ func playLost(ctx context.Context, a *act) error {
 	if err != nil {
 		return err
 	}
-	if err := a.tell(ctx, id, "Ada pays. Every webhook is lost, and she closes the page. The shop knows nothing."); err != nil {
+	if err := a.tell(ctx, id, "A customer pays. Every webhook is lost, and the customer closes the page. The shop knows nothing."); err != nil {
 		return err
 	}
 	if err := a.pass(ctx, 20*time.Minute); err != nil {
@@ -141,7 +141,7 @@ func playDoubled(ctx context.Context, a *act) error {
 	if err != nil {
 		return err
 	}
-	return a.tell(ctx, id, fmt.Sprintf("Ada pays, and each webhook comes three times. Parcels sent: %d.", a.parcels(id)))
+	return a.tell(ctx, id, fmt.Sprintf("A customer pays, and each webhook comes three times. Parcels sent: %d.", a.parcels(id)))
 }
 
 func playRefund(ctx context.Context, a *act) error {
@@ -151,13 +151,13 @@ func playRefund(ctx context.Context, a *act) error {
 	if err != nil {
 		return err
 	}
-	if err := a.tell(ctx, id, "Ada pays at night. The warehouse is closed, so sending fails, and is tried again later."); err != nil {
+	if err := a.tell(ctx, id, "A customer pays at night. The warehouse is closed, so sending fails, and is tried again later."); err != nil {
 		return err
 	}
 	if _, err := a.shop.pay.test.Refund(session, pen.Price.Minor()); err != nil {
 		return err
 	}
-	if err := a.tell(ctx, id, "She changes her mind, and the payment is refunded in the Dashboard."); err != nil {
+	if err := a.tell(ctx, id, "The customer changes plans, and the payment is refunded in the Dashboard."); err != nil {
 		return err
 	}
 	a.setTrouble(id, nil)
@@ -173,14 +173,14 @@ func playDispute(ctx context.Context, a *act) error {
 	if err != nil {
 		return err
 	}
-	if err := a.tell(ctx, id, "Ada pays, and her pen is sent."); err != nil {
+	if err := a.tell(ctx, id, "A customer pays, and the pen is sent."); err != nil {
 		return err
 	}
 	dispute, err := a.shop.pay.test.Dispute(session)
 	if err != nil {
 		return err
 	}
-	if err := a.tell(ctx, id, "Her bank disputes the payment. OnChange is called."); err != nil {
+	if err := a.tell(ctx, id, "The customer’s bank disputes the payment. OnChange is called."); err != nil {
 		return err
 	}
 	if err := a.shop.pay.test.WinDispute(dispute); err != nil {
@@ -199,7 +199,7 @@ func playStuck(ctx context.Context, a *act) error {
 	if err != nil {
 		return err
 	}
-	return a.tell(ctx, id, "Ada pays, and sending fails for good: “"+o.StuckReason()+"”. "+
+	return a.tell(ctx, id, "A customer pays, and sending fails for good: “"+o.StuckReason()+"”. "+
 		"Put paper in, and press “Try again” at the order. Or give it up.")
 }
 
