@@ -185,6 +185,9 @@ func newPlan(seed uint64) plan {
 	}
 	p.commits = oneOf(0, 0.002, 0.01)
 	p.apart = [...]time.Duration{0, 0, -2 * time.Minute, -time.Minute, time.Minute, 2 * time.Minute}[r.IntN(6)]
+	if !p.heard() && r.IntN(8) == 0 {
+		p.ops = append(outage(r), p.ops...)
+	}
 	return p
 }
 
@@ -200,6 +203,18 @@ func late(r *rand.Rand) []op {
 		ops = append(ops, op{kind: opSweep, proc: r.IntN(2), quiet: true}, op{kind: opResolve, order: "order-1", dice: anyway, proc: r.IntN(2)})
 	}
 	return ops
+}
+
+// outage has the money of a payment go back while the shop receives no events, and all of that be heard of hours later.
+func outage(r *rand.Rand) []op {
+	const cart, off, on, card, all = 7, 0, 1, 4, 0 // dice of the usual cart, and of what is to come of the others
+	back := [...]opKind{opRefund, opDispute}[r.IntN(2)]
+	return []op{
+		{kind: opBegin, order: "order-1", dice: cart}, {kind: opReceiver, dice: off, quiet: true},
+		{kind: opPay, order: "order-1", dice: card, quiet: true}, {kind: back, order: "order-1", dice: all, quiet: true},
+		{kind: opAdvance, d: 2 * time.Hour, quiet: true}, {kind: opReceiver, dice: on, quiet: true},
+		{kind: opAdvance, d: 5 * time.Hour, quiet: true},
+	}
 }
 
 // cart is what the customer of an order wants: mostly the same, at times something else.
