@@ -3,6 +3,7 @@ package simtest
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/gofulfil/fulfil/checkout"
 	"github.com/gofulfil/fulfil/store"
@@ -66,6 +67,8 @@ func (c *checker) hear() {
 				s.paying = false
 			case "checkout.session.expired":
 				s.ended = true
+			case "refund.updated", "refund.failed", "charge.dispute.closed":
+				s.givenBack = time.Time{}
 			}
 		}
 	}
@@ -111,6 +114,9 @@ func (c *checker) order(id string) error {
 	if shipped && !c.w.healed.Load() && givenBack(o) {
 		return fmt.Errorf("%s was shipped after its money was given back", id)
 	}
+	if shipped && !c.w.healed.Load() && c.w.longGivenBack(o.PaidAttempt().SessionID) {
+		return fmt.Errorf("%s was shipped long after its money was given back", id)
+	}
 	if shipped && !c.w.healed.Load() && o.Status() != store.Paid && o.Status() != store.PartiallyRefunded {
 		return fmt.Errorf("%s was shipped and is %s", id, o.Status())
 	}
@@ -127,6 +133,11 @@ func (c *checker) order(id string) error {
 		told := len(c.w.database().Scan(fmt.Sprintf("told/%s/%d/", id, n.N)))
 		if told > 1 || told == 1 && n.DeliveredAt.IsZero() {
 			return fmt.Errorf("%s: the merchant was told %d times of %s", id, told, n.Kind)
+		}
+	}
+	for _, a := range o.Attempts {
+		if a.Hold.State == store.Held && a.Increase.State == store.Held {
+			return fmt.Errorf("%s: attempt %d holds its stock, and the increase of it once more", id, a.N)
 		}
 	}
 	return grown(before, o)

@@ -62,7 +62,7 @@ func TestMutants(t *testing.T) {
 			if !*runMutants {
 				return
 			}
-			out, err := exec.CommandContext(t.Context(), "go", "test", "-overlay="+overlay, "-vet=off", "-count=1", "-timeout=30m",
+			out, err := exec.CommandContext(t.Context(), "go", "test", "-overlay="+overlay, "-vet=off", "-ldflags=-s -w", "-count=1", "-timeout=30m",
 				"-run=^TestSimulation$", ".", fmt.Sprintf("-seeds=%d", seeds), "-firstseed=1", "-minimise=false").CombinedOutput()
 			require.Error(t, err, "%d histories did not find it", seeds)
 			found := failingSeed.FindStringSubmatch(string(out))

@@ -119,6 +119,9 @@ func (w *world) outside(t *testing.T, ctx context.Context, o op) {
 	case opMend:
 		w.mendRow(ctx, o.order)
 		return
+	case opTake:
+		w.take(ctx, o.order)
+		return
 	}
 	s := w.payable(o.order, o.n)
 	if s == nil {
@@ -147,10 +150,15 @@ func (w *world) outside(t *testing.T, ctx context.Context, o op) {
 		}
 	case opRefund:
 		_, err = w.srv.Refund(s.id, [...]int64{0, 500, 700}[o.dice%3])
+		if err == nil && o.dice%3 == 0 {
+			w.gaveBack(s)
+		}
 	case opRefundFail:
 		err = w.endRefund(s, o.dice)
 	case opDispute:
-		_, err = w.srv.Dispute(s.id)
+		if _, err = w.srv.Dispute(s.id); err == nil {
+			w.gaveBack(s)
+		}
 	case opVerdict:
 		err = w.endDispute(s, o.dice)
 	case opCapture:
@@ -161,7 +169,11 @@ func (w *world) outside(t *testing.T, ctx context.Context, o op) {
 
 // begin has the customer of an order check out, and give up waiting if they go away.
 func (w *world) begin(ctx context.Context, p *simProcess, o op) {
+	before, losses := w.order(o.order), w.losses.Load()
 	started, err := p.flow.Begin(ctx, w.cart(o))
+	if err == nil && losses == w.losses.Load() && replaced(before, started.Attempt) {
+		w.fail("%s#%d was to be replaced, and a customer is sent to it", o.order, started.Attempt)
+	}
 	if lost := w.conflict(ctx); lost != nil && err == nil {
 		w.fail("%v was paid before the database lost it, and %s is sold again", lost, o.order)
 	}
@@ -178,6 +190,11 @@ func (w *world) begin(ctx context.Context, p *simProcess, o op) {
 	s.handed = true
 	w.mu.Unlock()
 	w.say(ctx, "sent to %v", s)
+}
+
+// replaced reports whether an attempt of an order was to replace attempt n, whose session may have been ended for that.
+func replaced(o *store.Order, n int) bool {
+	return o != nil && slices.ContainsFunc(o.Attempts, func(a store.Attempt) bool { return a.Replaces == n })
 }
 
 // expected are the errors that a caller may get.

@@ -81,6 +81,7 @@ const (
 	opRestore    opKind = "restore"
 	opBreak      opKind = "break"
 	opMend       opKind = "mend"
+	opTake       opKind = "take"
 )
 
 // op is one thing that somebody does. N and dice draw what exactly.
@@ -91,6 +92,7 @@ type op struct {
 	dice  uint64
 	proc  int
 	d     time.Duration
+	quiet bool // it begins once nothing else goes on
 }
 
 func (o op) String() string { return fmt.Sprintf("%s %s", o.kind, o.order) }
@@ -169,8 +171,8 @@ func newPlan(seed uint64) plan {
 		if r.IntN(3) == 0 {
 			o.n = 1 + r.IntN(2)
 		}
-		if p.scarce && r.IntN(5) == 0 {
-			o.kind = opResolve
+		if p.scarce {
+			o.kind = [...]opKind{o.kind, o.kind, o.kind, o.kind, o.kind, o.kind, o.kind, opTake, opResolve, opResolve}[r.IntN(10)]
 		}
 		o.d = jumps[r.IntN(len(jumps))]
 		if p.trouble.captures && o.dice%16 == 0 {
@@ -178,9 +180,41 @@ func newPlan(seed uint64) plan {
 		}
 		p.ops = append(p.ops, o)
 	}
+	if p.scarce {
+		p.crowd, p.ops = max(p.crowd, 2), append(late(r), p.ops...)
+	}
 	p.commits = oneOf(0, 0.002, 0.01)
 	p.apart = [...]time.Duration{0, 0, -2 * time.Minute, -time.Minute, time.Minute, 2 * time.Minute}[r.IntN(6)]
+	if !p.heard() && r.IntN(8) == 0 {
+		p.ops = append(outage(r), p.ops...)
+	}
 	return p
+}
+
+// late has a customer pay for what a person took away from them and another customer bought, and has the person decide about
+// that while sweeps give the money back.
+func late(r *rand.Rand) []op {
+	const cart, card, anyway = 7, 4, 1 // dice of the usual cart, of a card that works, and of FulfilAnyway
+	ops := []op{
+		{kind: opBegin, order: "order-1", dice: cart}, {kind: opTake, order: "order-1", quiet: true},
+		{kind: opBegin, order: "order-2", dice: cart, quiet: true}, {kind: opPay, order: "order-1", dice: card, quiet: true},
+	}
+	for range 3 {
+		ops = append(ops, op{kind: opSweep, proc: r.IntN(2), quiet: true}, op{kind: opResolve, order: "order-1", dice: anyway, proc: r.IntN(2)})
+	}
+	return ops
+}
+
+// outage has the money of a payment go back while the shop receives no events, and all of that be heard of hours later.
+func outage(r *rand.Rand) []op {
+	const cart, off, on, card, all = 7, 0, 1, 4, 0 // dice of the usual cart, and of what is to come of the others
+	back := [...]opKind{opRefund, opDispute}[r.IntN(2)]
+	return []op{
+		{kind: opBegin, order: "order-1", dice: cart}, {kind: opReceiver, dice: off, quiet: true},
+		{kind: opPay, order: "order-1", dice: card, quiet: true}, {kind: back, order: "order-1", dice: all, quiet: true},
+		{kind: opAdvance, d: 2 * time.Hour, quiet: true}, {kind: opReceiver, dice: on, quiet: true},
+		{kind: opAdvance, d: 5 * time.Hour, quiet: true},
+	}
 }
 
 // cart is what the customer of an order wants: mostly the same, at times something else.

@@ -59,6 +59,7 @@ type world struct {
 	consoles   map[string]chan struct{}
 	ended      map[tx]bool            // transactions that the database ended
 	lostPaid   map[string]*simSession // by actor: see conflicts
+	forgotten  map[string]bool        // orders that were paid when the database lost that
 	refunds    map[string]string      // that the shop made by itself, by payment intent
 	faults     map[string]int
 	record     bool
@@ -77,7 +78,7 @@ func newWorld(t *testing.T, p plan, record bool) *world {
 		sched:   &scheduler{threads: map[string]string{}},
 		callers: map[string]context.CancelFunc{}, runs: map[string]int{}, commits: map[string]int{}, failures: map[string]int{}, faults: map[string]int{},
 		unreadable: map[string]bool{}, consoles: map[string]chan struct{}{}, ended: map[tx]bool{},
-		lostPaid: map[string]*simSession{}, refunds: map[string]string{},
+		lostPaid: map[string]*simSession{}, forgotten: map[string]bool{}, refunds: map[string]string{},
 	}
 	w.st.Store(memstore.New())
 	w.check = newChecker(w)
@@ -119,7 +120,7 @@ func (w *world) run(t *testing.T) error {
 		busy := int(w.running.Load())
 		canStart := len(todo) > 0 && busy < w.crowd && !(todo[0].kind == opAdvance && w.advancing.Load())
 		switch {
-		case canStart && (len(waiting) == 0 || w.rng.IntN(10) == 0):
+		case canStart && (len(waiting) == 0 || !todo[0].quiet && w.rng.IntN(10) == 0):
 			w.start(t, todo[0])
 			todo = todo[1:]
 			continue
