@@ -3,6 +3,7 @@ package simtest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/gofulfil/fulfil/store/memstore"
@@ -36,6 +37,12 @@ func (w *world) restore(ctx context.Context) {
 	w.losses.Add(1)
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	for i := range w.orders {
+		id := fmt.Sprintf("order-%d", i+1)
+		if o := w.check.orders[id]; o != nil && o.Paid() {
+			w.forgotten[id] = true
+		}
+	}
 	w.check.lookAgain()
 	for _, s := range w.sessions {
 		if o := w.order(s.order); o == nil || o.AttemptBySession(s.id) == nil {
@@ -43,6 +50,14 @@ func (w *world) restore(ctx context.Context) {
 		}
 	}
 	w.faults["backup restored"]++
+}
+
+// forgotPaid reports whether the database lost that an order was paid. Who was about to fulfil it may still do so, and finds
+// no order to mark.
+func (w *world) forgotPaid(id string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.forgotten[id]
 }
 
 // conflicts notes that Stripe knows the idempotency key of a session that is being created: the database lost an order, and

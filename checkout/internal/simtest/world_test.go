@@ -59,6 +59,7 @@ type world struct {
 	consoles   map[string]chan struct{}
 	ended      map[tx]bool            // transactions that the database ended
 	lostPaid   map[string]*simSession // by actor: see conflicts
+	forgotten  map[string]bool        // orders that were paid when the database lost that
 	refunds    map[string]string      // that the shop made by itself, by payment intent
 	faults     map[string]int
 	record     bool
@@ -77,7 +78,7 @@ func newWorld(t *testing.T, p plan, record bool) *world {
 		sched:   &scheduler{threads: map[string]string{}},
 		callers: map[string]context.CancelFunc{}, runs: map[string]int{}, commits: map[string]int{}, failures: map[string]int{}, faults: map[string]int{},
 		unreadable: map[string]bool{}, consoles: map[string]chan struct{}{}, ended: map[tx]bool{},
-		lostPaid: map[string]*simSession{}, refunds: map[string]string{},
+		lostPaid: map[string]*simSession{}, forgotten: map[string]bool{}, refunds: map[string]string{},
 	}
 	w.st.Store(memstore.New())
 	w.check = newChecker(w)
