@@ -32,7 +32,8 @@ func (c *checker) refundsAtRest(o *store.Order, all truth) error {
 		}
 		// A person decides after a refund of the payment failed, whoever made it.
 		left := a.RefundRefused != "" && (o.Stuck() || !a.DismissedAt.IsZero())
-		if refunded < all.charged(session) && !disputed && !left {
+		withdrawn := a.RefundWanted == "" && !a.DismissedAt.IsZero() // by a person, who accepted the payment
+		if refunded < all.charged(session) && !disputed && !left && !withdrawn {
 			return fmt.Errorf("%s: attempt %d was to be refunded, and %d were", o.ID, a.N, refunded)
 		}
 	}

@@ -111,6 +111,9 @@ var mutants = []mutant{
 		"amount := s.update.facts.PaymentIntent.AmountReceived\n", "amount := int64(0)\n"}}},
 	{name: "wait for a canceled authorization", edits: []edit{{"../../session_facts.go",
 		`case "requires_payment_method", "canceled", "incomplete_expired":`, `case "requires_payment_method", "incomplete_expired":`}}},
+	{name: "withdraw a refund that Stripe was asked for", edits: []edit{{"../../resolve.go",
+		"!paid.RefundAskedAt.IsZero()\n", "paid.RefundAskedAt.IsZero() && o.ID == \"\"\n"}}},
+	{name: "refund whatever was decided meanwhile", edits: []edit{{"../../refunds.go", "if !ok || !step.due(now) {", "if !ok && step.due(now) && o.ID == \"\" {"}}},
 
 	// Decisions of a person.
 	{name: "erase once", edits: []edit{{"../../flow.go", "\t\to.Erase()\n", "\t\tif o.UpdatedAt.Equal(o.ErasedAt) {\n\t\t\to.Erase()\n\t\t}\n"},

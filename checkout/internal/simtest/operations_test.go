@@ -119,6 +119,9 @@ func (w *world) outside(t *testing.T, ctx context.Context, o op) {
 	case opMend:
 		w.mendRow(ctx, o.order)
 		return
+	case opTake:
+		w.take(ctx, o.order)
+		return
 	}
 	s := w.payable(o.order, o.n)
 	if s == nil {

@@ -81,6 +81,7 @@ const (
 	opRestore    opKind = "restore"
 	opBreak      opKind = "break"
 	opMend       opKind = "mend"
+	opTake       opKind = "take"
 )
 
 // op is one thing that somebody does. N and dice draw what exactly.
@@ -169,8 +170,8 @@ func newPlan(seed uint64) plan {
 		if r.IntN(3) == 0 {
 			o.n = 1 + r.IntN(2)
 		}
-		if p.scarce && r.IntN(5) == 0 {
-			o.kind = opResolve
+		if p.scarce {
+			o.kind = [...]opKind{o.kind, o.kind, o.kind, o.kind, o.kind, o.kind, o.kind, opTake, opResolve, opResolve}[r.IntN(10)]
 		}
 		o.d = jumps[r.IntN(len(jumps))]
 		if p.trouble.captures && o.dice%16 == 0 {
@@ -178,9 +179,26 @@ func newPlan(seed uint64) plan {
 		}
 		p.ops = append(p.ops, o)
 	}
+	if p.scarce {
+		p.crowd, p.ops = max(p.crowd, 2), append(late(r), p.ops...)
+	}
 	p.commits = oneOf(0, 0.002, 0.01)
 	p.apart = [...]time.Duration{0, 0, -2 * time.Minute, -time.Minute, time.Minute, 2 * time.Minute}[r.IntN(6)]
 	return p
+}
+
+// late has a customer pay for what a person took away from them and another customer bought, and has the person decide about
+// that while sweeps give the money back.
+func late(r *rand.Rand) []op {
+	const cart, card, anyway = 7, 4, 1 // dice of the usual cart, of a card that works, and of FulfilAnyway
+	ops := []op{
+		{kind: opBegin, order: "order-1", dice: cart}, {kind: opTake, order: "order-1"},
+		{kind: opBegin, order: "order-2", dice: cart}, {kind: opPay, order: "order-1", dice: card},
+	}
+	for range 3 {
+		ops = append(ops, op{kind: opSweep, proc: r.IntN(2)}, op{kind: opResolve, order: "order-1", dice: anyway, proc: r.IntN(2)})
+	}
+	return ops
 }
 
 // cart is what the customer of an order wants: mostly the same, at times something else.
