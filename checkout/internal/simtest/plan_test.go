@@ -92,6 +92,7 @@ type op struct {
 	dice  uint64
 	proc  int
 	d     time.Duration
+	quiet bool // it begins once nothing else goes on
 }
 
 func (o op) String() string { return fmt.Sprintf("%s %s", o.kind, o.order) }
@@ -192,11 +193,11 @@ func newPlan(seed uint64) plan {
 func late(r *rand.Rand) []op {
 	const cart, card, anyway = 7, 4, 1 // dice of the usual cart, of a card that works, and of FulfilAnyway
 	ops := []op{
-		{kind: opBegin, order: "order-1", dice: cart}, {kind: opTake, order: "order-1"},
-		{kind: opBegin, order: "order-2", dice: cart}, {kind: opPay, order: "order-1", dice: card},
+		{kind: opBegin, order: "order-1", dice: cart}, {kind: opTake, order: "order-1", quiet: true},
+		{kind: opBegin, order: "order-2", dice: cart, quiet: true}, {kind: opPay, order: "order-1", dice: card, quiet: true},
 	}
 	for range 3 {
-		ops = append(ops, op{kind: opSweep, proc: r.IntN(2)}, op{kind: opResolve, order: "order-1", dice: anyway, proc: r.IntN(2)})
+		ops = append(ops, op{kind: opSweep, proc: r.IntN(2), quiet: true}, op{kind: opResolve, order: "order-1", dice: anyway, proc: r.IntN(2)})
 	}
 	return ops
 }

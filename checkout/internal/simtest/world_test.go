@@ -120,7 +120,7 @@ func (w *world) run(t *testing.T) error {
 		busy := int(w.running.Load())
 		canStart := len(todo) > 0 && busy < w.crowd && !(todo[0].kind == opAdvance && w.advancing.Load())
 		switch {
-		case canStart && (len(waiting) == 0 || w.rng.IntN(10) == 0):
+		case canStart && (len(waiting) == 0 || !todo[0].quiet && w.rng.IntN(10) == 0):
 			w.start(t, todo[0])
 			todo = todo[1:]
 			continue
