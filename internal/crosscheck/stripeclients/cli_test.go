@@ -20,7 +20,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gofulfil/fulfil/checkout"
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
+	"github.com/gofulfil/fulfil/store"
+	"github.com/gofulfil/fulfil/store/memstore"
 	"github.com/gofulfil/fulfil/webhook"
 )
 
@@ -31,6 +34,7 @@ const patience = time.Minute
 type cli struct {
 	t      *testing.T
 	srv    *checkouttest.Server
+	hook   *webhook.Handler
 	secret string
 
 	mu       sync.Mutex
@@ -70,6 +74,7 @@ func newCLI(t *testing.T, flags ...string) *cli {
 		Secrets: []string{c.secret}, Clock: c.srv.Now, Logger: slog.New(slog.DiscardHandler), Observe: c.observe, StrictAPIVersion: true,
 	})
 	require.NoError(t, err)
+	c.hook = hook
 	shop := httptest.NewServer(hook)
 	t.Cleanup(shop.Close)
 
@@ -269,6 +274,35 @@ func TestListenToThinEvents(t *testing.T) {
 			require.Equal(t, session.ID, fetched.RelatedObject.ID)
 			require.Contains(t, c.run("get", "/v2/core/events", "-d", `{"limit": 1}`), last.ID)
 		})
+	}
+}
+
+// TestThinEventFulfilsAnOrder has the CLI forward nothing but thin events to a shop. The shop holds, sells and fulfils.
+func TestThinEventFulfilsAnOrder(t *testing.T) {
+	t.Parallel()
+	c := newCLI(t, "--all-thin", "--forward-to")
+	st := memstore.New()
+	flow, err := checkout.New(checkout.Config[*memstore.Tx]{
+		Stripe: c.srv.Client(), Store: st, Clock: c.srv.Now, Logger: slog.New(slog.DiscardHandler),
+		Fulfil: func(ctx context.Context, tx *memstore.Tx, o *store.Order) error { return tx.Set(ctx, "shipment", o.ID) },
+	})
+	require.NoError(t, err)
+	flow.Handle(c.hook)
+	started, err := flow.Begin(t.Context(), checkout.Session{
+		OrderID: "order-1", SuccessURL: "https://shop.example/thanks",
+		Lines: []checkout.Line{{Name: "T-shirt", UnitAmount: checkout.MustAmount("19.99", "usd"), Quantity: 1}},
+	})
+	require.NoError(t, err)
+	require.NoError(t, c.srv.Pay(started.SessionID, checkouttest.CardOK))
+	for _, e := range c.srv.ThinEvents() {
+		c.arrives(e, 1)
+	}
+	o, err := flow.Order(t.Context(), "order-1")
+	require.NoError(t, err)
+	require.Equal(t, checkout.Fulfilled, checkout.Display(o))
+	require.Len(t, st.Scan("shipment"), 1)
+	for _, e := range c.srv.Events() {
+		require.Zero(t, c.count(e), "a snapshot event")
 	}
 }
 
