@@ -23,6 +23,8 @@ type plan struct {
 	scarce bool    // all want the same one thing, and a person decides often
 	ops    []op
 	apart  time.Duration // how far the clock of the second process is ahead of that of the first
+	// payloads are the forms that events have.
+	payloads checkouttest.Payloads
 	// trouble is what this history has beside the common misfortunes.
 	trouble trouble
 	odds
@@ -185,6 +187,7 @@ func newPlan(seed uint64) plan {
 	}
 	p.commits = oneOf(0, 0.002, 0.01)
 	p.apart = [...]time.Duration{0, 0, -2 * time.Minute, -time.Minute, time.Minute, 2 * time.Minute}[r.IntN(6)]
+	p.payloads = [...]checkouttest.Payloads{checkouttest.Snapshot, checkouttest.Snapshot, checkouttest.Thin, checkouttest.Both}[r.IntN(4)]
 	return p
 }
 
