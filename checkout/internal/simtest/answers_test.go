@@ -23,7 +23,9 @@ type hearing struct {
 
 type heardEvent struct {
 	Type string
-	Data struct {
+	// RelatedObject is the object of a thin event. What it says must be known is less, as it does not say how the object was.
+	RelatedObject struct{ ID string } `json:"related_object"`
+	Data          struct {
 		Object struct {
 			ID            string
 			PaymentStatus string `json:"payment_status"`
@@ -41,6 +43,10 @@ func (w *world) hearing(r *http.Request) *hearing {
 	if err != nil || json.Unmarshal(body, &h.event) != nil {
 		h.event = heardEvent{} // broken on its way
 		return h
+	}
+	if h.event.RelatedObject.ID != "" {
+		h.event.Type = strings.TrimPrefix(h.event.Type, "v1.")
+		h.event.Data.Object.ID = h.event.RelatedObject.ID
 	}
 	object := h.event.Data.Object
 	intent, _ := object.PaymentIntent.(string)

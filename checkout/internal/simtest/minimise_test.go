@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gofulfil/fulfil/checkout/checkouttest"
+
 	"github.com/gofulfil/fulfil/store"
 )
 
@@ -28,7 +30,7 @@ func minimised(t *testing.T, p plan) (_ plan, runs int) {
 	for _, calm := range []func(*plan){
 		func(p *plan) { p.deliveries = 0 }, func(p *plan) { p.requests = 0 }, func(p *plan) { p.callbacks = 0 },
 		func(p *plan) { p.crash = 0 }, func(p *plan) { p.gone = 0 }, func(p *plan) { p.leaks = false }, func(p *plan) { p.deaf = false },
-		func(p *plan) { p.apart = 0 }, func(p *plan) { p.crowd = 1 }, func(p *plan) { p.sticky = 1 },
+		func(p *plan) { p.apart = 0 }, func(p *plan) { p.payloads = checkouttest.Snapshot }, func(p *plan) { p.crowd = 1 }, func(p *plan) { p.sticky = 1 },
 		func(p *plan) { p.commits = 0 }, func(p *plan) { p.swallowed = 0 }, func(p *plan) { p.refund = false },
 		func(p *plan) { p.trouble.captures = false }, func(p *plan) { p.trouble.account = "" }, func(p *plan) { p.trouble.forever = false },
 	} {

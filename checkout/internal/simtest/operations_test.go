@@ -90,11 +90,15 @@ func (w *world) outside(t *testing.T, ctx context.Context, o op) {
 			w.srv.Deliver(nil)
 			w.met("no receiver")
 		} else {
-			w.srv.Deliver(hookRouter{w})
+			w.srv.Deliver(hookRouter{w}, w.payloads)
 		}
 		return
 	case opRedeliver:
-		if events := w.srv.Events(); len(events) > 0 {
+		events := w.srv.Events()
+		if w.payloads == checkouttest.Thin {
+			events = w.srv.ThinEvents()
+		}
+		if len(events) > 0 {
 			_ = w.srv.Redeliver(events[o.dice%uint64(len(events))].ID)
 		}
 		return

@@ -23,6 +23,8 @@ type plan struct {
 	scarce bool    // all want the same one thing, and a person decides often
 	ops    []op
 	apart  time.Duration // how far the clock of the second process is ahead of that of the first
+	// payloads are the forms that events have.
+	payloads checkouttest.Payloads
 	// trouble is what this history has beside the common misfortunes.
 	trouble trouble
 	odds
@@ -188,6 +190,7 @@ func newPlan(seed uint64) plan {
 	if !p.heard() && r.IntN(8) == 0 {
 		p.ops = append(outage(r), p.ops...)
 	}
+	p.payloads = [...]checkouttest.Payloads{checkouttest.Snapshot, checkouttest.Snapshot, checkouttest.Thin, checkouttest.Both}[r.IntN(4)]
 	return p
 }
 

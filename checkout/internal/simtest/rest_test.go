@@ -30,7 +30,7 @@ func (w *world) settleDown(t *testing.T) {
 	w.healed.Store(true)
 	w.sched.release()
 	w.srv.Faults()
-	w.srv.Deliver(hookRouter{w})
+	w.srv.Deliver(hookRouter{w}, w.payloads)
 	if w.deaf {
 		w.srv.Deliver(nil)
 	}

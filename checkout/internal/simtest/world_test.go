@@ -97,7 +97,13 @@ func newWorld(t *testing.T, p plan, record bool) *world {
 		at.Store(w.newProcess(t, fmt.Sprintf("p%d", i+1)))
 		w.processes = append(w.processes, at)
 	}
-	w.srv.Deliver(hookRouter{w})
+	w.srv.Deliver(hookRouter{w}, w.payloads)
+	switch w.payloads {
+	case checkouttest.Thin:
+		w.met("thin events")
+	case checkouttest.Both:
+		w.met("both forms of events")
+	}
 	w.srv.Faults(p.stripeFaults()...)
 	return w
 }
