@@ -341,8 +341,11 @@ func (f *Flow[Tx]) create(ctx context.Context, o *store.Order, a *store.Attempt)
 	err = f.record(ctx, o.ID, "begin", func(locked *store.Order, now time.Time) (bool, error) {
 		recorded = nil
 		open := locked.Attempt(a.N)
-		if open == nil || !open.Open() || open.Mark != a.Mark || open.SessionID != "" && open.SessionID != answer.facts.ID {
+		switch {
+		case open == nil || !open.Open() || open.Mark != a.Mark || open.SessionID != "" && open.SessionID != answer.facts.ID:
 			return false, nil
+		case open.Hold.ID != "" && open.Hold.State != store.Held:
+			return false, nil // the database went back to before the stock was held
 		}
 		recordSession(open, &answer.facts)
 		locked.Livemode = answer.facts.Livemode

@@ -550,6 +550,30 @@ func TestStallBeforeStripe(t *testing.T) {
 	s.requireStatus("order-1", checkout.Fulfilled)
 }
 
+// A session whose stock is no longer held when it is recorded, as the database went back to an earlier state, is ended and not
+// handed out.
+func TestSessionWithoutItsStockIsNotHandedOut(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		response, err := send()
+		if isCreate(r) {
+			require.NoError(t, s.st.InTx(context.Background(), func(tx tx) error {
+				orders, err := s.st.Lock(context.Background(), tx, "order-1")
+				if err != nil {
+					return err
+				}
+				orders[0].Attempts[0].Hold.State = store.NotHeld
+				return s.st.Save(context.Background(), tx, orders[0])
+			}))
+		}
+		return response, err
+	})
+	_, err := s.flow.Begin(t.Context(), cartOf("order-1", "tee"))
+	require.ErrorIs(t, err, checkout.ErrSuperseded)
+	require.Equal(t, []string{"expired"}, []string{s.stripeStatus(s.sessionIDs()[0])})
+}
+
 func TestLateRecordIsSuperseded(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
