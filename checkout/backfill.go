@@ -15,10 +15,10 @@ import (
 // returns how many sessions were this shop's.
 //
 // A paid session of this shop without an order is recorded with a new order that is parked, see [store.Order.Stuck]; an open
-// one is ended. Paid sessions that name another shop are logged: see Config.ShopID. Sessions that were begun by other means, such as by the shop's own code before it used this package, are
-// left alone, as nothing says what was sold with them.
+// one is ended. Paid sessions that name another shop are logged: see Config.ShopID. Sessions that were begun by other means,
+// such as by the shop's own code before it used this package, are left alone, as nothing says what was sold with them.
 //
-// What fails is left out, and the rest goes on: the error joins all failures. Backfill makes a request for every hundred
+// A failure stops nothing else: the error joins all failures. Backfill makes a request for every hundred
 // sessions of an account and one or two for each of this shop's, without a pause.
 func (f *Flow[Tx]) Backfill(ctx context.Context, since time.Time) (ours int, err error) {
 	accounts := []string{""}
@@ -69,7 +69,8 @@ func (f *Flow[Tx]) backfillAccount(ctx context.Context, account string, since ti
 		if err != nil {
 			failed = append(failed, fmt.Errorf("checkout: session %s: %w", session.ID, err))
 		}
-		switch other := session.Metadata[metadataShop]; {
+		other := session.Metadata[metadataShop]
+		switch {
 		case settled:
 			ours++
 		case other != "" && other != shop.id && session.PaymentStatus == stripe.CheckoutSessionPaymentStatusPaid:

@@ -620,7 +620,8 @@ func TestStripeAnswersGetLost(t *testing.T) {
 	lost := 2
 	s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
 		keys[r.Header.Get("Idempotency-Key")] = true
-		if lost--; lost == 1 {
+		lost--
+		if lost == 1 {
 			return answer(r, http.StatusInternalServerError, `{"error":{"type":"api_error"}}`), nil
 		}
 		response, err := send()

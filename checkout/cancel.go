@@ -64,7 +64,8 @@ func (f *Flow[Tx]) requestCancel(ctx context.Context, id string) (*store.Order, 
 // endGone ends the attempts whose sessions Stripe does not know anymore: nothing is left at Stripe that could be ended.
 func endGone(o *store.Order) {
 	for i := range o.Attempts {
-		switch a := &o.Attempts[i]; {
+		a := &o.Attempts[i]
+		switch {
 		case !a.Gone:
 		case a.Processing():
 			a.Failed = true

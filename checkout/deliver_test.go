@@ -246,7 +246,7 @@ func (s *testShop) park(ctx context.Context, _ tx, o *store.Order) error {
 	})
 }
 
-// What becomes unfulfillable while the callback runs is rolled back.
+// If the order can no longer be fulfilled when the callback returns, the writes of the callback are rolled back.
 func TestParkedWhileFulfilling(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
@@ -441,7 +441,7 @@ func TestPanicIsLoggedWithItsStack(t *testing.T) {
 	require.Contains(t, s.log.String(), "deliver_test.go", "where it panicked")
 }
 
-// What is not committed is not logged as settled.
+// An update that is not committed is not logged as settled.
 func TestSettledIsLoggedAfterTheCommit(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)

@@ -60,7 +60,8 @@ func (k *keyedMutex) want(key string) *keyedLock {
 func (k *keyedMutex) drop(key string, l *keyedLock) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if l.wanted--; l.wanted == 0 {
+	l.wanted--
+	if l.wanted == 0 {
 		delete(k.locks, key)
 	}
 }

@@ -214,7 +214,7 @@ func (s *testShop) loseHolds() {
 	}))
 }
 
-// What was lost is found on a connected account, too, though only another order there shows the loss.
+// A loss on a connected account is found, too, though only another order there shows it.
 func TestLossOnConnectedAccount(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)

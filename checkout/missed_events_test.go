@@ -344,7 +344,8 @@ func TestSweepOfFewRequests(t *testing.T) {
 			s.down()
 			broken := 2
 			handled := s.hears(func() error {
-				if broken--; broken >= 0 {
+				broken--
+				if broken >= 0 {
 					return errPrinter
 				}
 				return nil
@@ -422,7 +423,8 @@ func TestFailedEvents(t *testing.T) {
 	s.down()
 	runs, broken := 0, true
 	handled := s.hears(func() error {
-		if runs++; broken {
+		runs++
+		if broken {
 			return errPrinter
 		}
 		return nil

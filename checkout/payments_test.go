@@ -167,7 +167,7 @@ func TestWarningsAreToldOnce(t *testing.T) {
 	require.Len(t, s.kinds(), 3)
 }
 
-// Nobody mends a key that may not read refunds: an order that waits for it needs a person.
+// An order needs a person if the key may not read refunds, as no sweep mends the key.
 func TestUnverifiedPaymentIsStuck(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)

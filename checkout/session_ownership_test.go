@@ -28,7 +28,7 @@ type oursCase struct {
 	sends func(s *testShop, ours string) (code int) // what Stripe is answered
 	code  int
 
-	// What is recorded of the order:
+	// The facts that are recorded of the order:
 	status  checkout.DisplayStatus
 	parked  string  // a part of it
 	stock   []int64 // available, held, sold

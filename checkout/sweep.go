@@ -182,7 +182,7 @@ func (f *Flow[Tx]) sweepDue(ctx context.Context, b *budget, p *pass) error {
 		if err != nil {
 			return err
 		}
-		// What can be delivered without a question to Stripe does not wait for Stripe.
+		// Deliveries that need no answer of Stripe's do not wait for Stripe.
 		for _, id := range ids {
 			if f.deliverable(ctx, id) {
 				p.add(id, false)
@@ -452,7 +452,8 @@ func (b *budget) answered(err error) {
 	case statusCode(err) == 429:
 		b.stop()
 	case errors.As(err, &failed) && errors.Is(err, context.DeadlineExceeded):
-		if b.hung++; b.hung >= hungMost {
+		b.hung++
+		if b.hung >= hungMost {
 			b.stop()
 		}
 	default:

@@ -70,7 +70,7 @@ var scanSeeds = []string{
 	`{"ıd":"x"}`, `{"ſ":1}`, `{"data":{"Object":{}}}`, `{"data":{"object":{"OBJECT":"x","object":"y"}}}`, `{"a":"\`, `["a"}`, `{"a":[1}}`, `{"a" 1}`,
 }
 
-// What the scanner leaves to encoding/json costs time, so it must take all that is usual.
+// The scanner must take all usual payloads, as encoding/json takes more time.
 func TestScannerTakesWhatIsUsual(t *testing.T) {
 	t.Parallel()
 	for _, payload := range append(scanSeeds[:4:4], shortPayload) {

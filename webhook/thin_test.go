@@ -259,7 +259,7 @@ func TestThinObjectCannotBeFetched(t *testing.T) {
 	}
 }
 
-// What became of a deleted object, only its snapshot event can say.
+// Only the snapshot event can say how an object was that is deleted now.
 func TestThinEventsThatOnlyTheSnapshotExplains(t *testing.T) {
 	t.Parallel()
 	product := webhooktest.Event{ID: "evt_1", Type: "product.deleted", APIVersion: "2020-08-27", Previous: map[string]string{"a": "b"},

@@ -12,7 +12,7 @@ import (
 // It gets snapshot events or thin ones. This server delivers to webhook endpoints only, and not to clouds.
 const destinationKind = "v2.core.event_destination"
 
-// What include can ask for: https://docs.stripe.com/api-v2-overview#include
+// The values of include: https://docs.stripe.com/api-v2-overview#include
 const (
 	includeURL    = "webhook_endpoint.url"
 	includeSecret = "webhook_endpoint.signing_secret"

@@ -69,7 +69,8 @@ func TestExpandOnCreate(t *testing.T) {
 		"checkout.session": {"/v1/checkout/sessions", func() url.Values { return teeForm() }},
 		"payment_intent":   {"/v1/payment_intents", func() url.Values { return maps.Clone(intent) }},
 		"refund": {"/v1/refunds", func() url.Values {
-			if refunds++; refunds%20 == 1 {
+			refunds++
+			if refunds%20 == 1 {
 				refunded = payment()
 			}
 			return form("payment_intent", refunded, "amount", "100")

@@ -172,7 +172,8 @@ func (s *shop) checkout(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var orderID string
-	switch named := r.PostFormValue("order"); {
+	named := r.PostFormValue("order")
+	switch {
 	case named != "" && (own == nil || own.ID != named):
 		s.message(w, http.StatusConflict, "This cart is from before", "Look at your cart as it is now.")
 		return

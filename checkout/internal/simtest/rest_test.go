@@ -74,7 +74,8 @@ func (w *world) endPayments() {
 	w.check.hear()
 	lapse := false
 	for _, s := range w.sessions {
-		switch dice := mix(w.seed, uint64(len(s.attempt)), uint64(s.order[len(s.order)-1])); {
+		dice := mix(w.seed, uint64(len(s.attempt)), uint64(s.order[len(s.order)-1]))
+		switch {
 		case s.authorized && dice%5 == 4:
 			lapse = true
 		case s.authorized:
