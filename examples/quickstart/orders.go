@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gofulfil/fulfil/checkout"
+	"github.com/gofulfil/fulfil/examples/internal/orderview"
 	"github.com/gofulfil/fulfil/store"
 )
 
@@ -18,36 +19,12 @@ const ordersOnPage = 20
 type ordersPage struct {
 	Now     time.Time
 	Notice  string
-	Filters []filter
-	Shown   filter
+	Filters []orderview.Filter
+	Shown   orderview.Filter
 	Orders  []orderView
 	Older   template.URL // the next page; empty: there is none
 	Shelves []shelf
 	Events  []eventView
-}
-
-// filter selects the orders of a page.
-type filter struct {
-	Name, Label string
-	query       store.Query
-}
-
-var filters = []filter{
-	{"", "All", store.Query{}},
-	{"stuck", "Need a person", store.Query{Stuck: true}},
-	{"open", "Being paid", store.Query{Status: []store.Status{store.Draft, store.Open, store.Processing}}},
-	{"paid", "Paid", store.Query{Status: []store.Status{store.Paid}}},
-	{"back", "Refunded or disputed", store.Query{Status: []store.Status{store.PartiallyRefunded, store.Refunded, store.Disputed}}},
-	{"over", "Not paid", store.Query{Status: []store.Status{store.Failed, store.Expired, store.Canceled}}},
-}
-
-func filterOf(name string) filter {
-	for _, f := range filters {
-		if f.Name == name {
-			return f
-		}
-	}
-	return filters[0]
 }
 
 type orderView struct {
@@ -107,8 +84,8 @@ var notices = map[string]string{
 
 func (s *shop) showOrders(w http.ResponseWriter, r *http.Request) {
 	form := r.URL.Query()
-	shown := filterOf(form.Get("show"))
-	query := shown.query
+	shown := orderview.FilterOf(form.Get("show"))
+	query := shown.Query
 	query.Newest, query.Limit = true, ordersOnPage+1 // one more says whether there is another page
 	if at, err := time.Parse(time.RFC3339Nano, form.Get("before")); err == nil {
 		query.After = store.Position{CreatedAt: at, ID: form.Get("id")}
@@ -124,7 +101,7 @@ func (s *shop) showOrders(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	data := ordersPage{
-		Now: s.pay.now(), Notice: notices[form.Get("done")], Filters: filters, Shown: shown, Shelves: shelves, Events: s.eventViews(r.Context()),
+		Now: s.pay.now(), Notice: notices[form.Get("done")], Filters: orderview.Filters, Shown: shown, Shelves: shelves, Events: s.eventViews(r.Context()),
 	}
 	if len(orders) > ordersOnPage {
 		orders = orders[:ordersOnPage]

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gofulfil/fulfil/checkout"
+	"github.com/gofulfil/fulfil/examples/internal/orderview"
 	"github.com/gofulfil/fulfil/store"
 )
 
@@ -20,7 +21,7 @@ var templateFiles embed.FS
 var staticFiles embed.FS
 
 var templates = template.Must(template.New("").Funcs(template.FuncMap{
-	"dollars": dollars, "display": display, "when": when, "clock": clock, "short": short,
+	"dollars": orderview.Dollars, "display": orderview.Display, "when": orderview.When, "clock": orderview.Clock, "short": orderview.Short,
 }).ParseFS(templateFiles, "templates/*.html"))
 
 // page is the part that all pages share.

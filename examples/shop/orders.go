@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gofulfil/fulfil/checkout"
+	"github.com/gofulfil/fulfil/examples/internal/orderview"
 	"github.com/gofulfil/fulfil/store"
 )
 
@@ -22,36 +23,12 @@ const (
 // ordersPage is the merchant's page.
 type ordersPage struct {
 	Notice  string
-	Filters []filter
-	Shown   filter
+	Filters []orderview.Filter
+	Shown   orderview.Filter
 	Orders  []orderRow
 	Older   template.URL // the next page; empty: there is none
 	Changes []changeRow
 	Shelves []shelf
-}
-
-// filter selects the orders of a page.
-type filter struct {
-	Name, Label string
-	query       store.Query
-}
-
-var filters = []filter{
-	{"", "All", store.Query{}},
-	{"stuck", "Need a person", store.Query{Stuck: true}},
-	{"open", "Being paid", store.Query{Status: []store.Status{store.Draft, store.Open, store.Processing}}},
-	{"paid", "Paid", store.Query{Status: []store.Status{store.Paid}}},
-	{"back", "Refunded or disputed", store.Query{Status: []store.Status{store.PartiallyRefunded, store.Refunded, store.Disputed}}},
-	{"over", "Not paid", store.Query{Status: []store.Status{store.Failed, store.Expired, store.Canceled}}},
-}
-
-func filterOf(name string) filter {
-	for _, f := range filters {
-		if f.Name == name {
-			return f
-		}
-	}
-	return filters[0]
 }
 
 // orderRow is an order with the shop's own rows for it.
@@ -79,8 +56,8 @@ var notices = map[string]string{
 
 func (s *shop) showOrders(w http.ResponseWriter, r *http.Request) {
 	form := r.URL.Query()
-	shown := filterOf(form.Get("show"))
-	query := shown.query
+	shown := orderview.FilterOf(form.Get("show"))
+	query := shown.Query
 	query.Newest, query.Limit = true, ordersOnPage+1 // one more says whether there is another page
 	if at, err := time.Parse(time.RFC3339Nano, form.Get("before")); err == nil {
 		query.After = store.Position{CreatedAt: at, ID: form.Get("id")}
@@ -90,7 +67,7 @@ func (s *shop) showOrders(w http.ResponseWriter, r *http.Request) {
 		s.failed(w, r, err)
 		return
 	}
-	data.Notice, data.Filters, data.Shown = notices[form.Get("done")], filters, shown
+	data.Notice, data.Filters, data.Shown = notices[form.Get("done")], orderview.Filters, shown
 	if len(data.Orders) > ordersOnPage {
 		data.Orders = data.Orders[:ordersOnPage]
 		last := data.Orders[ordersOnPage-1]

@@ -9,6 +9,7 @@ import (
 	"net/http"
 
 	"github.com/gofulfil/fulfil/checkout"
+	"github.com/gofulfil/fulfil/examples/internal/orderview"
 	"github.com/gofulfil/fulfil/reservation"
 	"github.com/gofulfil/fulfil/store"
 )
@@ -20,7 +21,7 @@ var templateFiles embed.FS
 var staticFiles embed.FS
 
 var templates = template.Must(template.New("").Funcs(template.FuncMap{
-	"dollars": dollars, "display": display, "total": total, "when": when, "clock": clock, "short": short, "holds": holds,
+	"dollars": orderview.Dollars, "display": orderview.Display, "total": total, "when": orderview.When, "clock": orderview.Clock, "short": orderview.Short, "holds": holds,
 }).ParseFS(templateFiles, "templates/*.html"))
 
 // page is the part that all pages share.

@@ -1,4 +1,6 @@
-package main
+// Package orderview has what the orders pages of the example shops say of an order: its status in words, filters, and short forms
+// of times, amounts and IDs.
+package orderview
 
 import (
 	"time"
@@ -7,8 +9,8 @@ import (
 	"github.com/gofulfil/fulfil/store"
 )
 
-// displayed is the status of an order on a page.
-type displayed struct {
+// Displayed is the status of an order on a page.
+type Displayed struct {
 	Status checkout.DisplayStatus // shown in data-status
 	Tone   string                 // colors the badge
 	Label  string                 // the status in words for a customer
@@ -17,7 +19,7 @@ type displayed struct {
 	Next   string // what happens next; empty: nothing
 }
 
-var displays = map[checkout.DisplayStatus]displayed{
+var displays = map[checkout.DisplayStatus]Displayed{
 	"fulfilled": {Tone: "good", Label: "On its way", Title: "Thank you, it’s on its way", Text: "Your payment arrived, and your order is being sent.",
 		Next: "The parcel leaves today and takes two to four days."},
 	"paid": {Tone: "wait", Label: "Paid", Title: "Your payment arrived", Text: "Your order is being prepared.",
@@ -36,11 +38,12 @@ var displays = map[checkout.DisplayStatus]displayed{
 	"disputed": {Tone: "bad", Label: "Disputed", Title: "Your bank is looking into the payment", Text: "The payment of this order was disputed."},
 }
 
-func display(o *store.Order) displayed {
+// Display returns the status of an order. A paid order that needs a person says so.
+func Display(o *store.Order) Displayed {
 	status := checkout.Display(o)
 	d, known := displays[status]
 	if !known {
-		d = displayed{Tone: "off", Label: string(status), Title: "Your order", Text: "Please ask the shop about it."}
+		d = Displayed{Tone: "off", Label: string(status), Title: "Your order", Text: "Please ask the shop about it."}
 	}
 	if status == checkout.DisplayStatus(store.Paid) && o.Stuck() {
 		d.Tone, d.Next, d.Text = "bad", "", "Your order needs a look by a person. You will hear from the shop."
@@ -49,8 +52,8 @@ func display(o *store.Order) displayed {
 	return d
 }
 
-// dollars returns an amount in minor units as text. The shop has one currency.
-func dollars(minor int64) string {
+// Dollars returns an amount in cents as text. The shops have one currency.
+func Dollars(minor int64) string {
 	amount, err := checkout.AmountOf(minor, "usd")
 	if err != nil {
 		return "?"
@@ -58,9 +61,11 @@ func dollars(minor int64) string {
 	return "$" + amount.Decimal()
 }
 
-func when(t time.Time) string { return t.UTC().Format("2 Jan 2006 15:04:05") }
+// When returns a time with its date.
+func When(t time.Time) string { return t.UTC().Format("2 Jan 2006 15:04:05") }
 
-func clock(t time.Time) string { return t.UTC().Format("15:04") }
+// Clock returns a time without its date.
+func Clock(t time.Time) string { return t.UTC().Format("15:04") }
 
-// short returns the beginning of an ID, which is enough to tell it from others on a page.
-func short(id string) string { return id[:min(len(id), 8)] }
+// Short returns the beginning of an ID, which is enough to tell it from others on a page.
+func Short(id string) string { return id[:min(len(id), 8)] }
