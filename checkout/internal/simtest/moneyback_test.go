@@ -20,12 +20,13 @@ func (w *world) gaveBack(s *simSession) {
 	s.givenBack = w.srv.Now()
 }
 
-// longGivenBack reports whether all the money of a session was given back so long ago that its goods must not be handed over.
-func (w *world) longGivenBack(id string) bool {
+// longGivenBack reports whether all the money of a session was given back so long before that time that its goods must not be
+// handed over then.
+func (w *world) longGivenBack(id string, at time.Time) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.ContainsFunc(w.sessions, func(s *simSession) bool {
-		return s.id == id && !s.givenBack.IsZero() && w.srv.Now().Sub(s.givenBack) > knownFor
+		return s.id == id && !s.givenBack.IsZero() && at.Sub(s.givenBack) > knownFor
 	})
 }
 
