@@ -1,8 +1,9 @@
 // Package sampling makes a long test do a random part of its work, or all of its work if FULFIL_TEST_FULL=1 is set. It is for
 // tests.
 //
-// Every run of a test binary draws a new seed, so that many runs together cover the whole. If a test fails, it logs the command
-// that draws the same sample again. That command sets FULFIL_TEST_SEED.
+// Every run draws the same sample, so that a failure comes from a change and not from the draw. FULFIL_TEST_SEED=random draws a new
+// one, so that many runs together cover the whole. If a test fails, it logs the command that draws the same sample again. That
+// command sets FULFIL_TEST_SEED to a number.
 package sampling
 
 import (
@@ -26,14 +27,17 @@ const (
 // seed is the seed of this run. It is short, because people type it.
 var seed = readSeed(os.Getenv(seedEnv), rand.Uint32())
 
-// readSeed returns the number in text, or drawn if text is empty.
+// readSeed returns the number in text, drawn if text is "random", or 1 if text is empty.
 func readSeed(text string, drawn uint32) uint64 {
-	if text == "" {
+	switch text {
+	case "":
+		return 1
+	case "random":
 		return uint64(drawn)
 	}
 	n, err := strconv.ParseUint(text, 10, 64)
 	if err != nil {
-		panic(fmt.Sprintf("%s=%q is not a number: set it to the number that the failing test logged", seedEnv, text))
+		panic(fmt.Sprintf("%s=%q is not a number: set it to the number that the failing test logged, or to random", seedEnv, text))
 	}
 	return n
 }

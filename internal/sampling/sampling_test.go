@@ -49,9 +49,10 @@ func TestFull(t *testing.T) {
 
 func TestReadSeed(t *testing.T) {
 	t.Parallel()
-	require.EqualValues(t, 5, readSeed("", 5))
+	require.EqualValues(t, 1, readSeed("", 5))
+	require.EqualValues(t, 5, readSeed("random", 5))
 	require.EqualValues(t, 7, readSeed("7", 5))
-	require.PanicsWithValue(t, `FULFIL_TEST_SEED="x" is not a number: set it to the number that the failing test logged`, func() { readSeed("x", 5) })
+	require.PanicsWithValue(t, `FULFIL_TEST_SEED="x" is not a number: set it to the number that the failing test logged, or to random`, func() { readSeed("x", 5) })
 }
 
 // The child of TestReplay draws a number and fails.
