@@ -2,7 +2,6 @@ package checkout
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/stripe/stripe-go/v82"
@@ -117,37 +116,26 @@ func (f *Flow[Tx]) observeDispute(ctx context.Context, account string, d dispute
 
 // settleDispute records Stripe's newest answer about a dispute, as settleRefund does for a refund.
 func (f *Flow[Tx]) settleDispute(ctx context.Context, id string, d disputeFacts, cause string) error {
-	for range ledgerTries {
-		o, err := f.store.Find(ctx, id)
-		if err != nil {
-			return err
+	answers := func(o *store.Order) int {
+		if known := disputeEntry(o, d.ID); known != nil {
+			return known.Answers
 		}
-		known, answers := disputeEntry(o, d.ID), 0
+		return 0
+	}
+	return f.recordNewest(ctx, id, "dispute "+d.ID, cause, answers, func(o *store.Order) (recorder, error) {
+		known := disputeEntry(o, d.ID)
 		if known != nil {
 			if heard := d.entry(o); heard.State == known.State && heard.Amount == known.Amount && heard.Attempt == known.Attempt && heard.Invoice == known.Invoice {
-				return nil
+				return nil, nil
 			}
-			answers = known.Answers
 		}
-		answer := d
 		if !d.asked || known != nil {
-			if answer, err = f.stripe.dispute(ctx, o.Account, d.ID); err != nil {
-				return err
+			answer, err := f.stripe.dispute(ctx, o.Account, d.ID)
+			if err != nil {
+				return nil, err
 			}
+			d = answer
 		}
-		newest := true
-		err = f.record(ctx, id, cause, func(o *store.Order, now time.Time) (bool, error) {
-			known := disputeEntry(o, d.ID)
-			newest = known == nil && answers == 0 || known != nil && known.Answers == answers
-			if !newest {
-				return false, nil
-			}
-			return setDispute(o, answer, now, cause), nil
-		})
-		if err != nil || newest {
-			return err
-		}
-		d = answer
-	}
-	return fmt.Errorf("checkout: dispute %s changes too fast to be recorded", d.ID)
+		return func(o *store.Order, now time.Time) bool { return setDispute(o, d, now, cause) }, nil
+	})
 }

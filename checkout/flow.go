@@ -116,6 +116,39 @@ func (f *Flow[Tx]) record(ctx context.Context, id, cause string, fn func(o *stor
 	})
 }
 
+// recorder records an answer of Stripe's on a locked order, and reports whether the order changed.
+type recorder func(o *store.Order, now time.Time) (changed bool)
+
+// answerTries is how often Stripe is asked about an object while other answers about it are recorded at the same time.
+const answerTries = 5
+
+// recordNewest records Stripe's newest answer about an object that an order keeps facts of, such as a refund. answers is how
+// many answers about the object were recorded. ask asks Stripe and returns what records the answer; nil: there is nothing to
+// record. Between the look at the order and the lock another answer may have been recorded, and may be newer: then ask is
+// called again.
+func (f *Flow[Tx]) recordNewest(ctx context.Context, id, object, cause string, answers func(o *store.Order) int, ask func(o *store.Order) (recorder, error)) error {
+	for range answerTries {
+		o, err := f.store.Find(ctx, id)
+		if err != nil {
+			return err
+		}
+		before := answers(o)
+		set, err := ask(o)
+		if set == nil || err != nil {
+			return err
+		}
+		newest := true
+		err = f.record(ctx, id, cause, func(o *store.Order, now time.Time) (bool, error) {
+			newest = answers(o) == before
+			return newest && set(o, now), nil
+		})
+		if err != nil || newest {
+			return err
+		}
+	}
+	return fmt.Errorf("checkout: %s changes too fast to be recorded", object)
+}
+
 // lock returns the locked order, or an error that matches [ErrNotFound].
 func (f *Flow[Tx]) lock(ctx context.Context, tx Tx, id string) (*store.Order, error) {
 	orders, err := f.store.Lock(ctx, tx, id)

@@ -50,6 +50,7 @@ type invoiceFacts struct {
 	OldDetails      subscriptionDetails `json:"subscription_details"`
 
 	payments []payment // those that are paid first; nil in an event
+	asked    bool      // Stripe answered a request; an event says how the invoice was
 }
 
 // subscriptionDetails names the subscription of an invoice, with a copy of the subscription's metadata.
@@ -79,7 +80,7 @@ func factsOfInvoice(i *stripe.Invoice) invoiceFacts {
 	facts := invoiceFacts{
 		ID: i.ID, Status: string(i.Status), Reason: string(i.BillingReason), Currency: string(i.Currency),
 		Total: i.Total, AmountDue: i.AmountDue, AmountPaid: i.AmountPaid, AttemptCount: int(i.AttemptCount),
-		NextAttempt: i.NextPaymentAttempt, Created: i.Created,
+		NextAttempt: i.NextPaymentAttempt, Created: i.Created, asked: true,
 	}
 	if i.Lines != nil {
 		for _, l := range i.Lines.Data {
@@ -184,7 +185,7 @@ func (f *Flow[Tx]) observeInvoice(ctx context.Context, account string, i invoice
 	if i.tellsNothingNew(o.Invoice(i.ID)) {
 		return o.ID, nil
 	}
-	return o.ID, f.settleInvoice(ctx, o.ID, i.ID, cause)
+	return o.ID, f.settleInvoice(ctx, o.ID, i, cause)
 }
 
 // askInvoice does for a thin event what observeInvoice does for a snapshot.
@@ -199,32 +200,22 @@ func (f *Flow[Tx]) askInvoice(ctx context.Context, t thinEvent) (id string, err 
 }
 
 // settleInvoice records Stripe's newest answer about an invoice, as settleRefund does for a refund.
-func (f *Flow[Tx]) settleInvoice(ctx context.Context, id, invoice, cause string) error {
-	for range ledgerTries {
-		o, err := f.store.Find(ctx, id)
-		if err != nil {
-			return err
-		}
-		answers := answersOfInvoice(o, invoice)
-		answer, err := f.stripe.invoice(ctx, o.Account, invoice)
-		if err != nil {
-			return err
-		}
-		subscription, _ := answer.subscription()
-		newest := true
-		err = f.record(ctx, id, cause, func(o *store.Order, _ time.Time) (bool, error) {
-			a := attemptOfSubscription(o, subscription)
-			newest = answersOfInvoice(o, invoice) == answers
-			if a == nil || !newest {
-				return false, nil
+func (f *Flow[Tx]) settleInvoice(ctx context.Context, id string, i invoiceFacts, cause string) error {
+	answers := func(o *store.Order) int { return answersOfInvoice(o, i.ID) }
+	return f.recordNewest(ctx, id, "invoice "+i.ID, cause, answers, func(o *store.Order) (recorder, error) {
+		if !i.asked || o.Invoice(i.ID) != nil {
+			answer, err := f.stripe.invoice(ctx, o.Account, i.ID)
+			if err != nil {
+				return nil, err
 			}
-			return f.setInvoice(o, a, answer), nil
-		})
-		if err != nil || newest {
-			return err
+			i = answer
 		}
-	}
-	return fmt.Errorf("checkout: invoice %s changes too fast to be recorded", invoice)
+		return func(o *store.Order, _ time.Time) bool {
+			subscription, _ := i.subscription()
+			a := attemptOfSubscription(o, subscription)
+			return a != nil && f.setInvoice(o, a, i)
+		}, nil
+	})
 }
 
 // answersOfInvoice is how often an answer about an invoice was recorded.
@@ -325,7 +316,7 @@ func (f *Flow[Tx]) orderOfInvoicePayment(ctx context.Context, account, intent st
 	if o.SubscriptionByID(subscription) == nil {
 		err = f.settleSubscription(ctx, o.ID, subscription, "refund or dispute")
 	} else {
-		err = f.settleInvoice(ctx, o.ID, invoice, "refund or dispute")
+		err = f.settleInvoice(ctx, o.ID, answer, "refund or dispute")
 	}
 	return o, err
 }

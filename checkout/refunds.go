@@ -155,47 +155,32 @@ func (f *Flow[Tx]) observeChargeRefunded(ctx context.Context, account string, c 
 // refundUndone is why an automatic refund is left to a person after Stripe had accepted it.
 const refundUndone = "the refund failed or was canceled"
 
-// ledgerTries is how often an object is fetched while other answers about it are recorded at the same time.
-const ledgerTries = 5
-
 // settleRefund records Stripe's newest answer about a refund. Refunds have no order of states that can be relied on, so an
 // event says only that something changed. If the event says what the ledger says, nothing is asked. Nothing is asked either if r
-// is an answer about a refund of which none was recorded yet. Between the look at the ledger and the lock another answer may have
-// been recorded, and may be newer: then the refund is fetched again.
+// is an answer about a refund of which none was recorded yet.
 func (f *Flow[Tx]) settleRefund(ctx context.Context, id string, r refundFacts, cause string) error {
-	for range ledgerTries {
-		o, err := f.store.Find(ctx, id)
-		if err != nil {
-			return err
+	answers := func(o *store.Order) int {
+		if known := refundEntry(o, r.ID); known != nil {
+			return known.Answers
 		}
-		known, answers := refundEntry(o, r.ID), 0
+		return 0
+	}
+	return f.recordNewest(ctx, id, "refund "+r.ID, cause, answers, func(o *store.Order) (recorder, error) {
+		known := refundEntry(o, r.ID)
 		if known != nil {
 			if heard := r.entry(o); heard.State == known.State && heard.Amount == known.Amount && heard.Attempt == known.Attempt && heard.Invoice == known.Invoice {
-				return nil
+				return nil, nil
 			}
-			answers = known.Answers
 		}
-		answer := r
 		if !r.asked || known != nil {
-			if answer, err = f.stripe.refund(ctx, o.Account, r.ID); err != nil {
-				return err
+			answer, err := f.stripe.refund(ctx, o.Account, r.ID)
+			if err != nil {
+				return nil, err
 			}
+			r = answer
 		}
-		newest := true
-		err = f.record(ctx, id, cause, func(o *store.Order, now time.Time) (bool, error) {
-			known := refundEntry(o, r.ID)
-			newest = known == nil && answers == 0 || known != nil && known.Answers == answers
-			if !newest {
-				return false, nil
-			}
-			return setRefund(o, answer, now, cause), nil
-		})
-		if err != nil || newest {
-			return err
-		}
-		r = answer
-	}
-	return fmt.Errorf("checkout: refund %s changes too fast to be recorded", r.ID)
+		return func(o *store.Order, now time.Time) bool { return setRefund(o, r, now, cause) }, nil
+	})
 }
 
 // refundPayment gives the payment of an attempt back, as Config.Refund says. The intention is looked at again under the

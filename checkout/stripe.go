@@ -121,12 +121,23 @@ func (s stripeAPI) sessionsSince(ctx context.Context, account string, since time
 // sessionOfPayment returns the ID of the session that led to a payment intent; empty: none did.
 func (s stripeAPI) sessionOfPayment(ctx context.Context, account, intent string) (string, error) {
 	params := &stripe.CheckoutSessionListParams{PaymentIntent: stripe.String(intent)}
+	return s.firstSession(ctx, account, params, "listing the sessions of a payment")
+}
+
+// sessionOfSubscription returns the ID of the session that began a subscription; empty: none did.
+func (s stripeAPI) sessionOfSubscription(ctx context.Context, account, subscription string) (string, error) {
+	params := &stripe.CheckoutSessionListParams{Subscription: stripe.String(subscription)}
+	return s.firstSession(ctx, account, params, "listing the sessions of a subscription")
+}
+
+// firstSession returns the ID of the first session of a list; empty: there is none.
+func (s stripeAPI) firstSession(ctx context.Context, account string, params *stripe.CheckoutSessionListParams, doing string) (string, error) {
 	params.Limit = stripe.Int64(1)
 	onAccount(params, account)
 	var found string
 	for session, err := range s.client.V1CheckoutSessions.List(ctx, params) {
 		if err != nil {
-			return "", s.failed("listing the sessions of a payment", err)
+			return "", s.failed(doing, err)
 		}
 		found = session.ID
 		break
@@ -284,22 +295,6 @@ func (s stripeAPI) cancelSubscription(ctx context.Context, account, id string) e
 		return s.failed("canceling a subscription", err)
 	}
 	return nil
-}
-
-// sessionOfSubscription returns the ID of the session that began a subscription; empty: none did.
-func (s stripeAPI) sessionOfSubscription(ctx context.Context, account, subscription string) (string, error) {
-	params := &stripe.CheckoutSessionListParams{Subscription: stripe.String(subscription)}
-	params.Limit = stripe.Int64(1)
-	onAccount(params, account)
-	var found string
-	for session, err := range s.client.V1CheckoutSessions.List(ctx, params) {
-		if err != nil {
-			return "", s.failed("listing the sessions of a subscription", err)
-		}
-		found = session.ID
-		break
-	}
-	return found, nil
 }
 
 // invoice fetches an invoice with its payments.

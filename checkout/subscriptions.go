@@ -3,7 +3,6 @@ package checkout
 import (
 	"context"
 	"errors"
-	"fmt"
 	"reflect"
 	"slices"
 	"time"
@@ -199,29 +198,24 @@ func attemptOfSubscription(o *store.Order, id string) *store.Attempt {
 // settleSubscription records Stripe's newest answers about a subscription and its invoices. Subscriptions have no order of
 // states that can be relied on, so that an event says only that something changed, as with refunds.
 func (f *Flow[Tx]) settleSubscription(ctx context.Context, id, subscription, cause string) error {
-	for range ledgerTries {
-		o, err := f.store.Find(ctx, id)
-		if err != nil {
-			return err
-		}
-		answers, asked := answersOfSubscription(o, subscription), f.now()
-		answer, err := f.stripe.subscription(ctx, o.Account, subscription)
-		if missing(err) && !o.Livemode {
-			return f.forgetSubscription(ctx, id, subscription, cause)
+	answers := func(o *store.Order) int { return answersOfSubscription(o, subscription) }
+	return f.recordNewest(ctx, id, "subscription "+subscription, cause, answers, func(before *store.Order) (recorder, error) {
+		asked := f.now()
+		answer, err := f.stripe.subscription(ctx, before.Account, subscription)
+		if missing(err) && !before.Livemode {
+			return nil, f.forgetSubscription(ctx, id, subscription, cause)
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
-		invoices, err := f.stripe.invoicesOf(ctx, o.Account, subscription)
+		invoices, err := f.stripe.invoicesOf(ctx, before.Account, subscription)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		before, newest := o, true
-		err = f.record(ctx, id, cause, func(o *store.Order, now time.Time) (bool, error) {
+		return func(o *store.Order, now time.Time) bool {
 			a := attemptOfSubscription(o, subscription)
-			newest = answersOfSubscription(o, subscription) == answers
-			if a == nil || !newest {
-				return false, nil
+			if a == nil {
+				return false
 			}
 			was, is := setSubscription(o, a, answer, asked)
 			for _, i := range slices.Backward(invoices) {
@@ -229,18 +223,14 @@ func (f *Flow[Tx]) settleSubscription(ctx context.Context, id, subscription, cau
 					f.setInvoice(o, a, i)
 				}
 			}
-			if answers == 0 && !o.FulfilledAt.IsZero() {
+			if answers(before) == 0 && !o.FulfilledAt.IsZero() {
 				skipOldNews(o, subscription)
 			}
 			enqueueSubscriptions(o, now, cause) // what was paid comes before how it ended
 			tellSubscription(o, was, is, now, cause)
-			return true, nil
-		})
-		if err != nil || newest {
-			return err
-		}
-	}
-	return fmt.Errorf("checkout: subscription %s changes too fast to be recorded", subscription)
+			return true
+		}, nil
+	})
 }
 
 // answersOfSubscription is how often an answer about a subscription was recorded.
