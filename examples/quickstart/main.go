@@ -16,7 +16,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"os/signal"
 	"strconv"
@@ -27,6 +26,7 @@ import (
 	"github.com/stripe/stripe-go/v82"
 
 	"github.com/gofulfil/fulfil/checkout"
+	"github.com/gofulfil/fulfil/examples/internal/loopback"
 	"github.com/gofulfil/fulfil/reservation"
 	"github.com/gofulfil/fulfil/reservation/memreserver"
 	"github.com/gofulfil/fulfil/store"
@@ -132,7 +132,7 @@ func (s *shop) handler() http.Handler {
 	// its requests are signed, and they must go straight to the handler that checks the signature.
 	browsers := http.NewCrossOriginProtection().Handler(http.MaxBytesHandler(pages, maxForm))
 	mux := http.NewServeMux()
-	mux.Handle("/", onlyLocal(browsers))
+	mux.Handle("/", loopback.Only("this shop answers on this machine only", browsers))
 	mux.Handle("POST /stripe/webhook", s.hook)
 	return mux
 }
@@ -142,19 +142,6 @@ const holdFor = 15 * time.Minute
 
 // maxForm is the number of bytes that a form may have.
 const maxForm = 16 << 10
-
-// onlyLocal refuses requests for another host than this machine. Otherwise the page of another site could have its own name
-// lead here, and read the orders, which have no password.
-func onlyLocal(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		u := url.URL{Host: r.Host}
-		if u.Hostname() != "localhost" && !net.ParseIP(u.Hostname()).IsLoopback() {
-			http.Error(w, "this shop answers on this machine only", http.StatusMisdirectedRequest)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
 
 // checkout begins an order, or continues one, and sends the customer to the payment page.
 func (s *shop) checkout(w http.ResponseWriter, r *http.Request) {

@@ -25,6 +25,7 @@ import (
 	"github.com/stripe/stripe-go/v82"
 
 	"github.com/gofulfil/fulfil/checkout"
+	"github.com/gofulfil/fulfil/examples/internal/loopback"
 	"github.com/gofulfil/fulfil/reservation"
 	"github.com/gofulfil/fulfil/reservation/sqlreserver"
 	"github.com/gofulfil/fulfil/store"
@@ -181,7 +182,7 @@ func (s *shop) handler() (http.Handler, error) {
 	}
 	handler := browsers.Handler(http.MaxBytesHandler(pages, maxForm))
 	if isLoopback(s.url) {
-		handler = onlyLocal(handler)
+		handler = loopback.Only("this shop answers on this machine only", handler)
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/", handler)
@@ -196,18 +197,6 @@ const holdFor = 15 * time.Minute
 
 // maxForm is the number of bytes that a form may have.
 const maxForm = 64 << 10
-
-// onlyLocal refuses requests for another host than this machine. It is for a shop that is tried out: the page of another site
-// could otherwise have its own name lead here, and read the orders, which have no password then.
-func onlyLocal(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !isLoopback("http://" + r.Host) {
-			http.Error(w, "this shop answers on this machine only", http.StatusMisdirectedRequest)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
 
 // ready says whether this process can serve customers now. A proxy asks before it sends customers. /healthz says only that the
 // process lives: restarting it would not bring a database back.

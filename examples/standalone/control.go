@@ -6,13 +6,12 @@ import (
 	"errors"
 	"html/template"
 	"log/slog"
-	"net"
 	"net/http"
-	"net/url"
 	"strconv"
 	"time"
 
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
+	"github.com/gofulfil/fulfil/examples/internal/loopback"
 )
 
 //go:embed templates/control.html
@@ -127,24 +126,12 @@ func (c *control) handler() http.Handler {
 		})
 	}
 	// Other sites must not press the buttons, and the page takes no uploads.
-	return onlyLocal(http.NewCrossOriginProtection().Handler(http.MaxBytesHandler(mux, maxForm)))
+	return loopback.Only("this page is for this machine only",
+		http.NewCrossOriginProtection().Handler(http.MaxBytesHandler(mux, maxForm)))
 }
 
 // maxForm is the number of bytes that a form may have.
 const maxForm = 16 << 10
-
-// onlyLocal refuses requests for another host than this machine. Otherwise the page of another site could have its own name
-// lead here, and read the key and the secret.
-func onlyLocal(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		u := url.URL{Host: r.Host}
-		if u.Hostname() != "localhost" && !net.ParseIP(u.Hostname()).IsLoopback() {
-			http.Error(w, "this page is for this machine only", http.StatusMisdirectedRequest)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
 
 func (c *control) show(w http.ResponseWriter, r *http.Request, status int, alert string) {
 	v, err := c.view(r.Context())
