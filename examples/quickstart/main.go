@@ -264,5 +264,9 @@ func listen(addr string) (net.Listener, error) {
 	if !tcp.IP.IsLoopback() {
 		return nil, fmt.Errorf("-addr %s: not a loopback address: use one such as 127.0.0.1:4242", addr)
 	}
-	return net.ListenTCP("tcp", tcp)
+	listener, err := net.ListenTCP("tcp", tcp)
+	if err != nil {
+		return nil, fmt.Errorf("%w: use another port, as with -addr 127.0.0.1:0, which takes one that is free", err)
+	}
+	return listener, nil
 }

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -136,4 +137,13 @@ func (p *running) requireStock(t *testing.T, sku, want string) {
 		}
 	}
 	require.Equal(t, want, strings.Join(got, " "), "free, held, sold of %s", sku)
+}
+
+// A port that is taken is an error that says how to choose another.
+func TestThePortIsTaken(t *testing.T) {
+	t.Parallel()
+	p := start(t, nil)
+	err := run(t.Context(), []string{"-addr", strings.TrimPrefix(p.url, "http://")}, func(string) string { return "" }, io.Discard)
+	require.ErrorIs(t, err, syscall.EADDRINUSE)
+	require.ErrorContains(t, err, "-addr")
 }
