@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -199,7 +198,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 	} else if err != nil {
 		return err
 	}
-	listener, err := listen(*addr)
+	listener, err := loopback.Listen("-addr", *addr, "127.0.0.1:4242")
 	if err != nil {
 		return err
 	}
@@ -253,20 +252,4 @@ Try       Play the scenes on the first page: the last item, a lost webhook, a re
 		text = "Shop      " + s.url + "\n"
 	}
 	return text + "Payments  " + s.pay.describe(s.url, s.hook) + "\n\nCtrl-C stops it.\n"
-}
-
-// listen listens on a loopback address. It refuses other addresses, because the orders page has no password.
-func listen(addr string) (net.Listener, error) {
-	tcp, err := net.ResolveTCPAddr("tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("-addr: %w", err)
-	}
-	if !tcp.IP.IsLoopback() {
-		return nil, fmt.Errorf("-addr %s: not a loopback address: use one such as 127.0.0.1:4242", addr)
-	}
-	listener, err := net.ListenTCP("tcp", tcp)
-	if err != nil {
-		return nil, fmt.Errorf("%w: use another port, as with -addr 127.0.0.1:0, which takes one that is free", err)
-	}
-	return listener, nil
 }

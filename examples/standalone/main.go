@@ -35,7 +35,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -43,6 +42,7 @@ import (
 	"time"
 
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
+	"github.com/gofulfil/fulfil/examples/internal/loopback"
 )
 
 func main() {
@@ -68,7 +68,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	} else if err != nil {
 		return err
 	}
-	listener, err := listen(*controlAddr)
+	listener, err := loopback.Listen("-control", *controlAddr, "127.0.0.1:12112")
 	if err != nil {
 		return err
 	}
@@ -117,18 +117,6 @@ func newServer(cfg checkouttest.Config) (_ *checkouttest.Server, err error) {
 		}
 	}()
 	return checkouttest.NewServer(cfg), nil
-}
-
-// listen listens on a loopback address. It refuses other addresses, because the control page has no password.
-func listen(addr string) (net.Listener, error) {
-	tcp, err := net.ResolveTCPAddr("tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("-control: %w", err)
-	}
-	if !tcp.IP.IsLoopback() {
-		return nil, fmt.Errorf("-control %s: not a loopback address: use one such as 127.0.0.1:12112", addr)
-	}
-	return net.ListenTCP("tcp", tcp)
 }
 
 // receiver returns a text about the receiver of the webhooks.
