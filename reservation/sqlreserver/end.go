@@ -34,24 +34,69 @@ func (r *Reserver) end(ctx context.Context, tx *sql.Tx, ids []string, to string)
 	keys := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !reservation.ValidID(id) })
 	slices.Sort(keys)
 	keys = slices.Compact(keys)
-	if err := r.begin(ctx, tx); err != nil {
-		return nil, err
+	var states map[string]string
+	var err error
+	if r.sql.sellAtOnce != nil {
+		states, err = r.endAtOnce(ctx, tx, keys, to)
+	} else {
+		states, err = r.endInSteps(ctx, tx, keys, to)
 	}
-	known, err := r.lockHolds(ctx, tx, keys)
 	if err != nil {
 		return nil, err
 	}
 	answers := make([]error, len(ids))
-	ending := make(map[string]*hold)
 	for i, id := range ids {
-		h := known[id]
-		switch {
-		case h == nil:
+		switch states[id] {
+		case stateHeld, to:
+		case "":
 			answers[i] = fmt.Errorf("%w: %q", reservation.ErrNotHeld, id)
-		case h.state == stateHeld:
-			ending[id] = h
-		case h.state != to:
+		default:
 			answers[i] = fmt.Errorf("%w: %q has ended the other way", reservation.ErrNotHeld, id)
+		}
+	}
+	return answers, nil
+}
+
+// endAtOnce ends the holds that stand, in one statement. It returns the states before.
+func (r *Reserver) endAtOnce(ctx context.Context, tx *sql.Tx, ids []string, to string) (map[string]string, error) {
+	states := make(map[string]string, len(ids))
+	if len(ids) == 0 {
+		return states, nil
+	}
+	build := r.sql.sellAtOnce
+	if to == stateReleased {
+		build = r.sql.giveBackAtOnce
+	}
+	err := r.sql.query(ctx, tx, build, column(ids), func(rows *sql.Rows) error {
+		var id, state string
+		var missing int64
+		if err := rows.Scan(&id, &state, &missing); err != nil {
+			return err
+		}
+		states[id] = state
+		if missing > 0 {
+			return fmt.Errorf("%d SKUs are held but missing in fulfil_stock", missing)
+		}
+		return nil
+	})
+	return states, err
+}
+
+// endInSteps ends the holds that stand. It returns the states before.
+func (r *Reserver) endInSteps(ctx context.Context, tx *sql.Tx, ids []string, to string) (map[string]string, error) {
+	if err := r.begin(ctx, tx); err != nil {
+		return nil, err
+	}
+	known, err := r.lockHolds(ctx, tx, ids)
+	if err != nil {
+		return nil, err
+	}
+	states := make(map[string]string, len(known))
+	ending := make(map[string][]reservation.Line)
+	for id, h := range known {
+		states[id] = h.state
+		if h.state == stateHeld {
+			ending[id] = h.lines
 		}
 	}
 	state := r.sql.sell
@@ -65,28 +110,26 @@ func (r *Reserver) end(ctx context.Context, tx *sql.Tx, ids []string, to string)
 		return nil, err
 	}
 	_, err = r.sql.exec(ctx, tx, r.sql.deleteHeld, heldRows(ending))
-	return answers, err
+	return states, err
 }
 
-// giveBack lowers the taken quantity of the SKUs of holds.
-func (r *Reserver) giveBack(ctx context.Context, tx *sql.Tx, holds map[string]*hold) error {
-	back := make(map[string]int64)
-	for _, h := range holds {
-		for _, l := range h.lines {
-			back[l.SKU] += l.Quantity
+// giveBack lowers the taken quantity of the SKUs of holds. The statement locks the stock by ascending SKU.
+func (r *Reserver) giveBack(ctx context.Context, tx *sql.Tx, holds map[string][]reservation.Line) error {
+	stock := make(map[string]*level)
+	for _, lines := range holds {
+		for _, l := range lines {
+			if stock[l.SKU] == nil {
+				stock[l.SKU] = new(level)
+			}
+			stock[l.SKU].change -= l.Quantity
 		}
 	}
-	stock, err := r.lockStock(ctx, tx, sorted(back))
-	if err != nil {
-		return err
+	rows := changes(stock)
+	changed, err := r.sql.exec(ctx, tx, r.sql.take, rows)
+	if err == nil && changed != int64(len(rows)) {
+		err = fmt.Errorf("%d SKUs are held but missing in fulfil_stock", int64(len(rows))-changed)
 	}
-	for sku, quantity := range back {
-		if stock[sku] == nil {
-			return fmt.Errorf("SKU %q is held but missing in fulfil_stock", sku)
-		}
-		stock[sku].change = -quantity
-	}
-	return r.writeStock(ctx, tx, stock)
+	return err
 }
 
 // begin takes the write lock of SQLite. A transaction that begins with a read may be refused the lock later.

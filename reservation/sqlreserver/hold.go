@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/gofulfil/fulfil/internal/sqlkit"
@@ -12,63 +13,173 @@ import (
 
 // Hold sets stock aside, as [reservation.Reserver] says.
 func (r *Reserver) Hold(ctx context.Context, tx *sql.Tx, holds ...reservation.Hold) ([]error, error) {
-	answers := make([]error, len(holds))
-	lines := make([][]reservation.Line, len(holds))
-	wanted := make(map[string][]reservation.Line) // by ID
-	for i, h := range holds {
-		lines[i], answers[i] = h.Merge()
-		if answers[i] != nil {
-			continue
+	answers := make([]error, 0, len(holds))
+	for len(holds) > 0 {
+		b := newBatch(holds)
+		if err := r.holdBatch(ctx, tx, b); err != nil {
+			return nil, sqlkit.Fail(ctx, "sqlreserver: holding", err)
 		}
-		if _, repeated := wanted[h.ID]; !repeated {
-			wanted[h.ID] = lines[i]
-		}
-	}
-	known, err := r.claim(ctx, tx, wanted)
-	if err != nil {
-		return nil, sqlkit.Fail(ctx, "sqlreserver: holding", err)
-	}
-	stock, err := r.lockStock(ctx, tx, skusOf(holds, lines, known))
-	if err != nil {
-		return nil, sqlkit.Fail(ctx, "sqlreserver: holding", err)
-	}
-	for i, h := range holds {
-		if answers[i] == nil {
-			answers[i] = decide(known, stock, h.ID, lines[i])
-		}
-	}
-	if err := r.keep(ctx, tx, wanted, known, stock); err != nil {
-		return nil, sqlkit.Fail(ctx, "sqlreserver: holding", err)
+		answers = append(answers, b.answers...)
+		holds = holds[len(b.answers):]
 	}
 	return answers, nil
 }
 
-// claim inserts holds, and returns and locks those that already exist. It runs before any stock is locked: a transaction that
-// waits here for another with the same ID has locked no stock that the other could be waiting for.
-func (r *Reserver) claim(ctx context.Context, tx *sql.Tx, wanted map[string][]reservation.Line) (map[string]*hold, error) {
-	var rows [][]any
-	for _, id := range sorted(wanted) {
-		text, err := encode(wanted[id])
+// batch is the holds that are taken together. All holds with the same ID have the same lines, and the sum of what they want of a
+// SKU fits in 64 bits.
+type batch struct {
+	ids     []string // of the holds, in the sequence given; empty if the hold is invalid
+	answers []error
+	lines   map[string][]reservation.Line // by hold ID, merged
+	totals  map[string]int64              // by SKU, of all IDs
+}
+
+// newBatch makes a batch of the longest beginning of holds that can be one. Nearly always that is all of them.
+func newBatch(holds []reservation.Hold) *batch {
+	b := &batch{lines: make(map[string][]reservation.Line, len(holds)), totals: make(map[string]int64)}
+	for _, h := range holds {
+		lines, err := h.Merge()
+		if err != nil {
+			b.ids, b.answers = append(b.ids, ""), append(b.answers, err)
+			continue
+		}
+		known, repeated := b.lines[h.ID]
+		if repeated && !slices.Equal(known, lines) || !repeated && !b.add(h.ID, lines) {
+			break
+		}
+		b.ids, b.answers = append(b.ids, h.ID), append(b.answers, nil)
+	}
+	return b
+}
+
+// add adds the lines of a new hold, unless a total would not fit in 64 bits.
+func (b *batch) add(id string, lines []reservation.Line) bool {
+	for _, l := range lines {
+		if b.totals[l.SKU] > math.MaxInt64-l.Quantity {
+			return false
+		}
+	}
+	for _, l := range lines {
+		b.totals[l.SKU] += l.Quantity
+	}
+	b.lines[id] = lines
+	return true
+}
+
+// holdBatch first tries to take all holds at once. If that is not possible, it decides about one hold after the other.
+func (r *Reserver) holdBatch(ctx context.Context, tx *sql.Tx, b *batch) error {
+	if len(b.lines) == 0 {
+		return nil
+	}
+	c, err := r.claim(ctx, tx, b)
+	if err != nil || c.all {
+		return err
+	}
+	var old []string
+	for _, id := range sorted(b.lines) {
+		if !c.fresh[id] {
+			old = append(old, id)
+		}
+	}
+	known, err := r.lockHolds(ctx, tx, old)
+	if err != nil {
+		return err
+	}
+	if len(known) != len(old) {
+		return fmt.Errorf("%d of %d holds were deleted meanwhile: no program may delete rows of fulfil_holds", len(old)-len(known), len(old))
+	}
+	if c.stock == nil {
+		wanted := make(map[string]bool)
+		for id := range c.fresh {
+			for _, l := range b.lines[id] {
+				wanted[l.SKU] = true
+			}
+		}
+		c.stock, err = r.lockStock(ctx, tx, sorted(wanted))
+		if err != nil {
+			return err
+		}
+	}
+	for i, id := range b.ids {
+		if id != "" {
+			b.answers[i] = decide(known, c.stock, id, b.lines[id])
+		}
+	}
+	return r.keep(ctx, tx, c, known)
+}
+
+// claim is what the first step of a Hold has done.
+type claim struct {
+	// all says that every hold was new and was taken, so that nothing is left to do.
+	all bool
+	// fresh has the IDs of the holds that were inserted. The others existed.
+	fresh map[string]bool
+	// stock is the stock that was locked; nil: none was.
+	stock map[string]*level
+}
+
+// claim inserts the holds whose IDs are free. If all of them are, it tries to take their stock. It inserts holds before it locks
+// stock: a transaction that waits for another with the same ID has locked no stock that the other could be waiting for.
+func (r *Reserver) claim(ctx context.Context, tx *sql.Tx, b *batch) (*claim, error) {
+	rows := make([][]any, 0, len(b.lines))
+	for _, id := range sorted(b.lines) {
+		text, err := encode(b.lines[id])
 		if err != nil {
 			return nil, err
 		}
 		rows = append(rows, []any{id, text})
 	}
+	totals := make([][]any, 0, len(b.totals))
+	for _, sku := range sorted(b.totals) {
+		totals = append(totals, []any{sku, b.totals[sku]})
+	}
+	if r.sql.takeAtOnce != nil {
+		return r.claimAtOnce(ctx, tx, rows, totals, heldRows(b.lines))
+	}
 	fresh, err := r.insertHolds(ctx, tx, rows)
 	if err != nil {
 		return nil, err
 	}
-	var old []string
-	for _, row := range rows {
-		if id := row[0].(string); !fresh[id] {
-			old = append(old, id)
+	c := &claim{fresh: fresh}
+	if len(fresh) < len(rows) || len(totals) > r.sql.fitting {
+		return c, nil
+	}
+	changed, err := r.sql.exec(ctx, tx, r.sql.takeFitting, totals)
+	if err != nil || changed == 0 {
+		return c, err
+	}
+	c.all = true
+	_, err = r.sql.exec(ctx, tx, r.sql.insertHeld, heldRows(b.lines))
+	return c, err
+}
+
+// claimAtOnce is claim in one statement.
+func (r *Reserver) claimAtOnce(ctx context.Context, tx *sql.Tx, holds, totals, held [][]any) (*claim, error) {
+	c := &claim{fresh: make(map[string]bool)}
+	query, args, err := r.sql.takeAtOnce(holds, totals, held)
+	if err != nil {
+		return nil, err
+	}
+	err = each(ctx, tx, func(rows *sql.Rows) error {
+		var kind, key string
+		var l level
+		if err := rows.Scan(&kind, &key, &l.stocked, &l.taken); err != nil {
+			return err
 		}
-	}
-	known, err := r.lockHolds(ctx, tx, old)
-	if err == nil && len(known) != len(old) {
-		err = fmt.Errorf("%d of %d holds were deleted meanwhile: no program may delete rows of fulfil_holds", len(old)-len(known), len(old))
-	}
-	return known, err
+		switch kind {
+		case "all":
+			c.all = true
+		case "hold":
+			c.fresh[key] = true
+		case "stock":
+			if c.stock == nil {
+				c.stock = make(map[string]*level)
+			}
+			c.stock[key] = &l
+		}
+		return nil
+	}, query, args...)
+	return c, err
 }
 
 // insertHolds inserts the holds whose IDs are free and returns those IDs.
@@ -94,19 +205,6 @@ func (r *Reserver) insertHolds(ctx context.Context, tx *sql.Tx, rows [][]any) (m
 		return fresh, nil
 	}
 	return fresh, r.sql.query(ctx, tx, r.sql.fresh, rows, scan)
-}
-
-// skusOf returns the SKUs of the valid holds that do not exist yet.
-func skusOf(holds []reservation.Hold, lines [][]reservation.Line, known map[string]*hold) []string {
-	skus := make(map[string]bool)
-	for i, h := range holds {
-		if known[h.ID] == nil {
-			for _, l := range lines[i] {
-				skus[l.SKU] = true
-			}
-		}
-	}
-	return sorted(skus)
 }
 
 // decide returns the answer to one hold. If the hold fits, decide adds it to known.
@@ -138,39 +236,33 @@ func decide(known map[string]*hold, stock map[string]*level, id string, lines []
 }
 
 // keep writes the decisions: it deletes the refused holds and takes the stock of the others.
-func (r *Reserver) keep(ctx context.Context, tx *sql.Tx, wanted map[string][]reservation.Line, known map[string]*hold, stock map[string]*level) error {
-	var deleted []string
-	var replaced [][]any
-	fresh := make(map[string]*hold)
-	for _, id := range sorted(wanted) {
-		k := known[id]
-		if k == nil {
-			deleted = append(deleted, id)
-			continue
-		}
-		if !k.fresh {
-			continue
-		}
-		fresh[id] = k
-		if !slices.Equal(k.lines, wanted[id]) {
-			// The first hold with this ID was inserted and refused. A later one of the same call has other lines and fits.
-			text, err := encode(k.lines)
-			if err != nil {
-				return err
-			}
-			deleted = append(deleted, id)
-			replaced = append(replaced, []any{id, text})
+func (r *Reserver) keep(ctx context.Context, tx *sql.Tx, c *claim, known map[string]*hold) error {
+	var refused []string
+	kept := make(map[string][]reservation.Line)
+	for _, id := range sorted(c.fresh) {
+		if k := known[id]; k != nil {
+			kept[id] = k.lines
+		} else {
+			refused = append(refused, id)
 		}
 	}
-	if _, err := r.sql.exec(ctx, tx, r.sql.unclaim, column(deleted)); err != nil {
+	if r.sql.keepAtOnce != nil {
+		if len(c.fresh) == 0 {
+			return nil
+		}
+		query, args, err := r.sql.keepAtOnce(column(refused), changes(c.stock), heldRows(kept))
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, query, args...)
 		return err
 	}
-	if _, err := r.insertHolds(ctx, tx, replaced); err != nil {
+	if _, err := r.sql.exec(ctx, tx, r.sql.unclaim, column(refused)); err != nil {
 		return err
 	}
-	if err := r.writeStock(ctx, tx, stock); err != nil {
+	if err := r.writeStock(ctx, tx, c.stock); err != nil {
 		return err
 	}
-	_, err := r.sql.exec(ctx, tx, r.sql.insertHeld, heldRows(fresh))
+	_, err := r.sql.exec(ctx, tx, r.sql.insertHeld, heldRows(kept))
 	return err
 }

@@ -91,21 +91,26 @@ func (r *Reserver) lockStock(ctx context.Context, tx *sql.Tx, skus []string) (ma
 
 // writeStock writes the changes of locked stock.
 func (r *Reserver) writeStock(ctx context.Context, tx *sql.Tx, stock map[string]*level) error {
+	_, err := r.sql.exec(ctx, tx, r.sql.take, changes(stock))
+	return err
+}
+
+// changes returns the rows (SKU, change) of the stock that changes, sorted by SKU.
+func changes(stock map[string]*level) [][]any {
 	var rows [][]any
 	for _, sku := range sorted(stock) {
 		if change := stock[sku].change; change != 0 {
 			rows = append(rows, []any{sku, change})
 		}
 	}
-	_, err := r.sql.exec(ctx, tx, r.sql.take, rows)
-	return err
+	return rows
 }
 
-// heldRows returns the rows of fulfil_held for some holds, sorted by SKU and hold ID.
-func heldRows(holds map[string]*hold) [][]any {
-	var rows [][]any
-	for _, id := range sorted(holds) {
-		for _, l := range holds[id].lines {
+// heldRows returns the rows of fulfil_held for the merged lines of holds, sorted by SKU and hold ID.
+func heldRows(lines map[string][]reservation.Line) [][]any {
+	rows := make([][]any, 0, len(lines))
+	for _, id := range sorted(lines) {
+		for _, l := range lines[id] {
 			rows = append(rows, []any{l.SKU, id, l.Quantity})
 		}
 	}

@@ -1,5 +1,7 @@
 package sqlreserver
 
+import "math"
+
 // A transaction on SQLite has the write lock, so no statement locks rows.
 const (
 	liteKeys = `(SELECT value->>0 FROM json_each(?))`
@@ -12,6 +14,11 @@ var sqlite = statements{
 
 	claim: viaJSON(`INSERT INTO fulfil_holds (id, state, hold_lines)
 		SELECT value->>0, 'held', value->>1 FROM json_each(?) WHERE 1 ON CONFLICT (id) DO NOTHING RETURNING id`),
+	takeFitting: viaJSON(`UPDATE fulfil_stock SET taken = taken + r.quantity
+		FROM (SELECT value->>0 AS sku, value->>1 AS quantity FROM json_each(?1)) r WHERE fulfil_stock.sku = r.sku AND NOT EXISTS (
+			SELECT 1 FROM json_each(?1) w LEFT JOIN fulfil_stock s ON s.sku = w.value->>0
+			WHERE s.sku IS NULL OR w.value->>1 > s.stocked - s.taken)`),
+	fitting:   math.MaxInt,
 	unclaim:   viaJSON(`DELETE FROM fulfil_holds WHERE id IN ` + liteKeys),
 	lockHolds: viaJSON(`SELECT id, state, hold_lines FROM fulfil_holds WHERE id IN ` + liteKeys),
 	sell:      viaJSON(`UPDATE fulfil_holds SET state = 'sold' WHERE id IN ` + liteKeys),

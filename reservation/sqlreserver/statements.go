@@ -15,9 +15,25 @@ type statements struct {
 	// begin takes the write lock before a transaction's first read; empty: the dialect has no such lock.
 	begin string
 
+	// takeAtOnce inserts the holds (ID, lines) whose IDs are free. If all of them are, it locks their stock, and if all of them
+	// fit, it takes the stock (SKU, total quantity) and writes fulfil_held (SKU, hold ID, quantity). It returns rows of four
+	// columns: "all" alone, if it took all holds; else "hold" with the ID of each hold that it inserted, and "stock" with the SKU,
+	// stocked and taken of what it locked. If the dialect can't do that, takeAtOnce is nil, and the statements claim, fresh,
+	// lockStock, take and insertHeld do it.
+	takeAtOnce func(holds, totals, held [][]any) (query string, args []any, err error)
+	// keepAtOnce deletes refused holds (ID), changes locked stock (SKU, change) and writes fulfil_held (SKU, hold ID, quantity).
+	keepAtOnce func(refused, changes, held [][]any) (query string, args []any, err error)
+	// sellAtOnce and giveBackAtOnce lock holds (ID), and end those that stand. They return the ID and the state before of each
+	// hold, and how many of their SKUs have no stock.
+	sellAtOnce, giveBackAtOnce statement
+
 	// claim inserts the holds (ID, lines) whose IDs are free. It waits for transactions that are inserting the same IDs. Claim
 	// returns the IDs that it inserted. If the dialect can't do that, the statement fresh returns them.
 	claim, fresh statement
+	// takeFitting adds the totals (SKU, quantity) to taken if all of them fit, and changes nothing otherwise. It can do that for
+	// at most fitting SKUs.
+	takeFitting statement
+	fitting     int
 	// unclaim deletes holds (ID).
 	unclaim statement
 	// lockHolds locks holds (ID) by ascending ID and returns their ID, state and lines.
@@ -27,7 +43,7 @@ type statements struct {
 
 	// lockStock locks stock (SKU) by ascending SKU and returns SKU, stocked and taken.
 	lockStock statement
-	// take adds change to the taken quantity (SKU, change).
+	// take locks stock by ascending SKU and adds change to the taken quantity (SKU, change).
 	take statement
 	// insertHeld and deleteHeld write and delete rows of fulfil_held (SKU, hold ID, quantity).
 	insertHeld, deleteHeld statement
