@@ -59,6 +59,16 @@ type Reserver[Tx any] interface {
 	Release(ctx context.Context, tx Tx, ids ...string) ([]error, error)
 }
 
+// Previewer is a [Reserver] that can also tell, outside of any transaction, whether a hold would be refused. So a refusal of what
+// is sold out takes no lock and writes nothing.
+type Previewer interface {
+	// Preview returns for each hold what [Reserver] Hold would answer now, if the hold were alone and its ID new: nil, a
+	// [*ShortageError], or an error that matches [ErrUnknownSKU] or [ErrInvalidHold]. It reads the last committed stock, never
+	// waits for a transaction, and changes nothing. A nil is no promise. If the Reserver has nothing to read from, the error
+	// beside the slice matches [errors.ErrUnsupported], also for no holds.
+	Preview(ctx context.Context, holds ...Hold) ([]error, error)
+}
+
 // Hold is stock to set aside. The caller chooses the ID, which [ValidID] must accept. IDs and SKUs are compared byte by byte.
 type Hold struct {
 	ID    string

@@ -43,7 +43,7 @@ func TestSQLReserverReadCommitted(t *testing.T) {
 
 func runReservationtest(t *testing.T, d Database, level sql.IsolationLevel) {
 	db := openReserver(t, d, reserverConns) // one for all checks: making a database takes longer than a check
-	r := sqlreserver.New(d.Dialect)
+	r := sqlreserver.New(d.Dialect).WithDB(db)
 	reservationtest.Run(t, func(t *testing.T) reservationtest.Subject[*sql.Tx] {
 		emptyReserver(t, db)
 		return reservationtest.Subject[*sql.Tx]{

@@ -10,7 +10,8 @@ import (
 
 func TestReserver(t *testing.T) {
 	reservationtest.Run(t, func(*testing.T) reservationtest.Subject[*memstore.Tx] {
-		r := memreserver.New()
-		return reservationtest.Subject[*memstore.Tx]{Reserver: r, Stock: r, InTx: memstore.New().InTx}
+		st := memstore.New()
+		r := memreserver.New().WithStore(st)
+		return reservationtest.Subject[*memstore.Tx]{Reserver: r, Stock: r, InTx: st.InTx}
 	})
 }

@@ -4,6 +4,7 @@ package memreserver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -17,14 +18,22 @@ const (
 	holdTable  = "fulfil_hold/"
 )
 
-var _ reservation.Reserver[*memstore.Tx] = (*Reserver)(nil)
+var (
+	_ reservation.Reserver[*memstore.Tx] = (*Reserver)(nil)
+	_ reservation.Previewer              = (*Reserver)(nil)
+)
 
 // Reserver is a [reservation.Reserver] that keeps its state in the [memstore.Store] that makes the transactions. All Reservers
 // that are used with one Store share its stock. Make one with [New].
-type Reserver struct{}
+type Reserver struct {
+	store *memstore.Store // for Preview; may be nil
+}
 
 // New returns a Reserver.
 func New() *Reserver { return &Reserver{} }
+
+// WithStore returns a Reserver that can also [Reserver.Preview] holds. The Store must be the one that makes the transactions.
+func (*Reserver) WithStore(st *memstore.Store) *Reserver { return &Reserver{store: st} }
 
 // hold is a stored hold. It is never changed, only replaced.
 type hold struct {
@@ -84,11 +93,35 @@ func (*Reserver) Hold(ctx context.Context, tx *memstore.Tx, holds ...reservation
 	return answers, nil
 }
 
+// Preview tells whether holds would be refused, as [reservation.Previewer] says. It needs [Reserver.WithStore].
+func (r *Reserver) Preview(ctx context.Context, holds ...reservation.Hold) ([]error, error) {
+	if r.store == nil {
+		return nil, fmt.Errorf("memreserver: a Reserver without a Store has no preview: use WithStore: %w", errors.ErrUnsupported)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	answers := make([]error, len(holds))
+	for i, h := range holds {
+		var lines []reservation.Line
+		lines, answers[i] = h.Merge()
+		if answers[i] == nil {
+			answers[i] = fits(r.store, h.ID, lines)
+		}
+	}
+	return answers, nil
+}
+
+// rows are the rows of a transaction, or the committed ones of a Store.
+type rows interface {
+	Get(key string) (value any, ok bool)
+}
+
 // fits returns nil if every SKU of a hold is known and has enough stock.
-func fits(tx *memstore.Tx, id string, lines []reservation.Line) error {
+func fits(rows rows, id string, lines []reservation.Line) error {
 	short := &reservation.ShortageError{Hold: id}
 	for _, l := range lines {
-		s, ok := stockOf(tx, l.SKU)
+		s, ok := stockOf(rows, l.SKU)
 		if !ok {
 			return fmt.Errorf("%w: %q", reservation.ErrUnknownSKU, l.SKU)
 		}
@@ -161,8 +194,8 @@ func end(ctx context.Context, tx *memstore.Tx, ids []string, to state, move func
 	return answers, nil
 }
 
-func stockOf(tx *memstore.Tx, sku string) (reservation.Stock, bool) {
-	value, ok := tx.Get(stockTable + sku)
+func stockOf(rows rows, sku string) (reservation.Stock, bool) {
+	value, ok := rows.Get(stockTable + sku)
 	if !ok {
 		return reservation.Stock{SKU: sku}, false
 	}

@@ -26,7 +26,8 @@ import (
 
 // Subject is the backend under test.
 type Subject[Tx any] struct {
-	// Reserver is the backend.
+	// Reserver is the backend. If it is a [reservation.Previewer] that has something to read from, the suite tests that, too.
+	// Preview then needs a connection while a transaction is open.
 	Reserver reservation.Reserver[Tx]
 	// Stock sets and reads the Reserver's stock. If it is an [Admin] or a [NewStock], the suite tests that, too.
 	Stock Stock[Tx]
@@ -70,6 +71,9 @@ func Run[Tx any](t *testing.T, open func(t *testing.T) Subject[Tx]) {
 			if _, ok := s.Stock.(NewStock[Tx]); c.newStock && !ok {
 				t.Skip("Stock is no NewStock")
 			}
+			if c.preview && !previews(s.Reserver) {
+				t.Skip("Reserver has no Preview")
+			}
 			c.run(t, s)
 		})
 	}
@@ -81,6 +85,17 @@ type check[Tx any] struct {
 	fn       func(k *kit[Tx])
 	admin    bool // needs an Admin
 	newStock bool // needs a NewStock
+	preview  bool // needs a Previewer
+}
+
+// previews reports whether a Reserver can preview holds.
+func previews(reserver any) bool {
+	p, ok := reserver.(reservation.Previewer)
+	if !ok {
+		return false
+	}
+	_, err := p.Preview(context.Background())
+	return !errors.Is(err, errors.ErrUnsupported)
 }
 
 func (c check[Tx]) run(t suite.Reporter, s Subject[Tx]) {
@@ -90,7 +105,7 @@ func (c check[Tx]) run(t suite.Reporter, s Subject[Tx]) {
 }
 
 func checks[Tx any]() []check[Tx] {
-	return slices.Concat(holdChecks[Tx](), endChecks[Tx](), txChecks[Tx](), raceChecks[Tx](), adminChecks[Tx]())
+	return slices.Concat(holdChecks[Tx](), endChecks[Tx](), txChecks[Tx](), raceChecks[Tx](), adminChecks[Tx](), previewChecks[Tx]())
 }
 
 // kit is the subject and the helpers of a check.

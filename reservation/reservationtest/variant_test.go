@@ -26,14 +26,16 @@ type variant struct {
 	setNew  func(ctx context.Context, tx tx, sku string, onHand int64) error
 	adjust  func(ctx context.Context, tx tx, sku string, delta int64) error
 	stock   func(ctx context.Context, tx tx, skus ...string) ([]reservation.Stock, error)
+	preview func(ctx context.Context, holds ...reservation.Hold) ([]error, error)
 	holds   func(ctx context.Context, tx tx, after string, limit int) ([]reservation.Hold, error)
 }
 
 func newVariant(breakIt func(v *variant)) *variant {
-	st, r := memstore.New(), memreserver.New()
+	st := memstore.New()
+	r := memreserver.New().WithStore(st)
 	v := &variant{
 		Reserver: r, st: st, inTx: st.InTx, hold: r.Hold, commit: r.Commit, release: r.Release,
-		set: r.Set, setNew: r.SetNew, adjust: r.Adjust, stock: r.Stock, holds: r.Holds,
+		set: r.Set, setNew: r.SetNew, adjust: r.Adjust, stock: r.Stock, holds: r.Holds, preview: r.Preview,
 	}
 	breakIt(v)
 	return v
@@ -71,6 +73,9 @@ func (v *variant) Stock(ctx context.Context, tx tx, skus ...string) ([]reservati
 }
 func (v *variant) Holds(ctx context.Context, tx tx, after string, limit int) ([]reservation.Hold, error) {
 	return v.holds(ctx, tx, after, limit)
+}
+func (v *variant) Preview(ctx context.Context, holds ...reservation.Hold) ([]error, error) {
+	return v.preview(ctx, holds...)
 }
 
 // edit changes the stock of every line of a hold.

@@ -215,6 +215,18 @@ func decide(known map[string]*hold, stock map[string]*level, id string, lines []
 		}
 		return nil
 	}
+	if err := fits(stock, id, lines); err != nil {
+		return err
+	}
+	for _, l := range lines {
+		stock[l.SKU].change += l.Quantity
+	}
+	known[id] = &hold{state: stateHeld, lines: lines}
+	return nil
+}
+
+// fits returns nil if every SKU of a hold is known and has enough stock.
+func fits(stock map[string]*level, id string, lines []reservation.Line) error {
 	short := &reservation.ShortageError{Hold: id}
 	for _, l := range lines {
 		s := stock[l.SKU]
@@ -228,10 +240,6 @@ func decide(known map[string]*hold, stock map[string]*level, id string, lines []
 	if len(short.Lines) > 0 {
 		return short
 	}
-	for _, l := range lines {
-		stock[l.SKU].change += l.Quantity
-	}
-	known[id] = &hold{state: stateHeld, lines: lines, fresh: true}
 	return nil
 }
 

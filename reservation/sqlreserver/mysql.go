@@ -30,6 +30,7 @@ var mysql = statements{
 	insertHeld:  mysqlRows(`INSERT INTO fulfil_held (sku, hold_id, quantity) VALUES `, `(?, ?, ?)`, `, `, ``),
 	deleteHeld: mysqlRows(`DELETE h FROM fulfil_held h FORCE INDEX (PRIMARY) WHERE `,
 		`(h.sku = ? AND h.hold_id = ?)`, ` OR `, ``),
+	seeStock:  mysqlKeys(`SELECT sku, stocked, taken FROM fulfil_stock FORCE INDEX (PRIMARY) WHERE sku IN `, ``),
 	readStock: mysqlKeys(mysqlRead+` WHERE s.sku IN `, ``),
 
 	readAll:    mysqlRead + ` ORDER BY s.sku`,

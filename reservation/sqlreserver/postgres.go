@@ -24,18 +24,15 @@ const (
 		SELECT r.id, 'held', r.hold_lines::jsonb FROM unnest($1::text::text[], $2::text::text[]) AS r (id, hold_lines)
 		ON CONFLICT (id) DO NOTHING RETURNING id
 	), stock AS MATERIALIZED (
-		SELECT sku, stocked, taken FROM fulfil_stock
-		WHERE sku = ANY ($3::text::text[]) AND (SELECT count(*) FROM fresh) = cardinality($1::text::text[])
-		ORDER BY sku FOR UPDATE
-	), total AS MATERIALIZED (
-		SELECT t.sku, t.quantity FROM unnest($3::text::text[], $4::text::bigint[]) AS t (sku, quantity)
+		SELECT s.sku, s.stocked, s.taken, r.quantity
+		FROM unnest($3::text::text[], $4::text::bigint[]) AS r (sku, quantity) JOIN fulfil_stock s ON s.sku = r.sku
+		WHERE (SELECT count(*) FROM fresh) = cardinality($1::text::text[])
+		ORDER BY s.sku FOR UPDATE OF s
 	), fits AS MATERIALIZED (
-		SELECT count(*) = cardinality($3::text::text[]) AS every
-		FROM stock JOIN total USING (sku) WHERE total.quantity <= stock.stocked - stock.taken
+		SELECT count(*) = cardinality($3::text::text[]) AS every FROM stock WHERE quantity <= stocked - taken
 	), took AS (
-		UPDATE fulfil_stock s SET stocked = stock.stocked, taken = stock.taken + total.quantity
-		FROM stock JOIN total USING (sku)
-		WHERE s.sku = ANY ($3::text::text[]) AND s.sku = total.sku AND (SELECT every FROM fits)
+		UPDATE fulfil_stock s SET stocked = stock.stocked, taken = stock.taken + stock.quantity
+		FROM stock WHERE s.sku = stock.sku AND (SELECT every FROM fits)
 	), held AS (
 		INSERT INTO fulfil_held (sku, hold_id, quantity)
 		SELECT r.sku, r.hold_id, r.quantity
@@ -75,11 +72,11 @@ const (
 	pgGiveBack = pgEnd + `, total AS MATERIALIZED (
 		SELECT sku, sum(quantity)::bigint AS quantity FROM line GROUP BY sku
 	), stock AS MATERIALIZED (
-		SELECT sku, stocked, taken FROM fulfil_stock WHERE sku = ANY (ARRAY(SELECT sku FROM total)) ORDER BY sku FOR UPDATE
+		SELECT s.sku, s.stocked, s.taken, total.quantity FROM total JOIN fulfil_stock s ON s.sku = total.sku
+		ORDER BY s.sku FOR UPDATE OF s
 	), back AS (
-		UPDATE fulfil_stock s SET stocked = stock.stocked, taken = stock.taken - total.quantity
-		FROM stock JOIN total USING (sku)
-		WHERE s.sku = ANY (ARRAY(SELECT sku FROM stock)) AND s.sku = total.sku
+		UPDATE fulfil_stock s SET stocked = stock.stocked, taken = stock.taken - stock.quantity
+		FROM stock WHERE s.sku = stock.sku
 	)
 	SELECT id, state, (SELECT count(*) FROM total) - (SELECT count(*) FROM stock) FROM known`
 )
@@ -96,6 +93,7 @@ var postgres = statements{
 
 	lockHolds: viaArray(`SELECT id, state, hold_lines FROM fulfil_holds WHERE id = ANY ($1::text::text[]) ORDER BY id FOR UPDATE`),
 	lockStock: viaArray(`SELECT sku, stocked, taken FROM fulfil_stock WHERE sku = ANY ($1::text::text[]) ORDER BY sku FOR UPDATE`),
+	seeStock:  viaArray(`SELECT sku, stocked, taken FROM fulfil_stock WHERE sku = ANY ($1::text::text[])`),
 	readStock: viaArray(pgRead + ` WHERE s.sku = ANY ($1::text::text[])`),
 
 	readAll:    pgRead + ` ORDER BY s.sku`,

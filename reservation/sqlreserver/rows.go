@@ -23,7 +23,6 @@ const (
 type hold struct {
 	state string
 	lines []reservation.Line // merged
-	fresh bool               // this call made it
 }
 
 // level is a locked row of fulfil_stock.

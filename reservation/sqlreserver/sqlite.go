@@ -29,6 +29,7 @@ var sqlite = statements{
 	insertHeld: viaJSON(`INSERT INTO fulfil_held (sku, hold_id, quantity)
 		SELECT value->>0, value->>1, value->>2 FROM json_each(?)`),
 	deleteHeld: viaJSON(`DELETE FROM fulfil_held WHERE (sku, hold_id) IN (SELECT value->>0, value->>1 FROM json_each(?))`),
+	seeStock:   viaJSON(`SELECT sku, stocked, taken FROM fulfil_stock WHERE sku IN ` + liteKeys),
 	readStock:  viaJSON(liteRead + ` WHERE s.sku IN ` + liteKeys),
 
 	readAll:    liteRead + ` ORDER BY s.sku`,

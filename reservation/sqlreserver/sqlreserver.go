@@ -18,12 +18,16 @@ const (
 	SQLite   = sqlkit.SQLite
 )
 
-var _ reservation.Reserver[*sql.Tx] = (*Reserver)(nil)
+var (
+	_ reservation.Reserver[*sql.Tx] = (*Reserver)(nil)
+	_ reservation.Previewer         = (*Reserver)(nil)
+)
 
 // Reserver is a [reservation.Reserver] that keeps its state in the database of the transaction that it receives. Make one with
 // [New].
 type Reserver struct {
 	sql statements
+	db  *sql.DB // for Preview; may be nil
 }
 
 // New returns a Reserver for databases of a dialect. It panics if the dialect is unknown.
@@ -38,3 +42,7 @@ func New(dialect Dialect) *Reserver {
 	}
 	panic(fmt.Sprintf("sqlreserver: %v", dialect))
 }
+
+// WithDB returns a Reserver that can also [Reserver.Preview] holds. The database must be the one of the transactions that the
+// Reserver receives.
+func (r *Reserver) WithDB(db *sql.DB) *Reserver { return &Reserver{sql: r.sql, db: db} }

@@ -47,6 +47,8 @@ type statements struct {
 	take statement
 	// insertHeld and deleteHeld write and delete rows of fulfil_held (SKU, hold ID, quantity).
 	insertHeld, deleteHeld statement
+	// seeStock returns SKU, stocked and taken of stock (SKU). It locks nothing.
+	seeStock statement
 	// readStock returns SKU, stocked, taken and held of stock (SKU). It locks nothing.
 	readStock statement
 
@@ -104,14 +106,19 @@ func (s *statements) exec(ctx context.Context, tx *sql.Tx, build statement, rows
 	return changed, nil
 }
 
+// querier is a transaction or a database.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
 // query calls scan for each row that a statement for rows returns.
-func (s *statements) query(ctx context.Context, tx *sql.Tx, build statement, rows [][]any, scan func(*sql.Rows) error) error {
+func (s *statements) query(ctx context.Context, q querier, build statement, rows [][]any, scan func(*sql.Rows) error) error {
 	for chunk := range s.chunks(rows) {
 		query, args, err := build(chunk)
 		if err != nil {
 			return err
 		}
-		if err := each(ctx, tx, scan, query, args...); err != nil {
+		if err := each(ctx, q, scan, query, args...); err != nil {
 			return err
 		}
 	}
@@ -119,8 +126,8 @@ func (s *statements) query(ctx context.Context, tx *sql.Tx, build statement, row
 }
 
 // each calls scan for each row of a query.
-func each(ctx context.Context, tx *sql.Tx, scan func(*sql.Rows) error, query string, args ...any) error {
-	rows, err := tx.QueryContext(ctx, query, args...)
+func each(ctx context.Context, q querier, scan func(*sql.Rows) error, query string, args ...any) error {
+	rows, err := q.QueryContext(ctx, query, args...)
 	if err != nil {
 		return err
 	}
