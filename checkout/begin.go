@@ -64,7 +64,11 @@ func (f *Flow[Tx]) Begin(ctx context.Context, s Session) (*Started, error) {
 	if err := f.checkAccount(ctx); err != nil {
 		return nil, err
 	}
+	if err := f.refuseSoldOut(ctx, c); err != nil {
+		return nil, err
+	}
 	begun, err := f.begin(ctx, c)
+	f.shortages.learn(err)
 	if errors.Is(err, ErrAlreadyPaid) || errors.Is(err, ErrProcessing) {
 		f.tryDeliver(ctx, s.OrderID) // ending the old session may have brought the payment to light
 	}

@@ -45,6 +45,7 @@ type Flow[Tx any] struct {
 	seen      seenEvents
 	questions questions
 	snapshots snapshotTimes
+	shortages shortages
 
 	ended   chan struct{} // closed when Run has ended
 	endOnce sync.Once
