@@ -6,7 +6,7 @@
 //	flow, err := checkout.New(checkout.Config[*sql.Tx]{
 //		Stripe:   stripe.NewClient(os.Getenv("STRIPE_SECRET_KEY")),
 //		Store:    sqlstore.New(db, sqlstore.Postgres),
-//		Reserver: sqlreserver.New(sqlreserver.Postgres),
+//		Reserver: sqlreserver.New(sqlreserver.Postgres).WithDB(db),
 //		Fulfil: func(ctx context.Context, tx *sql.Tx, o *store.Order) error {
 //			_, err := tx.ExecContext(ctx, `INSERT INTO shipments (order_id) VALUES ($1)`, o.ID)
 //			return err // nil: fulfilled, together with this row; an error: rolled back, and tried again

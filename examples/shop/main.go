@@ -59,7 +59,7 @@ type shop struct {
 }
 
 func newShop(ctx context.Context, c config, pay payments, db *sql.DB, log *slog.Logger) (*shop, error) {
-	s := &shop{config: c, payments: pay, log: log, db: db, store: sqlstore.New(db, c.dialect), stock: sqlreserver.New(c.dialect), gate: newGate(c.ordersPassword)}
+	s := &shop{config: c, payments: pay, log: log, db: db, store: sqlstore.New(db, c.dialect), stock: sqlreserver.New(c.dialect).WithDB(db), gate: newGate(c.ordersPassword)}
 	if err := s.migrate(ctx); err != nil {
 		return nil, err
 	}

@@ -11,12 +11,16 @@
 // Store, or another function that runs a transaction again after a deadlock or a serialization failure. On SQLite, use a
 // transaction that waits for other writers: set a busy timeout, and write before you read.
 //
-// A call takes a handful of statements, however many holds it has. It first locks holds by ID, then stock by SKU, and last the
-// lines of holds by SKU and ID. So single calls do not deadlock each other. Transactions with several calls may deadlock if they
-// make them in different sequences.
+// On PostgreSQL a call is one statement, however many holds it has, and a Hold of which not every part fits is two. On MySQL,
+// MariaDB and SQLite a call takes up to six statements. It first locks holds by ID, then stock by SKU, and last the lines of holds.
+// So single calls do not deadlock each other. Transactions with several calls may deadlock if they make them in different
+// sequences.
 //
 // Hold first inserts the hold, so that another transaction with the same ID waits. Then it locks the stock, decides, and keeps
 // the hold or deletes it again. Commit locks no stock: a sale does not wait for transactions that hold the same SKU.
+//
+// A Reserver that has a database by [Reserver.WithDB] can also tell before any transaction that a hold would be refused. A Flow
+// uses that for what is sold out.
 //
 // # Tables
 //

@@ -30,7 +30,7 @@ func readmeDatabase(ctx context.Context) *checkout.Flow[*sql.Tx] {
 	db.SetMaxOpenConns(8)                              // on a hot row a small pool is several times faster than a large one
 	must(sqlstore.Migrate(ctx, db, sqlstore.Postgres)) // at every start; or give sqlstore.Schema(…) to your own tool
 	must(sqlreserver.Migrate(ctx, db, sqlreserver.Postgres))
-	st, stock := sqlstore.New(db, sqlstore.Postgres), sqlreserver.New(sqlreserver.Postgres)
+	st, stock := sqlstore.New(db, sqlstore.Postgres), sqlreserver.New(sqlreserver.Postgres).WithDB(db)
 	must(st.InTx(ctx, func(tx *sql.Tx) error {
 		return stock.SetNew(ctx, tx, "tee-m", 10) // a new product; Adjust adds what comes in
 	}))

@@ -42,7 +42,7 @@ func NewShop(ctx context.Context, db *sql.DB, dialect sqlstore.Dialect, client *
 			return nil, err
 		}
 	}
-	s := &Shop{db: db, dialect: dialect, orders: sqlstore.New(db, dialect), stock: sqlreserver.New(dialect), client: client}
+	s := &Shop{db: db, dialect: dialect, orders: sqlstore.New(db, dialect), stock: sqlreserver.New(dialect).WithDB(db), client: client}
 	err := s.orders.InTx(ctx, func(tx *sql.Tx) error {
 		return s.stock.SetNew(ctx, tx, "tee-m", 10) // leaves a stock that is there already
 	})
