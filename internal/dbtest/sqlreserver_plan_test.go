@@ -138,7 +138,11 @@ func TestSQLReserverStatements(t *testing.T) {
 			require.NoError(t, r.inTx(one[name]))
 			few := len(tap.take())
 			require.NoError(t, r.inTx(many[name]))
-			require.Len(t, tap.take(), few, name)
+			more := 0
+			if d.Dialect == sqlkit.MySQL && name == "1 hold" {
+				more = 1 // MySQL checks and takes one SKU in one statement, and several in two
+			}
+			require.Len(t, tap.take(), few+more, name)
 			require.LessOrEqual(t, few, 7, name)
 			t.Logf("%s: %d statements", name, few)
 		}
