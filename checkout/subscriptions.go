@@ -131,6 +131,30 @@ func (f *Flow[Tx]) observeSubscription(ctx context.Context, account string, s su
 	return o.ID, f.settleSubscription(ctx, o.ID, s.ID, cause)
 }
 
+// SettleSubscription brings an order in line with what Stripe says of its subscription and the invoices, delivers what is to be
+// delivered, and returns the order. It is for a page that shows what the merchant has just changed over the API, such as the plan:
+// the event of that change may come later, and is not told again. It makes two requests. An order without a subscription is
+// returned as it is.
+//
+// Errors: one that matches [ErrNotFound]. If Stripe can't be asked, the order is returned as it is known, beside the error.
+func (f *Flow[Tx]) SettleSubscription(ctx context.Context, orderID string) (*store.Order, error) {
+	ctx, cancel := limited(ctx)
+	defer cancel()
+	o, err := f.store.Find(ctx, orderID)
+	if err != nil {
+		return nil, err
+	}
+	paid := o.PaidAttempt()
+	if paid == nil || paid.Subscription == "" {
+		return o, nil
+	}
+	if err := f.settleSubscription(ctx, orderID, paid.Subscription, "settle subscription"); err != nil {
+		return o, err
+	}
+	f.tryDeliver(ctx, orderID)
+	return f.store.Find(ctx, orderID)
+}
+
 // askSubscription does for a thin event what observeSubscription does for a snapshot. The answer that says whether there is news
 // of a recorded subscription is the one that is recorded.
 func (f *Flow[Tx]) askSubscription(ctx context.Context, t thinEvent) (id string, err error) {
