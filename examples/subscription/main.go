@@ -151,6 +151,7 @@ func (s *site) signUp(w http.ResponseWriter, r *http.Request) {
 		// Two clicks or two tabs lead to one order, and so to one subscription. A member who left begins another order.
 		OrderID:    fmt.Sprintf("%s-%d", user, len(past)+1),
 		Mode:       checkout.ModeSubscription,
+		Currency:   currency,
 		Lines:      []checkout.Line{{Price: choice.plan.Price, Name: siteName + ", " + choice.plan.Label, Quantity: choice.seats}},
 		SuccessURL: s.url + "/thanks?session_id={CHECKOUT_SESSION_ID}",
 		CancelURL:  s.url + "/",

@@ -14,6 +14,7 @@ import (
 
 const (
 	siteName  = "Tidewatch"
+	currency  = "usd" // of all prices
 	maxSeats  = 20
 	trialDays = 14
 )
@@ -49,7 +50,7 @@ func plansOf(ctx context.Context, client *stripe.Client) ([]plan, error) {
 			continue
 		}
 		params := &stripe.PriceCreateParams{
-			LookupKey: &key, Currency: stripe.String("usd"), UnitAmount: &p.Amount, Recurring: &stripe.PriceCreateRecurringParams{Interval: &p.Interval},
+			LookupKey: &key, Currency: stripe.String(currency), UnitAmount: &p.Amount, Recurring: &stripe.PriceCreateRecurringParams{Interval: &p.Interval},
 		}
 		if product == nil {
 			params.ProductData = &stripe.PriceCreateProductDataParams{Name: stripe.String(siteName)}
