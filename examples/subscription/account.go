@@ -144,7 +144,7 @@ func invoicesOf(o *store.Order) []invoice {
 		case i.State == store.InvoicePaid:
 			row.Tone = "good"
 		case i.State == store.InvoiceOpen && i.Tries > 0:
-			row.Tone, row.Status = "bad", "payment failed"
+			row.Tone, row.Status = "bad", "failed"
 		case i.State == store.InvoiceDraft:
 			row.Tone, row.Status = "wait", "in preparation"
 		}

@@ -31,7 +31,7 @@ func TestTheLifeOfAMembership(t *testing.T) {
 	b.Press("", "The card fails from now on")
 	b.pass("month")
 	b.requireAccess(true, "past_due") // within the grace
-	b.requireInvoices("First period $18.00 paid", "Renewal $18.00 paid", "Renewal $18.00 paid", "Renewal $18.00 payment failed")
+	b.requireInvoices("First period $18.00 paid", "Renewal $18.00 paid", "Renewal $18.00 paid", "Renewal $18.00 failed")
 	told = append(told, "Your payment failed")
 	b.requireMails(told...)
 	b.Press("", "The card works again")

@@ -23,7 +23,7 @@ var templateFiles embed.FS
 var styleSheet []byte
 
 var templates = template.Must(template.New("").Funcs(template.FuncMap{
-	"dollars": orderview.Dollars, "when": orderview.When, "clock": orderview.Clock, "date": date, "seats": seats,
+	"dollars": orderview.Dollars, "when": orderview.When, "day": day, "hour": hour, "seats": seats,
 }).ParseFS(templateFiles, "templates/*.html"))
 
 // page is the part that all pages share.
@@ -54,15 +54,17 @@ func (s *site) showSignUp(w http.ResponseWriter, r *http.Request) {
 		s.failed(w, r, err)
 		return
 	}
+	member := current(memberships)
 	p := page{Title: "Join", Here: "join", Data: struct {
 		Plans     []plan
-		Member    bool
+		Member    *store.Order // the membership that goes on; nil: there is none
+		Access    bool
 		Trial     bool // the visitor may have a trial
 		TrialDays int
 		MaxSeats  int
-	}{s.plans, current(memberships) != nil, len(memberships) == 0, trialDays, maxSeats}}
+	}{s.plans, member, member != nil && member.Access(s.pay.now(), grace).Granted, len(memberships) == 0, trialDays, maxSeats}}
 	if r.URL.Query().Get("needed") == "membership" {
-		p.Notice = "That page is for members. Your membership gives no access now, or you have none yet."
+		p.Notice = "The tides are for members."
 	}
 	s.render(w, http.StatusOK, "signup", p)
 }
@@ -116,6 +118,11 @@ func tidesOf(now time.Time) []tide {
 	}
 	return tides
 }
+
+// day is a short date.
+func day(t time.Time) string { return t.UTC().Format("2 Jan 2006") }
+
+func hour(t time.Time) string { return t.UTC().Format("2 January, 15:04") }
 
 // accountPage shows a membership: what it is for, until when it gives access and why, its invoices, and its mails.
 type accountPage struct {

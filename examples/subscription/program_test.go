@@ -131,7 +131,7 @@ func (b *browser) requireAccess(granted bool, reason string) {
 		require.Contains(b.t, b.Body, "Port of Nowhere")
 	} else {
 		require.Equal(b.t, "/", b.URL.Path)
-		require.Contains(b.t, b.Body, "That page is for members")
+		require.Contains(b.t, b.Body, "The tides are for members")
 		require.NotContains(b.t, b.Body, "Port of Nowhere")
 	}
 	b.Open("/account")
