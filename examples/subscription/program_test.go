@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -111,6 +112,15 @@ func (b *browser) signUp(button string, choice ...string) {
 	b.Press("", button, fill...)
 	require.Equal(b.t, "/thanks", b.URL.Path)
 	require.Contains(b.t, b.Element(`id="order"`), `data-began="true"`)
+}
+
+// post posts a form that no page has.
+func (b *browser) post(path, form string) {
+	b.t.Helper()
+	request, err := http.NewRequestWithContext(b.t.Context(), http.MethodPost, b.URL.ResolveReference(&url.URL{Path: path}).String(), strings.NewReader(form))
+	require.NoError(b.t, err)
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	b.Do(request)
 }
 
 // pass presses a button that lets time pass.
