@@ -14,6 +14,9 @@ type Gate struct {
 	// Customer returns a query for the orders of the customer who makes the request: by Email, CustomerID or Metadata. It returns
 	// false if nobody is logged in. A query that names no customer, or has an empty value of metadata, finds nobody. Required.
 	Customer func(r *http.Request) (store.Query, bool)
+	// Accept says which of the customer's orders can give access, for example those whose metadata names a plan. If it accepts an
+	// order without a subscription, the payment of that order gives access for ever. Default: orders with a subscription.
+	Accept func(o *store.Order) bool
 	// Grace is how long access goes on although a renewal was not paid. Cards are tried again for up to two months, and debits
 	// take days (https://docs.stripe.com/billing/revenue-recovery/smart-retries). Default: no grace.
 	Grace time.Duration
@@ -22,7 +25,7 @@ type Gate struct {
 }
 
 // RequireAccess returns a middleware that lets requests pass whose customer has access by one of the latest 100 orders that
-// match the query: see [store.Order.Access]. The handler finds the order with [OrderOf]. If the Store fails, the answer is 500.
+// match the query and that g accepts: see [store.Order.Access]. The handler finds the order with [OrderOf]. If the Store fails, the answer is 500.
 // It panics if g.Customer is nil.
 func (f *Flow[Tx]) RequireAccess(g Gate) func(http.Handler) http.Handler {
 	if g.Customer == nil {
@@ -30,7 +33,7 @@ func (f *Flow[Tx]) RequireAccess(g Gate) func(http.Handler) http.Handler {
 	}
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			o, err := f.orderWithAccess(r, g)
+			o, err := f.OrderWithAccess(r, g)
 			switch {
 			case err != nil:
 				f.log.Error("access could not be read", "error", err)
@@ -48,8 +51,9 @@ func (f *Flow[Tx]) RequireAccess(g Gate) func(http.Handler) http.Handler {
 	}
 }
 
-// orderWithAccess returns the latest order that gives a customer access, or nil.
-func (f *Flow[Tx]) orderWithAccess(r *http.Request, g Gate) (*store.Order, error) {
+// OrderWithAccess returns the latest order that gives the customer of a request access, as [Flow.RequireAccess] decides it, or
+// nil. A page asks it that looks different for members, or that must not sell a second subscription. Errors are the Store's.
+func (f *Flow[Tx]) OrderWithAccess(r *http.Request, g Gate) (*store.Order, error) {
 	q, ok := g.Customer(r)
 	if !ok || !namesCustomer(q) {
 		return nil, nil
@@ -59,8 +63,11 @@ func (f *Flow[Tx]) orderWithAccess(r *http.Request, g Gate) (*store.Order, error
 	if err != nil {
 		return nil, err
 	}
-	now := f.now()
-	i := slices.IndexFunc(orders, func(o *store.Order) bool { return o.Access(now, g.Grace).Granted })
+	now, accept := f.now(), g.Accept
+	if accept == nil {
+		accept = func(o *store.Order) bool { return o.Subscription() != nil }
+	}
+	i := slices.IndexFunc(orders, func(o *store.Order) bool { return o.Access(now, g.Grace).Granted && accept(o) })
 	if i < 0 {
 		return nil, nil
 	}

@@ -69,6 +69,25 @@ func TestRequireAccess(t *testing.T) {
 	requireAccess("user-club", "again")
 }
 
+// Only a subscription opens the members' page, unless the merchant accepts other orders: who bought a T-shirt is no member.
+func TestRequireAccessIsForSubscribers(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	tee := cartOf("shirt", "tee")
+	tee.Metadata = map[string]string{"user": "user-club"}
+	s.pay(s.begin(tee).SessionID)
+	_, order := s.visit("user-club", checkout.Gate{Customer: byUser})
+	require.Empty(t, order)
+	_, order = s.visit("user-club", checkout.Gate{Customer: byUser, Accept: func(o *store.Order) bool { return o.ID == "shirt" }})
+	require.Equal(t, "shirt", order)
+
+	s.subscribe("club")
+	_, order = s.visit("user-club", checkout.Gate{Customer: byUser})
+	require.Equal(t, "club", order)
+	_, order = s.visit("user-club", checkout.Gate{Customer: byUser, Accept: func(o *store.Order) bool { return o.Metadata["plan"] == "gold" }})
+	require.Empty(t, order)
+}
+
 func TestRequireAccessAnswers(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)

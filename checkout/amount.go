@@ -8,6 +8,8 @@ import (
 	"math/bits"
 	"strconv"
 	"strings"
+
+	"github.com/gofulfil/fulfil/store"
 )
 
 // The errors of Amount, for [errors.Is]. No error text repeats the input.
@@ -51,6 +53,26 @@ func AmountOf(minor int64, currency string) (Amount, error) {
 		return Amount{}, fmt.Errorf("checkout: amount in %s: %w", code, ErrAmountPrecision)
 	}
 	return Amount{minor: minor, currency: code}, nil
+}
+
+// Total returns what an order comes to: what its session came to, with taxes, shipping and discounts, once the customer has
+// completed it, and until then the sum of its lines. It is the zero Amount if only Stripe knows the prices, and for an order in
+// setup mode.
+func Total(o *store.Order) Amount {
+	minor := o.Amounts.Total
+	if o.Amounts == (store.Amounts{}) {
+		for _, l := range o.Lines {
+			minor += l.UnitAmount * l.Quantity
+		}
+	}
+	if a := o.OpenAttempt(); a != nil && a.Quote != nil && a.Quote.Answered {
+		minor = a.Quote.Subtotal
+	}
+	total, err := AmountOf(minor, o.Currency)
+	if err != nil || minor == 0 && o.Amounts == (store.Amounts{}) {
+		return Amount{}
+	}
+	return total
 }
 
 // ParseAmount reads a decimal number such as "19.99". The currency's code may be in upper or lower case. The text is an optional

@@ -1,5 +1,5 @@
 // Package checkout leads Stripe Checkout orders through their life. Stock is held while the customer pays, every payment is
-// fulfilled, none twice, and nothing is sold that is not there.
+// fulfilled, none twice, and stock is never oversold.
 //
 // A [Flow] needs a Stripe client, a Store and the merchant's Fulfil callback:
 //
@@ -29,7 +29,9 @@
 //	var short *reservation.ShortageError
 //	switch {
 //	case errors.As(err, &short): // sold out: short.Lines says what is missing
-//	case err != nil: // see the table below
+//	case errors.Is(err, checkout.ErrAlreadyPaid), errors.Is(err, checkout.ErrProcessing), errors.Is(err, checkout.ErrCanceled):
+//		// this order is done: show it, and begin the next purchase with another OrderID
+//	case err != nil: // log it, and ask the customer to try again
 //	default:
 //		http.Redirect(w, r, started.URL, http.StatusSeeOther)
 //	}
@@ -73,6 +75,7 @@
 //	Cancel     ErrNotFound ErrAlreadyPaid ErrProcessing ErrStillOpen *stripe.Error
 //	Settle     ErrNotFound *stripe.Error, beside the order as it is known
 //	Resolve    ErrNotFound ErrNotPaid ErrGivenBack ErrFulfilled ErrBusy ErrBackoff *stripe.Error, and what Fulfil returned
+//	Refund     ErrNotFound ErrNotPaid ErrNothingToRefund ErrNoRestock *stripe.Error
 //	Order      ErrNotFound
 //	Portal     ErrNotFound ErrNoCustomer *stripe.Error
 //	Erase      ErrNotFound

@@ -46,4 +46,8 @@ var (
 	ErrFulfilled = errors.New("checkout: order is fulfilled")
 	// ErrGivenBack: the payment was refunded or disputed, or is being refunded.
 	ErrGivenBack = errors.New("checkout: payment of the order was given back or is on its way back")
+	// ErrNothingToRefund: less than the amount is left of the payment, or nothing.
+	ErrNothingToRefund = errors.New("checkout: no such amount is left to refund")
+	// ErrNoRestock: the Reserver can't put goods back, as it has no method Adjust like that of sqlreserver.
+	ErrNoRestock = errors.New("checkout: the reserver can't restock: give it a method Adjust")
 )

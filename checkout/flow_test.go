@@ -338,3 +338,20 @@ func TestOperationsOnALockedOrderEnd(t *testing.T) {
 		})
 	}
 }
+
+// The total of an order is that of its lines until its session says what it came to.
+func TestTotal(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	cart := cartOf("order-1", "tee", "tee")
+	_, err := s.flow.Draft(t.Context(), cart)
+	require.NoError(t, err)
+	want := checkout.MustAmount("39.98", "usd")
+	require.Equal(t, want, checkout.Total(s.order("order-1")))
+	id := s.begin(cart).SessionID
+	require.Equal(t, want, checkout.Total(s.order("order-1")))
+	s.pay(id)
+	require.Equal(t, want, checkout.Total(s.order("order-1")))
+	require.Zero(t, checkout.Total(&store.Order{Mode: "setup"}))
+	require.Zero(t, checkout.Total(&store.Order{Currency: "usd", Lines: []store.Line{{Quantity: 2}}}), "only Stripe knows the price")
+}

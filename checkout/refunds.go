@@ -1,8 +1,11 @@
 package checkout
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/stripe/stripe-go/v82"
@@ -266,4 +269,156 @@ func refundParams(a *store.Attempt) *stripe.RefundCreateParams {
 		params.RefundApplicationFee = stripe.Bool(true)
 	}
 	return params
+}
+
+// Refund says what [Flow.Refund] gives back.
+type Refund struct {
+	// Amount is in minor units of the order's currency. Default: everything that is left of the payment.
+	Amount int64
+	// Invoice is the ID of the invoice whose payment is given back, of an order with a subscription. Default: the latest
+	// invoice that was paid.
+	Invoice string
+	// Key tells this refund from other refunds of the order. A call with the same Key and Amount refunds nothing more for a
+	// day, as Stripe keeps idempotency keys that long (https://docs.stripe.com/api/idempotent_requests). A form that is sent
+	// twice needs one Key, for instance a random text in a hidden field. It has at most 100 characters. Default: the amount and
+	// the sum of earlier refunds, so that calls at the same moment make one refund.
+	Key string
+	// Restock puts the goods of the order back into stock, together with the record of the refund. An order is restocked at
+	// most once, also by several refunds. If the whole payment was given back already, for instance in the Dashboard, the
+	// goods are restocked all the same.
+	Restock bool
+}
+
+// restocker is a Reserver that can put goods back, as sqlreserver and memreserver can.
+type restocker[Tx any] interface {
+	Adjust(ctx context.Context, tx Tx, sku string, delta int64) error
+}
+
+// Refund gives money back that an order was paid with, records it, and delivers the change. The key needs write permission for
+// Charges and Refunds. On a destination charge the transfer and the application fee go back, too. A refund does not end a
+// subscription.
+//
+// Errors: one that matches [ErrNotFound], [ErrNotPaid], [ErrNothingToRefund] if less than Amount is left or the payment is
+// disputed, [ErrNoRestock]; Stripe's answer, by errors.As as a [*stripe.Error]. After an error of the network or the Store the
+// refund may have been made; calling again with the same Key is safe.
+func (f *Flow[Tx]) Refund(ctx context.Context, id string, r Refund) error {
+	ctx, cancel := limited(ctx)
+	defer cancel()
+	if r.Amount < 0 || len(r.Key) > 100 {
+		return fmt.Errorf("checkout: refund of %d with a key of %d bytes: an amount is positive, a key has at most 100", r.Amount, len(r.Key))
+	}
+	if _, ok := f.reserver.(restocker[Tx]); r.Restock && f.reserver != nil && !ok {
+		return ErrNoRestock
+	}
+	o, err := f.store.Find(ctx, id)
+	if err != nil {
+		return err
+	}
+	paid := o.PaidAttempt()
+	if paid == nil {
+		return fmt.Errorf("%w: %s", ErrNotPaid, id)
+	}
+	params, err := f.wantedRefund(ctx, o, paid, r)
+	if err != nil {
+		return err
+	}
+	var answer refundFacts
+	if params != nil {
+		if answer, err = f.stripe.createRefund(ctx, o.Account, params); err != nil {
+			return err
+		}
+	}
+	if err := f.recordRefund(ctx, id, answer, r.Restock); err != nil {
+		return err
+	}
+	f.tryDeliver(ctx, id)
+	return nil
+}
+
+// wantedRefund returns the parameters of a refund that a person asked for; nil: the money is back already, and only the goods
+// are to be restocked.
+func (f *Flow[Tx]) wantedRefund(ctx context.Context, o *store.Order, paid *store.Attempt, r Refund) (*stripe.RefundCreateParams, error) {
+	shop, err := f.shop(ctx)
+	if err != nil {
+		return nil, err
+	}
+	params, left, back := refundParams(paid), o.Refundable(), o.Refunded()
+	invoice := cmp.Or(r.Invoice, latestPaidRenewal(o, paid))
+	if inv := o.Invoice(invoice); inv != nil && !inv.First() {
+		left, back = o.InvoiceRefundable(inv.ID), o.InvoiceRefunded(inv.ID)
+		params.PaymentIntent = stripe.String("")
+		if n := len(inv.PaymentIntents); n > 0 {
+			params.PaymentIntent = stripe.String(inv.PaymentIntents[n-1])
+		}
+	} else if inv == nil && r.Invoice != "" {
+		return nil, fmt.Errorf("%w: invoice %s of order %s", ErrNotFound, r.Invoice, o.ID)
+	}
+	amount := cmp.Or(r.Amount, left)
+	switch {
+	case left == 0 && r.Amount == 0 && r.Restock && restockable(o, paid):
+		return nil, nil
+	case left == 0, amount > left, *params.PaymentIntent == "":
+		return nil, fmt.Errorf("%w: %d of %d %s of order %s", ErrNothingToRefund, amount, left, o.Currency, o.ID)
+	}
+	params.Amount = &amount
+	key := cmp.Or(r.Key, fmt.Sprintf("%d-%d", back, amount))
+	params.SetIdempotencyKey(fmt.Sprintf("%s/%s/%s/refund/%s", shop.id, o.ID, invoice, key))
+	return params, nil
+}
+
+// latestPaidRenewal returns the ID of the latest paid invoice of the subscription that an attempt began; empty: only its first
+// invoice was paid, or there is none.
+func latestPaidRenewal(o *store.Order, paid *store.Attempt) string {
+	for _, inv := range slices.Backward(o.Invoices) {
+		if inv.Subscription == paid.Subscription && inv.State == store.InvoicePaid && inv.Paid > 0 && !inv.First() {
+			return inv.ID
+		}
+	}
+	return ""
+}
+
+// restockable reports whether goods of the order were sold and not put back.
+func restockable(o *store.Order, paid *store.Attempt) bool {
+	return paid.Hold.State == store.Sold && o.RestockedAt.IsZero()
+}
+
+// recordRefund records a refund that a person asked for, and puts the goods back.
+func (f *Flow[Tx]) recordRefund(ctx context.Context, id string, answer refundFacts, restock bool) error {
+	return f.store.InTx(ctx, func(tx Tx) error {
+		o, err := f.lock(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		now, before := f.now(), o.Status()
+		if answer.ID != "" && refundEntry(o, answer.ID) == nil { // a repeated request is answered with an older answer
+			setRefund(o, answer, now, "refund")
+		}
+		if paid := o.PaidAttempt(); restock && f.reserver != nil && paid != nil && restockable(o, paid) {
+			o.RestockedAt = now
+			if err := f.restock(ctx, tx, o, paid); err != nil {
+				return err
+			}
+		}
+		return f.carryOut(ctx, tx, o, before, now, "refund")
+	})
+}
+
+// restock puts the goods back that an attempt sold: its lines without those that were short.
+func (f *Flow[Tx]) restock(ctx context.Context, tx Tx, o *store.Order, paid *store.Attempt) error {
+	sold := make(map[string]int64)
+	for _, l := range stockLines(paid.Lines) {
+		sold[l.SKU] += l.Quantity
+	}
+	for _, short := range o.Shortfall {
+		sold[short.SKU] = min(sold[short.SKU], short.Available)
+	}
+	for _, sku := range slices.Sorted(maps.Keys(sold)) { // in one sequence, so that two orders do not deadlock each other
+		if sold[sku] == 0 {
+			continue
+		}
+		if err := f.reserver.(restocker[Tx]).Adjust(ctx, tx, sku, sold[sku]); err != nil {
+			return fmt.Errorf("restocking order %s: %w", o.ID, err)
+		}
+	}
+	return nil
 }

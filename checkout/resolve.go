@@ -31,7 +31,8 @@ const (
 // withdraw an automatic refund that was not made yet.
 //
 // Errors: one that matches [ErrNotFound], [ErrNotPaid], [ErrGivenBack] for FulfilAnyway and Retry when the money went back
-// or is on its way back, or [ErrFulfilled] for GiveUp; what delivering failed with.
+// or is on its way back, or [ErrFulfilled] for GiveUp; [ErrBusy] while another process delivers; [ErrBackoff] while the next
+// try is not due; Stripe's answer, by errors.As as a [*stripe.Error]; the error of Fulfil or OnChange.
 func (f *Flow[Tx]) Resolve(ctx context.Context, id string, r Resolution) error {
 	ctx, cancel := limited(ctx)
 	defer cancel()
@@ -81,7 +82,7 @@ func (f *Flow[Tx]) decide(ctx context.Context, tx Tx, o *store.Order, r Resoluti
 		paid.Review, paid.ReviewClosed = "", ""
 		dismiss(o, now)
 		if len(o.Shortfall) > 0 && f.reserver != nil && paid.Hold.State != store.Sold && o.FulfilledAt.IsZero() {
-			return f.sellWhatIsThere(ctx, tx, paid)
+			return f.sellWhatIsThere(ctx, tx, o, paid)
 		}
 	case GiveUp:
 		if !o.FulfilledAt.IsZero() {

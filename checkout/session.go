@@ -97,6 +97,11 @@ type Session struct {
 	ManualCapture bool
 	// Connect routes the money on a platform.
 	Connect Connect
+	// TrialDays is the number of days that a subscription is free before its first payment, at most 730
+	// (https://docs.stripe.com/api/checkout/sessions/create#create_checkout_session-subscription_data-trial_period_days). Stripe
+	// asks for a payment method all the same; Params can set payment_method_collection to "if_required". Subscription mode only.
+	// Default: there is no trial.
+	TrialDays int64
 
 	// Metadata is stored with the session, and also with its payment intent, subscription or setup intent, because
 	// Stripe does not copy metadata by itself. It has at most 47 keys, because this package uses three of the 50 that
@@ -127,6 +132,9 @@ type Session struct {
 	//     Price but without a SKU may be removed, because Stripe takes none for a metered price;
 	//   - while a line has a SKU, everything that lets the customer buy something else than was held: recovery of an
 	//     expired session, adjustable quantities, optional items and custom amounts.
+	//
+	// Params changes the structs that it finds, such as p.SubscriptionData. A new struct in their place would lose the
+	// metadata that identifies the order.
 	//
 	// Params can't set headers. Connect.Account sets the account of a request.
 	Params func(*stripe.CheckoutSessionCreateParams)

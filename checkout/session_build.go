@@ -217,6 +217,9 @@ func (s Session) addIntent(p *stripe.CheckoutSessionCreateParams) {
 				Destination: stripe.String(c.Destination),
 			}
 		}
+		if s.TrialDays > 0 {
+			data.TrialPeriodDays = stripe.Int64(s.TrialDays)
+		}
 		p.SubscriptionData = data
 	case ModeSetup:
 		p.SetupIntentData = &stripe.CheckoutSessionCreateSetupIntentDataParams{

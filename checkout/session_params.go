@@ -34,7 +34,9 @@ func (s Session) checkChanged(before url.Values, params *stripe.CheckoutSessionC
 		}
 		removed := !after.Has(key)
 		switch {
-		case key == "client_reference_id" || key == "mode" || key == "expires_at" || isOwnMetadata(key):
+		case isOwnMetadata(key):
+			p.add("Params", "must not change %s: change the struct that is there instead of replacing it", key)
+		case key == "client_reference_id" || key == "mode" || key == "expires_at":
 			p.add("Params", "must not change %s", key)
 		case removed && s.mayRemoveQuantity(key):
 		case soldKey.MatchString(key):

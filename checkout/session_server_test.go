@@ -144,6 +144,9 @@ func (m *sessionMaker) session() checkout.Session {
 		s.Shipping.Countries = pick(m, []string{"DE", "ZZ"}, []string{"US"}, []string{"UK"})
 	}
 	s.ManualCapture = m.seldom(5)
+	if s.Mode == checkout.ModeSubscription && m.seldom(3) {
+		s.TrialDays = pick(m, int64(1), 730, 731)
+	}
 	if s.Mode != checkout.ModeSetup {
 		s.AllowPromotionCodes, s.AutomaticTax, s.Variable = m.seldom(3), m.seldom(3), m.seldom(3)
 		for range 1 + m.IntN(4) {

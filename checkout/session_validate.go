@@ -185,6 +185,8 @@ func (s Session) checkModes(p *sessionProblems) {
 	if s.mode() != ModePayment {
 		p.require(!s.ManualCapture, "ManualCapture", "is allowed in payment mode only")
 	}
+	p.require(s.TrialDays == 0 || s.mode() == ModeSubscription, "TrialDays", "is allowed in subscription mode only")
+	p.require(s.TrialDays >= 0 && s.TrialDays <= 730, "TrialDays", "must be between 0 and 730")
 	if s.mode() == ModeSetup {
 		p.require(!s.AllowPromotionCodes, "AllowPromotionCodes", "is not allowed in setup mode")
 		p.require(!s.AutomaticTax, "AutomaticTax", "is not allowed in setup mode")

@@ -111,7 +111,7 @@ func (f *Flow[Tx]) sell(ctx context.Context, tx Tx, o *store.Order, a *store.Att
 	o.Shortfall = shortfall(refusal, a)
 	f.log.Error("paid order is short of stock", "order", o.ID, "attempt", a.N, "error", refusal)
 	if !a.AcceptedAt.IsZero() {
-		return f.sellWhatIsThere(ctx, tx, a)
+		return f.sellWhatIsThere(ctx, tx, o, a)
 	}
 	return nil
 }
@@ -136,9 +136,10 @@ func (f *Flow[Tx]) sellLate(ctx context.Context, tx Tx, a *store.Attempt, lines 
 }
 
 // sellWhatIsThere takes what there is of the lines of a short order that is fulfilled anyway. What is missing is the
-// merchant's to find.
-func (f *Flow[Tx]) sellWhatIsThere(ctx context.Context, tx Tx, a *store.Attempt) error {
+// merchant's to find, and stays the order's shortfall.
+func (f *Flow[Tx]) sellWhatIsThere(ctx context.Context, tx Tx, o *store.Order, a *store.Attempt) error {
 	lines := stockLines(a.Lines)
+	o.Shortfall = nil
 	for range 2 { // first all, and then what the refusal says there is
 		if len(lines) == 0 {
 			return nil
@@ -147,6 +148,7 @@ func (f *Flow[Tx]) sellWhatIsThere(ctx context.Context, tx Tx, a *store.Attempt)
 		if err != nil || refusal == nil {
 			return err
 		}
+		o.Shortfall = shortfall(refusal, a)
 		var short *reservation.ShortageError
 		if !errors.As(refusal, &short) {
 			return nil

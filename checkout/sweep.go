@@ -71,6 +71,9 @@ func (f *Flow[Tx]) Run(ctx context.Context) error {
 	p := f.newPass(ctx)
 	defer p.running.Wait()
 	defer f.endOnce.Do(func() { close(f.ended) })
+	if f.hook.Load() == nil {
+		f.log.Warn("this process receives no webhooks: call Flow.Handle before Flow.Run, unless another process does")
+	}
 	ticker := time.NewTicker(sweepEvery)
 	defer ticker.Stop()
 	for {

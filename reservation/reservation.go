@@ -15,8 +15,8 @@ import (
 
 // Errors about a single hold. They are elements of the slice that a method of [Reserver] returns.
 var (
-	// ErrUnknownSKU says that stock was never set for a SKU of the hold.
-	ErrUnknownSKU = errors.New("reservation: unknown SKU")
+	// ErrUnknownSKU says that stock was never set for a SKU of the hold: a program does so at its start, by SetNew.
+	ErrUnknownSKU = errors.New("reservation: unknown SKU, whose stock was never set")
 	// ErrNotHeld says that the hold does not exist, or has ended the other way: sold instead of released, or the reverse.
 	ErrNotHeld = errors.New("reservation: not held")
 	// ErrHoldExists says that a hold with this ID has other lines or has ended.

@@ -77,6 +77,21 @@ func (o *Order) Refunded() int64 {
 	return sum
 }
 
+// Refundable is what can still be given back of the payment that counts, in minor units: what was charged without the refunds
+// that count, and without what a dispute took. It is 0 while a dispute is open, because Stripe refuses refunds then
+// (https://docs.stripe.com/disputes/responding). For renewals see [Order.InvoiceRefundable].
+func (o *Order) Refundable() int64 {
+	paid := o.PaidAttempt()
+	if paid == nil {
+		return 0
+	}
+	lost, open := o.lost(paid)
+	if open {
+		return 0
+	}
+	return max(0, o.charged(paid)-o.Refunded()-lost)
+}
+
 // counted is how much of the order's currency a refund gives back.
 func (o *Order) counted(r Refund) int64 {
 	if !r.State.counts() || r.Currency != "" && r.Currency != o.Currency {

@@ -10,6 +10,9 @@ import (
 
 // Order is what one customer is buying. All amounts are in minor units of Currency, as Stripe takes them
 // (1999 is 19.99 USD, 500 is 500 JPY).
+//
+// A shop reads ID, Lines, Metadata, Customer and Amounts, and calls checkout.Display, [Order.PaidAttempt], [Order.Refunded],
+// [Order.Access] and [Order.StuckReason]. The other fields are how the Flow knows what to do next.
 type Order struct {
 	// ID is the merchant's own: up to 200 of the characters A-Z a-z 0-9 _ -.
 	ID string `json:"id"`
@@ -57,6 +60,8 @@ type Order struct {
 	FulfilledAt time.Time `json:"fulfilled_at,omitzero"`
 	// Shortfall is the stock that was paid for and is not there. An order with a shortfall is not fulfilled.
 	Shortfall []Shortage `json:"shortfall,omitempty"`
+	// RestockedAt is when the goods that the order had sold were put back into stock with a refund; zero: never.
+	RestockedAt time.Time `json:"restocked_at,omitzero"`
 	// Parked says why a paid order waits for a person before it is fulfilled; empty: it does not.
 	Parked string `json:"parked,omitempty"`
 	// GivenUpAt is when a person decided never to fulfil the order; zero: never.
@@ -224,14 +229,14 @@ func (o *Order) Stuck() bool { return o.StuckReason() != "" }
 
 // StuckReason says why the order needs a person; empty: it does not. The reasons are:
 //
-// - The order is paid and neither fulfilled nor given back, and it is parked, short or in review, or a part of the payment was
-// lost in a dispute.
-// - The same, and Fulfil or its transaction failed [StuckAfter] times in a row, or Stripe does not say what was given back of
-// the payment.
-// - The order was paid twice, or after it was given up, and the money is still there.
-// - An automatic refund was refused.
-// - A change was not delivered in [StuckAfter] tries, of the callback or of its transaction.
-// - Stripe does not know a session that was recorded.
+//   - The order is paid and neither fulfilled nor given back, and it is parked, short or in review, or a part of the payment
+//     was lost in a dispute.
+//   - The same, and Fulfil or its transaction failed [StuckAfter] times in a row, or Stripe does not say what was given back
+//     of the payment.
+//   - The order was paid twice, or after it was given up, and the money is still there.
+//   - An automatic refund was refused.
+//   - A change was not delivered in [StuckAfter] tries, of the callback or of its transaction.
+//   - Stripe does not know a session that was recorded.
 func (o *Order) StuckReason() string {
 	paid := o.PaidAttempt()
 	if paid != nil && o.FulfilledAt.IsZero() && paid.RefundWanted == "" && !o.GivenBack(paid) {

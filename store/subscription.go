@@ -183,6 +183,16 @@ func (o *Order) InvoiceDisputed(id string) bool {
 	return slices.ContainsFunc(o.Disputes, func(d Dispute) bool { return id != "" && d.Invoice == id && d.State != DisputeWon })
 }
 
+// InvoiceRefundable is what can still be given back of the payment of a renewal's invoice, in minor units. It is 0 while the
+// payment is disputed. For the first invoice see [Order.Refundable].
+func (o *Order) InvoiceRefundable(id string) int64 {
+	inv := o.Invoice(id)
+	if inv == nil || inv.State != InvoicePaid || o.InvoiceDisputed(id) {
+		return 0
+	}
+	return max(0, inv.Paid-o.InvoiceRefunded(id))
+}
+
 // TotalPaid is what was paid for all invoices of the order's subscriptions, in minor units, and their number. What was given
 // back is not taken off.
 func (o *Order) TotalPaid() (amount int64, invoices int) {

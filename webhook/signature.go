@@ -89,7 +89,7 @@ func (h *Handler) checkHeader(header string) (signature, error) {
 		return sig, fmt.Errorf("%w: it is %v in the past", ErrTimestamp, now.Sub(sig.at).Truncate(time.Second))
 	}
 	if sig.at.After(now.Add(h.cfg.Tolerance)) {
-		return sig, fmt.Errorf("%w: it is %v in the future: check this machine's clock", ErrTimestamp, sig.at.Sub(now).Truncate(time.Second))
+		return sig, fmt.Errorf("%w: it is %v in the future: check this machine's clock, or Config.Clock in a test", ErrTimestamp, sig.at.Sub(now).Truncate(time.Second))
 	}
 	return sig, nil
 }

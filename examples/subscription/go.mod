@@ -4,6 +4,7 @@ go 1.25.0
 
 require (
 	github.com/gofulfil/fulfil v0.0.0
+	github.com/stretchr/testify v1.12.1
 	github.com/stripe/stripe-go/v82 v82.5.1
 	modernc.org/sqlite v1.58.0
 )

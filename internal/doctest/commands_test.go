@@ -39,6 +39,7 @@ var commands = map[string]string{
 	"STRIPE_SECRET_KEY=sk_test_… STRIPE_WEBHOOK_SECRET=whsec_… go run ./examples/quickstart": "TestStripeIsUsedWhenItsSecretsAreSet",
 	"STRIPE_SECRET_KEY=sk_test_… STRIPE_WEBHOOK_SECRET=whsec_… go run ./examples/minimal":    "needs a Stripe account",
 	"go get github.com/gofulfil/fulfil@latest":                                               "needs the network",
+	"git clone https://github.com/gofulfil/fulfil && cd fulfil":                              "needs the network",
 	"go test ./...": "is a reader's own",
 	"FULFIL_TEST_PAYLOADS=thin go test ./checkout": "runs the tests of checkout once more, which take a while",
 	"go test work": "is this test's own caller",

@@ -2,9 +2,12 @@ package guides
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/sha256"
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 
@@ -46,4 +49,32 @@ func (s *Shop) alsoOld(old func(ctx context.Context, session *stripe.CheckoutSes
 		}
 		return err // nil: an order of the Flow's
 	})
+}
+
+// Buy begins the visitor's order. A random cookie makes the visitor its owner, so that a second click finds the same session. The
+// order's ID is a hash of the cookie, because IDs of orders stand in addresses and in logs.
+func (s *Shop) Buy(w http.ResponseWriter, r *http.Request) {
+	cookie, err := r.Cookie("cart")
+	if err != nil {
+		cookie = newCart(w)
+	}
+	started, err := s.flow.Begin(r.Context(), Session(orderOf(cookie), 1))
+	if errors.Is(err, checkout.ErrAlreadyPaid) || errors.Is(err, checkout.ErrProcessing) || errors.Is(err, checkout.ErrCanceled) {
+		started, err = s.flow.Begin(r.Context(), Session(orderOf(newCart(w)), 1)) // that order is done: this is the next one
+	}
+	if err != nil {
+		http.Error(w, "Checkout is not available.", http.StatusBadGateway)
+		return
+	}
+	http.Redirect(w, r, started.URL, http.StatusSeeOther)
+}
+
+func newCart(w http.ResponseWriter) *http.Cookie {
+	cookie := &http.Cookie{Name: "cart", Value: rand.Text(), Path: "/", MaxAge: 30 * 24 * 3600, HttpOnly: true, Secure: true, SameSite: http.SameSiteLaxMode}
+	http.SetCookie(w, cookie)
+	return cookie
+}
+
+func orderOf(cookie *http.Cookie) string {
+	return fmt.Sprintf("%.26x", sha256.Sum256([]byte(cookie.Value)))
 }

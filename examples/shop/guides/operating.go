@@ -8,8 +8,6 @@ import (
 	"io"
 	"time"
 
-	"github.com/stripe/stripe-go/v82"
-
 	"github.com/gofulfil/fulfil/checkout"
 	"github.com/gofulfil/fulfil/reservation/sqlreserver"
 	"github.com/gofulfil/fulfil/store"
@@ -42,28 +40,15 @@ func (s *Shop) Decide(ctx context.Context, orderID, decision string) error {
 		if err := s.flow.Resolve(ctx, orderID, checkout.GiveUp); err != nil {
 			return err
 		}
-		return s.Refund(ctx, orderID)
+		return s.Refund(ctx, orderID, "gave up")
 	}
 	return errors.New("decide again, anyway or refund")
 }
 
-// Refund gives the whole payment back. The Flow hears of the refund as of one that is made in the Dashboard.
-func (s *Shop) Refund(ctx context.Context, orderID string) error {
-	o, err := s.flow.Order(ctx, orderID)
-	if err != nil {
-		return err
-	}
-	paid := o.PaidAttempt()
-	if paid == nil {
-		return checkout.ErrNotPaid
-	}
-	_, err = s.client.V1Refunds.Create(ctx, &stripe.RefundCreateParams{PaymentIntent: stripe.String(paid.PaymentIntent)})
-	return err
-}
-
-// Restock puts goods back on the shelf, such as those of a refunded order.
-func (s *Shop) Restock(ctx context.Context, sku string, quantity int64) error {
-	return s.orders.InTx(ctx, func(tx *sql.Tx) error { return s.stock.Adjust(ctx, tx, sku, quantity) })
+// Refund gives back what is left of the payment, and puts the goods back on the shelf. key is a random text in a hidden field of
+// the form, so that a second click refunds nothing.
+func (s *Shop) Refund(ctx context.Context, orderID, key string) error {
+	return s.flow.Refund(ctx, orderID, checkout.Refund{Key: key, Restock: true})
 }
 
 // AfterRestore finds what the restored database does not know.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"log"
 	"net/http"
 	"os"
 	"strings"
@@ -23,15 +24,16 @@ import (
 
 // The functions of this file are compiled and not run: they are the Go blocks of README.md behind its first.
 
-func readmeDatabase(ctx context.Context) (*checkout.Flow[*sql.Tx], error) {
+func readmeDatabase(ctx context.Context) *checkout.Flow[*sql.Tx] {
 	db, err := sql.Open("pgx", os.Getenv("DATABASE_URL")) // import _ "github.com/jackc/pgx/v5/stdlib", or another driver
-	db.SetMaxOpenConns(8)                                 // on a hot row a small pool is several times faster than a large one
-	err = sqlstore.Migrate(ctx, db, sqlstore.Postgres)    // at every start; or give sqlstore.Schema(…) to your own tool
-	err = sqlreserver.Migrate(ctx, db, sqlreserver.Postgres)
+	must(err)
+	db.SetMaxOpenConns(8)                              // on a hot row a small pool is several times faster than a large one
+	must(sqlstore.Migrate(ctx, db, sqlstore.Postgres)) // at every start; or give sqlstore.Schema(…) to your own tool
+	must(sqlreserver.Migrate(ctx, db, sqlreserver.Postgres))
 	st, stock := sqlstore.New(db, sqlstore.Postgres), sqlreserver.New(sqlreserver.Postgres)
-	err = st.InTx(ctx, func(tx *sql.Tx) error {
+	must(st.InTx(ctx, func(tx *sql.Tx) error {
 		return stock.SetNew(ctx, tx, "tee-m", 10) // a new product; Adjust adds what comes in
-	})
+	}))
 	flow, err := checkout.New(checkout.Config[*sql.Tx]{
 		Stripe:   stripe.NewClient(os.Getenv("STRIPE_SECRET_KEY")),
 		Store:    st,
@@ -40,17 +42,17 @@ func readmeDatabase(ctx context.Context) (*checkout.Flow[*sql.Tx], error) {
 			_, err := tx.ExecContext(ctx, `INSERT INTO shipments (order_id, email) VALUES ($1, $2)`, o.ID, o.Customer.Email)
 			return err // nil: fulfilled, together with this row; error: rolled back, tried again
 		},
-		OnChange: func(ctx context.Context, tx *sql.Tx, c checkout.Change) error { // an outbox: something else sends the mail
-			_, err := tx.ExecContext(ctx, `INSERT INTO mails (key, order_id, kind) VALUES ($1, $2, $3)`, c.Key, c.Order.ID, c.Kind)
+		OnChange: func(ctx context.Context, tx *sql.Tx, c checkout.Change) error { // expired, refunded, disputed, renewed …
+			_, err := tx.ExecContext(ctx, `INSERT INTO mails (mail_key, order_id, kind) VALUES ($1, $2, $3)`, c.Key, c.Order.ID, c.Kind)
 			return err
 		},
 	})
-	return flow, err
+	must(err)
+	return flow
 }
 
-func readmeRefund(ctx context.Context, client *stripe.Client, o *store.Order, st *sqlstore.Store, stock *sqlreserver.Reserver) (err error) {
-	_, err = client.V1Refunds.Create(ctx, &stripe.RefundCreateParams{PaymentIntent: stripe.String(o.PaidAttempt().PaymentIntent)})
-	err = st.InTx(ctx, func(tx *sql.Tx) error { return stock.Adjust(ctx, tx, "tee-m", 2) })
+func readmeRefund(ctx context.Context, flow *checkout.Flow[*sql.Tx]) error {
+	err := flow.Refund(ctx, "order-42", checkout.Refund{Restock: true}) // all that is left, and the goods are back on the shelf
 	return err
 }
 
@@ -83,3 +85,9 @@ func readmeMembers(mux *http.ServeMux, flow *checkout.Flow[*sql.Tx], userOf func
 }
 
 var _, _, _, _, _ = readmeDatabase, readmeRefund, readmeTypes, readmeTest, readmeMembers
+
+func must(err error) {
+	if err != nil {
+		log.Fatal(err)
+	}
+}

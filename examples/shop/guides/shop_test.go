@@ -3,14 +3,19 @@ package guides
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	_ "github.com/jackc/pgx/v5/stdlib"
 	"github.com/stretchr/testify/require"
 	"github.com/stripe/stripe-go/v82"
 	_ "modernc.org/sqlite"
@@ -36,6 +41,41 @@ func openShop(t *testing.T) (*Shop, *checkouttest.Server) {
 	return shop, srv
 }
 
+// postgresFor opens a schema of its own for a test, and drops the schema in the end.
+func postgresFor(t *testing.T, dsn string) *sql.DB {
+	t.Helper()
+	schema := "test_" + strings.ToLower(rand.Text())
+	admin, err := sql.Open("pgx", dsn)
+	require.NoError(t, err)
+	_, err = admin.ExecContext(t.Context(), "CREATE SCHEMA "+schema)
+	require.NoError(t, err)
+	db, err := sql.Open("pgx", dsn+"&search_path="+schema) // dsn has other options, such as ?sslmode=disable
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		db.Close()
+		_, err := admin.ExecContext(context.Background(), "DROP SCHEMA "+schema+" CASCADE")
+		require.NoError(t, err)
+		admin.Close()
+	})
+	return db
+}
+
+func TestBuyingOnPostgres(t *testing.T) {
+	dsn := os.Getenv("FULFIL_TEST_POSTGRES")
+	if dsn == "" {
+		t.Skip("FULFIL_TEST_POSTGRES names no server")
+	}
+	db, srv := postgresFor(t, dsn), checkouttest.NewServer(checkouttest.Config{})
+	defer srv.Close()
+	shop, err := NewShop(t.Context(), db, sqlstore.Postgres, srv.Client(), srv.WebhookSecret(), srv.Now)
+	require.NoError(t, err)
+	srv.Deliver(shop.hook)
+	started, err := shop.flow.Begin(t.Context(), Session("order-1", 2))
+	require.NoError(t, err)
+	require.NoError(t, srv.Pay(started.SessionID, checkouttest.CardOK))
+	require.Equal(t, 1, count(t, shop, `SELECT count(*) FROM shipments`))
+}
+
 func count(t *testing.T, s *Shop, query string, args ...any) (n int) {
 	t.Helper()
 	require.NoError(t, s.db.QueryRowContext(t.Context(), query, args...).Scan(&n))
@@ -56,6 +96,30 @@ func TestBuying(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, checkout.Fulfilled, checkout.Display(o))
 	require.Equal(t, 1, count(t, shop, `SELECT count(*) FROM shipments`))
+}
+
+// A visitor who clicks twice has one order, and another one after that order is paid.
+func TestOneOpenOrder(t *testing.T) {
+	shop, srv := openShop(t)
+	var cookies []*http.Cookie
+	click := func() (sessionID string) {
+		r := httptest.NewRequest(http.MethodPost, "/checkout", nil)
+		for _, c := range cookies {
+			r.AddCookie(c)
+		}
+		w := httptest.NewRecorder()
+		shop.Buy(w, r)
+		require.Equal(t, http.StatusSeeOther, w.Code)
+		if set := w.Result().Cookies(); len(set) > 0 {
+			cookies = set
+		}
+		return path.Base(w.Header().Get("Location"))
+	}
+	first := click()
+	require.Equal(t, first, click())
+	require.NoError(t, srv.Pay(first, checkouttest.CardOK))
+	require.NotEqual(t, first, click())
+	require.Equal(t, 2, count(t, shop, `SELECT count(*) FROM fulfil_orders`))
 }
 
 func TestSoldOut(t *testing.T) {
@@ -145,11 +209,10 @@ func TestStandaloneClient(t *testing.T) {
 func TestRefundAndRestock(t *testing.T) {
 	s, srv := openShop(t)
 	paid(t, s, srv, "order-1")
-	require.NoError(t, s.Refund(t.Context(), "order-1"))
+	require.NoError(t, s.Refund(t.Context(), "order-1", "form"))
 	srv.Flush() // its webhooks are answered
 	require.EqualValues(t, "refunded", status(t, s, "order-1"))
 	require.Equal(t, 1, count(t, s, `SELECT count(*) FROM mails WHERE kind = 'refunded'`))
-	require.NoError(t, s.Restock(t.Context(), "tee-m", 1))
 	_, err := s.flow.Begin(t.Context(), Session("order-2", 10))
 	require.NoError(t, err)
 }

@@ -1,0 +1,176 @@
+package checkout_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gofulfil/fulfil/checkout"
+	"github.com/gofulfil/fulfil/reservation"
+	"github.com/gofulfil/fulfil/store"
+)
+
+const refundCall = "POST /v1/refunds"
+
+// giveBack refunds a payment of an order. Its webhooks are answered then, too.
+func (s *testShop) giveBack(id string, r checkout.Refund) error {
+	s.t.Helper()
+	err := s.flow.Refund(s.t.Context(), id, r)
+	s.srv.Flush()
+	return err
+}
+
+func TestRefund(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	require.ErrorIs(t, s.giveBack("order-1", checkout.Refund{}), checkout.ErrNotFound)
+	started := s.begin(cartOf("order-1", "tee"))
+	require.ErrorIs(t, s.giveBack("order-1", checkout.Refund{}), checkout.ErrNotPaid)
+	s.pay(started.SessionID)
+	require.EqualValues(t, 1999, s.order("order-1").Refundable())
+
+	require.ErrorIs(t, s.giveBack("order-1", checkout.Refund{Amount: 2000}), checkout.ErrNothingToRefund)
+	require.Error(t, s.giveBack("order-1", checkout.Refund{Amount: -1}))
+	require.Zero(t, s.wire.count(refundCall))
+	require.NoError(t, s.giveBack("order-1", checkout.Refund{Amount: 500}))
+	s.requireStatus("order-1", "partially_refunded")
+	require.NoError(t, s.giveBack("order-1", checkout.Refund{Amount: 500}))
+	require.EqualValues(t, 999, s.order("order-1").Refundable())
+	require.NoError(t, s.giveBack("order-1", checkout.Refund{}))
+	s.requireStatus("order-1", "refunded")
+	require.ErrorIs(t, s.giveBack("order-1", checkout.Refund{}), checkout.ErrNothingToRefund)
+	require.EqualValues(t, 1999, s.order("order-1").Refunded())
+	require.Equal(t, []checkout.ChangeKind{checkout.ChangeRefunded, checkout.ChangeRefunded, checkout.ChangeRefunded}, s.kinds())
+	s.requireStock("tee", 4, 0, 1)
+}
+
+// A request that is repeated with its Key, or sent twice at the same moment, refunds once.
+func TestRefundIsMadeOnce(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.pay(s.begin(cartOf("order-1", "tee")).SessionID)
+	lost := errors.New("the answer is lost")
+	s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		answer, err := send()
+		if r.Method+" "+r.URL.Path == refundCall && err == nil {
+			answer.Body.Close()
+			return nil, lost
+		}
+		return answer, err
+	})
+	form := checkout.Refund{Amount: 500, Key: "form-1"}
+	require.Error(t, s.giveBack("order-1", form))
+	s.wire.on(nil)
+	require.NoError(t, s.giveBack("order-1", form))
+	require.NoError(t, s.giveBack("order-1", form))
+	require.EqualValues(t, 500, s.order("order-1").Refunded())
+
+	var clicks sync.WaitGroup
+	for range 4 {
+		clicks.Go(func() { _ = s.giveBack("order-1", checkout.Refund{}) })
+	}
+	clicks.Wait()
+	s.requireStatus("order-1", "refunded")
+	require.Len(t, s.order("order-1").Refunds, 2)
+}
+
+// Goods come back into stock once, whatever the number of refunds, and also if the money went back in the Dashboard.
+func TestRefundRestocks(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	cart := cartOf("order-1", "tee")
+	cart.Lines[0].Quantity = 2
+	s.pay(s.begin(cart).SessionID)
+	s.requireStock("tee", 3, 0, 2)
+	require.NoError(t, s.giveBack("order-1", checkout.Refund{Amount: 100}))
+	s.requireStock("tee", 3, 0, 2)
+	require.NoError(t, s.giveBack("order-1", checkout.Refund{Amount: 100, Restock: true}))
+	s.requireStock("tee", 5, 0, 2)
+	require.NoError(t, s.giveBack("order-1", checkout.Refund{Restock: true}))
+	s.requireStock("tee", 5, 0, 2)
+	require.ErrorIs(t, s.giveBack("order-1", checkout.Refund{Restock: true}), checkout.ErrNothingToRefund)
+
+	paid := s.begin(cartOf("order-2", "last")).SessionID
+	s.pay(paid)
+	s.refund(paid, 0)
+	require.NoError(t, s.giveBack("order-2", checkout.Refund{Restock: true}))
+	s.requireStock("last", 1, 0, 1)
+
+	plain, _ := s.processOn(s.st, struct{ reservation.Reserver[tx] }{s.stock}, s.wire)
+	require.ErrorIs(t, plain.Refund(t.Context(), "order-1", checkout.Refund{Restock: true}), checkout.ErrNoRestock)
+}
+
+// Of an order that was fulfilled with less than was paid for, what it sold comes back, and no more.
+func TestRefundRestocksWhatWasSold(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	id := s.beginUnrecorded(cartOf("order-1", "last", "tee", "tee"))
+	s.srv.Advance(6 * time.Minute)
+	s.sweep()
+	s.pay(s.begin(cartOf("order-2", "last")).SessionID)
+	s.pay(id)
+	require.NoError(t, s.flow.Resolve(t.Context(), "order-1", checkout.FulfilAnyway))
+	s.requireStock("tee", 3, 0, 2)
+	require.NoError(t, s.giveBack("order-1", checkout.Refund{Restock: true}))
+	s.requireStock("tee", 5, 0, 2)
+	s.requireStock("last", 0, 0, 1)
+}
+
+// Goods of an order that is refunded before it could be fulfilled are not handed over.
+func TestRefundBeforeFulfilment(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.onFulfil(func(context.Context, tx, *store.Order) error { return errPrinter })
+	s.pay(s.begin(cartOf("order-1", "tee")).SessionID)
+	require.NoError(t, s.giveBack("order-1", checkout.Refund{Restock: true}))
+	s.onFulfil(nil)
+	s.srv.Advance(48 * time.Hour)
+	s.sweep()
+	require.Zero(t, s.shipments("order-1"))
+	s.requireStatus("order-1", "refunded")
+	s.requireStock("tee", 5, 0, 1)
+}
+
+// Stripe refuses the refund of a disputed payment, so it is not asked for one.
+func TestRefundOfADisputedPayment(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	paid := s.begin(cartOf("order-1", "tee")).SessionID
+	s.pay(paid)
+	_, err := s.srv.Dispute(paid)
+	require.NoError(t, err)
+	require.ErrorIs(t, s.giveBack("order-1", checkout.Refund{}), checkout.ErrNothingToRefund)
+	require.Zero(t, s.wire.count(refundCall))
+}
+
+// Of a subscription the latest period is given back, or the invoice that is named. A trial has nothing to give back.
+func TestRefundOfASubscription(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.subscribe("club")
+	s.months(2)
+	o := s.order("club")
+	require.Len(t, o.Invoices, 3)
+	require.NoError(t, s.giveBack("club", checkout.Refund{Amount: 300}))
+	require.EqualValues(t, 300, s.order("club").InvoiceRefunded(o.Invoices[2].ID))
+	require.NoError(t, s.giveBack("club", checkout.Refund{}))
+	require.EqualValues(t, 900, s.order("club").InvoiceRefunded(o.Invoices[2].ID))
+	require.Zero(t, s.order("club").Refunded())
+	require.NoError(t, s.giveBack("club", checkout.Refund{Invoice: o.Invoices[1].ID}))
+	require.EqualValues(t, 900, s.order("club").InvoiceRefunded(o.Invoices[1].ID))
+	require.NoError(t, s.giveBack("club", checkout.Refund{Invoice: o.Invoices[0].ID}))
+	require.EqualValues(t, 900, s.order("club").Refunded())
+	require.ErrorIs(t, s.giveBack("club", checkout.Refund{Invoice: "in_other"}), checkout.ErrNotFound)
+
+	trial := clubOf("trial")
+	trial.TrialDays = 14
+	s.pay(s.begin(trial).SessionID)
+	require.Equal(t, store.SubscriptionTrialing, s.order("trial").Subscription().Status)
+	require.Equal(t, testStart.AddDate(0, 0, 14), s.order("trial").Subscription().TrialEnd.Add(testStart.Sub(s.order("trial").CreatedAt)))
+	require.ErrorIs(t, s.giveBack("trial", checkout.Refund{}), checkout.ErrNothingToRefund)
+}
