@@ -158,7 +158,10 @@ func (s *site) signUp(w http.ResponseWriter, r *http.Request) {
 		Metadata:   map[string]string{"user": user}, // by which RequireAccess finds the order
 	}
 	if choice.trial && len(past) == 0 { // one trial for each visitor
-		session.Params = withTrial(choice.withoutCard)
+		session.TrialDays = trialDays
+		if choice.withoutCard {
+			session.Params = withoutCard
+		}
 	}
 	started, err := s.flow.Begin(r.Context(), session)
 	if err != nil {
@@ -169,16 +172,11 @@ func (s *site) signUp(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, started.URL, http.StatusSeeOther)
 }
 
-// withTrial gives a subscription a trial. Without a card, it ends with the trial unless the member gives one until then.
-func withTrial(withoutCard bool) func(*stripe.CheckoutSessionCreateParams) {
-	return func(p *stripe.CheckoutSessionCreateParams) {
-		p.SubscriptionData.TrialPeriodDays = stripe.Int64(trialDays)
-		if withoutCard {
-			p.PaymentMethodCollection = stripe.String("if_required")
-			p.SubscriptionData.TrialSettings = &stripe.CheckoutSessionCreateSubscriptionDataTrialSettingsParams{
-				EndBehavior: &stripe.CheckoutSessionCreateSubscriptionDataTrialSettingsEndBehaviorParams{MissingPaymentMethod: stripe.String("cancel")},
-			}
-		}
+// withoutCard has the payment page ask for no card. The subscription ends with the trial, unless the member gives a card until then.
+func withoutCard(p *stripe.CheckoutSessionCreateParams) {
+	p.PaymentMethodCollection = stripe.String("if_required")
+	p.SubscriptionData.TrialSettings = &stripe.CheckoutSessionCreateSubscriptionDataTrialSettingsParams{
+		EndBehavior: &stripe.CheckoutSessionCreateSubscriptionDataTrialSettingsEndBehaviorParams{MissingPaymentMethod: stripe.String("cancel")},
 	}
 }
 
