@@ -2,6 +2,7 @@ package checkout
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -188,9 +189,16 @@ func (f *Flow[Tx]) observeInvoice(ctx context.Context, account string, i invoice
 	return o.ID, f.settleInvoice(ctx, o.ID, i, cause)
 }
 
-// askInvoice does for a thin event what observeInvoice does for a snapshot.
+// askInvoice does for a thin event what observeInvoice does for a snapshot. Of a recorded invoice Stripe is asked once.
 func (f *Flow[Tx]) askInvoice(ctx context.Context, t thinEvent) (id string, err error) {
 	return f.askFor(ctx, t.object, func() (string, error) {
+		o, err := f.store.FindRef(ctx, t.object)
+		switch {
+		case err == nil && o.Account == t.account && o.Invoice(t.object) != nil:
+			return o.ID, f.settleInvoice(ctx, o.ID, invoiceFacts{ID: t.object}, t.id)
+		case err != nil && !errors.Is(err, ErrNotFound):
+			return "", err
+		}
 		i, err := f.stripe.invoice(ctx, t.account, t.object)
 		if err != nil {
 			return "", err

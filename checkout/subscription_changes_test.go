@@ -1,6 +1,7 @@
 package checkout_test
 
 import (
+	"net/http"
 	"slices"
 	"testing"
 	"time"
@@ -119,6 +120,61 @@ func TestPlanChange(t *testing.T) {
 	require.Equal(t, checkout.ChangeRenewed, s.kinds()[2])
 	require.Len(t, s.kinds(), 3)
 	require.Len(t, s.order("club").Invoices, 3)
+}
+
+// A page that has just changed the plan shows the change, and the change is told once, whether its event comes before or after.
+func TestSettleSubscription(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	sub := s.subscribe("club")
+	quantity := func(n int64) {
+		t.Helper()
+		_, err := s.srv.Client().V1Subscriptions.Update(t.Context(), sub.ID, &stripe.SubscriptionUpdateParams{
+			Items: []*stripe.SubscriptionUpdateItemParams{{ID: &sub.Items[0].ID, Quantity: &n}},
+		})
+		require.NoError(t, err)
+	}
+	s.loseWebhooks()
+	quantity(3)
+	s.srv.Flush()
+	before := len(s.wire.calls)
+	o, err := s.flow.SettleSubscription(t.Context(), "club")
+	require.NoError(t, err)
+	require.EqualValues(t, 3, o.Subscription().Items[0].Quantity)
+	require.Len(t, s.wire.calls, before+2)
+	require.Equal(t, []checkout.ChangeKind{checkout.ChangePlanChanged}, s.kinds())
+
+	s.srv.Deliver(s.hook)
+	events := s.srv.Events()
+	require.NoError(t, s.srv.Redeliver(events[len(events)-1].ID)) // the event of the change comes late
+	require.Len(t, s.kinds(), 1)
+	quantity(4)
+	s.srv.Flush()
+	o, err = s.flow.SettleSubscription(t.Context(), "club")
+	require.NoError(t, err)
+	require.EqualValues(t, 4, o.Subscription().Items[0].Quantity)
+	require.Equal(t, []checkout.ChangeKind{checkout.ChangePlanChanged, checkout.ChangePlanChanged}, s.kinds())
+
+	s.wire.on(func(r *http.Request, _ func() (*http.Response, error)) (*http.Response, error) {
+		return answer(r, http.StatusInternalServerError, `{"error":{"type":"api_error"}}`), nil
+	})
+	o, err = s.flow.SettleSubscription(t.Context(), "club")
+	require.Error(t, err)
+	require.EqualValues(t, 4, o.Subscription().Items[0].Quantity)
+	_, err = s.flow.SettleSubscription(t.Context(), "other")
+	require.ErrorIs(t, err, checkout.ErrNotFound)
+}
+
+// An order without a subscription is returned as it is, and Stripe is not asked.
+func TestSettleSubscriptionOfAnother(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.begin(clubOf("club"))
+	before := len(s.wire.calls)
+	o, err := s.flow.SettleSubscription(t.Context(), "club")
+	require.NoError(t, err)
+	require.Equal(t, "club", o.ID)
+	require.Len(t, s.wire.calls, before)
 }
 
 // While payments are not collected, the customer keeps access, and voided invoices are no renewals.

@@ -131,9 +131,41 @@ func (f *Flow[Tx]) observeSubscription(ctx context.Context, account string, s su
 	return o.ID, f.settleSubscription(ctx, o.ID, s.ID, cause)
 }
 
-// askSubscription does for a thin event what observeSubscription does for a snapshot.
+// SettleSubscription brings an order in line with what Stripe says of its subscription and the invoices, delivers what is to be
+// delivered, and returns the order. It is for a page that shows what the merchant has just changed over the API, such as the plan:
+// the event of that change may come later, and is not told again. It makes two requests. An order without a subscription is
+// returned as it is.
+//
+// Errors: one that matches [ErrNotFound]. If Stripe can't be asked, the order is returned as it is known, beside the error.
+func (f *Flow[Tx]) SettleSubscription(ctx context.Context, orderID string) (*store.Order, error) {
+	ctx, cancel := limited(ctx)
+	defer cancel()
+	o, err := f.store.Find(ctx, orderID)
+	if err != nil {
+		return nil, err
+	}
+	paid := o.PaidAttempt()
+	if paid == nil || paid.Subscription == "" {
+		return o, nil
+	}
+	if err := f.settleSubscription(ctx, orderID, paid.Subscription, "settle subscription"); err != nil {
+		return o, err
+	}
+	f.tryDeliver(ctx, orderID)
+	return f.store.Find(ctx, orderID)
+}
+
+// askSubscription does for a thin event what observeSubscription does for a snapshot. The answer that says whether there is news
+// of a recorded subscription is the one that is recorded.
 func (f *Flow[Tx]) askSubscription(ctx context.Context, t thinEvent) (id string, err error) {
 	return f.askFor(ctx, t.object, func() (string, error) {
+		o, err := f.store.FindRef(ctx, t.object)
+		switch {
+		case err == nil && o.Account == t.account:
+			return o.ID, f.recordSubscription(ctx, o.ID, t.object, t.id, true)
+		case err != nil && !errors.Is(err, ErrNotFound):
+			return "", err
+		}
 		s, err := f.stripe.subscription(ctx, t.account, t.object)
 		if err != nil {
 			return "", err
@@ -198,6 +230,12 @@ func attemptOfSubscription(o *store.Order, id string) *store.Attempt {
 // settleSubscription records Stripe's newest answers about a subscription and its invoices. Subscriptions have no order of
 // states that can be relied on, so that an event says only that something changed, as with refunds.
 func (f *Flow[Tx]) settleSubscription(ctx context.Context, id, subscription, cause string) error {
+	return f.recordSubscription(ctx, id, subscription, cause, false)
+}
+
+// recordSubscription is settleSubscription. With onlyNews, an answer that says of the subscription what the order says is not
+// recorded, and Stripe is not asked for the invoices.
+func (f *Flow[Tx]) recordSubscription(ctx context.Context, id, subscription, cause string, onlyNews bool) error {
 	answers := func(o *store.Order) int { return answersOfSubscription(o, subscription) }
 	return f.recordNewest(ctx, id, "subscription "+subscription, cause, answers, func(before *store.Order) (recorder, error) {
 		asked := f.now()
@@ -207,6 +245,10 @@ func (f *Flow[Tx]) settleSubscription(ctx context.Context, id, subscription, cau
 		}
 		if err != nil {
 			return nil, err
+		}
+		known := before.SubscriptionByID(subscription)
+		if onlyNews && answer.tellsNothingNew(known) && !trialEnds(known, f.now()) {
+			return nil, nil
 		}
 		invoices, err := f.stripe.invoicesOf(ctx, before.Account, subscription)
 		if err != nil {

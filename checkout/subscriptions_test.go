@@ -436,6 +436,57 @@ func TestSubscriptionByThinEvents(t *testing.T) {
 	}
 }
 
+// A change of a known subscription costs one question about the subscription and one about its invoices; a change of a known
+// invoice costs one. An event that brings no news costs the question that says so. The form of the event does not matter, except
+// that a snapshot event without news costs nothing.
+func TestRequestsPerChangeOfASubscription(t *testing.T) {
+	t.Parallel()
+	const subscription, invoice, invoices = "GET /v1/subscriptions/", "GET /v1/invoices/", "GET /v1/invoices"
+	for name, form := range map[string]checkouttest.Payloads{"snapshot": checkouttest.Snapshot, "thin": checkouttest.Thin} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShopGetting(t, form)
+			sub := s.subscribe("club")
+			asked := func(happens func()) map[string]int {
+				t.Helper()
+				before := len(s.wire.calls)
+				happens()
+				counts := map[string]int{}
+				for _, call := range s.wire.calls[before:] {
+					if path := strings.LastIndex(call, "/") + 1; strings.HasPrefix(call[path:], "sub_") || strings.HasPrefix(call[path:], "in_") {
+						call = call[:path]
+					}
+					counts[call]++
+				}
+				return counts
+			}
+			atPeriodEnd := func(end bool) func() {
+				return func() {
+					_, err := s.srv.Client().V1Subscriptions.Update(t.Context(), sub.ID, &stripe.SubscriptionUpdateParams{CancelAtPeriodEnd: stripe.Bool(end)})
+					require.NoError(t, err)
+					s.srv.Flush()
+				}
+			}
+			require.Equal(t, map[string]int{subscription: 1, invoices: 1}, asked(atPeriodEnd(true)))
+			require.Equal(t, map[string]int{subscription: 1, invoices: 1}, asked(atPeriodEnd(false)))
+
+			events, noNews := s.srv.Events(), map[string]int{}
+			if form == checkouttest.Thin {
+				events, noNews = s.srv.ThinEvents(), map[string]int{subscription: 1}
+			}
+			last := events[len(events)-1].ID
+			require.Equal(t, noNews, asked(func() { require.NoError(t, s.srv.Redeliver(last)) }))
+
+			require.NoError(t, s.srv.ReplaceMethod(sub.ID, checkouttest.CardDeclined))
+			s.srv.Advance(testStart.AddDate(0, 1, 0).Add(2 * time.Hour).Sub(s.srv.Now()))
+			require.Equal(t, map[string]int{invoice: 1}, asked(func() { s.srv.Advance(3 * day) }))
+			told := s.changes[len(s.changes)-1]
+			require.Equal(t, checkout.ChangePaymentFailed, told.Kind)
+			require.Equal(t, 2, told.Try)
+		})
+	}
+}
+
 // dropThinEvents has somebody else receive thin events.
 func (s *testShop) dropThinEvents() {
 	s.srv.Deliver(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), checkouttest.Thin)

@@ -2,7 +2,10 @@ package dbtest
 
 import (
 	"database/sql"
+	"fmt"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/gofulfil/fulfil/store"
 )
@@ -65,5 +68,62 @@ func TestSQLStoreTerms(t *testing.T) {
 			return st.Delete(ctx, tx, orders...)
 		}))
 		terms(0, "after the orders were deleted")
+	})
+}
+
+// Orders without terms, as an older version saved them, are found after they were indexed, page by page. Saving them alone does
+// not index them, as a transaction that locked an order writes only the terms that changed.
+func TestSQLStoreIndex(t *testing.T) {
+	Each(t, func(t *testing.T, d Database) {
+		t.Parallel()
+		ctx := t.Context()
+		st, db := openStore(t, d, 4)
+		const orders, limit = 7, 3
+		var ids []string
+		must(t, st.InTx(ctx, func(tx *sql.Tx) error {
+			ids = nil
+			for n := range orders {
+				o := &store.Order{ID: fmt.Sprint("old-", n), CreatedAt: failureTime.Add(time.Duration(n/2) * time.Second), Metadata: map[string]string{"user": "7"}}
+				if _, err := st.Insert(ctx, tx, o); err != nil {
+					return err
+				}
+				ids = append(ids, o.ID)
+			}
+			return nil
+		}))
+		found := func() (found []string) {
+			t.Helper()
+			page, err := st.List(ctx, store.Query{Metadata: map[string]string{"user": "7"}})
+			must(t, err)
+			for _, o := range page {
+				found = append(found, o.ID)
+			}
+			return found
+		}
+		_, err := db.ExecContext(ctx, d.Dialect.Rebind("DELETE FROM fulfil_terms WHERE order_id <> ?"), "old-4") // one has its terms
+		must(t, err)
+		must(t, st.InTx(ctx, func(tx *sql.Tx) error {
+			locked, err := st.Lock(ctx, tx, "old-1")
+			if err != nil {
+				return err
+			}
+			return st.Save(ctx, tx, locked...)
+		}))
+		if got := found(); !slices.Equal(got, []string{"old-4"}) {
+			t.Fatalf("before: found %q", got)
+		}
+		for range 2 {
+			pages := 0
+			for next := (store.Position{}); ; pages++ {
+				next, err = st.Index(ctx, next, limit)
+				must(t, err)
+				if next == (store.Position{}) {
+					break
+				}
+			}
+			if got := found(); !slices.Equal(got, ids) || pages != (orders+limit-1)/limit {
+				t.Fatalf("after %d pages: found %q; want %q", pages, got, ids)
+			}
+		}
 	})
 }

@@ -20,7 +20,8 @@ import (
 //   - A name that begins with Test is that of the test that does the same.
 //   - Any other text says why it can't be run here.
 var commands = map[string]string{
-	"go run ./examples/quickstart": "run",
+	"go run ./examples/quickstart":   "run",
+	"go run ./examples/subscription": "run",
 	"go run ./examples/standalone -addr 127.0.0.1:12111 -key sk_test_standalone -webhook http://127.0.0.1:3000/webhook": "run",
 	"go run ./examples/shop": "TestASignalStopsTheProgram",
 	"go run ./examples/shop -addr 127.0.0.1:4251 -webhooks http://127.0.0.1:4252/stripe/webhook":                           "TestTheTestServerOfAnotherProcess",

@@ -89,6 +89,42 @@ func (s *Store) keepTerms(ctx context.Context, tx *sql.Tx, orders []*store.Order
 	return nil
 }
 
+// Index makes orders findable by e-mail address, customer's ID and metadata that were saved before schema version 4, or by a process
+// of an older version. Without it, [store.Query] finds such an order by these only after one of them has changed. Index takes one
+// page of the orders behind after, the oldest first, and returns the place to go on from: after an error the same place, and the zero
+// Position when no order is left. limit is that of [store.Query]. Index may be called again, and while the Store is in use.
+//
+// A program that had orders before calls it once for all pages, after the last process of the older version has ended.
+func (s *Store) Index(ctx context.Context, after store.Position, limit int) (next store.Position, err error) {
+	page, err := s.List(ctx, store.Query{After: after, Limit: limit})
+	if err != nil {
+		return after, err
+	}
+	if len(page) == 0 {
+		return store.Position{}, nil
+	}
+	ids := make([]string, len(page))
+	for i, o := range page {
+		ids[i] = o.ID
+	}
+	err = s.InTx(ctx, func(tx *sql.Tx) error {
+		orders, err := s.Lock(ctx, tx, ids...)
+		if err != nil {
+			return err
+		}
+		orders = slices.DeleteFunc(orders, func(o *store.Order) bool { return o == nil }) // deleted meanwhile
+		for _, o := range orders {
+			s.knownIn(tx).set(o.ID, nil) // that an order has a term does not say that the table has it
+		}
+		return s.keepTerms(ctx, tx, orders)
+	})
+	if err != nil {
+		return after, err
+	}
+	last := page[len(page)-1]
+	return store.Position{CreatedAt: last.CreatedAt, ID: last.ID}, nil
+}
+
 // deleteTerms deletes the terms of an order that is deleted: those that it has, and those that the transaction knows of it.
 func (s *Store) deleteTerms(ctx context.Context, tx *sql.Tx, o *store.Order) error {
 	terms := append(o.Terms(), s.knownIn(tx).set(o.ID, nil)...)

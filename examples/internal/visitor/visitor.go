@@ -87,7 +87,7 @@ var (
 	formTag   = regexp.MustCompile(`(?s)<form\b([^>]*)>(.*?)</form>`)
 	inputTag  = regexp.MustCompile(`<input\b([^>]*)>`)
 	areaTag   = regexp.MustCompile(`(?s)<textarea\b([^>]*)>(.*?)</textarea>`)
-	selectTag = regexp.MustCompile(`(?s)<select\b([^>]*)>\s*<option[^>]*>(.*?)</option>`) // its first option
+	selectTag = regexp.MustCompile(`(?s)<select\b([^>]*)>\s*<option\b([^>]*)>(.*?)</option>`) // its first option
 	buttonTag = regexp.MustCompile(`(?s)<button\b([^>]*)>(.*?)</button>`)
 	anyTag    = regexp.MustCompile(`<[^>]*>`)
 	tagName   = regexp.MustCompile(`^<[a-z]+`)
@@ -160,10 +160,15 @@ func fieldsOf(form string) url.Values {
 			fields.Set(input["name"], input["value"])
 		}
 	}
-	for _, pattern := range []*regexp.Regexp{areaTag, selectTag} {
-		for _, tag := range pattern.FindAllStringSubmatch(form, -1) {
-			fields.Set(attributes(tag[1])["name"], html.UnescapeString(tag[2]))
+	for _, tag := range areaTag.FindAllStringSubmatch(form, -1) {
+		fields.Set(attributes(tag[1])["name"], html.UnescapeString(tag[2]))
+	}
+	for _, tag := range selectTag.FindAllStringSubmatch(form, -1) {
+		value, has := attributes(tag[2])["value"]
+		if !has {
+			value = html.UnescapeString(tag[3])
 		}
+		fields.Set(attributes(tag[1])["name"], value)
 	}
 	return fields
 }

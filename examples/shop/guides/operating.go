@@ -79,3 +79,14 @@ func (s *Shop) Tidy(ctx context.Context) (int, error) {
 func (s *Shop) CheckDatabase(ctx context.Context) error {
 	return errors.Join(sqlstore.Check(ctx, s.db, s.dialect), sqlreserver.Check(ctx, s.db, s.dialect))
 }
+
+// IndexOrders is for a shop that had orders before schema version 4.
+func (s *Shop) IndexOrders(ctx context.Context) error {
+	for next := (store.Position{}); ; {
+		var err error
+		next, err = s.orders.Index(ctx, next, 0)
+		if err != nil || next == (store.Position{}) {
+			return err
+		}
+	}
+}
