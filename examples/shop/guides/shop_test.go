@@ -23,6 +23,7 @@ import (
 	"github.com/gofulfil/fulfil/checkout"
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
 	"github.com/gofulfil/fulfil/reservation"
+	"github.com/gofulfil/fulfil/store"
 	"github.com/gofulfil/fulfil/store/sqlstore"
 )
 
@@ -263,4 +264,56 @@ func TestOldSessionsGoToTheOldCode(t *testing.T) {
 	w := httptest.NewRecorder()
 	handWritten(s.db, "whsec_x", func(string) error { return errors.New("not called") })(w, httptest.NewRequest(http.MethodPost, "/", nil))
 	require.Equal(t, http.StatusBadRequest, w.Code)
+}
+
+func TestMembership(t *testing.T) {
+	shop, srv := openShop(t)
+	url, err := shop.Join(t.Context(), "user-1")
+	require.NoError(t, err)
+	again, err := shop.Join(t.Context(), "user-1")
+	require.NoError(t, err)
+	require.Equal(t, url, again)
+	require.NoError(t, srv.Pay(path.Base(url), checkouttest.CardOK))
+	_, err = shop.Join(t.Context(), "user-1")
+	require.ErrorIs(t, err, checkout.ErrAlreadyPaid)
+
+	o, err := shop.flow.Order(t.Context(), "members-user-1-1")
+	require.NoError(t, err)
+	require.Equal(t, store.AccessTrial, o.Access(srv.Now(), 0).Reason)
+	require.NoError(t, srv.Renew(o.Subscription().ID)) // the trial ends, and the first month is paid
+	require.Equal(t, 1, count(t, shop, `SELECT count(*) FROM mails WHERE kind = 'renewed'`))
+
+	require.NoError(t, shop.Leave(t.Context(), o.ID))
+	srv.Advance(32 * 24 * time.Hour)
+	o, err = shop.flow.Order(t.Context(), o.ID)
+	require.NoError(t, err)
+	require.False(t, o.Access(srv.Now(), 0).Granted)
+	url, err = shop.Join(t.Context(), "user-1")
+	require.NoError(t, err)
+	require.NotEqual(t, again, url)
+}
+
+// The members' page is for members: not for a visitor, and not for the buyer of a T-shirt.
+func TestMembersPage(t *testing.T) {
+	shop, srv := openShop(t)
+	gate := members(func(r *http.Request) string { return r.Header.Get("User") })
+	visit := func(user string) int {
+		r := httptest.NewRequest(http.MethodGet, "/members", nil)
+		r.Header.Set("User", user)
+		w := httptest.NewRecorder()
+		shop.flow.RequireAccess(gate)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})).ServeHTTP(w, r)
+		return w.Code
+	}
+	tee := Session("tee", 1)
+	tee.Metadata = map[string]string{"user": "user-1", "plan": "members"}
+	started, err := shop.flow.Begin(t.Context(), tee)
+	require.NoError(t, err)
+	require.NoError(t, srv.Pay(started.SessionID, checkouttest.CardOK))
+	require.Equal(t, http.StatusSeeOther, visit("user-1"))
+	url, err := shop.Join(t.Context(), "user-1")
+	require.NoError(t, err)
+	require.NoError(t, srv.Pay(path.Base(url), checkouttest.CardOK))
+	require.Equal(t, http.StatusOK, visit("user-1"))
+	require.Equal(t, http.StatusSeeOther, visit("user-2"))
+	require.Equal(t, http.StatusSeeOther, visit(""))
 }
