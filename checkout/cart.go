@@ -37,7 +37,7 @@ func (s Session) cart(shop string) (*cart, error) {
 	for _, l := range s.Lines {
 		c.lines = append(c.lines, store.Line{SKU: l.SKU, Name: l.Name, UnitAmount: l.UnitAmount.Minor(), Quantity: l.Quantity})
 	}
-	c.quote, err = s.quote()
+	c.quote, err = s.quote(hasTrial(params))
 	return c, err
 }
 
@@ -51,12 +51,16 @@ func (c *cart) body(attempt int, mark string, now time.Time) (body string, expir
 	return encodeParams(c.params), expiresAt
 }
 
-// quote is what the session comes to by the prices in it; nil if a line has its price at Stripe.
-func (s Session) quote() (*store.Quote, error) {
+// quote is what the session comes to by the prices in it; nil if a line has its price at Stripe. Recurring lines cost nothing
+// in a trial.
+func (s Session) quote(trial bool) (*store.Quote, error) {
 	var sum Amount
 	for _, l := range s.Lines {
 		if l.Price != "" {
 			return nil, nil
+		}
+		if trial && l.Recurring != (Recurring{}) {
+			continue
 		}
 		amount, err := l.UnitAmount.Mul(l.Quantity)
 		if err != nil {
@@ -69,6 +73,12 @@ func (s Session) quote() (*store.Quote, error) {
 		}
 	}
 	return &store.Quote{Currency: s.currency(), Subtotal: sum.Minor()}, nil
+}
+
+// hasTrial reports whether the subscription of a session begins with a trial, as Session.Params can ask for
+// (https://docs.stripe.com/payments/checkout/free-trials).
+func hasTrial(p *stripe.CheckoutSessionCreateParams) bool {
+	return p.SubscriptionData != nil && (p.SubscriptionData.TrialPeriodDays != nil || p.SubscriptionData.TrialEnd != nil)
 }
 
 // order is a new order for the cart, without attempts.

@@ -210,12 +210,23 @@ func subscriptionStep(o *store.Order, a *store.Attempt) (Step, bool) {
 	case s == nil:
 		step.At = notBefore(time.Time{}, a.VerifyFailedAt, growing(a.VerifyFailedAt.Sub(a.CompletedAt), time.Minute, time.Hour))
 		return step, true
-	case s.Ended():
+	case s.Ended() && !paidAfterEnd(o, a):
 		return Step{}, false
+	case s.Ended():
+		step.At, step.Reason = notBefore(a.PaidAt, s.AskedAt, growing(s.AskedAt.Sub(a.PaidAt), 5*time.Minute, 24*time.Hour)), "its first invoice should be paid"
+	default:
+		step.At, step.Reason = subscriptionTime(o, s)
 	}
-	step.At, step.Reason = subscriptionTime(o, s)
 	step.At = notBefore(step.At, s.AskFailedAt, growing(s.AskFailedAt.Sub(s.AskedAt), 2*time.Minute, time.Hour))
 	return step, !step.At.IsZero()
+}
+
+// paidAfterEnd reports whether the first payment of a subscription arrived, and the ledger does not say so: the subscription had
+// ended by then. With the invoice the order learns with which payment it was paid.
+func paidAfterEnd(o *store.Order, a *store.Attempt) bool {
+	return a.Paid && slices.ContainsFunc(o.Invoices, func(i store.Invoice) bool {
+		return i.Subscription == a.Subscription && i.First() && i.State == store.InvoiceOpen
+	})
 }
 
 // subscriptionTime is the next time at which something should have happened to a subscription.

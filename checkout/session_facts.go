@@ -30,6 +30,7 @@ type sessionFacts struct {
 	Metadata       map[string]string `json:"metadata"`
 	PaymentIntent  intentFacts       `json:"payment_intent"`
 	Subscription   intentFacts       `json:"subscription"`
+	Invoice        objectID          `json:"invoice"`
 	Customer       objectID          `json:"customer"`
 	CustomerEmail  string            `json:"customer_email"`
 
@@ -200,18 +201,22 @@ func (u *sessionUpdate) derive() {
 		// A delayed payment that bounced leaves its session complete and unpaid, with the payment intent back at the start
 		// (https://docs.stripe.com/payments/paymentintents/lifecycle), or with a subscription that never began
 		// (https://docs.stripe.com/billing/subscriptions/overview#subscription-statuses).
-		status := u.facts.PaymentIntent.Status
-		if status == "" {
-			status = u.facts.Subscription.Status
-		}
-		switch status {
-		case "requires_payment_method", "canceled", "incomplete_expired":
+		switch u.facts.PaymentIntent.Status {
+		case "requires_payment_method", "canceled":
 			u.failed = u.failed || u.completed
+		case "":
+			u.failed = u.failed || u.completed && u.facts.Subscription.Status == "incomplete_expired"
 		case "succeeded":
 			u.paid = u.completed
 		}
 	}
 	u.failed = u.failed && !u.paid
+}
+
+// leavesPayment reports whether the update does not say what became of the first payment of a subscription: the subscription was
+// canceled while the money was on its way, and the money may still arrive.
+func (u *sessionUpdate) leavesPayment() bool {
+	return u.facts.PaymentStatus == "unpaid" && u.facts.PaymentIntent.Status == "" && u.facts.Subscription.Status == "canceled" && u.facts.Invoice != ""
 }
 
 // attempt is the number of the attempt that the metadata names, and the attempt's mark; 0 if the metadata names none.

@@ -96,7 +96,31 @@ func (s stripeAPI) session(ctx context.Context, account, mode, sessionID, doing 
 	if err != nil {
 		return sessionUpdate{}, s.failed("fetching a session", err)
 	}
-	return s.answer(doing, account, asked, session.LastResponse)
+	update, err := s.answer(doing, account, asked, session.LastResponse)
+	if err == nil && update.leavesPayment() {
+		update.facts.PaymentIntent.Status, err = s.paymentStatus(ctx, account, string(update.facts.Invoice))
+		update.derive()
+	}
+	return update, err
+}
+
+// paymentStatus is the status of the payment intent that is to pay an invoice. Without one, nothing is on its way: canceled.
+func (s stripeAPI) paymentStatus(ctx context.Context, account, invoice string) (string, error) {
+	params := &stripe.InvoicePaymentListParams{
+		Invoice: stripe.String(invoice), Expand: stripe.StringSlice([]string{"data.payment.payment_intent"}),
+	}
+	params.Limit = stripe.Int64(1)
+	onAccount(params, account)
+	for p, err := range s.client.V1InvoicePayments.List(ctx, params) {
+		if err != nil {
+			return "", s.failed("listing the payments of an invoice", err)
+		}
+		if p.Payment != nil && p.Payment.PaymentIntent != nil {
+			return string(p.Payment.PaymentIntent.Status), nil
+		}
+		break
+	}
+	return string(stripe.PaymentIntentStatusCanceled), nil
 }
 
 // sessionsSince lists sessions that were created since then, the newest first, of at most so many pages. What it returns is

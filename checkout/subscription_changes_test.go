@@ -1,6 +1,7 @@
 package checkout_test
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"testing"
@@ -62,6 +63,60 @@ func TestTrial(t *testing.T) {
 		require.Equal(t, sub.TrialEnd.AddDate(0, 1, 0), s.changes[1].When)
 		require.Equal(t, store.AccessActive, s.order("club").Access(s.srv.Now(), 0).Reason)
 		require.Equal(t, 1, s.shipments("club"))
+	}
+}
+
+// The process that begins a trial dies before it records the session, and the customer pays all the same. Nothing is charged for
+// the trial, which is what was sold.
+func TestTrialOfALostSession(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		response, err := send()
+		if r.URL.Path == "/v1/checkout/sessions" {
+			cancel()
+			return nil, context.Canceled
+		}
+		return response, err
+	})
+	_, err := s.flow.Begin(ctx, trialOf("club", 14, ""))
+	require.Error(t, err)
+	s.wire.on(nil)
+	s.pay(s.sessionIDs()[0])
+	s.requireStatus("club", checkout.Fulfilled)
+	require.Equal(t, 1, s.shipments("club"))
+}
+
+// A subscription that is canceled while its first debit is on its way says nothing about the money: it may still arrive. What became
+// of it is found with every webhook lost, too.
+func TestSubscriptionIsCanceledBeforeItsDebitArrives(t *testing.T) {
+	t.Parallel()
+	for heard, fate := range fates {
+		for _, arrives := range []bool{true, false} {
+			s := newShop(t)
+			session := clubOf("club")
+			session.Lines = append(session.Lines, checkout.Line{SKU: "tee", Name: "Cup", UnitAmount: checkout.MustAmount("5", "eur"), Quantity: 1})
+			id := s.begin(session).SessionID
+			require.NoError(t, s.srv.Pay(id, checkouttest.BankDebit))
+			fate(s)
+			_, err := s.srv.Client().V1Subscriptions.Cancel(t.Context(), s.order("club").Subscriptions[0].ID, nil)
+			require.NoError(t, err)
+			s.elapse(8 * time.Hour)
+			s.requireStatus("club", "processing")
+			require.Equal(t, store.Held, s.order("club").Attempts[0].Hold.State, "%s, arrives %t", heard, arrives)
+			if arrives {
+				require.NoError(t, s.srv.Settle(id))
+				s.elapse(8 * time.Hour)
+				require.True(t, s.order("club").Paid(), heard)
+				require.Equal(t, store.Sold, s.order("club").Attempts[0].Hold.State)
+				require.Equal(t, store.InvoicePaid, s.order("club").Invoices[0].State)
+			} else {
+				require.NoError(t, s.srv.Bounce(id))
+				s.elapse(8 * time.Hour)
+				s.requireStatus("club", "failed")
+			}
+		}
 	}
 }
 

@@ -66,12 +66,14 @@ func startedStatus(sub object) string {
 	return "active"
 }
 
-// firstDebitSettles continues a subscription whose first bank debit has settled.
+// firstDebitSettles continues a subscription whose first bank debit has settled. One that was canceled meanwhile has ended, and
+// its invoice is paid all the same.
 func (s *Server) firstDebitSettles(sess *session) {
-	if sess.subscription.sub["status"] != "incomplete" { // it was canceled before the debit settled
+	inv := s.objects[sess.str("invoice")]
+	if inv["status"] != "open" {
 		return
 	}
-	s.payInvoice(s.objects[sess.str("invoice")])
+	s.payInvoice(inv)
 	s.followInvoices(sess)
 }
 
