@@ -39,10 +39,12 @@ type target struct {
 
 // An Event is one event and its deliveries.
 type Event struct {
-	ID        string
-	Type      string
-	Account   string // the connected account; empty: the platform
-	ObjectID  string // of the object in the event
+	ID       string
+	Type     string
+	Account  string // the connected account; empty: the platform
+	ObjectID string // of the object in the event
+	// Object is the object as it was when the event happened, as JSON with every key. It must not be changed.
+	Object    json.RawMessage
 	SessionID string // of the session that the event belongs to; empty: none
 	Snapshot  string // of a thin event: the ID of the snapshot event of the same change; empty: none
 	Created   time.Time
@@ -73,8 +75,8 @@ func shownToTests(events []*event) []Event {
 	out := make([]Event, len(events))
 	for i, e := range events {
 		out[i] = Event{
-			ID: e.id, Type: e.typ, Account: e.account, ObjectID: e.objectID, SessionID: e.session, Snapshot: e.snapshot,
-			Created: e.created, Pending: e.pending() > 0, Attempts: slices.Clone(e.attempts),
+			ID: e.id, Type: e.typ, Account: e.account, ObjectID: e.objectID, Object: e.object, SessionID: e.session, Snapshot: e.snapshot,
+			Created: e.created, Pending: e.pending() > 0, Attempts: slices.Clip(e.attempts), // attempts are only appended
 		}
 	}
 	return out
