@@ -22,7 +22,9 @@ type hearing struct {
 }
 
 type heardEvent struct {
-	Type string
+	ID, Type string
+	// SnapshotEvent is the ID of the snapshot event of the same change that a thin event names.
+	SnapshotEvent string `json:"snapshot_event"`
 	// RelatedObject is the object of a thin event. What it says must be known is less, as it does not say how the object was.
 	RelatedObject struct{ ID string } `json:"related_object"`
 	Data          struct {

@@ -15,10 +15,15 @@ type checker struct {
 	events int // of Stripe, looked at so far
 	kept   map[string]any
 	orders map[string]*store.Order
+	// timelines are those of subscriptions.
+	timelines timelines
 }
 
 func newChecker(w *world) *checker {
-	return &checker{w: w, kept: map[string]any{}, orders: map[string]*store.Order{}}
+	return &checker{
+		w: w, kept: map[string]any{}, orders: map[string]*store.Order{},
+		timelines: timelines{states: map[string][]store.Subscription{}, known: map[string]int{}},
+	}
 }
 
 // lookAgain takes the orders as they are now, as the database forgot what was recorded since.
@@ -54,6 +59,7 @@ func (c *checker) hear() {
 			if s.id != e.SessionID {
 				continue
 			}
+			c.hearSubscription(s, e)
 			switch e.Type {
 			case "payment_intent.amount_capturable_updated":
 				s.authorized = true
@@ -140,6 +146,9 @@ func (c *checker) order(id string) error {
 			return fmt.Errorf("%s: attempt %d holds its stock, and the increase of it once more", id, a.N)
 		}
 	}
+	if err := c.subscriptions(before, o); err != nil {
+		return err
+	}
 	return grown(before, o)
 }
 
@@ -167,6 +176,9 @@ func toldOnce(o *store.Order) error {
 		switch checkout.ChangeKind(n.Kind) {
 		case checkout.ChangeRefunded, checkout.ChangeRefundFailed, checkout.ChangeDisputed, checkout.ChangeDisputeWon, checkout.ChangeDisputeLost:
 			continue
+		case checkout.ChangeRenewed, checkout.ChangePaymentFailed, checkout.ChangePlanChanged, checkout.ChangeCancellationScheduled,
+			checkout.ChangeCancellationWithdrawn, checkout.ChangeTrialEnding:
+			continue // see subscriptions
 		}
 		for _, other := range o.Notices[:i] {
 			if other.Kind == n.Kind && other.Attempt == n.Attempt {
@@ -181,11 +193,13 @@ func toldOnce(o *store.Order) error {
 func givenBack(o *store.Order) bool {
 	counts, refunded := o.PaidAttempt(), int64(0)
 	for _, r := range o.Refunds {
-		if r.Attempt == counts.N && r.State != store.RefundFailed && r.State != store.RefundCanceled {
+		if r.Attempt == counts.N && r.Invoice == "" && r.State != store.RefundFailed && r.State != store.RefundCanceled {
 			refunded += r.Amount
 		}
 	}
-	disputed := slices.ContainsFunc(o.Disputes, func(d store.Dispute) bool { return d.Attempt == counts.N && d.State != store.DisputeWon })
+	disputed := slices.ContainsFunc(o.Disputes, func(d store.Dispute) bool {
+		return d.Attempt == counts.N && d.Invoice == "" && d.State != store.DisputeWon
+	})
 	return disputed || refunded > 0 && refunded >= counts.Amount
 }
 

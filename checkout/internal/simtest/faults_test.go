@@ -49,20 +49,20 @@ func (p *simProcess) fulfil(ctx context.Context, t tx, o *store.Order) error {
 	if kept := p.w.order(o.ID); (kept == nil || !kept.Paid()) && !p.w.forgotPaid(o.ID) {
 		p.w.fail("%s was to be fulfilled before its payment was recorded", o.ID)
 	}
-	return p.callback(ctx, t, o.ID, "shipment/"+o.ID)
+	return p.callback(ctx, t, o.ID, "shipment/"+o.ID, true)
 }
 
 func (p *simProcess) onChange(ctx context.Context, t tx, c checkout.Change) error {
-	return p.callback(ctx, t, c.Order.ID, "told/"+c.Key)
+	return p.callback(ctx, t, c.Order.ID, "told/"+c.Key, taleOf(c))
 }
 
-func (p *simProcess) callback(ctx context.Context, t tx, order, row string) error {
+func (p *simProcess) callback(ctx context.Context, t tx, order, row string, value any) error {
 	p.w.mu.Lock()
 	p.w.runs[order]++
 	run := p.w.runs[order]
 	p.w.failures[order]++
 	p.w.mu.Unlock()
-	err := p.run(ctx, t, row, run)
+	err := p.run(ctx, t, row, value, run)
 	if err == nil {
 		p.w.mu.Lock()
 		p.w.failures[order]--
@@ -72,8 +72,8 @@ func (p *simProcess) callback(ctx context.Context, t tx, order, row string) erro
 }
 
 // run is one run of a callback. Its error, or panic, is the callback's.
-func (p *simProcess) run(ctx context.Context, t tx, row string, run int) error {
-	if err := t.Set(ctx, fmt.Sprintf("%s/%d", row, run), true); err != nil {
+func (p *simProcess) run(ctx context.Context, t tx, row string, value any, run int) error {
+	if err := t.Set(ctx, fmt.Sprintf("%s/%d", row, run), value); err != nil {
 		return err
 	}
 	if err := p.step(ctx, "callback for "+row); err != nil {

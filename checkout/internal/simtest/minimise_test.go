@@ -64,5 +64,11 @@ func describe(o *store.Order) []string {
 	for _, n := range o.Notices {
 		lines = append(lines, fmt.Sprintf("  notice %d %s from %s to %s by %s, delivered %v", n.N, n.Kind, n.From, n.To, n.Cause, n.DeliveredAt))
 	}
+	for _, s := range o.Subscriptions {
+		lines = append(lines, fmt.Sprintf("  subscription %+v", s))
+	}
+	for _, i := range o.Invoices {
+		lines = append(lines, fmt.Sprintf("  invoice %+v", i))
+	}
 	return append(lines, fmt.Sprintf("  refunds %+v, disputes %+v", o.Refunds, o.Disputes))
 }

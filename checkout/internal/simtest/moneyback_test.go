@@ -43,13 +43,13 @@ func (c *checker) refundsAtRest(o *store.Order, all truth) error {
 		}
 		var refunded int64
 		for _, r := range all.refunds {
-			if r.PaymentIntent != nil && r.PaymentIntent.ID == session.PaymentIntent.ID {
+			if r.PaymentIntent != nil && r.PaymentIntent.ID == all.intentOf(session) {
 				refunded += r.Amount
 			}
 		}
 		disputed := false
 		for _, d := range all.disputes {
-			disputed = disputed || d.PaymentIntent != nil && d.PaymentIntent.ID == session.PaymentIntent.ID
+			disputed = disputed || d.PaymentIntent != nil && d.PaymentIntent.ID == all.intentOf(session)
 		}
 		// A person decides after a refund of the payment failed, whoever made it.
 		left := a.RefundRefused != "" && (o.Stuck() || !a.DismissedAt.IsZero())
@@ -105,12 +105,12 @@ func moneyBackAtRest(o *store.Order, all truth) error {
 func paidStatus(s *stripe.CheckoutSession, all truth) store.Status {
 	var refunded int64
 	for _, r := range all.refunds {
-		if r.PaymentIntent != nil && r.PaymentIntent.ID == s.PaymentIntent.ID && r.Status != stripe.RefundStatusFailed && r.Status != stripe.RefundStatusCanceled {
+		if r.PaymentIntent != nil && r.PaymentIntent.ID == all.intentOf(s) && r.Status != stripe.RefundStatusFailed && r.Status != stripe.RefundStatusCanceled {
 			refunded += r.Amount
 		}
 	}
 	for _, d := range all.disputes {
-		if d.PaymentIntent != nil && d.PaymentIntent.ID == s.PaymentIntent.ID && d.Status != stripe.DisputeStatusWon {
+		if d.PaymentIntent != nil && d.PaymentIntent.ID == all.intentOf(s) && d.Status != stripe.DisputeStatusWon {
 			return store.Disputed
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -53,9 +54,13 @@ var failingSeed = regexp.MustCompile(`seed (\d+): (.*)`)
 func TestMutants(t *testing.T) {
 	t.Parallel()
 	seeds := cmp.Or(*simSeeds, 10000)
-	for _, m := range mutants {
+	for n, m := range slices.Concat(mutants, subscriptionMutants) {
 		if *oneMutant != "" && *oneMutant != m.name {
 			continue
+		}
+		share := 0 // of the histories with subscriptions
+		if n >= len(mutants) {
+			share = 1
 		}
 		t.Run(m.name, func(t *testing.T) {
 			overlay := m.overlay(t)
@@ -63,7 +68,7 @@ func TestMutants(t *testing.T) {
 				return
 			}
 			out, err := exec.CommandContext(t.Context(), "go", "test", "-overlay="+overlay, "-vet=off", "-ldflags=-s -w", "-count=1", "-timeout=30m",
-				"-run=^TestSimulation$", ".", fmt.Sprintf("-seeds=%d", seeds), "-firstseed=1", "-minimise=false").CombinedOutput()
+				"-run=^TestSimulation$", ".", fmt.Sprintf("-seeds=%d", seeds), "-firstseed=1", fmt.Sprintf("-subscriptions=%d", share), "-minimise=false").CombinedOutput()
 			require.Error(t, err, "%d histories did not find it", seeds)
 			found := failingSeed.FindStringSubmatch(string(out))
 			require.NotNil(t, found, "it failed otherwise:\n%s", out)

@@ -19,13 +19,13 @@ import (
 
 // start has somebody do o, on a goroutine of their own.
 func (w *world) start(t *testing.T, o op) {
-	a := actor{name: w.actorName(o.String()), threaded: o.kind == opSweep}
+	a := actor{name: w.actorName(o.String()), threaded: o.sweeps()}
 	ctx, cancel := context.WithCancel(a.context(context.Background()))
 	w.mu.Lock()
 	w.callers[a.name] = cancel
 	w.mu.Unlock()
 	w.running.Add(1)
-	if o.kind == opAdvance {
+	if o.passesTime() {
 		w.advancing.Store(true)
 	}
 	w.note("%s starts", a.name)
@@ -43,6 +43,9 @@ func (w *world) start(t *testing.T, o op) {
 }
 
 func (w *world) perform(t *testing.T, ctx context.Context, o op) {
+	if w.subscribing() && w.subscriptionOp(ctx, o) {
+		return
+	}
 	p := w.processes[o.proc].Load()
 	switch o.kind {
 	case opBegin:

@@ -27,6 +27,7 @@ type plan struct {
 	payloads checkouttest.Payloads
 	// trouble is what this history has beside the common misfortunes.
 	trouble trouble
+	subscriptions
 	odds
 }
 
@@ -191,6 +192,7 @@ func newPlan(seed uint64) plan {
 		p.ops = append(outage(r), p.ops...)
 	}
 	p.payloads = [...]checkouttest.Payloads{checkouttest.Snapshot, checkouttest.Snapshot, checkouttest.Thin, checkouttest.Both}[r.IntN(4)]
+	p.addSubscriptions(*simSubscriptions)
 	return p
 }
 
@@ -222,6 +224,9 @@ func outage(r *rand.Rand) []op {
 
 // cart is what the customer of an order wants: mostly the same, at times something else.
 func (p plan) cart(o op) checkout.Session {
+	if s, ok := p.signUps[o.order]; ok {
+		return p.club(o, s)
+	}
 	carts := [...][]string{{"tee"}, {"last"}, {"tee", "last"}, {"tee", "tee"}, {""}}
 	choice := mix(uint64(o.order[len(o.order)-1]))
 	switch {

@@ -265,6 +265,10 @@ func (h hookRouter) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	ctx := a.context(r.Context())
 	answer := &statusWriter{ResponseWriter: rw}
 	told := h.w.hearing(r)
+	if h.w.vanishes(told.event) {
+		answer.WriteHeader(http.StatusOK)
+		return
+	}
 	p.hook.ServeHTTP(answer, r.WithContext(ctx))
 	if answer.status == http.StatusOK && !p.dead.Load() {
 		told.check()

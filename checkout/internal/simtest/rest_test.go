@@ -66,6 +66,7 @@ func (w *world) settleDown(t *testing.T) {
 		}
 		idle = i >= 6 && !w.due() // once more: money that was given back may be heard of after the payment
 	}
+	w.restOfSubscriptions(p)
 	w.tell()
 }
 
@@ -128,7 +129,7 @@ func (w *world) buyAgain(p *simProcess) {
 
 func (w *world) due() bool {
 	for i := range w.orders {
-		if o := w.order(fmt.Sprintf("order-%d", i+1)); o != nil && !o.DueAt.IsZero() && !w.broken(o.ID) {
+		if o := w.order(fmt.Sprintf("order-%d", i+1)); o != nil && !w.resting(o) && !w.broken(o.ID) {
 			return true
 		}
 	}
@@ -141,14 +142,16 @@ type truth struct {
 	refunds  map[string]*stripe.Refund
 	disputes map[string]*stripe.Dispute
 	received map[string]int64 // by payment intent
+	// subscriptions are those that the sessions of the shop began, by session.
+	subscriptions map[string]*subscriptionTruth
 }
 
 // charged is what the merchant got for a session, in minor units.
 func (t truth) charged(s *stripe.CheckoutSession) int64 {
-	if s.PaymentIntent == nil {
+	if t.intentOf(s) == "" {
 		return s.AmountTotal
 	}
-	return t.received[s.PaymentIntent.ID]
+	return t.received[t.intentOf(s)]
 }
 
 // atRest checks what must hold once nothing goes wrong anymore and time has passed.
@@ -191,7 +194,7 @@ func (c *checker) atRest(t *testing.T) error {
 func (c *checker) lostAtRest(all truth) error {
 	for id, s := range all.sessions {
 		order := s.Metadata["fulfil_order"]
-		if s.PaymentStatus == stripe.CheckoutSessionPaymentStatusPaid && order != "" && c.w.order(order) == nil && !c.w.broken(order) {
+		if isPaid(s) && order != "" && c.w.order(order) == nil && !c.w.broken(order) {
 			return fmt.Errorf("session %s of %s is paid, and there is no such order", id, order)
 		}
 	}
@@ -225,7 +228,10 @@ func (c *checker) heldAtRest() map[string]int64 {
 
 // askStripe fetches all that Stripe knows.
 func (c *checker) askStripe(t *testing.T) truth {
-	all := truth{map[string]*stripe.CheckoutSession{}, map[string]*stripe.Refund{}, map[string]*stripe.Dispute{}, map[string]int64{}}
+	all := truth{
+		map[string]*stripe.CheckoutSession{}, map[string]*stripe.Refund{}, map[string]*stripe.Dispute{}, map[string]int64{},
+		map[string]*subscriptionTruth{},
+	}
 	c.askAccount(t, all, "")
 	if c.w.trouble.account != "" {
 		c.askAccount(t, all, c.w.trouble.account)
@@ -243,6 +249,9 @@ func (c *checker) askAccount(t *testing.T, all truth, account string) {
 	for s, err := range client.V1CheckoutSessions.List(ctx, sessions) {
 		require.NoError(t, err)
 		all.sessions[s.ID] = s
+		if s.Subscription != nil {
+			all.subscriptions[s.ID] = c.askSubscription(t, account, s)
+		}
 	}
 	for r, err := range client.V1Refunds.List(ctx, refunds) {
 		require.NoError(t, err)
@@ -259,13 +268,17 @@ func (c *checker) askAccount(t *testing.T, all truth, account string) {
 }
 
 func (c *checker) orderAtRest(o *store.Order, all truth) error {
-	if !o.DueAt.IsZero() {
+	if !c.w.resting(o) {
 		return fmt.Errorf("%s is still due at %v: %v", o.ID, o.DueAt, c.w.processes[0].Load().flow.Next(o))
 	}
 	if err := c.paymentsAtRest(o, all); err != nil {
 		return err
 	}
-	if err := moneyBackAtRest(o, all); err != nil {
+	if _, subscribes := c.w.signUps[o.ID]; !subscribes {
+		if err := moneyBackAtRest(o, all); err != nil {
+			return err
+		}
+	} else if err := c.subscriptionAtRest(o, all); err != nil {
 		return err
 	}
 	if err := c.refundsAtRest(o, all); err != nil {
@@ -288,7 +301,7 @@ func (c *checker) paymentsAtRest(o *store.Order, all truth) error {
 		if s.ClientReferenceID != o.ID || s.Metadata["fulfil_order"] == "" {
 			continue
 		}
-		paid := s.PaymentStatus == stripe.CheckoutSessionPaymentStatusPaid
+		paid := isPaid(s)
 		a := o.AttemptBySession(id)
 		switch {
 		case s.Status == stripe.CheckoutSessionStatusOpen:
@@ -335,10 +348,7 @@ func (c *checker) paymentsAtRest(o *store.Order, all truth) error {
 
 // refundedBy reports whether the shop gave the payment of a session back by itself, and the refund did not fail.
 func (c *checker) refundedBy(s *stripe.CheckoutSession, all truth) bool {
-	if s.PaymentIntent == nil {
-		return false
-	}
-	r := all.refunds[c.w.refunds[s.PaymentIntent.ID]]
+	r := all.refunds[c.w.refunds[all.intentOf(s)]]
 	return r != nil && r.Status != stripe.RefundStatusFailed && r.Status != stripe.RefundStatusCanceled
 }
 

@@ -74,6 +74,14 @@ func reached(o *store.Order) []string {
 	if !o.GivenUpAt.IsZero() {
 		all = append(all, "(given up)")
 	}
+	for _, s := range o.Subscriptions {
+		all = append(all, "(subscription "+string(s.Status)+")")
+	}
+	for _, n := range o.Notices {
+		if len(o.Subscriptions) > 0 && n.Kind != store.NoticeFulfil {
+			all = append(all, "(told "+n.Kind+")")
+		}
+	}
 	return all
 }
 

@@ -73,7 +73,7 @@ var simStock = map[string]int64{"tee": 3, "last": 1}
 func newWorld(t *testing.T, p plan, record bool) *world {
 	w := &world{
 		plan: p, rng: rand.New(rand.NewPCG(p.seed, 2)), record: record,
-		srv:     checkouttest.NewServer(checkouttest.Config{Start: testStart, Sequential: true, Seed: p.seed}),
+		srv:     checkouttest.NewServer(checkouttest.Config{Start: testStart, Sequential: true, Seed: p.seed, DunningEnd: p.dunning}),
 		stock:   memreserver.New(),
 		sched:   &scheduler{threads: map[string]string{}},
 		callers: map[string]context.CancelFunc{}, runs: map[string]int{}, commits: map[string]int{}, failures: map[string]int{}, faults: map[string]int{},
@@ -105,6 +105,7 @@ func newWorld(t *testing.T, p plan, record bool) *world {
 		w.met("both forms of events")
 	}
 	w.srv.Faults(p.stripeFaults()...)
+	w.offerPlans()
 	return w
 }
 
@@ -124,7 +125,7 @@ func (w *world) run(t *testing.T) error {
 		}
 		waiting := w.sched.waiting()
 		busy := int(w.running.Load())
-		canStart := len(todo) > 0 && busy < w.crowd && !(todo[0].kind == opAdvance && w.advancing.Load())
+		canStart := len(todo) > 0 && busy < w.crowd && !(todo[0].passesTime() && w.advancing.Load())
 		switch {
 		case canStart && (len(waiting) == 0 || !todo[0].quiet && w.rng.IntN(10) == 0):
 			w.start(t, todo[0])
