@@ -180,7 +180,7 @@ func (f *Flow[Tx]) observeInvoice(ctx context.Context, account string, i invoice
 	if o == nil || err != nil {
 		return "", err
 	}
-	if o.SubscriptionByID(subscription) == nil {
+	if !latestInvoice(o, subscription, i.ID) {
 		return o.ID, f.settleSubscription(ctx, o.ID, subscription, cause) // with all invoices
 	}
 	if i.tellsNothingNew(o.Invoice(i.ID)) {
@@ -189,12 +189,20 @@ func (f *Flow[Tx]) observeInvoice(ctx context.Context, account string, i invoice
 	return o.ID, f.settleInvoice(ctx, o.ID, i, cause)
 }
 
+// latestInvoice reports whether an answer about one invoice brings the ledger of a subscription up to date: the invoice is known, and
+// no other waits for its payment. Otherwise a renewal could be told before an older one whose event was lost.
+func latestInvoice(o *store.Order, subscription, id string) bool {
+	return o.Invoice(id) != nil && !slices.ContainsFunc(o.Invoices, func(i store.Invoice) bool {
+		return i.Subscription == subscription && i.ID != id && (i.State == store.InvoiceDraft || i.State == store.InvoiceOpen)
+	})
+}
+
 // askInvoice does for a thin event what observeInvoice does for a snapshot. Of a recorded invoice Stripe is asked once.
 func (f *Flow[Tx]) askInvoice(ctx context.Context, t thinEvent) (id string, err error) {
 	return f.askFor(ctx, t.object, func() (string, error) {
 		o, err := f.store.FindRef(ctx, t.object)
 		switch {
-		case err == nil && o.Account == t.account && o.Invoice(t.object) != nil:
+		case err == nil && o.Account == t.account && o.Invoice(t.object) != nil && latestInvoice(o, o.Invoice(t.object).Subscription, t.object):
 			return o.ID, f.settleInvoice(ctx, o.ID, invoiceFacts{ID: t.object}, t.id)
 		case err != nil && !errors.Is(err, ErrNotFound):
 			return "", err

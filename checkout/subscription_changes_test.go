@@ -152,6 +152,20 @@ func TestTrialWhoseCardFails(t *testing.T) {
 	require.True(t, s.order("club").Access(s.srv.Now(), day).Granted)
 }
 
+// The event of a renewal comes after that of the next. Both are told, the older first.
+func TestRenewalsAreToldInOrder(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.subscribe("club")
+	s.dropWebhooks()
+	s.srv.Advance(testStart.AddDate(0, 2, 0).Sub(s.srv.Now()))
+	s.hear("invoice.paid")
+	s.srv.Advance(2 * time.Hour)
+	require.Equal(t, []checkout.ChangeKind{checkout.ChangeRenewed, checkout.ChangeRenewed}, s.kinds())
+	require.Equal(t, testStart.AddDate(0, 2, 0), s.changes[0].When)
+	require.Equal(t, testStart.AddDate(0, 3, 0), s.changes[1].When)
+}
+
 // A change of plan or quantity is told, and its prorations are no renewal.
 func TestPlanChange(t *testing.T) {
 	t.Parallel()

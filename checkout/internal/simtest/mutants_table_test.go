@@ -110,7 +110,7 @@ var mutants = []mutant{
 	{name: "measure refunds by what was authorized", edits: []edit{{"../../settle.go",
 		"amount := s.update.facts.PaymentIntent.AmountReceived\n", "amount := int64(0)\n"}}},
 	{name: "wait for a canceled authorization", edits: []edit{{"../../session_facts.go",
-		`case "requires_payment_method", "canceled", "incomplete_expired":`, `case "requires_payment_method", "incomplete_expired":`}}},
+		`case "requires_payment_method", "canceled":`, `case "requires_payment_method":`}}},
 	{name: "withdraw a refund that Stripe was asked for", edits: []edit{{"../../resolve.go",
 		"!paid.RefundAskedAt.IsZero()\n", "paid.RefundAskedAt.IsZero() && o.ID == \"\"\n"}}},
 	{name: "refund whatever was decided meanwhile", edits: []edit{{"../../refunds.go", "if !ok || !step.due(now) {", "if !ok && step.due(now) && o.ID == \"\" {"}}},
