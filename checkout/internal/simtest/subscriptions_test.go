@@ -48,7 +48,7 @@ type subscriptions struct {
 	dunning checkouttest.DunningEnd
 	// vanish is the chance that an event of a subscription or an invoice is acknowledged by somebody who does nothing about it.
 	vanish float64
-	// calm says that nothing goes wrong in the history, so that the merchant must be told of each failed payment and each end of a
+	// calm says that nothing goes wrong in the history and one thing happens after the other, so that the merchant must be told of each failed payment and each end of a
 	// trial. Otherwise a failed try of which nobody heard before the next is left out.
 	calm bool
 }
@@ -104,6 +104,7 @@ func (p *plan) addSubscriptions(share float64) {
 		p.odds = odds{callbacks: p.callbacks}
 		p.trouble = trouble{account: p.trouble.account}
 		p.leaks, p.deaf, p.scarce, p.apart, p.vanish = false, r.IntN(4) == 0, false, 0, 0
+		p.crowd = 1 // nothing changes at Stripe while an event is on its way
 	}
 	var ops []op
 	for _, o := range p.ops {
