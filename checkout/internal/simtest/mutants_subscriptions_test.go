@@ -22,7 +22,6 @@ var subscriptionMutants = []mutant{
 	// Told once.
 	{name: "tell a renewal at every look", edits: []edit{{"../../subscription_changes.go", "\t\t\tinv.RenewalTold = true\n", "\n"}}},
 	{name: "tell a failed payment at every look", edits: []edit{{"../../subscription_changes.go", "\t\t\tinv.FailureTold = inv.Tries\n", "\n"}}},
-	{name: "tell the end of a trial at every look", edits: []edit{{"../../subscription_changes.go", "\t\t\ts.TrialTold = s.TrialEnd\n", "\n"}}},
 	{name: "tell the last failed payment to nobody", edits: []edit{{"../../subscription_changes.go",
 		"return !inv.NextTry.IsZero() || s.Status != store.SubscriptionActive && s.Status != store.SubscriptionTrialing", "return !inv.NextTry.IsZero()"}}},
 	{name: "tell the end of a trial to nobody", edits: []edit{{"../../subscription_changes.go",
