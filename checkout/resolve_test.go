@@ -55,10 +55,10 @@ func TestResolveRetryWithoutThePause(t *testing.T) {
 	s.requireStatus("order-1", checkout.Fulfilled)
 }
 
-// shortOrder is an order that was paid when its stock was gone.
-func (s *testShop) shortOrder() {
+// shortOrder is an order of the last item, and of others, that was paid when the last was gone.
+func (s *testShop) shortOrder(others ...string) {
 	s.t.Helper()
-	id := s.beginUnrecorded(cartOf("order-1", "last"))
+	id := s.beginUnrecorded(cartOf("order-1", append(others, "last")...))
 	s.srv.Advance(6 * time.Minute)
 	s.sweep()
 	s.pay(s.begin(cartOf("order-2", "last")).SessionID)
@@ -91,6 +91,33 @@ func TestResolveShortfall(t *testing.T) {
 		s.shortOrder()
 		require.NoError(t, s.flow.Resolve(t.Context(), "order-1", checkout.FulfilAnyway))
 		s.requireStatus("order-1", checkout.Fulfilled)
+		s.requireStock("last", 0, 0, 1)
+	})
+	t.Run("fulfil anyway, with new stock", func(t *testing.T) {
+		t.Parallel()
+		s := newShop(t)
+		s.shortOrder()
+		s.setStock("last", 1)
+		require.NoError(t, s.flow.Resolve(t.Context(), "order-1", checkout.FulfilAnyway))
+		s.requireStatus("order-1", checkout.Fulfilled)
+		s.requireStock("last", 0, 0, 2)
+		require.Empty(t, s.order("order-1").Shortfall, "nothing is missing anymore")
+	})
+	t.Run("fulfil anyway, with a part of the stock, and retry", func(t *testing.T) {
+		t.Parallel()
+		s := newShop(t)
+		s.shortOrder("tee")
+		s.onFulfil(func(context.Context, tx, *store.Order) error { return errPrinter })
+		require.Error(t, s.flow.Resolve(t.Context(), "order-1", checkout.FulfilAnyway))
+		missing := []store.Shortage{{SKU: "last", Wanted: 1}}
+		require.Equal(t, missing, s.order("order-1").Shortfall)
+		s.onFulfil(func(_ context.Context, _ tx, o *store.Order) error {
+			require.Equal(t, missing, o.Shortfall, "it tells the merchant what to find")
+			return nil
+		})
+		require.NoError(t, s.flow.Resolve(t.Context(), "order-1", checkout.Retry))
+		s.requireStatus("order-1", checkout.Fulfilled)
+		s.requireStock("tee", 4, 0, 1)
 		s.requireStock("last", 0, 0, 1)
 	})
 	t.Run("give up", func(t *testing.T) {
