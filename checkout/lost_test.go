@@ -214,6 +214,25 @@ func (s *testShop) loseHolds() {
 	}))
 }
 
+// Stripe keeps an idempotency key for at least a day, and does not say how much longer. A payment of two days ago is found when
+// Stripe still knows the key.
+func TestBeginFindsALostPaymentAsLongAsStripeKnowsItsKey(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.pay(s.begin(cartOf("order-1", "tee")).SessionID)
+	s.lose(true)
+	s.loseHolds()
+	s.srv.Advance(2 * day)
+	s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		if isCreate(r) && strings.HasSuffix(r.Header.Get("Idempotency-Key"), "/order-1/1") {
+			return answer(r, http.StatusBadRequest, `{"error":{"type":"idempotency_error"}}`), nil
+		}
+		return send()
+	})
+	_, err := s.flow.Begin(t.Context(), cartOf("order-1", "tee"))
+	require.ErrorIs(t, err, checkout.ErrAlreadyPaid)
+}
+
 // A loss on a connected account is found, too, though only another order there shows it.
 func TestLossOnConnectedAccount(t *testing.T) {
 	t.Parallel()
