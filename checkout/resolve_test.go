@@ -12,6 +12,7 @@ import (
 	"github.com/stripe/stripe-go/v82"
 
 	"github.com/gofulfil/fulfil/checkout"
+	"github.com/gofulfil/fulfil/reservation"
 	"github.com/gofulfil/fulfil/store"
 	"github.com/gofulfil/fulfil/webhook"
 )
@@ -64,6 +65,26 @@ func (s *testShop) shortOrder(others ...string) {
 	s.pay(s.begin(cartOf("order-2", "last")).SessionID)
 	s.pay(id)
 	require.NotEmpty(s.t, s.order("order-1").Shortfall)
+}
+
+// takenReserver is a Reserver whose stock of tee is taken by somebody else between any two calls.
+type takenReserver struct{ reservation.Reserver[tx] }
+
+func (r takenReserver) Hold(ctx context.Context, t tx, holds ...reservation.Hold) ([]error, error) {
+	answers := make([]error, len(holds))
+	for i, h := range holds {
+		short := &reservation.ShortageError{Hold: h.ID}
+		for _, l := range h.Lines {
+			if l.SKU == "last" {
+				short.Lines = append(short.Lines, reservation.Shortage{SKU: "last", Wanted: 1})
+			}
+		}
+		if len(short.Lines) == 0 {
+			short.Lines = []reservation.Shortage{{SKU: "tee", Wanted: 1}}
+		}
+		answers[i] = short
+	}
+	return answers, nil
 }
 
 func TestResolveShortfall(t *testing.T) {
@@ -119,6 +140,19 @@ func TestResolveShortfall(t *testing.T) {
 		s.requireStatus("order-1", checkout.Fulfilled)
 		s.requireStock("tee", 4, 0, 1)
 		s.requireStock("last", 0, 0, 1)
+		require.NoError(t, s.flow.Refund(t.Context(), "order-1", checkout.Refund{Restock: true}))
+		s.requireStock("tee", 5, 0, 1)
+		s.requireStock("last", 0, 0, 1)
+	})
+	t.Run("fulfil anyway, and another customer is faster", func(t *testing.T) {
+		t.Parallel()
+		s := newShop(t)
+		s.shortOrder("tee")
+		flow, _ := s.processOn(s.st, takenReserver{s.stock}, s.wire)
+		require.NoError(t, flow.Resolve(t.Context(), "order-1", checkout.FulfilAnyway))
+		s.requireStatus("order-1", checkout.Fulfilled)
+		s.requireStock("tee", 5, 0, 0)
+		require.Equal(t, []store.Shortage{{SKU: "tee", Wanted: 1}, {SKU: "last", Wanted: 1}}, s.order("order-1").Shortfall, "nothing was taken")
 	})
 	t.Run("give up", func(t *testing.T) {
 		t.Parallel()
