@@ -234,6 +234,7 @@ func (f *Flow[Tx]) newAttempt(ctx context.Context, tx Tx, o *store.Order, c *car
 		Params: body, ExpiresAt: expiresAt, PayBy: expiresAt,
 	}
 	a.Destination, a.ApplicationFee = transfers(body)
+	a.Recoverable = recoverable(body)
 	if c.quote != nil {
 		a.Quote = &store.Quote{Currency: c.quote.Currency, Subtotal: c.quote.Subtotal, Variable: variable(body)}
 	}

@@ -257,6 +257,8 @@ func disagreement(o *store.Order, a *store.Attempt, f *sessionFacts) string {
 		return ""
 	case q == nil:
 		return "the price that was begun with is not known"
+	case len(a.Lines) == 0:
+		return "the cart of the attempt is not kept anymore"
 	case f.Currency != q.Currency:
 		return fmt.Sprintf("currency is %s, not %s", f.Currency, q.Currency)
 	case !q.Variable && (f.AmountSubtotal == nil || *f.AmountSubtotal != q.Subtotal):
