@@ -324,7 +324,8 @@ func (c *checker) paymentsAtRest(o *store.Order, all truth) error {
 		return nil
 	}
 	refunded := o.Status() == store.Refunded
-	mayBeShort := leaks || c.w.lost(counts.SessionID) // the stock of an attempt whose session is not recorded is given back
+	// The stock of an attempt whose own session is not recorded is given back.
+	mayBeShort := leaks || c.w.lost(counts.SessionID) || c.w.foreign(counts.SessionID)
 	excused := refunded || o.Status() == store.Disputed || o.Parked != "" || !o.GivenUpAt.IsZero() || mayBeShort && len(o.Shortfall) > 0
 	switch {
 	case len(o.Shortfall) > 0 && !mayBeShort:
