@@ -10,12 +10,12 @@ import (
 )
 
 // Backfill asks Stripe for every session created since then, on the merchant's own account and on those that Config.Accounts
-// lists, and settles those that this shop began, and what was refunded or disputed of them. It is for a restored backup, or
-// an outage of more than the month for which Stripe keeps events. The next sweep delivers what Backfill brings to light. It
-// returns how many sessions were this shop's.
+// lists, and settles those that this shop began, and what was refunded or disputed of them. It is for a restored backup,
+// before customers can buy again, or for an outage of more than the month for which Stripe keeps events. The next sweep
+// delivers what Backfill brings to light. It returns how many sessions were this shop's.
 //
-// A paid session of this shop without an order is recorded with a new order that is parked, see [store.Order.Stuck]; an open
-// one is ended. Paid sessions that name another shop are logged: see Config.ShopID. Sessions that were begun by other means,
+// A session of this shop whose money has arrived or is on its way, and that has no order, is recorded with a new order. The
+// order is parked once the money is there, see [store.Order.Stuck]. An open session without an order is ended. Paid sessions that name another shop are logged: see Config.ShopID. Sessions that were begun by other means,
 // such as by the shop's own code before it used this package, are left alone, as nothing says what was sold with them.
 //
 // A failure stops nothing else: the error joins all failures. Backfill makes a request for every hundred

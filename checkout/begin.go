@@ -234,6 +234,7 @@ func (f *Flow[Tx]) newAttempt(ctx context.Context, tx Tx, o *store.Order, c *car
 		Params: body, ExpiresAt: expiresAt, PayBy: expiresAt,
 	}
 	a.Destination, a.ApplicationFee = transfers(body)
+	a.Recoverable = recoverable(body)
 	if c.quote != nil {
 		a.Quote = &store.Quote{Currency: c.quote.Currency, Subtotal: c.quote.Subtotal, Variable: variable(body)}
 	}
@@ -412,6 +413,9 @@ func (f *Flow[Tx]) findLost(ctx context.Context, o *store.Order) error {
 	if err != nil {
 		return err
 	}
+	if len(sessions) == lostPages*pageSize {
+		f.log.Warn("the database lost this order, and not all sessions were searched for its payment: run Flow.Backfill", "order", o.ID)
+	}
 	for _, s := range sessions {
 		if !shop.marked(&s, o.ID) || o.AttemptBySession(s.ID) != nil {
 			continue
@@ -437,9 +441,9 @@ func (f *Flow[Tx]) findLost(ctx context.Context, o *store.Order) error {
 }
 
 const (
-	// lostSince is how long ago a session can have been created whose idempotency key Stripe still knows: a day, and some
-	// time to spare (https://docs.stripe.com/api/idempotent_requests).
-	lostSince = 26 * time.Hour
+	// lostSince is how long ago a session can have been created whose idempotency key Stripe still knows. Stripe keeps a key for at
+	// least a day and does not say how much longer (https://docs.stripe.com/api/idempotent_requests), so there are two days to spare.
+	lostSince = 3 * 24 * time.Hour
 	// lostAttempts is how many attempts of an order that the database lost are passed over at most.
 	lostAttempts = 100
 	// lostPages is how many pages of sessions findLost reads at most.

@@ -104,6 +104,12 @@ func transfers(body string) (destination, fee bool) {
 	return values.Has("payment_intent_data[transfer_data][destination]"), values.Has("payment_intent_data[application_fee_amount]")
 }
 
+// recoverable reports whether Stripe offers the customer to recover the session after it expired, by the session's parameters.
+func recoverable(body string) bool {
+	values, err := url.ParseQuery(body)
+	return err != nil || values.Get("after_expiration[recovery][enabled]") == "true"
+}
+
 // variable reports whether the subtotal of a session may differ from the sum of its lines, by the session's stored
 // parameters. The customer can change quantities, add items or choose prices, or Session.Variable is true.
 // Session.validate and Session.checkChanged refuse all of these while a line has a SKU.

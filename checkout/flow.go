@@ -165,15 +165,19 @@ func (f *Flow[Tx]) lock(ctx context.Context, tx Tx, id string) (*store.Order, er
 // carryOut does the steps that are due and need neither Stripe nor the merchant: it closes attempts and moves stock. Then
 // it fills the outbox and saves the order. before is the status of the order before it was changed.
 func (f *Flow[Tx]) carryOut(ctx context.Context, tx Tx, o *store.Order, before store.Status, now time.Time, cause string) error {
+	tried := map[Step]bool{} // no step is done twice here, so that a step after which the facts stay the same ends, too
 	for moved := true; moved; {
 		moved = false
 		for _, step := range next(o, now) {
+			if tried[step] {
+				continue
+			}
 			done, err := f.moveStock(ctx, tx, o, step, now)
 			if err != nil {
 				return err
 			}
 			if done {
-				moved = true
+				moved, tried[step] = true, true
 				break // the other steps may be different now
 			}
 		}
@@ -228,15 +232,24 @@ func eraseAgain(o *store.Order) {
 	}
 }
 
-// trimAfter is how long the cart of an attempt that ended is kept.
-const trimAfter = 48 * time.Hour
+const (
+	// trimAfter is how long the cart of an attempt that ended is kept.
+	trimAfter = 48 * time.Hour
+	// recoverableFor is how long the cart of an attempt is kept whose session can be recovered: Stripe's link to the copy is good
+	// for 30 days, and the copy for one (https://docs.stripe.com/payments/checkout/abandoned-carts).
+	recoverableFor = 32 * 24 * time.Hour
+)
 
 // trim keeps orders with many attempts small: an attempt that can't be paid anymore and is not the latest loses its cart
-// and its URL.
+// and its URL. If its payment is heard of all the same, a person must decide: see disagreement.
 func trim(o *store.Order, now time.Time) {
 	for i := range o.Attempts[:max(len(o.Attempts)-1, 0)] {
 		a := &o.Attempts[i]
-		over := a.Expired && !a.Paid || !a.ClosedAt.IsZero() && !a.Paid && now.Sub(a.ExpiresAt) > trimAfter
+		ended := now.Sub(a.ExpiresAt)
+		over := a.Expired && !a.Paid || !a.ClosedAt.IsZero() && !a.Paid && ended > trimAfter
+		if a.Recoverable && ended < recoverableFor {
+			continue
+		}
 		if over && a.Hold.State != store.Held && a.Increase.State != store.Held {
 			a.Lines, a.Metadata, a.Fingerprint, a.URL, a.ClientSecret = nil, nil, "", "", ""
 		}

@@ -14,8 +14,9 @@ import (
 const raceFor = 10 * time.Minute
 
 // settleLost deals with a session of this shop whose order is not in the Store: a backup was restored, or the database
-// failed over to a standby that lacked the last commits. A paid session is recorded with a new order that is parked, so that
-// a person decides about the money. An open session is ended, as no stock is held for it.
+// failed over to a standby that lacked the last commits. A session whose money has arrived or is on its way is recorded with a
+// new order. The order is parked when the money is there, so that a person decides about it. An open session is ended, as no
+// stock is held for it.
 func (f *Flow[Tx]) settleLost(ctx context.Context, shop shopIdentity, u sessionUpdate) (id string, err error) {
 	known, err := f.ownAccount(ctx, u.account)
 	if err != nil {
@@ -45,7 +46,7 @@ func (f *Flow[Tx]) settleLost(ctx context.Context, shop shopIdentity, u sessionU
 		return "", nil
 	}
 	switch {
-	case u.paid:
+	case u.bringsMoney():
 		return id, f.recordLost(ctx, id, u)
 	case !u.completed && !u.expired:
 		return "", f.endLost(ctx, id, u)
@@ -66,13 +67,13 @@ func (f *Flow[Tx]) endLost(ctx context.Context, id string, u sessionUpdate) erro
 	return err
 }
 
-// recordLost inserts an order for a paid session whose order was lost.
+// recordLost inserts an order for a session that brings money and whose order was lost.
 func (f *Flow[Tx]) recordLost(ctx context.Context, id string, u sessionUpdate) error {
 	lines, err := f.stripe.lineItems(ctx, u.account, u.facts.ID)
 	if err != nil {
 		return err
 	}
-	f.log.Error("paid session without an order: the database lost the order, which is parked for a person", "session", u.facts.ID, "order", id)
+	f.log.Error("payment without an order: the database lost the order, and a person must decide when the money is there", "session", u.facts.ID, "order", id)
 	if err := f.lookForListeners(ctx); err != nil {
 		return err
 	}

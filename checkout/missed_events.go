@@ -13,10 +13,10 @@ import (
 )
 
 const (
-	// eventsCursor is the position up to which Stripe's events were read. The position of a connected account ends in its ID.
+	// eventsCursor holds the positions up to which Stripe's events were read. That of a connected account ends in its ID.
 	eventsCursor = "events"
 	// lostCursor is the time from which all events are read because the database lost orders, in Unix seconds, and lossCursor
-	// the position of that reading.
+	// the positions of that reading.
 	lostCursor = "lost"
 	lossCursor = "loss"
 	// eventsOverlap is read again at every sweep, as events may be listed late.
@@ -157,23 +157,12 @@ func (f *Flow[Tx]) keepSearch(ctx context.Context, cursor string, n int) error {
 	return f.store.SetCursor(ctx, cursor, strconv.Itoa(n))
 }
 
-// eventPosition is a place in the list of Stripe's events: everything before Since was read, and of the window from there
-// to Until the types before Chunk, and of the next types the events down to After.
-type eventPosition struct {
-	Since int64  `json:"since"`
-	Until int64  `json:"until,omitempty"`
-	Chunk int    `json:"chunk,omitempty"`
-	After string `json:"after,omitempty"`
-	// From is where the reading began, if it is one after a loss.
-	From int64 `json:"from,omitempty"`
-}
-
 // sweepEvents dispatches the events of an account that Stripe could not deliver, from where the last sweep stopped. A sweep
 // that runs out of requests keeps its position.
 func (f *Flow[Tx]) sweepEvents(ctx context.Context, b *budget, account string, found func(id string)) error {
 	now := f.now()
-	r := eventReader{account: account, cursor: cursorOf(eventsCursor, account), undelivered: true}
-	pos, err := f.eventPosition(ctx, r.cursor, now)
+	r := eventReader{account: account, cursor: cursorOf(eventsCursor, account), types: f.handledTypes(), undelivered: true}
+	pos, err := f.eventPosition(ctx, r, now)
 	if err != nil {
 		return err
 	}
@@ -200,17 +189,41 @@ func (f *Flow[Tx]) sweepLoss(ctx context.Context, b *budget, account string, fou
 	if err != nil {
 		return nil // written by no version that is known
 	}
-	now, r := f.now(), eventReader{account: account, cursor: cursorOf(lossCursor, account), from: since}
-	pos, err := f.eventPosition(ctx, r.cursor, now)
+	now := f.now()
+	r := eventReader{account: account, cursor: cursorOf(lossCursor, account), types: f.handledTypes(), from: since}
+	pos, err := f.eventPosition(ctx, r, now)
 	if err != nil {
 		return err
 	}
 	if pos.From == 0 || pos.From > since {
 		pos = eventPosition{From: since, Since: max(since, now.Add(-eventsKept).Unix())}
 	}
-	done, err := readEvents(ctx, f, b, r, pos, now, found)
-	if err != nil || !done {
+	if !pos.Done {
+		done, err := readEvents(ctx, f, b, r, pos, now, found)
+		if err != nil || !done {
+			return err
+		}
+		if err := f.setEventPosition(ctx, r, eventPosition{From: since, Since: now.Unix(), Done: true}); err != nil {
+			return err
+		}
+	}
+	return f.endLoss(ctx, account, noticed, since)
+}
+
+// endLoss ends the reading after a loss when all sets of event types that are in use have been read.
+func (f *Flow[Tx]) endLoss(ctx context.Context, account, noticed string, since int64) error {
+	used, err := f.eventPositions(ctx, cursorOf(eventsCursor, account))
+	if err != nil {
 		return err
+	}
+	read, err := f.eventPositions(ctx, cursorOf(lossCursor, account))
+	if err != nil {
+		return err
+	}
+	for _, set := range used.inUse(f.now()) {
+		if pos := read[set]; set != "" && (!pos.Done || pos.From > since) {
+			return nil
+		}
 	}
 	latest, err := f.store.Cursor(ctx, cursorOf(lostCursor, account))
 	if err != nil || latest != noticed {
@@ -218,7 +231,7 @@ func (f *Flow[Tx]) sweepLoss(ctx context.Context, b *budget, account string, fou
 	}
 	return errors.Join(
 		f.store.SetCursor(ctx, cursorOf(lostCursor, account), ""),
-		f.store.SetCursor(ctx, r.cursor, ""),
+		f.store.SetCursor(ctx, cursorOf(lossCursor, account), ""),
 	)
 }
 
@@ -235,22 +248,19 @@ func (f *Flow[Tx]) noticeLoss(ctx context.Context, account string, created time.
 	return f.store.SetCursor(ctx, cursor, strconv.FormatInt(since, 10))
 }
 
-// eventReader says which events are read, and where the position is kept.
+// eventReader says which events are read, and where the positions are kept.
 type eventReader struct {
 	account, cursor string
+	types           []string
 	undelivered     bool
-	unreceived      bool // only unreceivedEvents, each once, for the Flow's handlers alone
-	from            int64
+	unreceived      bool  // each event once, for the Flow's handlers alone
+	from            int64 // when the loss began after which all events are read; 0: there was none
 }
 
 // readEvents dispatches events from pos to now, a page with each request, and keeps the position after each page. It reports
 // whether it came to now.
 func readEvents[Tx any](ctx context.Context, f *Flow[Tx], b *budget, r eventReader, pos eventPosition, now time.Time, found func(id string)) (done bool, err error) {
-	types := f.handledTypes()
-	if r.unreceived {
-		types = unreceivedEvents
-	}
-	chunks := slices.Collect(slices.Chunk(types, typesMost))
+	chunks := slices.Collect(slices.Chunk(r.types, typesMost))
 	for window := eventsWindow; pos.Since < now.Unix(); {
 		if pos.Until == 0 {
 			pos.Until = min(pos.Since+int64(window/time.Second), now.Unix())
@@ -259,7 +269,7 @@ func readEvents[Tx any](ctx context.Context, f *Flow[Tx], b *budget, r eventRead
 		for ; pos.Chunk < len(chunks); pos.Chunk++ {
 			for more := true; more; {
 				if !b.take() {
-					return false, f.setEventPosition(ctx, r.cursor, pos)
+					return false, f.setEventPosition(ctx, r, pos)
 				}
 				page, err := f.stripe.events(ctx, r.account, chunks[pos.Chunk], pos, r.undelivered)
 				if err != nil {
@@ -271,7 +281,7 @@ func readEvents[Tx any](ctx context.Context, f *Flow[Tx], b *budget, r eventRead
 				more, pos.After = len(page) == pageSize, ""
 				if more {
 					full, pos.After = true, page[len(page)-1].ID
-					if err := f.setEventPosition(ctx, r.cursor, pos); err != nil {
+					if err := f.setEventPosition(ctx, r, pos); err != nil {
 						return false, err
 					}
 				}
@@ -285,7 +295,7 @@ func readEvents[Tx any](ctx context.Context, f *Flow[Tx], b *budget, r eventRead
 		if !f.stripeClock.learned.Load() {
 			return true, nil // Stripe named no event yet, and this clock may be ahead
 		}
-		if err := f.setEventPosition(ctx, r.cursor, eventPosition{Since: next, From: r.from}); err != nil {
+		if err := f.setEventPosition(ctx, r, eventPosition{Since: next, From: r.from}); err != nil {
 			return false, err
 		}
 		pos = eventPosition{Since: end, From: r.from}
@@ -378,53 +388,6 @@ func eventPayload(e *stripe.Event, account string) ([]byte, error) {
 		return nil, fmt.Errorf("checkout: encoding event %s: %w", e.ID, err)
 	}
 	return payload, nil
-}
-
-// eventPosition reads a position. A position that lies in the future was written by a process whose clock was ahead, and
-// says nothing: the reading begins anew with the oldest events that Stripe keeps.
-func (f *Flow[Tx]) eventPosition(ctx context.Context, cursor string, now time.Time) (eventPosition, error) {
-	value, err := f.store.Cursor(ctx, cursor)
-	if err != nil {
-		return eventPosition{}, err
-	}
-	oldest := now.Add(-eventsKept).Unix()
-	pos := eventPosition{Since: now.Add(-eventsWindow).Unix()}
-	if value != "" && json.Unmarshal([]byte(value), &pos) != nil {
-		seconds, err := strconv.ParseInt(value, 10, 64)
-		if err == nil {
-			pos = eventPosition{Since: seconds}
-		}
-	}
-	if pos.Since > now.Unix() || pos.Until > now.Unix() {
-		f.log.Error("the position in stripe's events lies in the future: a machine's clock was ahead; reading all that stripe keeps")
-		pos = eventPosition{Since: oldest}
-	}
-	if pos.Since < oldest {
-		pos = eventPosition{Since: oldest}
-	}
-	return pos, nil
-}
-
-func (f *Flow[Tx]) setEventPosition(ctx context.Context, cursor string, pos eventPosition) error {
-	value, err := json.Marshal(pos)
-	if err != nil {
-		return err
-	}
-	return f.store.SetCursor(ctx, cursor, string(value))
-}
-
-// startEvents has the first sweep begin with what happens from now on, unless there was one.
-func (f *Flow[Tx]) startEvents(ctx context.Context) error {
-	value, err := f.store.Cursor(ctx, eventsCursor)
-	if err != nil || value != "" {
-		return err
-	}
-	// This clock may be ahead, as Stripe's time was not heard of yet.
-	start := eventPosition{Since: f.now().Add(-eventsOverlap).Unix()}
-	if err := f.setEventPosition(ctx, unreceivedCursor, start); err != nil {
-		return err
-	}
-	return f.setEventPosition(ctx, eventsCursor, start)
 }
 
 // listPosition is a place in a list that is read once in a while: when the whole list was read last, and in a reading that

@@ -335,7 +335,7 @@ func saleStep(o *store.Order, paid *store.Attempt) (Step, bool) {
 		return Step{Action: ReleaseStock, Attempt: paid.N, Reason: "the order was given up"}, held
 	case held:
 		return Step{Action: SellStock, Attempt: paid.N, Reason: "the order is paid"}, true
-	case len(o.Shortfall) > 0, o.GivenBack(paid), !o.FulfilledAt.IsZero(), !o.GivenUpAt.IsZero():
+	case len(o.Shortfall) > 0, o.GivenBack(paid), !o.FulfilledAt.IsZero(), !o.GivenUpAt.IsZero(), len(stockLines(paid.Lines)) == 0:
 		return Step{}, false
 	}
 	return Step{Action: SellStock, Attempt: paid.N, Reason: "the order was paid after its stock was given back"}, true

@@ -18,7 +18,8 @@ const (
 	// stock of an order that is short.
 	Retry Resolution = "retry"
 	// FulfilAnyway fulfils an order that is parked or short: the payment is accepted as it is. Stock that is there is sold;
-	// stock that is missing is the merchant's to find. A second payment of the order needs nothing anymore.
+	// stock that is missing is the merchant's to find, and stays in the order's Shortfall. A second payment of the order needs
+	// nothing anymore.
 	FulfilAnyway Resolution = "fulfil anyway"
 	// GiveUp ends it: the order is not fulfilled, and the stock it holds is back. What is sold already comes back with the
 	// Reserver's Adjust. To give the money back is the merchant's, and so is to cancel a subscription, which is charged until
@@ -71,7 +72,10 @@ func (f *Flow[Tx]) decide(ctx context.Context, tx Tx, o *store.Order, r Resoluti
 	}
 	switch r {
 	case Retry:
-		o.GivenUpAt, o.Shortfall = time.Time{}, nil
+		o.GivenUpAt = time.Time{}
+		if paid.Hold.State != store.Sold { // otherwise FulfilAnyway took what was there already
+			o.Shortfall = nil
+		}
 		paid.RefundWanted, paid.RefundRefused = "", ""
 		if strings.HasPrefix(o.Parked, store.ParkedByCallback) {
 			o.Parked = ""

@@ -12,6 +12,7 @@ import (
 	"github.com/stripe/stripe-go/v82"
 
 	"github.com/gofulfil/fulfil/checkout"
+	"github.com/gofulfil/fulfil/reservation"
 	"github.com/gofulfil/fulfil/store"
 	"github.com/gofulfil/fulfil/webhook"
 )
@@ -55,15 +56,35 @@ func TestResolveRetryWithoutThePause(t *testing.T) {
 	s.requireStatus("order-1", checkout.Fulfilled)
 }
 
-// shortOrder is an order that was paid when its stock was gone.
-func (s *testShop) shortOrder() {
+// shortOrder is an order of the last item, and of others, that was paid when the last was gone.
+func (s *testShop) shortOrder(others ...string) {
 	s.t.Helper()
-	id := s.beginUnrecorded(cartOf("order-1", "last"))
+	id := s.beginUnrecorded(cartOf("order-1", append(others, "last")...))
 	s.srv.Advance(6 * time.Minute)
 	s.sweep()
 	s.pay(s.begin(cartOf("order-2", "last")).SessionID)
 	s.pay(id)
 	require.NotEmpty(s.t, s.order("order-1").Shortfall)
+}
+
+// takenReserver is a Reserver whose stock of tee is taken by somebody else between any two calls.
+type takenReserver struct{ reservation.Reserver[tx] }
+
+func (r takenReserver) Hold(ctx context.Context, t tx, holds ...reservation.Hold) ([]error, error) {
+	answers := make([]error, len(holds))
+	for i, h := range holds {
+		short := &reservation.ShortageError{Hold: h.ID}
+		for _, l := range h.Lines {
+			if l.SKU == "last" {
+				short.Lines = append(short.Lines, reservation.Shortage{SKU: "last", Wanted: 1})
+			}
+		}
+		if len(short.Lines) == 0 {
+			short.Lines = []reservation.Shortage{{SKU: "tee", Wanted: 1}}
+		}
+		answers[i] = short
+	}
+	return answers, nil
 }
 
 func TestResolveShortfall(t *testing.T) {
@@ -92,6 +113,46 @@ func TestResolveShortfall(t *testing.T) {
 		require.NoError(t, s.flow.Resolve(t.Context(), "order-1", checkout.FulfilAnyway))
 		s.requireStatus("order-1", checkout.Fulfilled)
 		s.requireStock("last", 0, 0, 1)
+	})
+	t.Run("fulfil anyway, with new stock", func(t *testing.T) {
+		t.Parallel()
+		s := newShop(t)
+		s.shortOrder()
+		s.setStock("last", 1)
+		require.NoError(t, s.flow.Resolve(t.Context(), "order-1", checkout.FulfilAnyway))
+		s.requireStatus("order-1", checkout.Fulfilled)
+		s.requireStock("last", 0, 0, 2)
+		require.Empty(t, s.order("order-1").Shortfall, "nothing is missing anymore")
+	})
+	t.Run("fulfil anyway, with a part of the stock, and retry", func(t *testing.T) {
+		t.Parallel()
+		s := newShop(t)
+		s.shortOrder("tee")
+		s.onFulfil(func(context.Context, tx, *store.Order) error { return errPrinter })
+		require.Error(t, s.flow.Resolve(t.Context(), "order-1", checkout.FulfilAnyway))
+		missing := []store.Shortage{{SKU: "last", Wanted: 1}}
+		require.Equal(t, missing, s.order("order-1").Shortfall)
+		s.onFulfil(func(_ context.Context, _ tx, o *store.Order) error {
+			require.Equal(t, missing, o.Shortfall, "it tells the merchant what to find")
+			return nil
+		})
+		require.NoError(t, s.flow.Resolve(t.Context(), "order-1", checkout.Retry))
+		s.requireStatus("order-1", checkout.Fulfilled)
+		s.requireStock("tee", 4, 0, 1)
+		s.requireStock("last", 0, 0, 1)
+		require.NoError(t, s.flow.Refund(t.Context(), "order-1", checkout.Refund{Restock: true}))
+		s.requireStock("tee", 5, 0, 1)
+		s.requireStock("last", 0, 0, 1)
+	})
+	t.Run("fulfil anyway, and another customer is faster", func(t *testing.T) {
+		t.Parallel()
+		s := newShop(t)
+		s.shortOrder("tee")
+		flow, _ := s.processOn(s.st, takenReserver{s.stock}, s.wire)
+		require.NoError(t, flow.Resolve(t.Context(), "order-1", checkout.FulfilAnyway))
+		s.requireStatus("order-1", checkout.Fulfilled)
+		s.requireStock("tee", 5, 0, 0)
+		require.Equal(t, []store.Shortage{{SKU: "tee", Wanted: 1}, {SKU: "last", Wanted: 1}}, s.order("order-1").Shortfall, "nothing was taken")
 	})
 	t.Run("give up", func(t *testing.T) {
 		t.Parallel()

@@ -219,6 +219,10 @@ func (u *sessionUpdate) leavesPayment() bool {
 	return u.facts.PaymentStatus == "unpaid" && u.facts.PaymentIntent.Status == "" && u.facts.Subscription.Status == "canceled" && u.facts.Invoice != ""
 }
 
+// bringsMoney reports whether the money of the session has arrived or is on its way. It counts from when it is on its way, as some
+// events of its arrival, such as that of a capture, do not name the session.
+func (u *sessionUpdate) bringsMoney() bool { return u.paid || u.completed && !u.failed }
+
 // attempt is the number of the attempt that the metadata names, and the attempt's mark; 0 if the metadata names none.
 func (s *sessionFacts) attempt() (n int, mark string) {
 	number, mark, _ := strings.Cut(s.Metadata[metadataAttempt], "-")

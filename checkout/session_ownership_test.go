@@ -359,6 +359,32 @@ func TestUnrecordedAttemptTakesOnlyItsOwn(t *testing.T) {
 	}
 }
 
+// The session of an attempt whose mark was stolen, and whose place another payment took, is recorded as soon as its money is on
+// its way, so that its capture is not missed. Found by the simulation.
+func TestAuthorizedAfterItsMarkWasStolen(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	cart := cartOf("order-1", "tee")
+	cart.ManualCapture = true
+	ours := s.beginUnrecorded(cart)
+	metadata := s.stripeSession(ours).Metadata
+	s.pay(s.foreignSession(func(p *stripe.CheckoutSessionCreateParams) {
+		p.Metadata, p.LineItems[0].PriceData.UnitAmount = metadata, stripe.Int64(50)
+	}))
+	require.Contains(t, s.order("order-1").Parked, "subtotal is not 1999")
+
+	s.pay(ours)
+	_, err := s.srv.Client().V1PaymentIntents.Capture(t.Context(), s.stripeSession(ours).PaymentIntent.ID, nil)
+	require.NoError(t, err)
+	s.srv.Flush()
+	o := s.order("order-1")
+	a := o.AttemptBySession(ours)
+	require.NotNil(t, a)
+	require.True(t, a.Paid)
+	require.True(t, o.Stuck())
+	require.Zero(t, s.shipments("order-1"))
+}
+
 // Forged events make no order larger, however many there are.
 func TestForgedEventsAreBounded(t *testing.T) {
 	t.Parallel()

@@ -183,7 +183,7 @@ func (u *sessionUpdate) verifiedUntil() time.Time {
 
 // identify returns the attempt that the session belongs to; nil: the update changes nothing. A session that was not
 // recorded belongs to the attempt whose mark it carries, if Stripe was asked. Any other session of the order changes
-// nothing until it is paid. Then it is recorded as an attempt of its own, for a person to decide about.
+// nothing until it brings money. Then it is recorded as an attempt of its own, for a person to decide about.
 func (s *settlement) identify() *store.Attempt {
 	f := &s.update.facts
 	if a := s.o.AttemptBySession(f.ID); a != nil {
@@ -210,7 +210,7 @@ func (s *settlement) identify() *store.Attempt {
 			Destination: origin.Destination, ApplicationFee: origin.ApplicationFee,
 		})
 	}
-	if !s.update.paid || s.strays() >= maxStrays {
+	if !s.update.bringsMoney() || s.strays() >= maxStrays {
 		return nil
 	}
 	mismatch := "the session is not one that was begun for the order"
@@ -229,7 +229,7 @@ func (s *settlement) append(a store.Attempt) *store.Attempt {
 	return s.o.Attempt(a.N)
 }
 
-// maxStrays is the number of payments by sessions that were not begun for an order that are recorded with it.
+// maxStrays is the number of payments, also those on their way, by sessions that were not begun for an order that are recorded with it.
 const maxStrays = 10
 
 // strays counts the attempts that stand for sessions which were not begun for the order.
@@ -257,6 +257,8 @@ func disagreement(o *store.Order, a *store.Attempt, f *sessionFacts) string {
 		return ""
 	case q == nil:
 		return "the price that was begun with is not known"
+	case len(a.Lines) == 0:
+		return "the cart of the attempt is not kept anymore"
 	case f.Currency != q.Currency:
 		return fmt.Sprintf("currency is %s, not %s", f.Currency, q.Currency)
 	case !q.Variable && (f.AmountSubtotal == nil || *f.AmountSubtotal != q.Subtotal):

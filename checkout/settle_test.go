@@ -424,6 +424,64 @@ func TestRecoveredCopy(t *testing.T) {
 	}
 }
 
+// The payment of a session that was recovered weeks later is for its own cart, whatever was begun since.
+func TestRecoveredAfterAnotherCart(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	cart := cartOf("order-1", "")
+	cart.Metadata = map[string]string{"book": "first"}
+	cart.Params = func(params *stripe.CheckoutSessionCreateParams) {
+		params.AfterExpiration = &stripe.CheckoutSessionCreateAfterExpirationParams{
+			Recovery: &stripe.CheckoutSessionCreateAfterExpirationRecoveryParams{Enabled: stripe.Bool(true)},
+		}
+	}
+	first := s.begin(cart).SessionID
+	cart.Lines[0].Name, cart.Metadata = "Another book", map[string]string{"book": "second"}
+	s.srv.Advance(25 * time.Hour)
+	s.begin(cart)
+	s.srv.Advance(20 * day)
+	s.sweep()
+	recovered, err := s.srv.Recover(first)
+	require.NoError(t, err)
+	s.pay(recovered)
+	o := s.order("order-1")
+	s.requireStatus("order-1", checkout.Fulfilled)
+	require.Equal(t, "Item ", o.Lines[0].Name)
+	require.Equal(t, "first", o.Metadata["book"])
+}
+
+// A payment that is heard of when its cart is not kept anymore waits for a person. Found by the simulation: settling it did not
+// end.
+func TestPaidAfterItsCartWasForgotten(t *testing.T) {
+	t.Parallel()
+	for _, sku := range []string{"tee", ""} {
+		s := newShop(t)
+		s.srv.Deliver(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})) // whose database is lost later
+		session := s.beginUnrecorded(cartOf("order-1", sku))
+		s.srv.Advance(6 * time.Minute)
+		s.sweep()
+		s.pay(session)
+		s.srv.Advance(4 * day)
+		second := cartOf("order-1", "tee", "tee")
+		second.HoldFor = 10 * time.Minute
+		s.begin(second)
+		s.srv.Advance(time.Hour)
+		s.sweep()
+		_, err := s.flow.Backfill(t.Context(), testStart)
+		require.NoError(t, err)
+		o := s.order("order-1")
+		require.True(t, o.Paid())
+		require.Contains(t, o.Parked, "the cart of the attempt is not kept anymore")
+		require.True(t, o.Stuck())
+		require.Zero(t, s.shipments("order-1"))
+		s.requireStock("tee", 5, 0, 0)
+
+		require.NoError(t, s.flow.Resolve(t.Context(), "order-1", checkout.FulfilAnyway))
+		s.requireStatus("order-1", checkout.Fulfilled)
+		s.requireStock("tee", 5, 0, 0)
+	}
+}
+
 func testRecoveredCopy(t *testing.T, copies int) {
 	s := newShop(t)
 	session := cartOf("order-1", "")

@@ -108,11 +108,11 @@ func (f *Flow[Tx]) sell(ctx context.Context, tx Tx, o *store.Order, a *store.Att
 	if err != nil || refusal == nil {
 		return err
 	}
-	o.Shortfall = shortfall(refusal, a)
 	f.log.Error("paid order is short of stock", "order", o.ID, "attempt", a.N, "error", refusal)
 	if !a.AcceptedAt.IsZero() {
 		return f.sellWhatIsThere(ctx, tx, o, a)
 	}
+	o.Shortfall = shortfall(refusal, a)
 	return nil
 }
 
@@ -135,27 +135,28 @@ func (f *Flow[Tx]) sellLate(ctx context.Context, tx Tx, a *store.Attempt, lines 
 	return nil, nil
 }
 
-// sellWhatIsThere takes what there is of the lines of a short order that is fulfilled anyway. What is missing is the
-// merchant's to find, and stays the order's shortfall.
+// sellWhatIsThere takes what there is of the lines of a short order that is fulfilled anyway. What is missing stays in the
+// order's shortfall, and is the merchant's to find.
 func (f *Flow[Tx]) sellWhatIsThere(ctx context.Context, tx Tx, o *store.Order, a *store.Attempt) error {
-	lines := stockLines(a.Lines)
 	o.Shortfall = nil
-	for range 2 { // first all, and then what the refusal says there is
-		if len(lines) == 0 {
-			return nil
-		}
-		refusal, err := f.sellLate(ctx, tx, a, lines)
-		if err != nil || refusal == nil {
-			return err
-		}
-		o.Shortfall = shortfall(refusal, a)
-		var short *reservation.ShortageError
-		if !errors.As(refusal, &short) {
-			return nil
-		}
-		lines = available(lines, short)
+	refusal, err := f.sellLate(ctx, tx, a, stockLines(a.Lines))
+	if err != nil || refusal == nil {
+		return err
 	}
-	return nil
+	o.Shortfall = shortfall(refusal, a)
+	var short *reservation.ShortageError
+	if !errors.As(refusal, &short) {
+		return nil
+	}
+	rest := available(stockLines(a.Lines), short)
+	if len(rest) == 0 {
+		return nil
+	}
+	refusal, err = f.sellLate(ctx, tx, a, rest)
+	if refusal != nil { // somebody else was faster, and nothing was taken
+		o.Shortfall = shortfall(nil, a)
+	}
+	return err
 }
 
 // available cuts lines to what a refusal says there is.
@@ -179,7 +180,7 @@ func available(lines []reservation.Line, short *reservation.ShortageError) []res
 	return there
 }
 
-// shortfall is what is missing by the Reserver's refusal: what it names, or everything.
+// shortfall is what is missing by the Reserver's refusal: what it names; or everything, if it names nothing.
 func shortfall(refusal error, a *store.Attempt) []store.Shortage {
 	var short *reservation.ShortageError
 	var missing []store.Shortage

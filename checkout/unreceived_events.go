@@ -11,7 +11,7 @@ const (
 	// receivedCursor is when a snapshot event of this shop's was last received, as Unix seconds. That of a connected account ends in
 	// its ID, as does the next.
 	receivedCursor = "snapshots"
-	// unreceivedCursor is the position up to which events were read that no snapshot event told of.
+	// unreceivedCursor holds the positions up to which events were read that no snapshot event told of.
 	unreceivedCursor = "all_events"
 	// receivedEvery is how often receivedCursor is set at most.
 	receivedEvery = 10 * time.Minute
@@ -66,8 +66,8 @@ func (f *Flow[Tx]) sweepUnreceived(ctx context.Context, b *budget, account strin
 	if err != nil || now.Sub(received).Abs() < quietAfter {
 		return err
 	}
-	r := eventReader{account: account, cursor: cursorOf(unreceivedCursor, account), unreceived: true}
-	pos, err := f.eventPosition(ctx, r.cursor, now)
+	r := eventReader{account: account, cursor: cursorOf(unreceivedCursor, account), types: unreceivedEvents, unreceived: true}
+	pos, err := f.eventPosition(ctx, r, now)
 	if err != nil {
 		return err
 	}

@@ -36,7 +36,8 @@ var flowEvents = slices.Concat(sessionEvents[:], refundEvents[:], []string{charg
 // A handler returns an error, and so has Stripe send the event again, if the order could not be settled, if the event is of
 // this shop and the order is not in the Store, or if a callback failed.
 //
-// Register all other handlers before the first sweep, as h takes none after its first event.
+// Register all other handlers before the first sweep, as h takes none after its first event. Processes of one shop may have
+// different handlers: each finds the undelivered events of its own types.
 func (f *Flow[Tx]) Handle(h *webhook.Handler) {
 	f.register(h)
 	f.hook.Store(h)

@@ -49,6 +49,9 @@ type Attempt struct {
 	Destination    bool `json:"destination,omitempty"`
 	ApplicationFee bool `json:"application_fee,omitempty"`
 
+	// Recoverable says that Stripe offers the customer to recover the session after it expired.
+	Recoverable bool `json:"recoverable,omitempty"`
+
 	// ClosedAt is when the attempt was closed before its session was recorded. The URL of such a session was never handed out.
 	ClosedAt time.Time `json:"closed_at,omitzero"`
 

@@ -58,7 +58,8 @@ type Order struct {
 
 	// FulfilledAt is when the callback Fulfil handed over what was paid for; zero: not yet.
 	FulfilledAt time.Time `json:"fulfilled_at,omitzero"`
-	// Shortfall is the stock that was paid for and is not there. An order with a shortfall is not fulfilled.
+	// Shortfall is the stock that was paid for and is not there. An order with a shortfall is not fulfilled, unless a person
+	// accepts the payment. Then Shortfall is what the merchant must find.
 	Shortfall []Shortage `json:"shortfall,omitempty"`
 	// RestockedAt is when the goods that the order had sold were put back into stock with a refund; zero: never.
 	RestockedAt time.Time `json:"restocked_at,omitzero"`

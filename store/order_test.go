@@ -141,7 +141,7 @@ var bookkeeping = []string{
 	"ErasedAt", "ErasedAttempts", "ChangeDelivery.Token", "ChangeDelivery.LeasedUntil", "ChangeDelivery.Tries", "ChangeDelivery.NextAt",
 	"Attempts.Mark", "Attempts.CompletedAt", "Attempts.Amount", "Attempts.AcceptedAt", "Attempts.DismissedAt", "Attempts.RefundRefused",
 	"Attempts.CheckFailedAt", "Attempts.HeardAt", "Attempts.VerifiedAt", "Attempts.VerifyFailedAt", "Attempts.Gone", "Attempts.Destination", "Attempts.ApplicationFee",
-	"Attempts.RefundAskedAt", "Attempts.Review", "Attempts.ReviewClosed", "Subscriptions", "Invoices", "OlderInvoices",
+	"Attempts.Recoverable", "RestockedAt", "Attempts.RefundAskedAt", "Attempts.Review", "Attempts.ReviewClosed", "Subscriptions", "Invoices", "OlderInvoices",
 }
 
 func TestEraseLeavesNoPersonalData(t *testing.T) {

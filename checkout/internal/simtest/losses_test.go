@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/gofulfil/fulfil/store/memstore"
@@ -50,6 +51,13 @@ func (w *world) restore(ctx context.Context) {
 		}
 	}
 	w.faults["backup restored"]++
+}
+
+// lost reports whether the database knew of a session before it went back to a backup in which its attempt had none.
+func (w *world) lost(id string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.ContainsFunc(w.sessions, func(s *simSession) bool { return s.id == id && s.lost })
 }
 
 // forgotPaid reports whether the database lost that an order was paid. Who was about to fulfil it may still do so, and finds

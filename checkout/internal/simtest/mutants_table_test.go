@@ -88,7 +88,7 @@ var mutants = []mutant{
 		"\tif !stray {\n\t\twantRefund(", "\tif a != nil {\n\t\twantRefund("}}},
 	{name: "park a recovered session", edits: []edit{{"../../settle.go",
 		"origin != nil && len(stockLines(origin.Lines)) == 0", "origin != nil && len(stockLines(origin.Lines)) < 0"}}},
-	{name: "ignore payments that were not begun", edits: []edit{{"../../settle.go", "if !s.update.paid || s.strays() >= maxStrays {", "if s.update.paid || s.strays() >= maxStrays {"}}},
+	{name: "ignore payments that were not begun", edits: []edit{{"../../settle.go", "if !s.update.bringsMoney() || s.strays() >= maxStrays {", "if s.update.paid || s.strays() >= maxStrays {"}}},
 
 	// What was given back is not shipped.
 	{name: "ship what was refunded meanwhile", edits: []edit{{"../../deliver.go",
