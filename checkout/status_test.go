@@ -91,10 +91,10 @@ func TestStatusWaits(t *testing.T) {
 		"for the payment": {func(s *testShop, session string) {
 			time.Sleep(5 * time.Second)
 			require.NoError(s.t, s.srv.Pay(session, checkouttest.CardOK))
-		}, "10s", 6 * time.Second, "fulfilled"},
+		}, "10s", 5 * time.Second, "fulfilled"},
 		"not for a debit": {func(s *testShop, session string) {
 			require.NoError(s.t, s.srv.Pay(session, checkouttest.BankDebit))
-		}, "10s", 2 * time.Second, "processing"},
+		}, "10s", 0, "processing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
