@@ -1,0 +1,5 @@
+package main
+
+import "context"
+
+func intake(context.Context, *report, *options) error { return nil }
