@@ -111,6 +111,20 @@ func TestStatusWaits(t *testing.T) {
 			})
 		})
 	}
+	t.Run("for a debit, with nothing to deliver", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			s := newShop(t)
+			s.runAs(func(c *checkout.Config[tx]) { c.OnChange = nil })
+			session := s.begin(cartOf("order-1", "tee")).SessionID
+			answer := s.waiting(session, "10s")
+			time.Sleep(5 * time.Second)
+			began := time.Now()
+			require.NoError(t, s.srv.Pay(session, checkouttest.BankDebit))
+			require.Contains(t, (<-answer).Body.String(), "processing")
+			require.Zero(t, time.Since(began))
+		})
+	})
 	t.Run("until the shop shuts down", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {

@@ -101,6 +101,50 @@ func TestWaitersShareOneLook(t *testing.T) {
 	})
 }
 
+// waitingUntil is waiting of a customer who leaves when ctx ends.
+func (s *testShop) waitingUntil(ctx context.Context, sessionID string) (left chan struct{}) {
+	left = make(chan struct{})
+	go func() {
+		r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/?session_id="+sessionID+"&wait=30s", nil)
+		s.flow.StatusHandler().ServeHTTP(httptest.NewRecorder(), r)
+		close(left)
+	}()
+	return left
+}
+
+// A customer who leaves, leading or not, takes nothing from those who stay.
+func TestWaitersWhoLeave(t *testing.T) {
+	t.Parallel()
+	for _, leads := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newTimedShop(t)
+			id := s.begin(cartOf("order-1", "tee")).SessionID
+			ctx, leave := context.WithCancel(t.Context())
+			defer leave()
+			var left chan struct{}
+			var answer chan *httptest.ResponseRecorder
+			first := func() { left = s.waitingUntil(ctx, id) }
+			second := func() { answer = s.waiting(id, "30s") }
+			if !leads {
+				first, second = second, first
+			}
+			first()
+			synctest.Wait()
+			second()
+			time.Sleep(3 * time.Second)
+			leave()
+			began := time.Now()
+			<-left
+			require.Zero(t, time.Since(began), "leaving takes no time")
+			time.Sleep(500 * time.Millisecond)
+			s.pay(id)
+			w := <-answer
+			require.Contains(t, w.Body.String(), `"fulfilled"`)
+			require.Equal(t, 500*time.Millisecond, time.Since(began), "the payment wakes who stayed")
+		})
+	}
+}
+
 // What another process settles is found by looking, at growing pauses, although customers who looked for the others leave.
 func TestWaitForAnotherProcess(t *testing.T) {
 	t.Parallel()
@@ -111,12 +155,7 @@ func TestWaitForAnotherProcess(t *testing.T) {
 		_, other := s.processWith(func(c *checkout.Config[tx]) { c.Clock = time.Now })
 		s.srv.Deliver(other, testPayloads())
 		ctx, leave := context.WithCancel(t.Context())
-		left := make(chan struct{})
-		go func() {
-			r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/?session_id="+id+"&wait=30s", nil)
-			s.flow.StatusHandler().ServeHTTP(httptest.NewRecorder(), r)
-			close(left)
-		}()
+		left := s.waitingUntil(ctx, id)
 		synctest.Wait()
 		answer := s.waiting(id, "30s")
 		time.Sleep(7 * time.Second)

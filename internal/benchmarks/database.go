@@ -33,7 +33,7 @@ type database struct {
 func (d *database) open(conns int) (*sql.DB, error) { return openPool(d.driver, d.dsn, conns) }
 
 // openDirect opens the database without the round trip, for preparing.
-func (d *database) openDirect() (*sql.DB, error) { return openPool(d.driver, d.direct, 8) }
+func (d *database) openDirect() (*sql.DB, error) { return openPool(d.driver, d.direct, 4) }
 
 func openPool(driver, dsn string, conns int) (*sql.DB, error) {
 	db, err := sql.Open(driver, dsn)
@@ -43,6 +43,27 @@ func openPool(driver, dsn string, conns int) (*sql.DB, error) {
 	db.SetMaxOpenConns(conns)
 	db.SetMaxIdleConns(conns)
 	return db, nil
+}
+
+// warm opens all connections of a pool, so that no round measures that.
+func warm(ctx context.Context, db *sql.DB) error {
+	var conns []*sql.Conn
+	defer func() {
+		for _, conn := range conns {
+			_ = conn.Close()
+		}
+	}()
+	for range db.Stats().MaxOpenConnections {
+		conn, err := db.Conn(ctx)
+		if err != nil {
+			return fmt.Errorf("the server may allow too few connections: %w", err)
+		}
+		conns = append(conns, conn)
+		if err := conn.PingContext(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // sqlText writes the parameters of a statement as the dialect does. Statements are written with "?".

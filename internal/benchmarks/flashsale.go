@@ -88,6 +88,9 @@ func (s sale) runSale(ctx context.Context, shops []saleShop, soldOut func(error)
 
 // flashSale runs the sale with fulfil, and then by hand. Each process of fulfil has a pool of that many connections.
 func flashSale(ctx context.Context, b *bench, s sale, pool int) (fulfil, hand *saleResult, err error) {
+	for _, db := range b.rowPools {
+		_ = db.Close() // servers allow few connections
+	}
 	if err := errors.Join(
 		b.prepareOurs.stock(ctx, int64(s.items), saleSKU), b.prepareHand.stock(ctx, int64(s.items), saleSKU)); err != nil {
 		return nil, nil, err
@@ -119,6 +122,9 @@ func flashSale(ctx context.Context, b *bench, s sale, pool int) (fulfil, hand *s
 				return nil, nil, err
 			}
 			b.pools = append(b.pools, db)
+			if err := warm(ctx, db); err != nil {
+				return nil, nil, err
+			}
 			if err := one.add(db); err != nil {
 				return nil, nil, err
 			}

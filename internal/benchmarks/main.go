@@ -28,7 +28,6 @@ type options struct {
 	skus      int // that are sold
 	only      string
 	sale      *sale // nil: none
-	node      bool
 	log       func(format string, args ...any)
 }
 
@@ -41,14 +40,13 @@ func main() {
 	out := flag.String("out", "README.md", "the file whose table is replaced; empty: print it alone")
 	flag.StringVar(&o.postgres, "postgres", os.Getenv("FULFIL_TEST_POSTGRES"), "DSN of PostgreSQL")
 	flag.StringVar(&o.mysql, "mysql", os.Getenv("FULFIL_TEST_MYSQL"), "DSN of MySQL or MariaDB")
-	flag.IntVar(&o.rounds, "rounds", 5, "rounds of each contender")
-	flag.DurationVar(&o.length, "length", 1500*time.Millisecond, "length of a round")
+	flag.IntVar(&o.rounds, "rounds", 3, "rounds of each contender")
+	flag.DurationVar(&o.length, "length", time.Second, "length of a round")
 	flag.IntVar(&o.callers, "callers", 64, "callers at once")
 	flag.IntVar(&o.prepared, "prepared", 800, "orders that a round of webhooks has; a round ends when all are paid")
 	flag.IntVar(&o.pool, "pool", 8, "connections of the Flow")
 	flag.IntVar(&o.best, "best", 4, "connections of the best pool by hand; on SQLite it is 1")
 	flag.StringVar(&o.only, "only", "", "only the rows whose name contains this")
-	flag.BoolVar(&o.node, "node", false, "compare the intake of webhooks with Node, express and stripe-node; needs node, npm and the npm registry")
 	flag.Parse()
 	o.skus = 1000
 	o.databases = strings.Split(*databases, ",")
@@ -106,11 +104,6 @@ func (o *options) run(ctx context.Context) ([]byte, error) {
 			if err := o.measure(ctx, &r, kind, admin, delay, last); err != nil {
 				return nil, fmt.Errorf("%s, %v: %w", kind, delay, err)
 			}
-		}
-	}
-	if o.node {
-		if err := intake(ctx, &r, o); err != nil {
-			return nil, fmt.Errorf("intake: %w", err)
 		}
 	}
 	return r.Bytes(), nil

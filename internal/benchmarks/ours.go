@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -115,7 +116,7 @@ func serve(h http.Handler, r *http.Request) error {
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
 	if w.Code != http.StatusOK {
-		return fmt.Errorf("benchmarks: answered %d: %s", w.Code, w.Body)
+		return fmt.Errorf("benchmarks: answered %d: %s", w.Code, strings.TrimSpace(w.Body.String()))
 	}
 	return nil
 }

@@ -45,6 +45,7 @@ type bench struct {
 	pools                   []*sql.DB
 	ours, prepareOurs       *ours
 	hand64, hand            *byHand
+	rowPools                []*sql.DB // that the flash sale does not need
 	prepareHand             *byHand
 	floor                   *sql.DB
 	skus                    []string // a thousand, apart from tests
@@ -71,6 +72,7 @@ func newBench(ctx context.Context, d *database, o *options) (b *bench, err error
 			return nil
 		}
 		b.pools = append(b.pools, db)
+		err = errors.Join(err, warm(ctx, db))
 		return db
 	}
 	direct, err := d.openDirect()
@@ -79,6 +81,7 @@ func newBench(ctx context.Context, d *database, o *options) (b *bench, err error
 	}
 	b.pools = append(b.pools, direct)
 	oursPool, hand64Pool, handPool := open(o.pool), open(64), open(best)
+	b.rowPools = []*sql.DB{oursPool, hand64Pool, handPool}
 	if b.floor = open(best); err != nil {
 		return b, err
 	}
@@ -154,9 +157,9 @@ func (b *bench) rows() []*row {
 	hot := func() []string { return []string{hotSKU} }
 	rows := []*row{
 		b.row("Begin of one hot SKU", "one-row update", begin, b.hands(beginByHand), b.update),
-		b.row("hold alone, one for each transaction", "one-row update", b.holdOne(hot), b.hands(hold(hot)), b.update),
-		b.row("hold alone, 32 for each transaction", "batch of 32 rows", b.holdBatch(hot), b.hands(hold(hot)), b.batch),
-		b.row("hold of three SKUs of a thousand, 32 for each transaction", "batch of 32 rows", b.holdBatch(b.three), b.hands(hold(b.three)), b.batch),
+		b.row("hold alone, one in a transaction", "one-row update", b.holdOne(hot), b.hands(hold(hot)), b.update),
+		b.row("hold alone, 32 in a transaction", "batch of 32 rows", b.holdBatch(hot), b.hands(hold(hot)), b.batch),
+		b.row("hold of three SKUs of a thousand, 32 in a transaction", "batch of 32 rows", b.holdBatch(b.three), b.hands(hold(b.three)), b.batch),
 		b.row("sold out", "SELECT", func(ctx context.Context) error { return b.ours.beginSoldOut(ctx, b.id("order"), soldOutSKU) },
 			b.hands(func(h *byHand) func(ctx context.Context) error {
 				return func(ctx context.Context) error { return h.beginSoldOut(ctx, b.id("order"), soldOutSKU) }
@@ -166,7 +169,9 @@ func (b *bench) rows() []*row {
 		b.statusRow(),
 	}
 	for _, i := range []int{2, 3} {
-		rows[i].contenders[0].each, rows[i].contenders[3].each = batchSize, batchSize
+		for _, c := range []int{0, 3} { // one transaction at a time, for all that wait
+			rows[i].contenders[c].each, rows[i].contenders[c].callers = batchSize, 1
+		}
 	}
 	alone := b.row("Begin, one caller alone", "one-row update", begin, b.hands(beginByHand), b.update)
 	for _, c := range alone.contenders {

@@ -1,5 +1,0 @@
-package main
-
-import "context"
-
-func intake(context.Context, *report, *options) error { return nil }
