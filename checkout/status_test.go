@@ -12,6 +12,8 @@ import (
 
 	"github.com/gofulfil/fulfil/checkout"
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
+	"github.com/gofulfil/fulfil/store"
+	"github.com/gofulfil/fulfil/store/memstore"
 )
 
 func TestStatusHandler(t *testing.T) {
@@ -92,6 +94,13 @@ func TestStatusWaits(t *testing.T) {
 			time.Sleep(5 * time.Second)
 			require.NoError(s.t, s.srv.Pay(session, checkouttest.CardOK))
 		}, "10s", 5 * time.Second, "fulfilled"},
+		"for goods that take a while": {func(s *testShop, session string) {
+			s.onFulfil(func(context.Context, *memstore.Tx, *store.Order) error {
+				time.Sleep(700 * time.Millisecond)
+				return nil
+			})
+			require.NoError(s.t, s.srv.Pay(session, checkouttest.CardOK))
+		}, "10s", 700 * time.Millisecond, "fulfilled"},
 		"not for a debit": {func(s *testShop, session string) {
 			require.NoError(s.t, s.srv.Pay(session, checkouttest.BankDebit))
 		}, "10s", 0, "processing"},
