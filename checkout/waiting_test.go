@@ -85,7 +85,7 @@ func TestWaitersShareOneLook(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newTimedShop(t)
-		counting := &countingStore{Store: s.st}
+		counting := &readCountingStore{Store: s.st}
 		s.runAs(func(c *checkout.Config[tx]) { c.Clock, c.Store = time.Now, counting })
 		id := s.begin(cartOf("order-1", "tee")).SessionID
 		counting.finds.Store(0)
@@ -274,18 +274,18 @@ func TestBeginWaitsOutARateLimit(t *testing.T) {
 	}
 }
 
-// countingStore counts the reads of an order.
-type countingStore struct {
+// readCountingStore counts the reads of an order.
+type readCountingStore struct {
 	*memstore.Store
 	finds atomic.Int64
 }
 
-func (c *countingStore) Find(ctx context.Context, id string) (*store.Order, error) {
+func (c *readCountingStore) Find(ctx context.Context, id string) (*store.Order, error) {
 	c.finds.Add(1)
 	return c.Store.Find(ctx, id)
 }
 
-func (c *countingStore) FindRef(ctx context.Context, ref string) (*store.Order, error) {
+func (c *readCountingStore) FindRef(ctx context.Context, ref string) (*store.Order, error) {
 	c.finds.Add(1)
 	return c.Store.FindRef(ctx, ref)
 }

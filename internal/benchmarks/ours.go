@@ -42,7 +42,7 @@ func migrateOurs(ctx context.Context, d *database, db *sql.DB) error {
 }
 
 func newOurs(d *database, db *sql.DB, stub *stubStripe) (*ours, error) {
-	o := &ours{st: sqlstore.New(db, d.dialect), reserver: sqlreserver.New(d.dialect)}
+	o := &ours{st: sqlstore.New(db, d.dialect), reserver: sqlreserver.New(d.dialect).WithDB(db)}
 	insert := d.sqlText("INSERT INTO our_shipments (order_id) VALUES (?)")
 	var err error
 	o.flow, err = checkout.New(checkout.Config[*sql.Tx]{
