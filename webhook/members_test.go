@@ -44,7 +44,6 @@ var memberShapes = []func() any{
 			Metadata map[string]any  `json:"METADATA"`
 			Raw      json.RawMessage `json:"line_items"`
 			Dropped  string          `json:"-"`
-			Dash     string          `json:"-,"`
 		})
 	},
 	func() any {
