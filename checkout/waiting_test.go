@@ -41,8 +41,8 @@ func (w *wire) retrieves() (n int) {
 	return n
 }
 
+// TestTenThousandWait is not parallel, because it counts goroutines.
 func TestTenThousandWait(t *testing.T) {
-	t.Parallel()
 	const sessions, each, wait = 500, 20, 30
 	synctest.Test(t, func(t *testing.T) {
 		s := newTimedShop(t)
