@@ -221,6 +221,7 @@ func (f *Flow[Tx]) deliverNext(ctx context.Context, leased *store.Order, l lane)
 		return f.markDelivered(limited, tx, id, token, l, next.N)
 	})
 	if err == nil || errors.Is(err, errTaken) {
+		f.waiters.changed(id)
 		return nil
 	}
 	if callbackErr == nil && !errors.Is(err, errChanged) {

@@ -34,6 +34,9 @@ type Flow[Tx any] struct {
 	// the list of failed events.
 	beginning, settling, asking, fulfilling, telling, settingAside keyedMutex
 
+	waiters      waitingRoom
+	statusBudget askBudget
+
 	ownShopID      string // Config.ShopID
 	identity       atomic.Pointer[shopIdentity]
 	accountChecked atomic.Bool

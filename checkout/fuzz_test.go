@@ -18,7 +18,7 @@ func FuzzFacts(f *testing.F) {
 		`{"id":"cs_1","payment_status":"unpaid","subscription":{"id":"sub_1","status":"incomplete_expired"},"customer":{"id":"cus_1"}}`,
 		`{"payment_intent":"pi_1","charge":null,"customer_details":{"address":{"line1":"a"}},"shipping":{"address":null}}`,
 		`{"metadata":{"fulfil_attempt":"-1"},"total_details":null,"collected_information":{"shipping_details":null}}`,
-		`null`, `[]`, `{"id":1}`,
+		`null`, `[]`, `{"id":1}`, `"pi_1"`, `""`, `"a\u0062"`, `"a"b"`, "\"\xff\"", `"`,
 	} {
 		f.Add([]byte(seed))
 	}
@@ -31,6 +31,11 @@ func FuzzFacts(f *testing.F) {
 			_ = json.Unmarshal(data, into)
 		}
 		_ = disputeState(dispute.Status)
+		if plain, ok := plainText(data); ok {
+			var text string
+			require.NoError(t, json.Unmarshal(data, &text))
+			require.Equal(t, text, plain)
+		}
 		if json.Unmarshal(data, &session) != nil {
 			return
 		}

@@ -79,10 +79,31 @@ func (id *objectID) UnmarshalJSON(data []byte) error {
 		*id = objectID(object.ID)
 		return err
 	}
+	if plain, ok := plainText(data); ok {
+		*id = objectID(plain)
+		return nil
+	}
 	var s string
 	err := json.Unmarshal(data, &s) // null leaves it empty
 	*id = objectID(s)
 	return err
+}
+
+// plainText returns the text of a JSON string without escapes, as that of an ID is, or of null. Most members of a session are one or
+// the other, and encoding/json takes longer.
+func plainText(data []byte) (text string, ok bool) {
+	if string(data) == "null" {
+		return "", true
+	}
+	if len(data) < 2 || data[0] != '"' || data[len(data)-1] != '"' {
+		return "", false
+	}
+	for _, c := range data[1 : len(data)-1] {
+		if c <= ' ' || c >= 0x7f || c == '\\' || c == '"' {
+			return "", false
+		}
+	}
+	return string(data[1 : len(data)-1]), true
 }
 
 // intentFacts reads a payment intent or a subscription that is null, an ID, or expanded.

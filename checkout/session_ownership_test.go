@@ -307,7 +307,9 @@ func TestUnrecordedAttemptTakesOnlyItsOwn(t *testing.T) {
 	t.Parallel()
 	for name, failure := range map[string]func(r *http.Request) (*http.Response, error){
 		"429": func(r *http.Request) (*http.Response, error) {
-			return answer(r, 429, `{"error":{"type":"rate_limit_error"}}`), nil
+			response := answer(r, 429, `{"error":{"type":"rate_limit_error"}}`)
+			response.Header.Set("Retry-After", "600") // longer than Begin has
+			return response, nil
 		},
 		"500": func(r *http.Request) (*http.Response, error) {
 			return answer(r, 500, `{"error":{"type":"api_error"}}`), nil

@@ -35,6 +35,9 @@ func (f *Flow[Tx]) settle(ctx context.Context, id string, u sessionUpdate) error
 	}
 	if err == nil && s.attempt != nil {
 		s.log(ctx, f.log)
+		if s.paid || s.o.Status() != s.before {
+			f.waiters.changed(id)
+		}
 	}
 	return err
 }

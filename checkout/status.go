@@ -33,6 +33,10 @@ func Display(o *store.Order) DisplayStatus {
 // the last two seconds, delivers what is to be delivered, and returns the order. It is for a page that the customer comes
 // back to, when the webhook is late.
 //
+// For all pages together, [Flow.StatusHandler]'s too, one process makes at most five requests to Stripe in a second, and ten at
+// once. Beyond that, and for a second or longer after Stripe answered 429 (https://docs.stripe.com/rate-limits), Settle returns the
+// order as it is known.
+//
 // A session that no order was begun with is an error that matches [ErrNotFound], without a question to Stripe. If
 // Stripe can't be asked, the order is returned as it is known, beside the error.
 func (f *Flow[Tx]) Settle(ctx context.Context, sessionID string) (*store.Order, error) {
@@ -42,11 +46,16 @@ func (f *Flow[Tx]) Settle(ctx context.Context, sessionID string) (*store.Order, 
 	if err != nil {
 		return nil, err
 	}
-	if err := f.askIfDue(ctx, o.ID, sessionID); err != nil {
-		return o, err
+	if unsettled(o, sessionID, f.now()) {
+		if err := f.askIfDue(ctx, o.ID, sessionID); err != nil {
+			return o, err
+		}
+		if o, err = f.store.Find(ctx, o.ID); err != nil {
+			return o, err
+		}
 	}
-	if o, err = f.store.Find(ctx, o.ID); err != nil || !f.waits(o) {
-		return o, err
+	if !f.waits(o) {
+		return o, nil
 	}
 	f.tryDeliver(ctx, o.ID)
 	return f.store.Find(ctx, o.ID)
@@ -61,21 +70,21 @@ func (f *Flow[Tx]) orderOfSession(ctx context.Context, sessionID string) (*store
 	return o, err
 }
 
-// askIfDue asks Stripe for a session that may still change, at most every two seconds over all processes.
+// askIfDue asks Stripe for a session that may still change, at most every two seconds over all processes, and no more often than the
+// budget of status pages allows.
 func (f *Flow[Tx]) askIfDue(ctx context.Context, id, sessionID string) error {
 	unlock, ok := f.asking.tryLock(sessionID)
 	if !ok {
 		return nil // somebody asks already; whoever polls comes again
 	}
 	defer unlock()
-	now := f.now()
-	o, err := f.store.Find(ctx, id)
-	if err != nil || !unsettled(o, sessionID, now) {
-		return err
+	if !f.statusBudget.take(f.now()) {
+		return nil
 	}
-	// Another process may come at the same time: the first to say so under the lock asks.
+	// Another page may come at the same time: the first to say so under the lock asks.
+	var o *store.Order
 	var mine bool
-	err = f.record(ctx, id, "status", func(locked *store.Order, now time.Time) (bool, error) {
+	err := f.record(ctx, id, "status", func(locked *store.Order, now time.Time) (bool, error) {
 		if mine = unsettled(locked, sessionID, now); mine {
 			locked.AttemptBySession(sessionID).CheckedAt = now
 		}
@@ -85,7 +94,11 @@ func (f *Flow[Tx]) askIfDue(ctx context.Context, id, sessionID string) error {
 	if err != nil || !mine {
 		return err
 	}
-	return f.ask(ctx, o, o.AttemptBySession(sessionID), "status")
+	err = f.ask(ctx, o, o.AttemptBySession(sessionID), "status")
+	if pause, limited := rateLimited(err); limited {
+		f.statusBudget.exhaust(f.now(), max(pause, time.Second))
+	}
+	return err
 }
 
 func unsettled(o *store.Order, sessionID string, now time.Time) bool {
@@ -102,7 +115,8 @@ const MaxWait = 30 * time.Second
 // known is 404. If Stripe can't be asked, the answer is what is known.
 //
 // With the query parameter wait, such as wait=10s, GET answers when the order is no longer about to change, or after that
-// time, at most [MaxWait]. Waiting ends when [Flow.Run] does.
+// time, at most [MaxWait]. Waiting ends when [Flow.Run] does. Many may wait: what this process settles wakes them at once, what
+// another process settles they find within two to ten seconds, and later if more than a thousand sessions are waited for.
 func (f *Flow[Tx]) StatusHandler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
@@ -152,31 +166,43 @@ func (f *Flow[Tx]) statusOrder(r *http.Request) (*store.Order, error) {
 			return nil, errBadWait
 		}
 	}
+	if wait == 0 {
+		return f.settleForPage(r.Context(), sessionID)
+	}
 	over := time.NewTimer(min(wait, MaxWait))
 	defer over.Stop()
-	again := time.NewTicker(askAtMost)
-	defer again.Stop()
-	for {
-		o, err := f.Settle(r.Context(), sessionID)
-		if err != nil && o == nil {
-			return nil, err
+	p := f.waiters.find(sessionID)
+	var o *store.Order
+	if p == nil {
+		var err error
+		if o, err = f.settleForPage(r.Context(), sessionID); err != nil || !aboutToChange(o) {
+			return o, err
 		}
-		if err != nil {
-			f.log.Warn("status is shown as it is known", "order", o.ID, "error", err)
-		}
-		if wait == 0 || !aboutToChange(o) {
-			return o, nil
-		}
-		select {
-		case <-again.C:
-		case <-over.C:
-			wait = 0
-		case <-f.ended:
-			wait = 0
-		case <-r.Context().Done():
-			return o, nil
-		}
+		p = f.waiters.join(sessionID, o.ID)
 	}
+	defer f.waiters.leave(p)
+	latest, err := f.await(r.Context(), p, over.C)
+	switch {
+	case err != nil:
+		return nil, err
+	case latest != nil:
+		return latest, nil
+	case o != nil:
+		return o, nil
+	}
+	return f.orderOfSession(r.Context(), sessionID) // nobody has looked yet
+}
+
+// settleForPage is Settle for a page that shows what is known if Stripe can't be asked.
+func (f *Flow[Tx]) settleForPage(ctx context.Context, sessionID string) (*store.Order, error) {
+	o, err := f.Settle(ctx, sessionID)
+	if o == nil {
+		return nil, err
+	}
+	if err != nil {
+		f.log.Warn("status is shown as it is known", "order", o.ID, "error", err)
+	}
+	return o, nil
 }
 
 // aboutToChange reports whether a customer who looks at the order will soon see something else: it is being paid, or being

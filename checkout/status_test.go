@@ -12,6 +12,8 @@ import (
 
 	"github.com/gofulfil/fulfil/checkout"
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
+	"github.com/gofulfil/fulfil/store"
+	"github.com/gofulfil/fulfil/store/memstore"
 )
 
 func TestStatusHandler(t *testing.T) {
@@ -91,10 +93,17 @@ func TestStatusWaits(t *testing.T) {
 		"for the payment": {func(s *testShop, session string) {
 			time.Sleep(5 * time.Second)
 			require.NoError(s.t, s.srv.Pay(session, checkouttest.CardOK))
-		}, "10s", 6 * time.Second, "fulfilled"},
+		}, "10s", 5 * time.Second, "fulfilled"},
+		"for goods that take a while": {func(s *testShop, session string) {
+			s.onFulfil(func(context.Context, *memstore.Tx, *store.Order) error {
+				time.Sleep(700 * time.Millisecond)
+				return nil
+			})
+			require.NoError(s.t, s.srv.Pay(session, checkouttest.CardOK))
+		}, "10s", 700 * time.Millisecond, "fulfilled"},
 		"not for a debit": {func(s *testShop, session string) {
 			require.NoError(s.t, s.srv.Pay(session, checkouttest.BankDebit))
-		}, "10s", 2 * time.Second, "processing"},
+		}, "10s", 0, "processing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -111,6 +120,20 @@ func TestStatusWaits(t *testing.T) {
 			})
 		})
 	}
+	t.Run("for a debit, with nothing to deliver", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			s := newShop(t)
+			s.runAs(func(c *checkout.Config[tx]) { c.OnChange = nil })
+			session := s.begin(cartOf("order-1", "tee")).SessionID
+			answer := s.waiting(session, "10s")
+			time.Sleep(5 * time.Second)
+			began := time.Now()
+			require.NoError(t, s.srv.Pay(session, checkouttest.BankDebit))
+			require.Contains(t, (<-answer).Body.String(), "processing")
+			require.Zero(t, time.Since(began))
+		})
+	})
 	t.Run("until the shop shuts down", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {

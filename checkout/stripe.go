@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"strconv"
 	"time"
@@ -52,7 +53,7 @@ func expansions(mode string) []*string {
 	return stripe.StringSlice([]string{"payment_intent.latest_charge"})
 }
 
-// createSession creates a session with the stored parameters of an attempt.
+// createSession creates a session with the stored parameters of an attempt. A 429 is waited out, as a customer waits for the session.
 func (s stripeAPI) createSession(ctx context.Context, account, body, idempotencyKey string) (sessionUpdate, error) {
 	params, err := wireParams(body)
 	if err != nil {
@@ -61,7 +62,7 @@ func (s stripeAPI) createSession(ctx context.Context, account, body, idempotency
 	params.SetIdempotencyKey(idempotencyKey)
 	onAccount(params, account)
 	asked := s.now()
-	session, err := s.client.V1CheckoutSessions.Create(ctx, params)
+	session, err := waitOut(ctx, func() (*stripe.CheckoutSession, error) { return s.client.V1CheckoutSessions.Create(ctx, params) })
 	if err != nil {
 		return sessionUpdate{}, s.failed("creating a session", err)
 	}
@@ -73,6 +74,55 @@ func (s stripeAPI) createSession(ctx context.Context, account, body, idempotency
 		return sessionUpdate{}, errors.New("checkout: stripe answered a session without an ID or a URL")
 	}
 	return update, nil
+}
+
+const (
+	// firstLimitPause and lastLimitPause are the shortest and the longest pause after a 429 that says nothing of when to come again.
+	// The pause doubles from one to the next.
+	firstLimitPause = 500 * time.Millisecond
+	lastLimitPause  = 8 * time.Second
+)
+
+// waitOut makes a request again as long as Stripe refuses it for its rate (https://docs.stripe.com/rate-limits), after the pause that
+// the answer asks for, or growing ones. Stripe remembers no idempotency key of such an answer. An answer that asks for a longer pause
+// than ctx has left is returned at once.
+func waitOut[T any](ctx context.Context, request func() (T, error)) (T, error) {
+	for backoff := firstLimitPause; ; backoff = min(2*backoff, lastLimitPause) {
+		answer, err := request()
+		pause, limited := rateLimited(err)
+		if !limited {
+			return answer, err
+		}
+		pause = max(pause, backoff)
+		pause += rand.N(pause / 4) // customers who were refused together do not come back together
+		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < pause {
+			return answer, err
+		}
+		again := time.NewTimer(pause)
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			again.Stop()
+			return answer, err
+		}
+	}
+}
+
+// rateLimited reports whether Stripe refused a request for its rate, and the pause that Stripe asked for by Retry-After
+// (https://www.rfc-editor.org/rfc/rfc9110#field.retry-after); 0: Stripe asked for none.
+func rateLimited(err error) (pause time.Duration, limited bool) {
+	var se *stripe.Error
+	if !errors.As(err, &se) || se.HTTPStatusCode != 429 {
+		return 0, false
+	}
+	if se.LastResponse == nil {
+		return 0, true
+	}
+	seconds, err := strconv.ParseUint(se.LastResponse.Header.Get("Retry-After"), 10, 16)
+	if err != nil {
+		return 0, true
+	}
+	return time.Duration(seconds) * time.Second, true
 }
 
 // expireSession ends an open session. Stripe answers 400 if the session is not open.

@@ -59,6 +59,7 @@ func TestCorpus(t *testing.T) {
 			require.Equal(t, entry.EventType, want.Type)
 			require.True(t, checkScan(t, bytes.Clone(payload)), "left to encoding/json")
 			checkEnvelope(t, bytes.Clone(payload))
+			checkMembers(t, want.Data.Object)
 
 			var seen results
 			typed := newTestHandler(t, Config{Observe: seen.observe})

@@ -44,7 +44,7 @@ func (e *Event[T]) Metadata() map[string]string {
 	var object struct {
 		Metadata map[string]string `json:"metadata"`
 	}
-	if err := json.Unmarshal(e.RawObject, &object); err != nil {
+	if err := unmarshal(e.RawObject, &object); err != nil {
 		return nil
 	}
 	return object.Metadata
@@ -108,7 +108,7 @@ func decodeObject[T any](raw json.RawMessage, object *T) error {
 		// would read the JSON three more times, though it is known to be valid.
 		err = custom.UnmarshalJSON(raw)
 	} else {
-		err = json.Unmarshal(raw, object)
+		err = unmarshal(raw, object)
 	}
 	if err != nil {
 		return fmt.Errorf("%w into %T: %w", ErrDecode, *object, withoutValues(err))

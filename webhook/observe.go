@@ -34,27 +34,31 @@ type Result struct {
 
 // report logs a failure and passes res to Config.Observe.
 func (h *Handler) report(ctx context.Context, res *Result) {
-	if res.Err != nil && !aborted(res.Err) {
-		h.log(ctx, res)
+	switch {
+	case res.Err == nil, aborted(res):
+	case res.Handlers > 0:
+		h.logFailure(ctx, res)
+	default:
+		if unlogged, ok := h.refusals.log(h.cfg.Clock()); ok {
+			h.cfg.Logger.WarnContext(ctx, "webhook: delivery refused", eventAttr(res), "status", res.Status, "error", res.Err, "refused_before", unlogged)
+		}
 	}
 	if h.cfg.Observe != nil {
 		h.cfg.Observe(*res)
 	}
 }
 
-func (h *Handler) log(ctx context.Context, res *Result) {
-	event := slog.Group("event", "id", res.EventID, "type", res.EventType)
+func (h *Handler) logFailure(ctx context.Context, res *Result) {
 	var panicked *PanicError
-	switch {
-	case errors.As(res.Err, &panicked):
-		h.cfg.Logger.ErrorContext(ctx, "webhook: handler panicked", event, "error", res.Err, "stack", string(panicked.Stack))
-	case res.Handlers > 0:
-		h.cfg.Logger.ErrorContext(ctx, "webhook: handler failed", event, "status", res.Status, "error", res.Err)
-	default:
-		if unlogged, ok := h.refusals.log(h.cfg.Clock()); ok {
-			h.cfg.Logger.WarnContext(ctx, "webhook: delivery refused", event, "status", res.Status, "error", res.Err, "refused_before", unlogged)
-		}
+	if errors.As(res.Err, &panicked) {
+		h.cfg.Logger.ErrorContext(ctx, "webhook: handler panicked", eventAttr(res), "error", res.Err, "stack", string(panicked.Stack))
+		return
 	}
+	h.cfg.Logger.ErrorContext(ctx, "webhook: handler failed", eventAttr(res), "status", res.Status, "error", res.Err)
+}
+
+func eventAttr(res *Result) slog.Attr {
+	return slog.Group("event", "id", res.EventID, "type", res.EventType)
 }
 
 // refusals limits the log of refused deliveries to one a second. Anyone can send a request without a signature.
@@ -78,12 +82,12 @@ func (r *refusals) log(now time.Time) (unlogged int, ok bool) {
 
 // aborted reports whether a handler panicked with http.ErrAbortHandler. With it, a handler asks net/http to close the
 // connection and to log nothing. Stripe counts the delivery as failed.
-func aborted(err error) bool {
-	if err == nil {
+func aborted(res *Result) bool {
+	if res.Err == nil || res.Handlers == 0 {
 		return false
 	}
 	var p *PanicError
-	return errors.As(err, &p) && p.Value == http.ErrAbortHandler
+	return errors.As(res.Err, &p) && p.Value == http.ErrAbortHandler
 }
 
 // versions counts events by their API version.

@@ -28,7 +28,7 @@ func (r Ref[T]) ID() string {
 	var object struct {
 		ID string `json:"id"`
 	}
-	if err := json.Unmarshal(r.raw, &object); err != nil {
+	if err := unmarshal(r.raw, &object); err != nil {
 		return ""
 	}
 	return object.ID

@@ -15,15 +15,51 @@ const maxDepth = 100
 
 // space skips white space.
 func (s *scanner) space() {
-	for s.i < len(s.b) {
-		switch s.b[s.i] {
-		case ' ', '\n', '\t', '\r':
-			s.i++
-		default:
-			return
+	if s.i < len(s.b) && s.b[s.i] > ' ' {
+		return
+	}
+	s.longSpace()
+}
+
+// longSpace is apart from space, so that the compiler puts the usual case into the callers of space.
+func (s *scanner) longSpace() {
+	b, i := s.b, s.i
+	for i < len(b) && kinds[b[i]] == whiteSpace {
+		i++
+	}
+	s.i = i
+}
+
+// kind is what a byte can be in JSON.
+type kind uint8
+
+const (
+	other      kind = iota // part of a string and of nothing else
+	name                   // part of the keys that object accepts: a-z, 0-9, "_"
+	quote                  // ends a string
+	escape                 // begins an escape in a string
+	whiteSpace             // between tokens; of these, a string has only spaces
+	control                // in no JSON
+)
+
+// kinds has the kind of every byte.
+var kinds = func() (table [256]kind) {
+	for c := range 256 {
+		switch {
+		case c == ' ' || c == '\n' || c == '\t' || c == '\r':
+			table[c] = whiteSpace
+		case c < ' ':
+			table[c] = control
+		case c == '"':
+			table[c] = quote
+		case c == '\\':
+			table[c] = escape
+		case 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '_':
+			table[c] = name
 		}
 	}
-}
+	return table
+}()
 
 // byte skips white space and then c.
 func (s *scanner) byte(c byte) bool {
@@ -61,7 +97,7 @@ func (s *scanner) object(field func(key []byte) bool) bool {
 		}
 		key := s.b[start : s.i-1]
 		for _, c := range key {
-			if !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '_') {
+			if kinds[c] != name {
 				return false
 			}
 		}
@@ -177,20 +213,24 @@ func (s *scanner) literal(word string) bool {
 func (s *scanner) string() bool {
 	b := s.b
 	for i := s.i + 1; i < len(b); i++ {
-		c := b[i]
-		if c == '"' {
+		k := kinds[b[i]]
+		if k < quote {
+			continue
+		}
+		switch k {
+		case quote:
 			s.i = i + 1
 			return true
-		}
-		if c < ' ' {
-			return false
-		}
-		if c == '\\' {
+		case escape:
 			n := escapeLen(b[i:])
 			if n == 0 {
 				return false
 			}
 			i += n - 1
+		default:
+			if b[i] != ' ' {
+				return false
+			}
 		}
 	}
 	return false

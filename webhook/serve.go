@@ -20,18 +20,50 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var res Result
 	res.Status, res.Err = h.serve(r, &res)
 	h.report(r.Context(), &res)
-	if aborted(res.Err) {
+	if aborted(&res) {
 		panic(http.ErrAbortHandler)
 	}
 	if res.Status == http.StatusOK {
 		w.WriteHeader(http.StatusOK)
 		return
 	}
-	if res.Status == http.StatusMethodNotAllowed {
-		w.Header().Set("Allow", http.MethodPost)
+	refuse(w, res.Status)
+}
+
+// The values of the headers of a refusal. All refusals share them.
+var (
+	allowPost = []string{http.MethodPost}
+	plainText = []string{"text/plain; charset=utf-8"}
+	noSniff   = []string{"nosniff"}
+)
+
+// refuse answers as [http.Error] does, without allocating: anyone can send deliveries that are refused. The log gets the reason. The
+// sender, who may not be Stripe, gets only what the status says.
+func refuse(w http.ResponseWriter, status int) {
+	header := w.Header()
+	if status == http.StatusMethodNotAllowed {
+		header["Allow"] = allowPost
 	}
-	// The log gets the reason. The sender, who may not be Stripe, does not.
-	http.Error(w, strings.ToLower(http.StatusText(res.Status)), res.Status)
+	header["Content-Type"] = plainText
+	header["X-Content-Type-Options"] = noSniff
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, refusalText(status)) // the sender may be gone
+}
+
+// refusalText is the body of a refusal.
+func refusalText(status int) string {
+	switch status {
+	case http.StatusMethodNotAllowed:
+		return "method not allowed\n"
+	case http.StatusUnsupportedMediaType:
+		return "unsupported media type\n"
+	case http.StatusRequestEntityTooLarge:
+		return "request entity too large\n"
+	case http.StatusInternalServerError:
+		return "internal server error\n"
+	default:
+		return "bad request\n"
+	}
 }
 
 // serve checks a delivery and handles its event.
@@ -89,7 +121,11 @@ func (h *Handler) readBody(r *http.Request, buf *[]byte) (status int, err error)
 	}
 	for err == nil {
 		if len(*buf) == cap(*buf) {
-			grown := make([]byte, len(*buf), max(8<<10, 2*cap(*buf)))
+			size := max(8<<10, 2*cap(*buf))
+			if int64(size-1) > h.cfg.MaxBytes {
+				size = int(h.cfg.MaxBytes) + 1 // one byte more than is allowed tells that a body is too large
+			}
+			grown := make([]byte, len(*buf), size)
 			copy(grown, *buf)
 			*buf = grown
 		}

@@ -310,3 +310,23 @@ func TestSenderHangsUp(t *testing.T) {
 	require.ErrorIs(t, res.Err, ErrBodyRead)
 	require.Equal(t, http.StatusBadRequest, res.Status)
 }
+
+// A body whose sender names no length grows the buffer step by step, and not beyond one byte more than is allowed.
+func TestBodyBufferIsBounded(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{1, 100, 8 << 10, 8<<10 + 1, 100_000, 200_000} {
+		h := newTestHandler(t, Config{MaxBytes: 100_000})
+		r := newReplay(bytes.Repeat([]byte(" "), size))
+		r.ContentLength = -1
+		r.body.Reset(r.data)
+		var buf []byte
+		_, err := h.readBody(r.Request, &buf)
+		if size > 100_000 {
+			require.ErrorIs(t, err, ErrTooLarge)
+		} else {
+			require.NoError(t, err)
+			require.Len(t, buf, size)
+		}
+		require.LessOrEqual(t, cap(buf), 100_001)
+	}
+}

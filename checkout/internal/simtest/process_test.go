@@ -248,6 +248,9 @@ func (w simWire) RoundTrip(r *http.Request) (*http.Response, error) {
 		w.p.w.say(r.Context(), "%s: no answer", what)
 	default:
 		w.p.w.say(r.Context(), "%s: %d", what, response.StatusCode)
+		if response.StatusCode == http.StatusTooManyRequests {
+			w.p.w.limited.Store(true)
+		}
 		w.p.w.answeredBy(r, response)
 	}
 	return response, err

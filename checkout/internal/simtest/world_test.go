@@ -41,6 +41,7 @@ type world struct {
 	running    atomic.Int64 // operations
 	waiting    atomic.Int64 // callbacks that wait for their context to end
 	advancing  atomic.Bool
+	limited    atomic.Bool // Stripe answered 429 since everybody waited the last time, so a Begin may be waiting it out
 	crashes    int
 	losses     atomic.Int64 // times that the database went back to a backup
 	backup     []memstore.Row
@@ -133,6 +134,9 @@ func (w *world) run(t *testing.T) error {
 			continue
 		case len(waiting) == 0 && w.waiting.Load() > 0:
 			time.Sleep(checkout.DeliverTimeout) // on the bubble's clock: callbacks that wait for their context go on
+			continue
+		case len(waiting) == 0 && busy > 0 && w.limited.Swap(false):
+			time.Sleep(checkout.DeliverTimeout) // longer than any pause of a Begin
 			continue
 		case len(waiting) == 0 && busy > 0 && w.locked() && waited < lockedMost:
 			time.Sleep(checkout.DeliverTimeout)

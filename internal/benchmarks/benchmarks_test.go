@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Every row and the flash sale run on SQLite, in rounds that are too short to measure anything.
+func TestBenchmarks(t *testing.T) {
+	t.Parallel()
+	o := options{
+		databases: []string{"postgres", "sqlite"}, delays: []time.Duration{0}, rounds: 1, length: 5 * time.Millisecond, callers: 4,
+		prepared: 4, pool: 4, best: 1, skus: 5, sale: &sale{buyers: 20, items: 5, within: 10 * time.Millisecond, paying: 5 * time.Millisecond},
+		log: t.Logf,
+	}
+	table, err := o.run(t.Context())
+	require.NoError(t, err)
+	text := string(table)
+	require.NotContains(t, text, " failed |")
+	lines := 0
+	for line := range strings.SplitSeq(text, "\n") {
+		if strings.HasPrefix(line, "| ") {
+			lines++
+		}
+	}
+	require.Equal(t, 1+9+1+6, lines, text)
+	require.Contains(t, text, "| sold | 5 | 5 |")
+	require.Contains(t, text, "| failed answers | 0 | 0 |")
+
+	file := filepath.Join(t.TempDir(), "README.md")
+	require.NoError(t, os.WriteFile(file, []byte("before\n"+beginMark+"\nold\n"+endMark+"\nafter\n"), 0o600))
+	require.NoError(t, replaceBetweenMarks(file, []byte("new\n")))
+	written, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Equal(t, "before\n"+beginMark+"\nnew\n"+endMark+"\nafter\n", string(written))
+	require.Error(t, replaceBetweenMarks("go.mod", nil))
+}
+
+// The proxy delays an answer by the round trip, and what is sent meanwhile not again.
+func TestProxy(t *testing.T) {
+	t.Parallel()
+	echo, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer echo.Close()
+	go func() {
+		for {
+			conn, err := echo.Accept()
+			if err != nil {
+				return
+			}
+			go func() { _, _ = io.Copy(conn, conn); conn.Close() }()
+		}
+	}()
+	const roundTrip = 20 * time.Millisecond
+	addr, stop, err := startProxy(context.Background(), echo.Addr().String(), roundTrip)
+	require.NoError(t, err)
+	defer stop()
+	conn, err := net.Dial("tcp", addr)
+	require.NoError(t, err)
+	defer conn.Close()
+	began := time.Now()
+	for _, text := range []string{"one ", "two ", "three"} {
+		_, err := conn.Write([]byte(text))
+		require.NoError(t, err)
+	}
+	answer := make([]byte, len("one two three"))
+	_, err = io.ReadFull(conn, answer)
+	require.NoError(t, err)
+	require.Equal(t, "one two three", string(answer))
+	require.GreaterOrEqual(t, time.Since(began), roundTrip)
+}

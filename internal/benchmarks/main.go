@@ -1,0 +1,159 @@
+// Command benchmarks measures fulfil against what a developer would write by hand, and against the database's floor, in interleaved
+// rounds, and writes the table into README.md.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"time"
+)
+
+// options are what the command was asked for.
+type options struct {
+	databases []string // of postgres, mysql, sqlite
+	postgres  string   // DSNs of users who may create databases
+	mysql     string
+	delays    []time.Duration
+	rounds    int
+	length    time.Duration // of a round
+	callers   int
+	prepared  int // orders that each round of webhooks has
+	pool      int // of the Flow
+	best      int // best pool by hand
+	skus      int // that are sold
+	only      string
+	sale      *sale // nil: none
+	log       func(format string, args ...any)
+}
+
+func main() {
+	var o options
+	quick := flag.Bool("quick", false, "try everything in short rounds; the figures mean little")
+	flash := flag.Bool("sale", true, "run the flash sale, at the longest delay")
+	databases := flag.String("databases", "postgres,mysql,sqlite", "which databases, of postgres, mysql and sqlite; those without a DSN are left out")
+	delays := flag.String("delays", "0s,1ms", "round trips to the database; SQLite has none")
+	out := flag.String("out", "README.md", "the file whose table is replaced; empty: print it alone")
+	flag.StringVar(&o.postgres, "postgres", os.Getenv("FULFIL_TEST_POSTGRES"), "DSN of PostgreSQL")
+	flag.StringVar(&o.mysql, "mysql", os.Getenv("FULFIL_TEST_MYSQL"), "DSN of MySQL or MariaDB")
+	flag.IntVar(&o.rounds, "rounds", 3, "rounds of each contender")
+	flag.DurationVar(&o.length, "length", time.Second, "length of a round")
+	flag.IntVar(&o.callers, "callers", 64, "callers at once")
+	flag.IntVar(&o.prepared, "prepared", 800, "orders that a round of webhooks has; a round ends when all are paid")
+	flag.IntVar(&o.pool, "pool", 8, "connections of the Flow")
+	flag.IntVar(&o.best, "best", 4, "connections of the best pool by hand; on SQLite it is 1")
+	flag.StringVar(&o.only, "only", "", "only the rows whose name contains this")
+	flag.Parse()
+	o.skus = 1000
+	o.databases = strings.Split(*databases, ",")
+	for text := range strings.SplitSeq(*delays, ",") {
+		delay, err := time.ParseDuration(text)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "benchmarks: -delays:", err)
+			os.Exit(2)
+		}
+		o.delays = append(o.delays, delay)
+	}
+	if *flash {
+		o.sale = &sale{buyers: 20_000, items: 500, within: 3 * time.Second, paying: time.Second}
+	}
+	if *quick {
+		o.rounds, o.length, o.prepared = 1, 200*time.Millisecond, 50
+		if o.sale != nil {
+			o.sale = &sale{buyers: 1000, items: 50, within: time.Second, paying: time.Second}
+		}
+	}
+	began := time.Now()
+	o.log = func(format string, args ...any) {
+		fmt.Fprintf(os.Stderr, "%4.0fs "+format+"\n", append([]any{time.Since(began).Seconds()}, args...)...)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	table, err := o.run(ctx)
+	if err == nil && *out != "" {
+		err = replaceBetweenMarks(*out, table)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "benchmarks:", err)
+		os.Exit(1)
+	}
+	fmt.Print(string(table))
+}
+
+// run measures everything and returns the Markdown.
+func (o *options) run(ctx context.Context) ([]byte, error) {
+	var r report
+	r.line("\n%s", machine())
+	r.line("%d callers, %d rounds of %v; medians of the rounds, p99 of all operations. The Flow has %d connections, the best pool by hand %d (on SQLite 1).",
+		o.callers, o.rounds, o.length, o.pool, o.best)
+	for _, kind := range o.databases {
+		admin := map[string]string{"postgres": o.postgres, "mysql": o.mysql, "sqlite": "-"}[kind]
+		if admin == "" {
+			o.log("%s is left out: it has no DSN", kind)
+			continue
+		}
+		for i, delay := range o.delays {
+			if kind == "sqlite" && delay != 0 {
+				continue
+			}
+			last := i == len(o.delays)-1 || kind == "sqlite"
+			if err := o.measure(ctx, &r, kind, admin, delay, last); err != nil {
+				return nil, fmt.Errorf("%s, %v: %w", kind, delay, err)
+			}
+		}
+	}
+	return r.Bytes(), nil
+}
+
+// measure measures one database at one delay.
+func (o *options) measure(ctx context.Context, r *report, kind, admin string, delay time.Duration, withSale bool) error {
+	d, err := newDatabase(ctx, kind, admin, delay)
+	if err != nil {
+		return err
+	}
+	defer d.drop()
+	b, err := newBench(ctx, d, o)
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	r.heading(d)
+	for _, row := range b.rows() {
+		if !strings.Contains(row.name, o.only) {
+			continue
+		}
+		o.log("%s, %v: %s", d.name, delay, row.name)
+		results, err := compare(ctx, row.contenders, o.rounds, o.length)
+		if err != nil {
+			return fmt.Errorf("%s: %w", row.name, err)
+		}
+		r.row(row, results)
+		for i, result := range results {
+			if result.failure != nil {
+				o.log("%s of %s failed %d times, last: %v", row.contenders[i].name, row.name, result.failures, result.failure)
+			}
+		}
+	}
+	if !withSale || o.sale == nil {
+		return nil
+	}
+	o.log("%s, %v: flash sale", d.name, delay)
+	fulfil, hand, err := flashSale(ctx, b, *o.sale, o.pool)
+	if err != nil {
+		return err
+	}
+	for _, s := range []*saleResult{fulfil, hand} {
+		if s.failure != nil {
+			o.log("flash sale: %d failed, last: %v", s.failures, s.failure)
+		}
+	}
+	r.sale(d, *o.sale, fulfil, hand)
+	if fulfil.sold > o.sale.items {
+		return errors.New("benchmarks: fulfil sold more than there was")
+	}
+	return nil
+}
