@@ -33,6 +33,9 @@ func (s *Server) createCustomer(c *call) (object, *apiError) {
 	if method != nil {
 		var err *apiError
 		pm, err = s.ownMethod(c, method)
+		if err == nil {
+			err = refuseToSave(pm)
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -233,7 +233,9 @@ func (f formData) check(v view, now time.Time) map[string]string {
 func (f formData) checkCard(wrong map[string]string, now time.Time) {
 	if number := PaymentMethod(digits(f.Number)); number == "" {
 		wrong["number"] = "Enter a card number."
-	} else if card := cardByNumber(number); card == nil || card.Effect == "" {
+	} else if number == badNumber {
+		wrong["number"] = "Your card number is invalid."
+	} else if !number.isCard() {
 		wrong["number"] = "This is not one of the test cards. Real cards are refused here."
 	}
 	expiry := digits(f.Expiry)
@@ -242,8 +244,12 @@ func (f formData) checkCard(wrong map[string]string, now time.Time) {
 	} else if !now.Before(end.AddDate(0, 1, 0)) {
 		wrong["expiry"] = "This date is in the past."
 	}
-	if cvc := digits(f.CVC); len(cvc) != 3 || cvc != f.CVC {
-		wrong["cvc"] = "Enter three digits."
+	wanted, hint := 3, "Enter three digits."
+	if card := cardByNumber(PaymentMethod(digits(f.Number))); card != nil && card.brand == "amex" {
+		wanted, hint = 4, "Enter four digits."
+	}
+	if cvc := digits(f.CVC); len(cvc) != wanted || cvc != f.CVC {
+		wrong["cvc"] = hint
 	}
 }
 

@@ -187,6 +187,7 @@ func (s *Server) captureIntent(c *call) (object, *apiError) {
 	if owner.str("status") == "complete" {
 		owner.object["payment_status"] = "paid" // the funds are available now
 	}
+	s.followCapture(owner)
 	return pi, nil
 }
 

@@ -62,6 +62,7 @@ func (s *Server) pay(sess *session, method PaymentMethod, buyer Buyer) (challeng
 	case "complete":
 		return false, ErrComplete
 	}
+	method = method.normal()
 	if !sess.offersMethod(method) {
 		return false, ErrMethodNotOffered
 	}
@@ -79,15 +80,18 @@ func (s *Server) pay(sess *session, method PaymentMethod, buyer Buyer) (challeng
 	}
 	s.ensureIntent(sess)
 	refusal := method.refusal()
+	if sess.pi == "" { // there is nothing to pay yet, and the method is saved
+		refusal = method.saveRefusal()
+	}
 	switch {
-	case refusal != nil:
-		s.chargeFails(sess, refusal)
-		return false, refusal
 	case method.asks():
 		s.changeIntent(sess, "payment_intent.requires_action", object{
 			"status": "requires_action", "next_action": object{"type": "use_stripe_sdk", "use_stripe_sdk": object{"type": "three_d_secure_redirect"}},
 		})
 		return true, nil
+	case refusal != nil:
+		s.chargeFails(sess, refusal)
+		return false, refusal
 	case method == BankDebit && sess.pi == "": // there is nothing to pay yet
 		s.complete(sess, "no_payment_required")
 	case method == BankDebit:
@@ -116,6 +120,10 @@ func (s *Server) authenticate3DS(sess *session, passed bool) error {
 		s.refuse(sess, authenticationFailed, nil)
 		return authenticationFailed
 	}
+	if refusal := sess.method.refusal(); refusal != nil && sess.pi != "" {
+		s.chargeFails(sess, refusal)
+		return refusal
+	}
 	s.cardSucceeds(sess)
 	return nil
 }
@@ -138,6 +146,20 @@ func (s *Server) cardSucceeds(sess *session) {
 		s.charge(sess, "succeeded")
 		s.intentSucceeds(sess)
 		s.complete(sess, "paid")
+		s.followCapture(sess)
+	}
+}
+
+// followCapture starts what follows by itself when a payment by a test card is captured: disputes, and a warning of fraud.
+func (s *Server) followCapture(sess *session) {
+	ch := s.latestCharge(sess)
+	card := cardOf(ch)
+	if card == nil {
+		return
+	}
+	s.disputeAs(ch, card.disputes)
+	if card.fraudWarning {
+		s.warnOfFraud(ch)
 	}
 }
 
@@ -206,8 +228,6 @@ type tender struct {
 	method  PaymentMethod // empty: the API was given none
 	buyer   Buyer
 	outcome *debitOutcome // of a bank debit; nil: it waits for Settle or Bounce
-	// disputed says that the owner disputes the payment at once. With inquiry, the owner's bank only asks about it.
-	disputed, inquiry bool
 }
 
 // chargeTender makes a payment intent and charges a tender for an amount. It returns the reason of a refusal, or nil.
@@ -229,14 +249,12 @@ func (s *Server) chargeIntent(sess *session, with tender) *PaymentError {
 	}
 	s.charge(sess, "succeeded")
 	s.intentSucceeds(sess)
+	s.followCapture(sess)
 	return nil
 }
 
-// followUp starts what follows a payment by itself: a dispute, or the end of a bank debit.
+// followUp starts the end of a bank debit that ends by itself.
 func (s *Server) followUp(sess *session, with tender) {
-	if with.disputed {
-		_, _ = s.dispute(s.latestCharge(sess), with.inquiry) // a payment that was just made can be disputed
-	}
 	if with.outcome == nil {
 		return
 	}
@@ -254,14 +272,21 @@ func (s *Server) followUp(sess *session, with tender) {
 	}
 }
 
+// cardError returns the API's answer to a card that is declined.
+func cardError(refusal *PaymentError) *apiError {
+	return &apiError{
+		status: http.StatusPaymentRequired, typ: "card_error", code: refusal.Code, declineCode: refusal.DeclineCode, adviceCode: refusal.AdviceCode,
+		message: refusal.Message,
+	}
+}
+
 // payError returns the API's answer to a payment that failed.
 func (s *Server) payError(sess *session, err error) *apiError {
 	var refusal *PaymentError
 	if errors.As(err, &refusal) {
-		return &apiError{
-			status: http.StatusPaymentRequired, typ: "card_error", code: refusal.Code, declineCode: refusal.DeclineCode,
-			message: refusal.Message, intent: s.objects[sess.pi],
-		}
+		err := cardError(refusal)
+		err.intent = s.objects[sess.pi]
+		return err
 	}
 	if errors.Is(err, ErrMethodNotOffered) {
 		return invalid("", "payment_method", "The payment method is not one of those that can be used here.")

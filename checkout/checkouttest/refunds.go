@@ -106,6 +106,9 @@ func (s *Server) refund(ch object, terms refundTerms, c *call) (object, error) {
 	if d := s.disputeOf(ch); d != nil && isInquiry(d) && !disputeOver(d) && ch["refunded"] == true {
 		s.closeDispute(d, "warning_closed", c) // the refund answers the bank's question
 	}
+	if ch["refunded"] == true {
+		s.settleWarnings(ch)
+	}
 	return re, nil
 }
 
@@ -114,8 +117,10 @@ func (s *Server) refundable(ch object) (int64, error) {
 	if ch["status"] != "succeeded" || ch["captured"] != true {
 		return 0, ErrNotPaid
 	}
-	if d := s.disputeOf(ch); d != nil && d["status"] != "won" && d["status"] != "warning_closed" && d["is_charge_refundable"] != true {
-		return 0, ErrDisputed
+	for _, d := range s.disputesOf(ch) {
+		if d["status"] != "won" && d["status"] != "warning_closed" && d["is_charge_refundable"] != true {
+			return 0, ErrDisputed
+		}
 	}
 	left := ch["amount_captured"].(int64) - ch["amount_refunded"].(int64)
 	if left <= 0 {
@@ -131,7 +136,13 @@ func (s *Server) settleRefund(re object) {
 	s.emitRefundUpdated(re, was, nil)
 }
 
-func (s *Server) failRefund(re object) { s.undoRefund(re, "failed", "unknown", nil) }
+func (s *Server) failRefund(re object) {
+	reason := "unknown"
+	if card := cardOf(s.objects[re.str("charge")]); card != nil && card.refundsFail {
+		reason = "expired_or_canceled_card"
+	}
+	s.undoRefund(re, "failed", reason, nil)
+}
 
 // undoRefund ends a refund and brings the money back to the shop.
 func (s *Server) undoRefund(re object, status, reason string, c *call) {

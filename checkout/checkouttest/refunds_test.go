@@ -83,7 +83,11 @@ func TestLifeOfARefund(t *testing.T) {
 				require.EqualValues(t, 1999, re.Amount)
 				require.Equal(t, refunded, re.Charge.AmountRefunded)
 				require.Equal(t, refunded == 1999, re.Charge.Refunded)
-				require.Equal(t, map[string]string{"failed": "unknown", "canceled": "merchant_request"}[status], string(re.FailureReason))
+				why := "unknown"
+				if c.method == checkouttest.CardRefundFails { // https://docs.stripe.com/testing#refunds
+					why = "expired_or_canceled_card"
+				}
+				require.Equal(t, map[string]string{"failed": why, "canceled": "merchant_request"}[status], string(re.FailureReason))
 				require.Equal(t, re.FailureReason != "", re.FailureBalanceTransaction != nil)
 				require.Equal(t, status == "pending", re.PendingReason != "")
 			}

@@ -2,7 +2,6 @@ package checkouttest
 
 import (
 	"maps"
-	"net/http"
 	"reflect"
 	"time"
 
@@ -117,7 +116,7 @@ func (s *Server) checkPayable(sub object, edit subscriptionUpdate, behavior *for
 			refused = noMethod
 		}
 		if refused != nil && edit.billsNow() {
-			return &apiError{status: http.StatusPaymentRequired, typ: "card_error", code: refused.Code, declineCode: refused.DeclineCode, message: refused.Message}
+			return cardError(refused)
 		}
 	}
 	return nil
