@@ -83,8 +83,8 @@ func value(p *formparams.Param) any {
 		return p.Int()
 	case p.Kind == "bool":
 		return p.Bool()
-	default:
-		return p.Text
+	default: // an empty text unsets a field
+		return orNull(p.Text)
 	}
 }
 

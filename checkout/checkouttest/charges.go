@@ -15,7 +15,7 @@ func (s *Server) charge(sess *session, status string) object {
 	id := s.newID("ch_3", 23)
 	o := object{
 		"id": id, "object": "charge", "created": s.Now().Unix(), "livemode": false, "status": status, "paid": status == "succeeded",
-		"captured": captured, "amount": pi["amount"], "amount_captured": int64(0), "amount_refunded": int64(0), "currency": pi["currency"],
+		"captured": false, "amount": pi["amount"], "amount_captured": int64(0), "amount_refunded": int64(0), "currency": pi["currency"],
 		"payment_intent": pi["id"], "metadata": pi["metadata"],
 
 		"application": nil, "application_fee": nil, "application_fee_amount": pi["application_fee_amount"], "balance_transaction": nil,
@@ -25,7 +25,7 @@ func (s *Server) charge(sess *session, status string) object {
 		"calculated_statement_descriptor": "TEST SHOP", "customer": pi["customer"], "description": pi["description"], "destination": nil,
 		"dispute": nil, "disputed": false, "failure_balance_transaction": nil, "failure_code": nil, "failure_message": nil,
 		"fraud_details": object{}, "on_behalf_of": pi["on_behalf_of"], "order": nil,
-		"outcome": card.outcome(nil),
+		"outcome":        card.outcome(nil),
 		"payment_method": s.newID("pm_1", 23), "payment_method_details": sess.methodDetails(pi["amount"]), "radar_options": object{},
 		"receipt_email": pi["receipt_email"], "receipt_number": nil, "receipt_url": nil, "refunded": false, "review": nil,
 		"shipping": pi["shipping"], "source": nil, "source_transfer": nil, "statement_descriptor": pi["statement_descriptor"],
@@ -33,8 +33,7 @@ func (s *Server) charge(sess *session, status string) object {
 	}
 	s.keep(sess, o)
 	if captured {
-		o["amount_captured"] = pi["amount"]
-		s.bookCharge(sess, o)
+		s.capture(sess, o, pi["capture_method"] == "automatic_async")
 	}
 	pi["latest_charge"], pi["payment_method"] = id, o["payment_method"]
 	if status != "failed" {
@@ -117,8 +116,11 @@ func (sess *session) methodDetails(amount any) object {
 	}
 	card := sess.method.card().shown(sess.buyer.Address.shown())
 	return object{"type": "card", "card": card.with(object{
-		"amount_authorized": amount, "authorization_code": nil, "installments": nil, "mandate": nil, "network": card["brand"],
-		"network_token": object{"used": false}, "network_transaction_id": nil, "three_d_secure": nil,
+		"amount_authorized": amount, "authorization_code": nil, "extended_authorization": object{"status": "disabled"},
+		"incremental_authorization": object{"status": "unavailable"}, "installments": nil, "mandate": nil, "multicapture": object{"status": "unavailable"},
+		"network": card["brand"], "network_token": object{"used": false}, "network_transaction_id": nil,
+		"overcapture":      object{"maximum_amount_capturable": amount, "status": "unavailable"},
+		"regulated_status": "unregulated", "three_d_secure": nil,
 	})}
 }
 

@@ -93,6 +93,9 @@ func (e *apiError) body() object {
 	}
 	if e.intent != nil {
 		inner["payment_intent"] = e.intent
+		if last, ok := e.intent["last_payment_error"].(object); ok && last["charge"] != nil {
+			inner["charge"], inner["payment_method"] = last["charge"], last["payment_method"]
+		}
 	}
 	return object{"error": inner}
 }

@@ -73,7 +73,7 @@ func (s *Server) submitPay(w http.ResponseWriter, r *http.Request) {
 	var challenge bool
 	err := s.withSession(v.ID, func(sess *session) error {
 		var err error
-		challenge, err = s.pay(sess, v.Form.paymentMethod(), v.Form.buyer())
+		s.onPage(func() { challenge, err = s.pay(sess, v.Form.paymentMethod(), v.Form.buyer()) })
 		return err
 	})
 	if challenge {
@@ -135,7 +135,11 @@ func (s *Server) submitChallenge(w http.ResponseWriter, r *http.Request) {
 	}
 	v.Form = formData{Email: v.Email, Method: "card"}
 	passed := r.PostFormValue("result") == "complete"
-	err := s.withSession(v.ID, func(sess *session) error { return s.authenticate3DS(sess, passed) })
+	err := s.withSession(v.ID, func(sess *session) error {
+		var err error
+		s.onPage(func() { err = s.authenticate3DS(sess, passed) })
+		return err
+	})
 	s.afterPaying(w, r, v, err)
 }
 

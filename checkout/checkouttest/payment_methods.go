@@ -100,8 +100,27 @@ func (s *Server) keepMethod(sess *session, method PaymentMethod) object {
 		"address": buyer.Address.shown(), "email": orNull(buyer.Email), "name": orNull(buyer.Name), "phone": nil, "tax_id": nil,
 	}, s.Now().Unix())
 	pm["customer"] = sess.object["customer"]
-	s.keep(sess, pm)
+	s.keepAttached(sess, pm)
 	return pm
+}
+
+// keepCharged stores the payment method with which a session was just paid, and attaches it to the customer. It does nothing
+// for a method that was attached before.
+func (s *Server) keepCharged(sess *session) {
+	ch := s.latestCharge(sess)
+	if ch == nil || sess.id() == "" || s.objects[ch.str("payment_method")] != nil {
+		return
+	}
+	pm := methodOfCharge(ch)
+	pm["customer"] = sess.object["customer"]
+	s.keepAttached(sess, pm)
+}
+
+func (s *Server) keepAttached(sess *session, pm object) {
+	s.keep(sess, pm)
+	if pm["customer"] != nil {
+		s.emit(sess, "payment_method.attached", pm, nil)
+	}
 }
 
 // retrieveMethod shows a payment method that the API made, or that a charge was paid with.
@@ -215,8 +234,10 @@ func (s *Server) tenderOf(c *call, id string) (tender, *apiError) {
 	}}
 	if card, ok := pm["card"].(object); ok {
 		with.method = cardByFingerprint(card.str("fingerprint")).Number
-	} else if outcome, ok := debitOutcomes[pm["sepa_debit"].(object).str("last4")]; ok {
-		with.outcome = &outcome
+	} else if account, ok := pm["sepa_debit"].(object); ok {
+		if outcome, ok := debitOutcomes[account.str("last4")]; ok {
+			with.outcome = &outcome
+		}
 	}
 	return with, nil
 }

@@ -16,10 +16,14 @@ func (s *Server) Pay(sessionID string, method PaymentMethod) error {
 // PayAs is Pay by a customer who gives details of their own. Errors: those of Pay, ErrQuantity and ErrPromotionCode.
 func (s *Server) PayAs(sessionID string, method PaymentMethod, buyer Buyer) error {
 	return s.changeSession(sessionID, func(sess *session) error {
-		challenge, err := s.pay(sess, method, buyer)
-		if challenge {
-			err = s.authenticate3DS(sess, true)
-		}
+		var err error
+		s.onPage(func() {
+			var challenge bool
+			challenge, err = s.pay(sess, method, buyer)
+			if challenge {
+				err = s.authenticate3DS(sess, true)
+			}
+		})
 		return err
 	})
 }
@@ -55,7 +59,12 @@ func (sess *session) asksForMethod() bool {
 }
 
 // pay tries to pay a session. It reports whether the customer has to authenticate first.
-func (s *Server) pay(sess *session, method PaymentMethod, buyer Buyer) (challenge bool, _ error) {
+func (s *Server) pay(sess *session, method PaymentMethod, buyer Buyer) (challenge bool, err error) {
+	s.inOrder(sess, func() { challenge, err = s.tryToPay(sess, method, buyer) })
+	return challenge, err
+}
+
+func (s *Server) tryToPay(sess *session, method PaymentMethod, buyer Buyer) (challenge bool, _ error) {
 	switch sess.str("status") {
 	case "expired":
 		return false, ErrExpired
@@ -124,7 +133,7 @@ func (s *Server) authenticate3DS(sess *session, passed bool) error {
 		s.chargeFails(sess, refusal)
 		return refusal
 	}
-	s.cardSucceeds(sess)
+	s.inOrder(sess, func() { s.cardSucceeds(sess) })
 	return nil
 }
 
@@ -171,6 +180,9 @@ func (s *Server) complete(sess *session, paymentStatus string) {
 	switch o.str("mode") {
 	case "payment":
 		s.redeem(sess.reduction)
+		if pi := s.objects[sess.pi]; pi["setup_future_usage"] != nil {
+			s.keepCharged(sess)
+		}
 	case "setup":
 		s.saveMethod(sess)
 	case "subscription":

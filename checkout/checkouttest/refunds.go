@@ -98,6 +98,13 @@ func (s *Server) refund(ch object, terms refundTerms, c *call) (object, error) {
 	case card.refundsFail:
 		later("succeeded", s.failRefund)
 	}
+	if method["type"] == "card" && re["status"] == "succeeded" {
+		s.schedule(s.Now().Add(referenceAfter), func() {
+			if re["status"] == "succeeded" {
+				s.referTo(re)
+			}
+		})
+	}
 	s.emitChange("refund.created", re, nil, c)
 	was := maps.Clone(ch)
 	refunded := ch["amount_refunded"].(int64) + terms.amount
@@ -110,6 +117,19 @@ func (s *Server) refund(ch object, terms refundTerms, c *call) (object, error) {
 		s.settleWarnings(ch)
 	}
 	return re, nil
+}
+
+// referenceAfter is the time after which the card network has given a refund its reference.
+const referenceAfter = time.Second
+
+// referTo gives a refund the reference by which the customer's bank finds it. The refund changes by it, but its status does
+// not. https://docs.stripe.com/refunds#tracing-refunds
+func (s *Server) referTo(re object) {
+	was := maps.Clone(re)
+	re["destination_details"] = object{"type": "card", "card": object{
+		"reference": s.newID("", 23), "reference_status": "available", "reference_type": "acquirer_reference_number", "type": "refund",
+	}}
+	s.emitRefundUpdated(re, was, nil)
 }
 
 // refundable returns the amount of a charge that can still be refunded.
