@@ -149,8 +149,13 @@ func TestPaidOrderLost(t *testing.T) {
 			s.pay(id)
 			s.loseOrder("order-2")
 			s.srv.Advance(11 * time.Minute)
-			events := s.sent()
-			require.NoError(s.t, s.srv.Redeliver(events[len(events)-1].ID))
+			last := ""
+			for _, e := range s.sent() {
+				if e.Type == completed {
+					last = e.ID
+				}
+			}
+			require.NoError(s.t, s.srv.Redeliver(last))
 			s.sweep()
 		},
 	} {

@@ -36,6 +36,8 @@ type call struct {
 	path    func(name string) string
 	query   url.Values
 	params  *formparams.Param
+	// loggedAt is the page of the request in the dashboard's log, which errors name. It is empty for a request without the key.
+	loggedAt string
 
 	original string        // the ID of the request whose answer the idempotency key remembers
 	faults   requestFaults // that befall the call
@@ -54,7 +56,11 @@ func (c *call) failure(err *apiError) answer {
 	if c.v2 {
 		return answer{err.status, encode(err.bodyV2())}
 	}
-	return answer{err.status, encode(err.body())}
+	body := err.body()
+	if c.loggedAt != "" {
+		body["error"].(object)["request_log_url"] = c.loggedAt
+	}
+	return answer{err.status, encode(body)}
 }
 
 // serveAPI serves one request. A nil operation stands for an unknown path.
@@ -120,6 +126,7 @@ func (s *Server) answer(r *http.Request, c *call, op *operation) (_ answer, repl
 	if err := s.authenticate(r); err != nil {
 		return c.failure(err), false
 	}
+	c.loggedAt = fmt.Sprintf("https://dashboard.stripe.com/test/logs/%s?t=%d", c.id, s.Now().Unix())
 	if r.Header.Get("Stripe-Context") != "" && r.Header.Get("Stripe-Account") != "" {
 		return c.failure(invalid("", "", "You may only specify one of these headers: Stripe-Context, Stripe-Account.")), false
 	}
@@ -161,7 +168,9 @@ func (s *Server) execute(c *call, op *operation, values url.Values) (_ answer, r
 	if err := c.checkExpand(op.result); err != nil {
 		return c.failure(err), false
 	}
+	s.cause = c
 	o, err := op.serve(c)
+	s.cause = nil
 	if err != nil {
 		return c.failure(err), !err.unsaved && !c.v2 // /v2 executes a failed call again
 	}
@@ -236,6 +245,24 @@ var versions = strings.Fields(`2017-01-27 2017-02-14 2017-04-06 2017-05-25 2017-
 2018-02-28 2018-05-21 2018-07-27 2018-08-23 2018-09-06 2018-09-24 2018-10-31 2018-11-08 2019-02-11 2019-02-19 2019-03-14 2019-05-16
 2019-08-14 2019-09-09 2019-10-08 2019-10-17 2019-11-05 2019-12-03 2020-03-02 2020-08-27 2022-08-01 2022-11-15 2023-08-16 2023-10-16
 2024-04-10 2024-06-20`)
+
+// oldestVersion is the oldest version of the API in which the server sends events.
+const oldestVersion = "2020-08-27"
+
+// speaksVersion reports whether the server can send events of a version of the API.
+func speaksVersion(v string) bool { return knownVersion(v) && v >= oldestVersion }
+
+// checkEventVersion checks the parameter with which a webhook endpoint asks for a version of the API.
+func checkEventVersion(p *formparams.Param) *apiError {
+	switch v := p.String(); {
+	case p == nil || speaksVersion(v):
+		return nil
+	case knownVersion(v):
+		return invalid("", p.Name, "This test server sends no events of API versions before %s.", oldestVersion)
+	default:
+		return invalid("", p.Name, "Invalid Stripe API version: %s", v)
+	}
+}
 
 // knownVersion reports whether Stripe has a version of the API. A named version may have any date, as Stripe publishes a
 // new one each month. The server always answers in its own version, and says so in the Stripe-Version header.

@@ -47,8 +47,12 @@ func resultOf(route string) string {
 	if strings.HasSuffix(path, "/line_items") {
 		return "list:item"
 	}
+	path, ofRadar := strings.CutPrefix(path, "radar/")
 	name, _, one := strings.Cut(path, "/")
 	kind := strings.TrimSuffix(name, "s")
+	if ofRadar {
+		kind = "radar." + kind
+	}
 	if kind == "session" {
 		kind = "checkout.session"
 	}
@@ -79,8 +83,8 @@ func value(p *formparams.Param) any {
 		return p.Int()
 	case p.Kind == "bool":
 		return p.Bool()
-	default:
-		return p.Text
+	default: // an empty text unsets a field
+		return orNull(p.Text)
 	}
 }
 

@@ -42,6 +42,8 @@ func (s *Server) endpoints() map[string]endpoint {
 		"GET /v1/disputes/{id}":                     s.retrieve("dispute"),
 		"POST /v1/disputes/{id}":                    s.updateDispute,
 		"POST /v1/disputes/{id}/close":              s.closeDisputeAsLost,
+		"GET /v1/radar/early_fraud_warnings":        s.list("radar.early_fraud_warning", "charge", "payment_intent"),
+		"GET /v1/radar/early_fraud_warnings/{id}":   s.retrieve("radar.early_fraud_warning"),
 
 		"POST /v1/shipping_rates":      s.createShippingRate,
 		"GET /v1/shipping_rates":       s.list("shipping_rate", "active"),

@@ -1,8 +1,39 @@
 package checkouttest
 
-// bookCharge adds the money of a captured charge to the balance. This server charges no fee for payments.
+import (
+	"maps"
+	"time"
+)
+
+// capturedAfter is the time after which an asynchronous capture has its balance transaction: charge.updated comes two to three
+// seconds after charge.succeeded. https://docs.stripe.com/payments/payment-intents/asynchronous-capture
+const capturedAfter = 2 * time.Second
+
+// paymentFee is the fee of a payment: 2.9 % and 30 minor units of its currency, rounded half up. It is that of a US account
+// for a card of its country; accounts elsewhere have other fees. https://stripe.com/pricing
+func paymentFee(amount int64) int64 { return (amount*29+500)/1000 + 30 }
+
+// capture takes the money of a charge that has succeeded. An asynchronous capture books the money a moment later.
+func (s *Server) capture(sess *session, ch object, asynchronous bool) {
+	ch["captured"], ch["amount_captured"] = true, ch["amount"]
+	if !asynchronous {
+		s.bookCharge(sess, ch)
+		return
+	}
+	s.schedule(s.Now().Add(capturedAfter), func() {
+		was := maps.Clone(ch)
+		s.bookCharge(sess, ch)
+		s.emitChange("charge.updated", ch, was, nil)
+	})
+}
+
+// bookCharge adds the money of a captured charge to the balance.
 func (s *Server) bookCharge(sess *session, ch object) {
-	txn := s.newBalanceTransaction("charge", "charge", ch, ch["amount_captured"].(int64), 0)
+	amount := ch["amount_captured"].(int64)
+	txn := s.newBalanceTransaction("charge", "charge", ch, amount, paymentFee(amount))
+	if card := cardOf(ch); card != nil && card.available { // https://docs.stripe.com/testing#available-balance
+		txn["available_on"], txn["status"] = txn["created"], "available"
+	}
 	s.keep(sess, txn)
 	ch["balance_transaction"] = txn["id"]
 }
@@ -13,11 +44,15 @@ func (s *Server) newBalanceTransaction(category, typ string, of object, amount, 
 	now := s.Now()
 	details := []object{}
 	if fee != 0 {
-		details = append(details, object{"amount": fee, "application": nil, "currency": of["currency"], "description": "Dispute fee", "type": "stripe_fee"})
+		what := "Dispute fee"
+		if category == "charge" {
+			what = "Stripe processing fees"
+		}
+		details = append(details, object{"amount": fee, "application": nil, "currency": of["currency"], "description": what, "type": "stripe_fee"})
 	}
 	return object{
 		"id": s.newID("txn_3", 23), "object": "balance_transaction", "amount": amount, "available_on": now.AddDate(0, 0, 7).Unix(),
-		"balance_type": "payments", "created": now.Unix(), "currency": of["currency"], "description": nil, "exchange_rate": nil, "fee": fee,
+		"balance_type": "payments", "created": now.Unix(), "currency": of["currency"], "description": of["description"], "exchange_rate": nil, "fee": fee,
 		"fee_details": details, "net": amount - fee, "reporting_category": category, "source": of["id"], "status": "pending", "type": typ,
 	}
 }

@@ -129,8 +129,8 @@ func (s *Server) portalSubscription(sub object) portalSubscription {
 		Price: money(total, sub.str("currency")) + " every " + itemsOf(sub)[0]["price"].(object)["recurring"].(object).str("interval"),
 		Until: time.Unix(until, 0).UTC().Format("2 January 2006"), Ends: sub["cancel_at"] != nil, Over: subscriptionOver(sub),
 	}
-	if method := string(s.ownerOf(sub).subscription.method); len(method) > 4 {
-		shown.Card = method[len(method)-4:]
+	if card := s.ownerOf(sub).subscription.method.card(); card != nil {
+		shown.Card = card.last4()
 	}
 	return shown
 }

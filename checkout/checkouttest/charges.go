@@ -11,10 +11,11 @@ func (s *Server) charge(sess *session, status string) object {
 		return nil
 	}
 	captured := status == "succeeded" && pi["capture_method"] != "manual"
+	card := sess.method.card()
 	id := s.newID("ch_3", 23)
 	o := object{
 		"id": id, "object": "charge", "created": s.Now().Unix(), "livemode": false, "status": status, "paid": status == "succeeded",
-		"captured": captured, "amount": pi["amount"], "amount_captured": int64(0), "amount_refunded": int64(0), "currency": pi["currency"],
+		"captured": false, "amount": pi["amount"], "amount_captured": int64(0), "amount_refunded": int64(0), "currency": pi["currency"],
 		"payment_intent": pi["id"], "metadata": pi["metadata"],
 
 		"application": nil, "application_fee": nil, "application_fee_amount": pi["application_fee_amount"], "balance_transaction": nil,
@@ -24,10 +25,7 @@ func (s *Server) charge(sess *session, status string) object {
 		"calculated_statement_descriptor": "TEST SHOP", "customer": pi["customer"], "description": pi["description"], "destination": nil,
 		"dispute": nil, "disputed": false, "failure_balance_transaction": nil, "failure_code": nil, "failure_message": nil,
 		"fraud_details": object{}, "on_behalf_of": pi["on_behalf_of"], "order": nil,
-		"outcome": object{
-			"advice_code": nil, "network_advice_code": nil, "network_decline_code": nil, "network_status": "approved_by_network", "reason": nil,
-			"risk_level": "normal", "risk_score": 17, "seller_message": "Payment complete.", "type": "authorized",
-		},
+		"outcome":        card.outcome(nil),
 		"payment_method": s.newID("pm_1", 23), "payment_method_details": sess.methodDetails(pi["amount"]), "radar_options": object{},
 		"receipt_email": pi["receipt_email"], "receipt_number": nil, "receipt_url": nil, "refunded": false, "review": nil,
 		"shipping": pi["shipping"], "source": nil, "source_transfer": nil, "statement_descriptor": pi["statement_descriptor"],
@@ -35,8 +33,7 @@ func (s *Server) charge(sess *session, status string) object {
 	}
 	s.keep(sess, o)
 	if captured {
-		o["amount_captured"] = pi["amount"]
-		s.bookCharge(sess, o)
+		s.capture(sess, o, pi["capture_method"] == "automatic_async")
 	}
 	pi["latest_charge"], pi["payment_method"] = id, o["payment_method"]
 	if status != "failed" {
@@ -51,14 +48,11 @@ func (s *Server) failCharge(sess *session, ch object, e *PaymentError) {
 	if ch == nil {
 		return
 	}
-	reason := e.DeclineCode
-	if reason == "" {
-		reason = e.Code
-	}
+	card := cardOf(ch)
 	ch["status"], ch["paid"], ch["failure_code"], ch["failure_message"] = "failed", false, e.Code, e.Message
-	ch["outcome"] = object{
-		"advice_code": nil, "network_advice_code": nil, "network_decline_code": nil, "network_status": "declined_by_network", "reason": reason,
-		"risk_level": "normal", "risk_score": 17, "seller_message": "The bank did not return any further details with this decline.", "type": "issuer_declined",
+	ch["outcome"] = card.outcome(e)
+	if card != nil && card.blocked {
+		ch["fraud_details"] = object{"stripe_report": "fraudulent"}
 	}
 	s.emit(sess, "charge.failed", ch, nil)
 }
@@ -101,6 +95,9 @@ func paymentErrorObject(e *PaymentError, method PaymentMethod, ch object) object
 	if e.DeclineCode != "" {
 		o["decline_code"] = e.DeclineCode
 	}
+	if e.AdviceCode != "" {
+		o["advice_code"] = e.AdviceCode
+	}
 	if method == BankDebit || e == authenticationFailed {
 		o["type"] = "invalid_request_error"
 	}
@@ -117,14 +114,14 @@ func (sess *session) methodDetails(amount any) object {
 	if t != "card" {
 		return object{"type": t, t: debitDetails()}
 	}
-	number := string(sess.method)
-	return object{"type": "card", "card": object{
-		"amount_authorized": amount, "authorization_code": nil, "brand": "visa",
-		"checks":  object{"address_line1_check": nil, "address_postal_code_check": nil, "cvc_check": "pass"},
-		"country": "US", "exp_month": 12, "exp_year": 2034, "fingerprint": "test" + number[len(number)-4:], "funding": "credit",
-		"installments": nil, "last4": number[len(number)-4:], "mandate": nil, "network": "visa", "network_token": object{"used": false},
-		"network_transaction_id": nil, "three_d_secure": nil, "wallet": nil,
-	}}
+	card := sess.method.card().shown(sess.buyer.Address.shown())
+	return object{"type": "card", "card": card.with(object{
+		"amount_authorized": amount, "authorization_code": nil, "extended_authorization": object{"status": "disabled"},
+		"incremental_authorization": object{"status": "unavailable"}, "installments": nil, "mandate": nil, "multicapture": object{"status": "unavailable"},
+		"network": card["brand"], "network_token": object{"used": false}, "network_transaction_id": nil,
+		"overcapture":      object{"maximum_amount_capturable": amount, "status": "unavailable"},
+		"regulated_status": "unregulated", "three_d_secure": nil,
+	})}
 }
 
 // methodType returns the API's name for the type of a payment method.
@@ -146,5 +143,38 @@ func cardOf(ch object) *testCard {
 	if !isCard {
 		return nil
 	}
-	return cardByLast4(card.str("last4"))
+	return cardByFingerprint(card.str("fingerprint"))
+}
+
+// riskScores are the scores that stand for the levels of risk: https://docs.stripe.com/radar/risk-evaluation
+var riskScores = map[string]int64{"normal": 17, "elevated": 66, "highest": 92}
+
+// outcome shows what the bank, or Stripe, said of a charge: https://docs.stripe.com/api/charges/object#charge_object-outcome.
+// A nil refusal stands for a charge that is paid, and a nil card for a bank debit.
+func (c *testCard) outcome(refusal *PaymentError) object {
+	risk := "normal"
+	if c != nil && c.risk != "" {
+		risk = c.risk
+	}
+	o := object{
+		"advice_code": nil, "network_advice_code": nil, "network_decline_code": nil, "network_status": "approved_by_network", "reason": nil,
+		"risk_level": risk, "risk_score": riskScores[risk], "seller_message": "Payment complete.", "type": "authorized",
+	}
+	switch {
+	case refusal == nil:
+		return o
+	case c != nil && c.blocked:
+		return o.with(object{
+			"network_status": "not_sent_to_network", "reason": "highest_risk_level", "rule": "block_if_high_risk",
+			"seller_message": "Stripe blocked this payment as too risky.", "type": "blocked",
+		})
+	}
+	reason := refusal.DeclineCode
+	if reason == "" {
+		reason = refusal.Code
+	}
+	return o.with(object{
+		"advice_code": orNull(refusal.AdviceCode), "network_status": "declined_by_network", "reason": reason,
+		"seller_message": "The bank did not return any further details with this decline.", "type": "issuer_declined",
+	})
 }

@@ -33,6 +33,9 @@ func (s *Server) createCustomer(c *call) (object, *apiError) {
 	if method != nil {
 		var err *apiError
 		pm, err = s.ownMethod(c, method)
+		if err == nil {
+			err = refuseToSave(pm)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -84,7 +87,9 @@ func (s *Server) updateCustomer(c *call) (object, *apiError) {
 		return nil, err
 	}
 	return o, s.update(c, o, "customer.updated", func(o object, p *formparams.Param) *apiError {
-		if id := p.Get("invoice_settings", "default_payment_method"); id != nil {
+		if id := p.Get("invoice_settings", "default_payment_method"); id != nil && id.String() == "" {
+			o["invoice_settings"] = o["invoice_settings"].(object).with(object{"default_payment_method": nil})
+		} else if id != nil {
 			pm, err := s.methodOfCustomer(c, o["id"], id)
 			if err != nil {
 				return err
@@ -100,7 +105,7 @@ func setCustomer(o object, p *formparams.Param) *apiError {
 	if err := only(p, "address", "description", "email", "expand", "invoice_settings", "metadata", "name", "payment_method", "phone", "preferred_locales", "shipping", "tax_exempt"); err != nil {
 		return err
 	}
-	if email := p.Get("email"); email != nil && !validEmail(email.String()) {
+	if email := p.Get("email"); email.String() != "" && !validEmail(email.String()) {
 		return invalid("email_invalid", "email", "Invalid email address.")
 	}
 	if err := oneOf(p.Get("tax_exempt"), "exempt", "none", "reverse"); err != nil {
@@ -110,9 +115,14 @@ func setCustomer(o object, p *formparams.Param) *apiError {
 		return err
 	}
 	if a := p.Get("address"); a != nil {
-		o["address"] = addressOf(a)
+		o["address"] = nil
+		if a.Fields != nil {
+			o["address"] = addressOf(a)
+		}
 	}
-	if sh := p.Get("shipping"); sh != nil {
+	if sh := p.Get("shipping"); sh != nil && sh.Fields == nil {
+		o["shipping"] = nil
+	} else if sh != nil {
 		o["shipping"] = object{"address": addressOf(sh.Get("address")), "name": value(sh.Get("name")), "phone": value(sh.Get("phone"))}
 	}
 	o.set(p, "description", "email", "name", "phone", "preferred_locales", "tax_exempt")

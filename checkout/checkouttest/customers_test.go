@@ -48,7 +48,7 @@ func TestCustomers(t *testing.T) {
 	id := create(t, srv, made).ID
 	in.types(t)
 	require.NoError(t, srv.PayAs(id, checkouttest.CardOK, checkouttest.Buyer{Email: "bob@example.org"}))
-	require.Equal(t, "customer.created", in.types(t)[1])
+	require.Equal(t, "customer.created", in.types(t)[0])
 	sess = retrieve(t, srv, id, "customer", "payment_intent.customer")
 	require.Equal(t, "bob@example.org", sess.Customer.Email)
 	require.Equal(t, sess.Customer.ID, sess.PaymentIntent.Customer.ID)

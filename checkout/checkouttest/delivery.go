@@ -17,12 +17,16 @@ import (
 const (
 	// deliveryTimeout ends the context of a delivery that the receiver does not answer.
 	deliveryTimeout = 30 * time.Second
-	// Stripe retries failed deliveries for three days, at growing intervals (https://docs.stripe.com/webhooks#retries). It
-	// does not publish the intervals. Here they double from firstRetry to lastRetry.
+	// Stripe retries failed deliveries at growing intervals. A sandbox retries three times over a few hours, and live mode for
+	// up to three days: https://docs.stripe.com/webhooks#retries. Stripe does not publish the intervals. Here they begin with
+	// firstRetry. Live ones double up to lastRetry, and those of a sandbox are sandboxRetries.
 	retryFor   = 72 * time.Hour
 	firstRetry = 5 * time.Minute
 	lastRetry  = 12 * time.Hour
 )
+
+// sandboxRetries are the intervals before the retries of a sandbox.
+var sandboxRetries = []time.Duration{firstRetry, 2 * firstRetry, 3 * time.Hour}
 
 // Deliver makes a handler in this process the receiver of the default endpoint. The handler gets every event from now on,
 // and the retries of earlier deliveries. It replaces the receiver that was set before. With nil, the default endpoint has
@@ -199,7 +203,16 @@ func (s *Server) deliver(d delivery) {
 }
 
 func (s *Server) retryLater(d delivery) {
-	at := s.Now().Add(min(firstRetry<<min(d.number-1, 10), lastRetry))
+	var pause time.Duration
+	switch {
+	case s.liveRetries:
+		pause = min(firstRetry<<min(d.number-1, 10), lastRetry)
+	case d.number <= len(sandboxRetries):
+		pause = sandboxRetries[d.number-1]
+	default:
+		return
+	}
+	at := s.Now().Add(pause)
 	if at.Sub(d.event.created) <= retryFor {
 		s.schedule(at, func() { s.enqueue(delivery{event: d.event, to: d.to}) })
 	}
@@ -274,18 +287,22 @@ func (s *Server) sendOne(m message, faults deliveryFaults) Attempt {
 	return a
 }
 
-// sign returns the Stripe-Signature header, with one v1 signature for each secret.
+// sign returns the Stripe-Signature header, with one v1 signature for each secret. A sandbox adds a v0 signature, which is not
+// to be trusted: receivers must ignore it.
 // https://docs.stripe.com/webhooks#verify-manually
 func sign(secrets []string, at time.Time, payload []byte) string {
 	t := strconv.FormatInt(at.Unix(), 10)
 	header := "t=" + t
-	for _, secret := range secrets {
+	signature := func(secret string) string {
 		mac := hmac.New(sha256.New, []byte(secret))
 		mac.Write([]byte(t + "."))
 		mac.Write(payload)
-		header += ",v1=" + hex.EncodeToString(mac.Sum(nil))
+		return hex.EncodeToString(mac.Sum(nil))
 	}
-	return header
+	for _, secret := range secrets {
+		header += ",v1=" + signature(secret)
+	}
+	return header + ",v0=" + signature("v0")
 }
 
 // A receiver takes deliveries.

@@ -8,8 +8,19 @@ import (
 	"time"
 )
 
-// disputeOf returns the dispute of a charge, or nil.
+// disputeOf returns the latest dispute of a charge, or nil.
 func (s *Server) disputeOf(ch object) object { return s.objects[ch.str("dispute")] }
+
+// disputesOf returns all disputes of a charge. A card that is disputed several times makes more than one.
+func (s *Server) disputesOf(ch object) []object {
+	var found []object
+	for _, d := range s.byKind["dispute"] {
+		if d["charge"] == ch["id"] {
+			found = append(found, d)
+		}
+	}
+	return found
+}
 
 const (
 	// evidenceFor is the time that a shop has to answer a dispute. Card networks differ; Stripe shows the day in
@@ -46,7 +57,7 @@ func (s *Server) Inquire(sessionID string) (disputeID string, _ error) {
 
 func (s *Server) disputeSession(sessionID string, inquiry bool) (disputeID string, _ error) {
 	err := s.changeSession(sessionID, func(sess *session) error {
-		d, err := s.dispute(s.latestCharge(sess), inquiry)
+		d, err := s.dispute(s.latestCharge(sess), disputeTerms{reason: "fraudulent", inquiry: inquiry})
 		disputeID = d.str("id")
 		return err
 	})
@@ -77,9 +88,9 @@ func disputeOver(d object) bool {
 // isInquiry reports whether the bank only asks about the payment, and has not taken the money.
 func isInquiry(d object) bool { return strings.HasPrefix(d.str("status"), "warning_") }
 
-// dispute lets the bank take the money back. With inquiry, the bank only asks first:
+// dispute lets the bank take back all that is left of a payment. An inquiry only asks first:
 // https://docs.stripe.com/disputes/how-disputes-work#inquiries
-func (s *Server) dispute(ch object, inquiry bool) (object, error) {
+func (s *Server) dispute(ch object, terms disputeTerms) (object, error) {
 	if ch.str("dispute") != "" {
 		return nil, ErrDisputed
 	}
@@ -87,6 +98,21 @@ func (s *Server) dispute(ch object, inquiry bool) (object, error) {
 	if err != nil {
 		return nil, err
 	}
+	return s.newDispute(ch, terms, left), nil
+}
+
+// disputeAs opens several disputes of a payment that was just captured. They share its amount.
+func (s *Server) disputeAs(ch object, all []disputeTerms) {
+	left := ch["amount_captured"].(int64)
+	for i, terms := range all {
+		amount := left / int64(len(all)-i)
+		left -= amount
+		s.newDispute(ch, terms, amount)
+	}
+}
+
+// newDispute opens a dispute of a payment for an amount.
+func (s *Server) newDispute(ch object, terms disputeTerms, amount int64) object {
 	evidence := object{"enhanced_evidence": object{}}
 	for _, name := range evidenceFields {
 		evidence[name] = nil
@@ -96,18 +122,18 @@ func (s *Server) dispute(ch object, inquiry bool) (object, error) {
 	details := ch["payment_method_details"].(object)
 	method := object{"type": details["type"]}
 	if details["type"] == "card" {
-		method["card"] = object{"brand": "visa", "case_type": "chargeback", "network_reason_code": "10.4"}
+		method["card"] = object{"brand": details["card"].(object)["brand"], "case_type": "chargeback", "network_reason_code": "10.4"}
 	}
 	d := object{
-		"id": s.newID("du_1", 23), "object": "dispute", "amount": left, "balance_transactions": []object{}, "charge": ch["id"],
+		"id": s.newID("du_1", 23), "object": "dispute", "amount": amount, "balance_transactions": []object{}, "charge": ch["id"],
 		"created": s.Now().Unix(), "currency": ch["currency"], "enhanced_eligibility_types": []string{}, "evidence": evidence,
 		"evidence_details": object{
 			"due_by": s.Now().Add(evidenceFor).Unix(), "enhanced_eligibility": object{}, "has_evidence": false, "past_due": false, "submission_count": int64(0),
 		},
 		"is_charge_refundable": false, "livemode": false, "metadata": object{}, "payment_intent": ch["payment_intent"],
-		"payment_method_details": method, "reason": "fraudulent", "status": "needs_response",
+		"payment_method_details": method, "reason": terms.reason, "status": "needs_response",
 	}
-	if inquiry {
+	if terms.inquiry {
 		d["status"], d["is_charge_refundable"] = "warning_needs_response", true
 		if card, ok := method["card"].(object); ok {
 			d["payment_method_details"] = method.with(object{"card": card.with(object{"case_type": "inquiry"})})
@@ -117,11 +143,12 @@ func (s *Server) dispute(ch object, inquiry bool) (object, error) {
 	was := maps.Clone(ch)
 	ch["dispute"], ch["disputed"] = d["id"], true
 	s.emitChange("charge.dispute.created", d, nil, nil)
-	if !inquiry {
-		s.moveDisputedMoney(d, "charge.dispute.funds_withdrawn", "dispute", -left, disputeFee)
+	if !terms.inquiry {
+		s.moveDisputedMoney(d, "charge.dispute.funds_withdrawn", "dispute", -amount, disputeFee)
 	}
 	s.emitChange("charge.updated", ch, was, nil)
-	return d, nil
+	s.settleWarnings(ch)
+	return d
 }
 
 // moveDisputedMoney takes the disputed money out of the balance, or puts it back, and emits an event.
@@ -148,6 +175,18 @@ func (s *Server) closeDispute(d object, outcome string, c *call) {
 	was := maps.Clone(d)
 	d["status"] = outcome
 	s.emitChange("charge.dispute.closed", d, was, c)
+}
+
+// escalate makes a dispute of an inquiry: the bank takes the money back.
+func (s *Server) escalate(d object) {
+	if !isInquiry(d) {
+		return
+	}
+	d["is_charge_refundable"] = false
+	s.moveDisputedMoney(d, "charge.dispute.funds_withdrawn", "dispute", -d["amount"].(int64), disputeFee)
+	was := maps.Clone(d)
+	d["status"] = "needs_response"
+	s.emitChange("charge.dispute.updated", d, was, nil)
 }
 
 // updateDispute takes evidence and metadata. It sends evidence to the bank at once, unless submit is false.
@@ -195,7 +234,13 @@ func (s *Server) updateDispute(c *call) (object, *apiError) {
 		case "winning_evidence":
 			s.closeDispute(d, "won", nil)
 		case "losing_evidence":
-			s.closeDispute(d, "lost", nil)
+			outcome := "lost"
+			if isInquiry(d) {
+				outcome = "warning_closed" // the inquiry ends without a dispute
+			}
+			s.closeDispute(d, outcome, nil)
+		case "escalate_inquiry_evidence":
+			s.escalate(d)
 		}
 	}
 	return d, nil

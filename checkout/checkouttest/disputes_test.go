@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/stripe/stripe-go/v82"
@@ -40,6 +41,7 @@ func TestInquiries(t *testing.T) {
 			require.EqualValues(t, "warning_needs_response", d.Status)
 			require.EqualValues(t, "inquiry", d.PaymentMethodDetails.Card.CaseType)
 			require.True(t, d.IsChargeRefundable)
+			srv.Advance(time.Minute) // the capture is asynchronous
 			require.EqualValues(t, 2000, balance(t, srv, ""), "no money has moved")
 			require.NoError(t, c.end(srv, id, charge))
 			d, err = srv.Client().V1Disputes.Retrieve(context.Background(), id, nil)

@@ -35,8 +35,8 @@
 //
 // # What a test does
 //
-//   - The customer: [Server.Pay] and [Server.PayAs] pay a session, with a test card such as [CardOK] or [CardDeclined] or with
-//     [BankDebit]. [Server.Recover] opens the recovery link of an expired session. A browser can open the session's hosted page.
+//   - The customer: [Server.Pay] and [Server.PayAs] pay a session, with [BankDebit] or with any test card of
+//     https://docs.stripe.com/testing, by its number or its name, such as [CardOK] or "pm_card_visa_chargeDeclinedLostCard". [Server.Recover] opens the recovery link of an expired session. A browser can open the session's hosted page.
 //   - The bank: [Server.Settle] and [Server.Bounce] end a bank debit. [Server.Dispute], [Server.WinDispute] and
 //     [Server.LoseDispute] play a dispute. [Server.SettleRefund] and [Server.FailRefund] end a refund.
 //   - The dashboard: [Server.Refund] refunds a payment, [Server.AddPrice] adds a price, [Server.Redeliver] delivers an event again,
@@ -71,6 +71,16 @@
 // /v2/core/event_destinations with snapshot and thin destinations at webhook endpoints, and /v2/core/events. A thin event
 // that was not accepted is tried again as a snapshot event is. It does not count in pending_webhooks and delivery_success of
 // its snapshot event: Stripe does not say whether it does.
+//
+// # Order of events
+//
+// The events of a payment come in the order in which Stripe's come: payment_intent.created after payment_intent.succeeded, and
+// in subscription mode checkout.session.completed before customer.subscription.created. An event holds its object as it was at
+// the event. The capture of a payment is asynchronous unless its intent asks for another: the charge has no balance transaction
+// in charge.succeeded, and charge.updated brings it after two seconds of the server's clock. A refund that has succeeded gets
+// its reference after a second, with refund.updated and charge.refund.updated.
+//
+// Failed deliveries are tried again three times over a few hours, as in a sandbox. [Config].LiveRetries makes it three days.
 //
 // # Failures
 //

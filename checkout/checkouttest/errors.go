@@ -51,6 +51,7 @@ type PaymentError struct {
 	Code        string // such as "card_declined"
 	DeclineCode string // such as "insufficient_funds"; empty where Stripe gives none
 	Message     string // for the customer
+	AdviceCode  string // such as "try_again_later"; empty where Stripe gives none
 }
 
 func (e *PaymentError) Error() string {
@@ -68,8 +69,8 @@ type apiError struct {
 	param   string
 	message string
 
-	declineCode string // of a card_error
-	intent      object // of a card_error: the payment intent as it is now
+	declineCode, adviceCode string // of a card_error
+	intent                  object // of a card_error: the payment intent as it is now
 
 	// unsaved marks errors that Stripe finds before it executes a call. Idempotency keys do not remember them.
 	unsaved bool
@@ -87,8 +88,14 @@ func (e *apiError) body() object {
 	if e.declineCode != "" {
 		inner["decline_code"] = e.declineCode
 	}
+	if e.adviceCode != "" {
+		inner["advice_code"] = e.adviceCode
+	}
 	if e.intent != nil {
 		inner["payment_intent"] = e.intent
+		if last, ok := e.intent["last_payment_error"].(object); ok && last["charge"] != nil {
+			inner["charge"], inner["payment_method"] = last["charge"], last["payment_method"]
+		}
 	}
 	return object{"error": inner}
 }

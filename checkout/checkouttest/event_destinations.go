@@ -96,10 +96,8 @@ func checkNewDestination(p *formparams.Param) *apiError {
 		return nil
 	case p.Get("event_payload").String() == "thin":
 		return invalid("", version.Name, "Must not be set for thin events, which have no API version.")
-	case !apiVersionPattern.MatchString(version.String()):
-		return invalid("", version.Name, "Invalid Stripe API version: %s", version)
 	default:
-		return nil
+		return checkEventVersion(version)
 	}
 }
 

@@ -93,14 +93,14 @@ func TestSnapshotDestination(t *testing.T) {
 	srv := newServer(t, checkouttest.Config{})
 	to, old := newShop(t), newShop(t)
 	createDestination(t, srv, destination(to.URL, "event_payload", "snapshot", "enabled_events", []string{"*"}))
-	resp, body := requestV2(t, srv, "POST", destinationsPath, destination(old.URL, "event_payload", "snapshot", "enabled_events", []string{"*"}, "snapshot_api_version", "2020-08-27"))
+	resp, body := requestV2(t, srv, "POST", destinationsPath, destination(old.URL, "event_payload", "snapshot", "enabled_events", []string{"*"}, "snapshot_api_version", "2022-11-15"))
 	require.Equal(t, http.StatusOK, resp.StatusCode, body)
-	require.Equal(t, "2020-08-27", body["snapshot_api_version"])
+	require.Equal(t, "2022-11-15", body["snapshot_api_version"])
 	require.NoError(t, srv.Pay(create(t, srv, tee()).ID, checkouttest.CardOK))
 	require.Equal(t, strings.Join(snapshotTypes, " "), to.take())
 	require.Equal(t, stripe.APIVersion, to.version)
 	require.Equal(t, strings.Join(snapshotTypes, " "), old.take())
-	require.Equal(t, "2020-08-27", old.version)
+	require.Equal(t, "2022-11-15", old.version)
 }
 
 func TestEventsFrom(t *testing.T) {

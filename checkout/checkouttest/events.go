@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/stripe/stripe-go/v82"
@@ -18,7 +19,7 @@ type event struct {
 	created            time.Time
 	object             json.RawMessage // the snapshot, with every key
 	previous           object          // the earlier values of changed fields; nil: the event reports no change
-	older              *olderSnapshot  // for endpoints of API versions before basil; nil: these get the same snapshot
+	shapes             []eventShape    // for endpoints of API versions that show the object differently
 	objectID           string
 	requestID, idemKey string
 	related            object // of a thin event: the object that it names; nil: it is a snapshot event
@@ -26,9 +27,6 @@ type event struct {
 	targets            []*target
 	attempts           []Attempt
 }
-
-// An olderSnapshot holds the object and the previous values of an event as API versions before basil show them.
-type olderSnapshot struct{ object, previous object }
 
 // A target is a webhook endpoint that an event is delivered to.
 type target struct {
@@ -104,26 +102,102 @@ func (s *Server) emit(sess *session, typ string, o object, c *call) {
 // emitFor is emit for objects that may belong to no session; sessionID is then empty. was is a copy of the object from before
 // the change. It is nil if the event reports no change.
 func (s *Server) emitFor(account, sessionID, typ string, o, was object, c *call) {
+	if c == nil {
+		c = s.causeOf(typ)
+	}
 	e := &event{
-		n: len(s.events), id: s.newID("evt_1", 23), typ: typ, account: account, session: sessionID, created: s.Now(),
+		id: s.newID("evt_1", 23), typ: typ, account: account, session: sessionID, created: s.Now(),
 		object: encode(o), previous: changesSince(was, o), objectID: o.str("id"),
 	}
-	if older := s.olderShape(o); older != nil {
-		e.older = &olderSnapshot{object: older}
-		if was != nil {
-			e.older.previous = changesSince(s.olderShape(was), older)
-		}
-	}
+	e.shapes = s.shapesOf(o, was)
 	if c != nil {
 		e.requestID, e.idemKey = c.id, c.idemKey
 	}
-	twin := s.thinTwin(e, o.str("object"))
+	if s.held != nil {
+		s.held = append(s.held, heldEvent{e, o.str("object")})
+		return
+	}
+	s.publish(e, o.str("object"))
+}
+
+// publish has an event delivered, with its thin twin. kind is the kind of the object in it.
+func (s *Server) publish(e *event, kind string) {
+	e.n = len(s.events)
+	twin := s.thinTwin(e, kind)
 	s.events, s.thinEvents = append(s.events, e), append(s.thinEvents, twin)
 	s.deliverToEndpoints(e)
 	s.deliverToEndpoints(twin)
 	s.sendToListeners(e)
 	s.sendToListeners(twin)
 	s.wakeWaiters()
+}
+
+// A heldEvent is an event that waits until its place among the events of the same action is known.
+type heldEvent struct {
+	event *event
+	kind  string
+}
+
+// sessionEvents are the events of a session that is paid, in the order in which Stripe sends them, by the session's mode. An
+// event holds its object as it was at the event, so that a later event may hold an earlier state: payment_intent.created
+// follows payment_intent.succeeded. Listings of `stripe listen` from 2023 to 2026 have this order. Stripe promises none:
+// https://docs.stripe.com/webhooks#event-ordering
+var sessionEvents = map[string][]string{
+	"payment": {
+		"customer.created", "charge.succeeded", "payment_method.attached", "payment_intent.succeeded", "payment_intent.amount_capturable_updated",
+		"payment_intent.created", "charge.pending", "payment_intent.processing", "charge.failed", "payment_intent.payment_failed", "checkout.session.completed",
+	},
+	"subscription": {
+		"customer.created", "charge.succeeded", "payment_method.attached", "checkout.session.completed", "customer.updated",
+		"customer.subscription.created", "payment_intent.succeeded", "payment_intent.created", "charge.pending", "payment_intent.processing",
+		"charge.failed", "payment_intent.payment_failed", "invoice.created", "invoice.finalized", "invoice.paid", "invoice.payment_succeeded",
+		"invoice_payment.paid",
+	},
+	"setup": {
+		"customer.created", "payment_method.attached", "setup_intent.succeeded", "setup_intent.created", "checkout.session.completed", "customer.updated",
+	},
+}
+
+// inOrder runs do, which pays a session, and sends the events in Stripe's order. Events that sessionEvents does not name
+// follow the others.
+func (s *Server) inOrder(sess *session, do func()) {
+	if sess.id() == "" { // the API pays it, and the page does not
+		do()
+		return
+	}
+	s.held = []heldEvent{}
+	do()
+	held, order := s.held, sessionEvents[sess.str("mode")]
+	s.held = nil
+	place := func(h heldEvent) int {
+		if i := slices.Index(order, h.event.typ); i >= 0 {
+			return i
+		}
+		return len(order)
+	}
+	slices.SortStableFunc(held, func(a, b heldEvent) int { return place(a) - place(b) })
+	for _, h := range held {
+		s.publish(h.event, h.kind)
+	}
+}
+
+// causeOf returns the request that causes an event, or nil. Stripe's clock causes disputes, warnings and the events of
+// sessions, even if a request of the page brings them about: their `request` is empty.
+// https://docs.stripe.com/api/events/object#event_object-request
+func (s *Server) causeOf(typ string) *call {
+	for _, prefix := range []string{"checkout.", "charge.dispute.", "radar."} {
+		if strings.HasPrefix(typ, prefix) {
+			return nil
+		}
+	}
+	return s.cause
+}
+
+// onPage runs do, which plays a customer on a page. The events of what the customer does name the page's request.
+func (s *Server) onPage(do func()) {
+	s.cause = &call{id: s.newID("req_", 14), idemKey: s.newID("page-", 26)}
+	defer func() { s.cause = nil }()
+	do()
 }
 
 // deliverToEndpoints has a new event delivered to the endpoints that want it.
@@ -162,11 +236,13 @@ func (e *event) pending() int {
 // does not say whether they do.
 func (e *event) shown() object { return e.shownAt(stripe.APIVersion) }
 
-// shownAt returns the event as an API version shows it. Versions since basil share a shape, and older versions share one.
+// shownAt returns the event as an API version shows it.
 func (e *event) shownAt(version string) object {
 	data, changed := object{"object": e.object}, e.previous
-	if e.older != nil && version < basil {
-		data["object"], changed = e.older.object, e.older.previous
+	for _, shape := range e.shapes {
+		if version >= shape.from && version < shape.until {
+			data["object"], changed = shape.object, shape.previous
+		}
 	}
 	if changed != nil {
 		data["previous_attributes"] = changed
@@ -234,11 +310,8 @@ func (s *Server) listEvents(c *call) (object, *apiError) {
 		return nil, err
 	}
 	types := c.params.Get("types").Strings()
-	if t := c.params.Get("type"); t != nil {
-		if types != nil {
-			return nil, invalid("", "types", "You may only specify one of these parameters: type, types.")
-		}
-		types = []string{t.String()}
+	if types != nil && c.params.Get("type") != nil {
+		return nil, invalid("", "types", "You may only specify one of these parameters: type, types.")
 	}
 	delivered := c.params.Get("delivery_success")
 	now := s.Now().Unix()
@@ -246,8 +319,11 @@ func (s *Server) listEvents(c *call) (object, *apiError) {
 	for _, e := range slices.Backward(s.events) {
 		created := e.created.Unix()
 		listed := e.account == c.account && within(created) && created >= now-eventsListedFor
-		if types != nil {
+		switch {
+		case types != nil:
 			listed = listed && slices.Contains(types, e.typ)
+		case c.params.Get("type") != nil:
+			listed = listed && matchesType(c.params.Get("type").String(), e.typ)
 		}
 		if delivered != nil {
 			listed = listed && delivered.Bool() == (e.pending() == 0)
@@ -257,6 +333,16 @@ func (s *Server) listEvents(c *call) (object, *apiError) {
 		}
 	}
 	return listPage(found, "/v1/events", "event", c.params)
+}
+
+// matchesType reports whether an event type is the one that a filter names. A * in the filter stands for any text:
+// https://docs.stripe.com/api/events/list#list_events-type
+func matchesType(filter, typ string) bool {
+	before, after, wildcard := strings.Cut(filter, "*")
+	if !wildcard {
+		return typ == filter
+	}
+	return len(typ) >= len(before)+len(after) && strings.HasPrefix(typ, before) && strings.HasSuffix(typ, after)
 }
 
 // retryEvent serves `stripe events resend`. It delivers the event again to a webhook endpoint or to the CLIs that listen.

@@ -56,9 +56,9 @@ func ExampleServer_ThinEvents() {
 		fmt.Println(e.Type, e.Snapshot == snapshots[i].ID)
 	}
 	// Output:
-	// v1.payment_intent.created true
 	// v1.charge.succeeded true
 	// v1.payment_intent.succeeded true
+	// v1.payment_intent.created true
 	// v1.checkout.session.completed true
 }
 

@@ -101,12 +101,15 @@ func TestExpandOnCreate(t *testing.T) {
 	}
 	for _, c := range []struct{ kind, path, expand, at string }{
 		{"session", "/v1/checkout/sessions", "line_items.data.price.product", "line_items.data.price.product.name"},
-		{"intent", "/v1/payment_intents", "latest_charge.balance_transaction", "latest_charge.balance_transaction.amount"},
+		{"intent, captured at once", "/v1/payment_intents", "latest_charge.balance_transaction", "latest_charge.balance_transaction.amount"},
 		{"intent", "/v1/payment_intents", "payment_method", "payment_method.card"},
 	} {
 		values := maps.Clone(intent)
-		if c.kind == "session" {
+		switch c.kind {
+		case "session":
 			values = teeForm()
+		case "intent, captured at once":
+			values.Set("capture_method", "automatic")
 		}
 		values.Set("expand[]", c.expand)
 		status, body := post(c.path, values)

@@ -62,6 +62,8 @@ var calls = []struct {
 	{"GET /v1/disputes/{id}", stripe.DisputeRetrieveParams{}},
 	{"POST /v1/disputes/{id}", stripe.DisputeUpdateParams{}},
 	{"POST /v1/disputes/{id}/close", stripe.DisputeCloseParams{}},
+	{"GET /v1/radar/early_fraud_warnings", stripe.RadarEarlyFraudWarningListParams{}},
+	{"GET /v1/radar/early_fraud_warnings/{id}", stripe.RadarEarlyFraudWarningRetrieveParams{}},
 	{"POST /v1/shipping_rates", stripe.ShippingRateCreateParams{}},
 	{"GET /v1/shipping_rates", stripe.ShippingRateListParams{}},
 	{"GET /v1/shipping_rates/{id}", stripe.ShippingRateRetrieveParams{}},
@@ -142,7 +144,7 @@ var objects = map[string]any{
 	"coupon": stripe.Coupon{}, "customer": stripe.Customer{}, "discount": stripe.Discount{}, "dispute": stripe.Dispute{}, "event": stripe.Event{}, "invoice": stripe.Invoice{},
 	"invoice_payment": stripe.InvoicePayment{}, "item": stripe.LineItem{}, "line_item": stripe.InvoiceLineItem{},
 	"payment_intent": stripe.PaymentIntent{}, "payment_method": stripe.PaymentMethod{}, "price": stripe.Price{},
-	"product": stripe.Product{}, "promotion_code": stripe.PromotionCode{}, "refund": stripe.Refund{}, "setup_intent": stripe.SetupIntent{}, "shipping_rate": stripe.ShippingRate{},
+	"product": stripe.Product{}, "promotion_code": stripe.PromotionCode{}, "radar.early_fraud_warning": stripe.RadarEarlyFraudWarning{}, "refund": stripe.Refund{}, "setup_intent": stripe.SetupIntent{}, "shipping_rate": stripe.ShippingRate{},
 	"subscription": stripe.Subscription{}, "subscription_item": stripe.SubscriptionItem{}, "webhook_endpoint": stripe.WebhookEndpoint{},
 }
 

@@ -139,7 +139,11 @@ func verify(r *http.Request, body []byte, secret string, now time.Time) error {
 	}
 	mac := hmac.New(sha256.New, []byte(secret))
 	mac.Write([]byte(ts + "." + string(body)))
-	if want := hex.EncodeToString(mac.Sum(nil)); v1 != want {
+	v1, v0, ok := strings.Cut(v1, ",v0=")
+	if !ok || len(v0) != 64 { // https://docs.stripe.com/webhooks#verify-manually
+		return fmt.Errorf("the signature header %q lacks the v0 of a sandbox", r.Header.Get("Stripe-Signature"))
+	}
+	if want := hex.EncodeToString(mac.Sum(nil)); v1 != want || v0 == want {
 		return fmt.Errorf("signature %s, want %s", v1, want)
 	}
 	if want := fmt.Sprint(now.Unix()); ts != want {
@@ -258,6 +262,7 @@ func paid(t *testing.T, method checkouttest.PaymentMethod) (*checkouttest.Server
 	if method == checkouttest.BankDebit {
 		require.NoError(t, srv.Settle(id))
 	}
+	srv.Advance(time.Minute) // the capture is asynchronous
 	in.types(t)
 	return srv, in, retrieve(t, srv, id, "payment_intent")
 }

@@ -39,10 +39,11 @@ func TestLog(t *testing.T) {
 		"2026-01-02 03:04:05.000 POST /v1/checkout/sessions: 200 req key k1",
 		"2026-01-02 03:04:05.000 POST /v1/checkout/sessions: 200 req key k1 replayed",
 		"2026-01-02 03:04:05.000 GET /v1/checkout/sessions/cs_test: connection cut req [reset]",
-		"2026-01-02 03:04:05.000 payment_intent.created evt attempt 1: 200",
 		"2026-01-02 03:04:05.000 charge.succeeded evt attempt 1: 200",
 		"2026-01-02 03:04:05.000 payment_intent.succeeded evt attempt 1: 200",
+		"2026-01-02 03:04:05.000 payment_intent.created evt attempt 1: 200",
 		"2026-01-02 03:04:05.000 checkout.session.completed evt attempt 1: lost on the way [drop]",
+		"2026-01-02 03:04:07.000 charge.updated evt attempt 1: 200",
 		"2026-01-02 03:09:05.000 checkout.session.completed evt attempt 2: 200",
 	}, lines)
 
@@ -151,7 +152,7 @@ var idPattern = regexp.MustCompile(`\b(evt|req|cs_test|we)_\w+`)
 
 // simulate lets a shop sell under faults of all kinds. It returns the history, with each ID replaced by its number.
 func simulate(t *testing.T, seed uint64) string {
-	srv := newServer(t, checkouttest.Config{Start: time.Unix(1_800_000_000, 0), Sequential: true})
+	srv := newServer(t, checkouttest.Config{LiveRetries: true, Start: time.Unix(1_800_000_000, 0), Sequential: true})
 	srv.Deliver(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body := readAll(r)
 		if verify(r, []byte(body), srv.WebhookSecret(), srv.Now()) != nil {

@@ -142,7 +142,9 @@ func run(t *testing.T, rng *rand.Rand, steps int) {
 		}
 		agree(t, srv, m, history)
 	}
+	srv.Advance(2 * time.Second) // the captures are asynchronous
 	for _, m := range sessions {
+		m.tick(srv.Now())
 		agree(t, srv, m, history)
 	}
 	var has int64

@@ -73,7 +73,7 @@ func (s *Server) submitPay(w http.ResponseWriter, r *http.Request) {
 	var challenge bool
 	err := s.withSession(v.ID, func(sess *session) error {
 		var err error
-		challenge, err = s.pay(sess, v.Form.paymentMethod(), v.Form.buyer())
+		s.onPage(func() { challenge, err = s.pay(sess, v.Form.paymentMethod(), v.Form.buyer()) })
 		return err
 	})
 	if challenge {
@@ -135,7 +135,11 @@ func (s *Server) submitChallenge(w http.ResponseWriter, r *http.Request) {
 	}
 	v.Form = formData{Email: v.Email, Method: "card"}
 	passed := r.PostFormValue("result") == "complete"
-	err := s.withSession(v.ID, func(sess *session) error { return s.authenticate3DS(sess, passed) })
+	err := s.withSession(v.ID, func(sess *session) error {
+		var err error
+		s.onPage(func() { err = s.authenticate3DS(sess, passed) })
+		return err
+	})
 	s.afterPaying(w, r, v, err)
 }
 
@@ -233,7 +237,9 @@ func (f formData) check(v view, now time.Time) map[string]string {
 func (f formData) checkCard(wrong map[string]string, now time.Time) {
 	if number := PaymentMethod(digits(f.Number)); number == "" {
 		wrong["number"] = "Enter a card number."
-	} else if card := cardByNumber(number); card == nil || card.Effect == "" {
+	} else if number == badNumber {
+		wrong["number"] = "Your card number is invalid."
+	} else if !number.isCard() {
 		wrong["number"] = "This is not one of the test cards. Real cards are refused here."
 	}
 	expiry := digits(f.Expiry)
@@ -242,8 +248,12 @@ func (f formData) checkCard(wrong map[string]string, now time.Time) {
 	} else if !now.Before(end.AddDate(0, 1, 0)) {
 		wrong["expiry"] = "This date is in the past."
 	}
-	if cvc := digits(f.CVC); len(cvc) != 3 || cvc != f.CVC {
-		wrong["cvc"] = "Enter three digits."
+	wanted, hint := 3, "Enter three digits."
+	if card := cardByNumber(PaymentMethod(digits(f.Number))); card != nil && card.brand == "amex" {
+		wanted, hint = 4, "Enter four digits."
+	}
+	if cvc := digits(f.CVC); len(cvc) != wanted || cvc != f.CVC {
+		wrong["cvc"] = hint
 	}
 }
 

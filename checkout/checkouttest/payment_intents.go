@@ -26,9 +26,12 @@ func (s *Server) ensureIntent(sess *session) {
 // newIntent makes the payment intent for the next payment of a session or of its subscription's invoice.
 func (s *Server) newIntent(sess *session, amount int64) {
 	data := sess.sent.Get("payment_intent_data")
-	usage := value(data.Get("setup_future_usage"))
+	usage, capture := value(data.Get("setup_future_usage")), valueOr(data.Get("capture_method"), "automatic_async")
 	if sess.str("mode") == "subscription" {
 		usage = "off_session"
+	}
+	if sess.str("mode") == "subscription" || sess.id() == "" && data == nil { // the payments of invoices are captured at once
+		capture = "automatic"
 	}
 	meta, _ := metadataOf(data.Get("metadata")) // newSession has checked it
 	id := s.newID("pi_3", 23)
@@ -38,11 +41,11 @@ func (s *Server) newIntent(sess *session, amount int64) {
 
 		"amount_capturable": int64(0), "amount_details": object{"tip": object{}}, "amount_received": int64(0), "application": nil,
 		"application_fee_amount": value(data.Get("application_fee_amount")), "automatic_payment_methods": automaticMethods(data), "canceled_at": nil,
-		"cancellation_reason": nil, "capture_method": valueOr(data.Get("capture_method"), "automatic_async"),
+		"cancellation_reason": nil, "capture_method": capture,
 		"client_secret": s.newID(id+"_secret_", 25), "confirmation_method": valueOr(data.Get("confirmation_method"), "automatic"), "customer": sess.object["customer"],
 		"description": value(data.Get("description")), "excluded_payment_method_types": nil, "last_payment_error": nil, "latest_charge": nil,
 		"next_action": nil, "on_behalf_of": value(data.Get("on_behalf_of")), "payment_method": nil,
-		"payment_method_configuration_details": nil, "payment_method_options": sess.object["payment_method_options"],
+		"payment_method_configuration_details": nil, "payment_method_options": sess.intentOptions(),
 		"payment_method_types": sess.object["payment_method_types"], "processing": nil, "receipt_email": value(data.Get("receipt_email")),
 		"review": nil, "setup_future_usage": usage, "shipping": value(data.Get("shipping")), "source": nil,
 		"statement_descriptor": value(data.Get("statement_descriptor")), "statement_descriptor_suffix": value(data.Get("statement_descriptor_suffix")),
@@ -108,9 +111,9 @@ func (s *Server) createIntent(c *call) (object, *apiError) {
 		account: c.account, sent: &formparams.Param{Fields: map[string]*formparams.Param{"payment_intent_data": p}},
 		object: object{
 			"mode": "payment", "amount_total": amount.Int(), "currency": currency, "customer": value(p.Get("customer")),
-			"payment_method_types": methodTypes(p, currency), "payment_method_options": valueOr(p.Get("payment_method_options"), object{}),
 		},
 	}
+	owner.setMethods(p, currency)
 	with, err := s.tenderOf(c, p.Get("payment_method").String())
 	if err != nil {
 		return nil, err
@@ -187,6 +190,7 @@ func (s *Server) captureIntent(c *call) (object, *apiError) {
 	if owner.str("status") == "complete" {
 		owner.object["payment_status"] = "paid" // the funds are available now
 	}
+	s.followCapture(owner)
 	return pi, nil
 }
 

@@ -31,17 +31,11 @@ func (s *Server) createMethod(c *call) (object, *apiError) {
 	case "":
 		return nil, missing("type")
 	case "card":
-		method := PaymentMethod(p.Get("card", "number").String())
-		if token := p.Get("card", "token"); token != nil {
-			method = ""
-			if card := cardByToken(strings.TrimPrefix(token.String(), "tok_")); card != nil {
-				method = card.Number
-			}
+		card, err := s.cardIn(p.Get("card"))
+		if err != nil {
+			return nil, err
 		}
-		if !method.isCard() {
-			return nil, invalid("", "card", "This test server takes the test cards and tokens of https://docs.stripe.com/testing only.")
-		}
-		details = cardDetails(method)
+		details = card.asMethod(billing["address"].(object))
 		details.set(p.Get("card"), "exp_month", "exp_year")
 	case "sepa_debit":
 		iban := p.Get("sepa_debit", "iban").String()
@@ -61,6 +55,33 @@ func (s *Server) createMethod(c *call) (object, *apiError) {
 	return o, nil
 }
 
+// cardIn returns the test card that the parameter `card` names by its number or its token. The errors of a wrong number,
+// date or security code are those of https://docs.stripe.com/testing#invalid-data.
+func (s *Server) cardIn(p *formparams.Param) (*testCard, *apiError) {
+	name := PaymentMethod(p.Get("number").String())
+	if token := p.Get("token"); token != nil {
+		name = PaymentMethod(token.String())
+	}
+	wrong := func(code, param, message string) *apiError {
+		return &apiError{status: http.StatusPaymentRequired, typ: "card_error", code: code, param: param, message: message}
+	}
+	card := name.card()
+	month, year, cvc := p.Get("exp_month"), p.Get("exp_year"), p.Get("cvc")
+	switch {
+	case string(name) == badNumber:
+		return nil, wrong("incorrect_number", "number", "Your card number is incorrect.")
+	case card == nil:
+		return nil, invalid("", "card", "This test server takes the test cards and tokens of https://docs.stripe.com/testing only.")
+	case month != nil && (month.Int() < 1 || month.Int() > 12):
+		return nil, wrong("invalid_expiry_month", "exp_month", "Your card's expiration month is invalid.")
+	case year != nil && year.Int() < int64(s.Now().Year()):
+		return nil, wrong("invalid_expiry_year", "exp_year", "Your card's expiration year is invalid.")
+	case cvc != nil && (len(cvc.String()) < 3 || len(digits(cvc.String())) != len(cvc.String())):
+		return nil, wrong("invalid_cvc", "cvc", "Your card's security code is invalid.")
+	}
+	return card, nil
+}
+
 // newMethod returns a payment method: https://docs.stripe.com/api/payment_methods/object
 func newMethod(id, typ string, details, billing object, created int64) object {
 	return object{
@@ -73,14 +94,33 @@ func newMethod(id, typ string, details, billing object, created int64) object {
 func (s *Server) keepMethod(sess *session, method PaymentMethod) object {
 	typ, details, buyer := sess.methodType(method), debitDetails(), sess.buyer
 	if typ == "card" {
-		details = cardDetails(method)
+		details = method.card().asMethod(buyer.Address.shown())
 	}
 	pm := newMethod(s.newID("pm_1", 23), typ, details, object{
 		"address": buyer.Address.shown(), "email": orNull(buyer.Email), "name": orNull(buyer.Name), "phone": nil, "tax_id": nil,
 	}, s.Now().Unix())
 	pm["customer"] = sess.object["customer"]
-	s.keep(sess, pm)
+	s.keepAttached(sess, pm)
 	return pm
+}
+
+// keepCharged stores the payment method with which a session was just paid, and attaches it to the customer. It does nothing
+// for a method that was attached before.
+func (s *Server) keepCharged(sess *session) {
+	ch := s.latestCharge(sess)
+	if ch == nil || sess.id() == "" || s.objects[ch.str("payment_method")] != nil {
+		return
+	}
+	pm := methodOfCharge(ch)
+	pm["customer"] = sess.object["customer"]
+	s.keepAttached(sess, pm)
+}
+
+func (s *Server) keepAttached(sess *session, pm object) {
+	s.keep(sess, pm)
+	if pm["customer"] != nil {
+		s.emit(sess, "payment_method.attached", pm, nil)
+	}
 }
 
 // retrieveMethod shows a payment method that the API made, or that a charge was paid with.
@@ -99,7 +139,7 @@ func (s *Server) retrieveMethod(c *call) (object, *apiError) {
 func methodOfCharge(ch object) object {
 	typ, details := ch["payment_method_details"].(object).str("type"), debitDetails()
 	if typ == "card" {
-		details = cardDetails(cardOf(ch).Number)
+		details = cardOf(ch).asMethod(ch["billing_details"].(object)["address"].(object))
 	}
 	o := newMethod(ch.str("payment_method"), typ, details, ch["billing_details"].(object), ch["created"].(int64))
 	o["customer"] = ch["customer"]
@@ -116,6 +156,9 @@ func (s *Server) attachMethod(c *call) (object, *apiError) {
 		return nil, err
 	}
 	pm, err := s.ownMethod(c, &formparams.Param{Name: "payment_method", Text: c.path("id")})
+	if err == nil {
+		err = refuseToSave(pm)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -127,6 +170,19 @@ func (s *Server) attachMethod(c *call) (object, *apiError) {
 	return pm, nil
 }
 
+// refuseToSave returns Stripe's answer to an attempt to attach a card that is declined, or nil for a card that can be saved.
+func refuseToSave(pm object) *apiError {
+	card, isCard := pm["card"].(object)
+	if !isCard {
+		return nil
+	}
+	refusal := cardByFingerprint(card.str("fingerprint")).Number.saveRefusal()
+	if refusal == nil {
+		return nil
+	}
+	return cardError(refusal)
+}
+
 // ownMethod returns a payment method of the account. For a test card that every sandbox has, it makes a copy.
 func (s *Server) ownMethod(c *call, p *formparams.Param) (object, *apiError) {
 	if pm := s.find(c.account, "payment_method", p.String()); pm != nil {
@@ -136,8 +192,9 @@ func (s *Server) ownMethod(c *call, p *formparams.Param) (object, *apiError) {
 	if err != nil {
 		return nil, err
 	}
-	pm := newMethod(s.newID("pm_1", 23), "card", cardDetails(with.method), object{
-		"address": Address{}.shown(), "email": nil, "name": nil, "phone": nil, "tax_id": nil,
+	address := Address{}.shown()
+	pm := newMethod(s.newID("pm_1", 23), "card", with.method.card().asMethod(address), object{
+		"address": address, "email": nil, "name": nil, "phone": nil, "tax_id": nil,
 	}, s.Now().Unix())
 	s.keep(&session{account: c.account}, pm)
 	return pm, nil
@@ -158,9 +215,9 @@ func (s *Server) tenderOf(c *call, id string) (tender, *apiError) {
 	if id == "" {
 		return tender{}, nil
 	}
-	if token, ok := strings.CutPrefix(id, "pm_card_"); ok {
-		if card := cardByToken(token); card != nil {
-			return tender{method: card.Number, disputed: card.disputed, inquiry: card.inquiry}, nil
+	if name, ok := strings.CutPrefix(id, "pm_card_"); ok {
+		if card := cardByName(name); card != nil {
+			return tender{method: card.Number}, nil
 		}
 	}
 	pm := s.find(c.account, "payment_method", id)
@@ -176,9 +233,11 @@ func (s *Server) tenderOf(c *call, id string) (tender, *apiError) {
 		},
 	}}
 	if card, ok := pm["card"].(object); ok {
-		with.method = cardByLast4(card.str("last4")).Number
-	} else if outcome, ok := debitOutcomes[pm["sepa_debit"].(object).str("last4")]; ok {
-		with.outcome = &outcome
+		with.method = cardByFingerprint(card.str("fingerprint")).Number
+	} else if account, ok := pm["sepa_debit"].(object); ok {
+		if outcome, ok := debitOutcomes[account.str("last4")]; ok {
+			with.outcome = &outcome
+		}
 	}
 	return with, nil
 }

@@ -16,10 +16,14 @@ func (s *Server) Pay(sessionID string, method PaymentMethod) error {
 // PayAs is Pay by a customer who gives details of their own. Errors: those of Pay, ErrQuantity and ErrPromotionCode.
 func (s *Server) PayAs(sessionID string, method PaymentMethod, buyer Buyer) error {
 	return s.changeSession(sessionID, func(sess *session) error {
-		challenge, err := s.pay(sess, method, buyer)
-		if challenge {
-			err = s.authenticate3DS(sess, true)
-		}
+		var err error
+		s.onPage(func() {
+			var challenge bool
+			challenge, err = s.pay(sess, method, buyer)
+			if challenge {
+				err = s.authenticate3DS(sess, true)
+			}
+		})
 		return err
 	})
 }
@@ -55,13 +59,19 @@ func (sess *session) asksForMethod() bool {
 }
 
 // pay tries to pay a session. It reports whether the customer has to authenticate first.
-func (s *Server) pay(sess *session, method PaymentMethod, buyer Buyer) (challenge bool, _ error) {
+func (s *Server) pay(sess *session, method PaymentMethod, buyer Buyer) (challenge bool, err error) {
+	s.inOrder(sess, func() { challenge, err = s.tryToPay(sess, method, buyer) })
+	return challenge, err
+}
+
+func (s *Server) tryToPay(sess *session, method PaymentMethod, buyer Buyer) (challenge bool, _ error) {
 	switch sess.str("status") {
 	case "expired":
 		return false, ErrExpired
 	case "complete":
 		return false, ErrComplete
 	}
+	method = method.normal()
 	if !sess.offersMethod(method) {
 		return false, ErrMethodNotOffered
 	}
@@ -79,15 +89,18 @@ func (s *Server) pay(sess *session, method PaymentMethod, buyer Buyer) (challeng
 	}
 	s.ensureIntent(sess)
 	refusal := method.refusal()
+	if sess.pi == "" { // there is nothing to pay yet, and the method is saved
+		refusal = method.saveRefusal()
+	}
 	switch {
-	case refusal != nil:
-		s.chargeFails(sess, refusal)
-		return false, refusal
 	case method.asks():
 		s.changeIntent(sess, "payment_intent.requires_action", object{
 			"status": "requires_action", "next_action": object{"type": "use_stripe_sdk", "use_stripe_sdk": object{"type": "three_d_secure_redirect"}},
 		})
 		return true, nil
+	case refusal != nil:
+		s.chargeFails(sess, refusal)
+		return false, refusal
 	case method == BankDebit && sess.pi == "": // there is nothing to pay yet
 		s.complete(sess, "no_payment_required")
 	case method == BankDebit:
@@ -116,7 +129,11 @@ func (s *Server) authenticate3DS(sess *session, passed bool) error {
 		s.refuse(sess, authenticationFailed, nil)
 		return authenticationFailed
 	}
-	s.cardSucceeds(sess)
+	if refusal := sess.method.refusal(); refusal != nil && sess.pi != "" {
+		s.chargeFails(sess, refusal)
+		return refusal
+	}
+	s.inOrder(sess, func() { s.cardSucceeds(sess) })
 	return nil
 }
 
@@ -138,6 +155,20 @@ func (s *Server) cardSucceeds(sess *session) {
 		s.charge(sess, "succeeded")
 		s.intentSucceeds(sess)
 		s.complete(sess, "paid")
+		s.followCapture(sess)
+	}
+}
+
+// followCapture starts what follows by itself when a payment by a test card is captured: disputes, and a warning of fraud.
+func (s *Server) followCapture(sess *session) {
+	ch := s.latestCharge(sess)
+	card := cardOf(ch)
+	if card == nil {
+		return
+	}
+	s.disputeAs(ch, card.disputes)
+	if card.fraudWarning {
+		s.warnOfFraud(ch)
 	}
 }
 
@@ -149,6 +180,9 @@ func (s *Server) complete(sess *session, paymentStatus string) {
 	switch o.str("mode") {
 	case "payment":
 		s.redeem(sess.reduction)
+		if pi := s.objects[sess.pi]; pi["setup_future_usage"] != nil {
+			s.keepCharged(sess)
+		}
 	case "setup":
 		s.saveMethod(sess)
 	case "subscription":
@@ -206,8 +240,6 @@ type tender struct {
 	method  PaymentMethod // empty: the API was given none
 	buyer   Buyer
 	outcome *debitOutcome // of a bank debit; nil: it waits for Settle or Bounce
-	// disputed says that the owner disputes the payment at once. With inquiry, the owner's bank only asks about it.
-	disputed, inquiry bool
 }
 
 // chargeTender makes a payment intent and charges a tender for an amount. It returns the reason of a refusal, or nil.
@@ -229,14 +261,12 @@ func (s *Server) chargeIntent(sess *session, with tender) *PaymentError {
 	}
 	s.charge(sess, "succeeded")
 	s.intentSucceeds(sess)
+	s.followCapture(sess)
 	return nil
 }
 
-// followUp starts what follows a payment by itself: a dispute, or the end of a bank debit.
+// followUp starts the end of a bank debit that ends by itself.
 func (s *Server) followUp(sess *session, with tender) {
-	if with.disputed {
-		_, _ = s.dispute(s.latestCharge(sess), with.inquiry) // a payment that was just made can be disputed
-	}
 	if with.outcome == nil {
 		return
 	}
@@ -254,14 +284,21 @@ func (s *Server) followUp(sess *session, with tender) {
 	}
 }
 
+// cardError returns the API's answer to a card that is declined.
+func cardError(refusal *PaymentError) *apiError {
+	return &apiError{
+		status: http.StatusPaymentRequired, typ: "card_error", code: refusal.Code, declineCode: refusal.DeclineCode, adviceCode: refusal.AdviceCode,
+		message: refusal.Message,
+	}
+}
+
 // payError returns the API's answer to a payment that failed.
 func (s *Server) payError(sess *session, err error) *apiError {
 	var refusal *PaymentError
 	if errors.As(err, &refusal) {
-		return &apiError{
-			status: http.StatusPaymentRequired, typ: "card_error", code: refusal.Code, declineCode: refusal.DeclineCode,
-			message: refusal.Message, intent: s.objects[sess.pi],
-		}
+		err := cardError(refusal)
+		err.intent = s.objects[sess.pi]
+		return err
 	}
 	if errors.Is(err, ErrMethodNotOffered) {
 		return invalid("", "payment_method", "The payment method is not one of those that can be used here.")

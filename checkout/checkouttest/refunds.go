@@ -98,6 +98,13 @@ func (s *Server) refund(ch object, terms refundTerms, c *call) (object, error) {
 	case card.refundsFail:
 		later("succeeded", s.failRefund)
 	}
+	if method["type"] == "card" && re["status"] == "succeeded" {
+		s.schedule(s.Now().Add(referenceAfter), func() {
+			if re["status"] == "succeeded" {
+				s.referTo(re)
+			}
+		})
+	}
 	s.emitChange("refund.created", re, nil, c)
 	was := maps.Clone(ch)
 	refunded := ch["amount_refunded"].(int64) + terms.amount
@@ -106,7 +113,23 @@ func (s *Server) refund(ch object, terms refundTerms, c *call) (object, error) {
 	if d := s.disputeOf(ch); d != nil && isInquiry(d) && !disputeOver(d) && ch["refunded"] == true {
 		s.closeDispute(d, "warning_closed", c) // the refund answers the bank's question
 	}
+	if ch["refunded"] == true {
+		s.settleWarnings(ch)
+	}
 	return re, nil
+}
+
+// referenceAfter is the time after which the card network has given a refund its reference.
+const referenceAfter = time.Second
+
+// referTo gives a refund the reference by which the customer's bank finds it. The refund changes by it, but its status does
+// not. https://docs.stripe.com/refunds#tracing-refunds
+func (s *Server) referTo(re object) {
+	was := maps.Clone(re)
+	re["destination_details"] = object{"type": "card", "card": object{
+		"reference": s.newID("", 23), "reference_status": "available", "reference_type": "acquirer_reference_number", "type": "refund",
+	}}
+	s.emitRefundUpdated(re, was, nil)
 }
 
 // refundable returns the amount of a charge that can still be refunded.
@@ -114,8 +137,10 @@ func (s *Server) refundable(ch object) (int64, error) {
 	if ch["status"] != "succeeded" || ch["captured"] != true {
 		return 0, ErrNotPaid
 	}
-	if d := s.disputeOf(ch); d != nil && d["status"] != "won" && d["status"] != "warning_closed" && d["is_charge_refundable"] != true {
-		return 0, ErrDisputed
+	for _, d := range s.disputesOf(ch) {
+		if d["status"] != "won" && d["status"] != "warning_closed" && d["is_charge_refundable"] != true {
+			return 0, ErrDisputed
+		}
 	}
 	left := ch["amount_captured"].(int64) - ch["amount_refunded"].(int64)
 	if left <= 0 {
@@ -131,7 +156,13 @@ func (s *Server) settleRefund(re object) {
 	s.emitRefundUpdated(re, was, nil)
 }
 
-func (s *Server) failRefund(re object) { s.undoRefund(re, "failed", "unknown", nil) }
+func (s *Server) failRefund(re object) {
+	reason := "unknown"
+	if card := cardOf(s.objects[re.str("charge")]); card != nil && card.refundsFail {
+		reason = "expired_or_canceled_card"
+	}
+	s.undoRefund(re, "failed", reason, nil)
+}
 
 // undoRefund ends a refund and brings the money back to the shop.
 func (s *Server) undoRefund(re object, status, reason string, c *call) {

@@ -65,6 +65,7 @@ func (s *Server) Authenticate(subscriptionID string) error {
 // giveMethod changes the payment method of a subscription.
 func (s *Server) giveMethod(sub object, method PaymentMethod) {
 	sess := s.ownerOf(sub)
+	method = method.normal()
 	sess.subscription.method = method
 	sub["default_payment_method"] = s.keepMethod(sess, method)["id"]
 }

@@ -45,7 +45,7 @@ func TestEndOfDunning(t *testing.T) {
 		require.EqualValues(t, "unpaid", subscription(t, srv, id).Status)
 		require.NoError(t, srv.ReplaceMethod(id, checkouttest.CardOK))
 		srv.Advance(31 * day)
-		require.Equal(t, []string{"customer.subscription.updated", "invoice.created", "customer.subscription.updated"}, in.types(t), "nothing is collected")
+		require.Equal(t, []string{"payment_method.attached", "customer.subscription.updated", "invoice.created", "customer.subscription.updated"}, in.types(t), "nothing is collected")
 		require.EqualValues(t, "draft", subscription(t, srv, id).LatestInvoice.Status)
 		_, err := srv.Client().V1Invoices.Pay(context.Background(), first, nil)
 		require.NoError(t, err)

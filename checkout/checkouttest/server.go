@@ -28,8 +28,10 @@ type Config struct {
 	// pending_webhooks and delivery_success of the API: Stripe does not say whether those count deliveries of thin events.
 	Payloads Payloads
 	// EventVersion is the API version of the snapshot events that the default endpoint gets, such as "2024-06-20". Versions
-	// before 2025-03-31.basil show invoices, subscriptions, charges and payment intents in an older shape; the server knows no
-	// other difference. Default: the version that stripe-go is made for.
+	// before 2025-03-31.basil show invoices, subscriptions, charges and payment intents in an older shape. Versions since
+	// 2025-09-30.clover show promotion codes, and versions since 2026-03-25.dahlia show the ui_mode of sessions, in a newer one.
+	// Versions before 2022-11-15 also show the charges of a payment intent and the refunds of a charge, and versions before
+	// 2020-08-27 are refused. Default: the version that stripe-go is made for.
 	EventVersion string
 	// WebhookSecret, whsec_…, signs the deliveries to the default endpoint. Set it if the receiver keeps its settings when
 	// the server starts again. Default: a random one. The CLI has a secret of its own.
@@ -37,6 +39,9 @@ type Config struct {
 	// Addr is a loopback address to listen on, such as "127.0.0.1:0". Default: none. Without a listener, only Transport
 	// reaches the server.
 	Addr string
+	// LiveRetries makes the server try failed deliveries again as Stripe does in live mode, for up to three days. Default: as a
+	// sandbox does, three times over a few hours. https://docs.stripe.com/webhooks#retries
+	LiveRetries bool
 	// DunningEnd says what becomes of a subscription when the last try to collect a renewal has failed: DunningCancels,
 	// DunningMarksUnpaid or DunningLeavesPastDue. Default: DunningCancels.
 	DunningEnd DunningEnd
@@ -72,6 +77,7 @@ type Server struct {
 	ids         *idSource
 	sequential  bool
 	expiredForm bool // Config.ExpiredForm
+	liveRetries bool // Config.LiveRetries
 	dunningEnd  DunningEnd
 	log         *slog.Logger
 	mux         *http.ServeMux
@@ -95,6 +101,8 @@ type Server struct {
 	owners           map[string]*session // by the ID of the object
 	events           []*event            // snapshot events
 	thinEvents       []*event
+	held             []heldEvent            // of the session that is being paid; nil: events are sent at once
+	cause            *call                  // the request that is being served, of the API or of a page; nil: there is none
 	savedAnswers     map[string]savedAnswer // by idempotency key
 	keysInUse        map[string]bool        // the idempotency keys of running calls
 	webhookEndpoints []*webhookEndpoint     // the first is the default endpoint
@@ -129,6 +137,7 @@ func NewServer(cfg Config) *Server {
 
 		sequential:  cfg.Sequential,
 		expiredForm: cfg.ExpiredForm,
+		liveRetries: cfg.LiveRetries,
 		dunningEnd:  cfg.DunningEnd,
 	}
 	if err := cfg.validate(); err != nil {
@@ -185,8 +194,8 @@ func (cfg Config) validate() error {
 	default:
 		return fmt.Errorf("Config.DunningEnd %q must be DunningCancels, DunningMarksUnpaid or DunningLeavesPastDue", cfg.DunningEnd)
 	}
-	if cfg.EventVersion != "" && !apiVersionPattern.MatchString(cfg.EventVersion) {
-		return fmt.Errorf("Config.EventVersion %q must be an API version, such as 2024-06-20", cfg.EventVersion)
+	if cfg.EventVersion != "" && !speaksVersion(cfg.EventVersion) {
+		return fmt.Errorf("Config.EventVersion %q must be an API version since %s, such as 2024-06-20", cfg.EventVersion, oldestVersion)
 	}
 	if cfg.WallClock && !cfg.Start.IsZero() {
 		return fmt.Errorf("Config.Start and Config.WallClock exclude each other")

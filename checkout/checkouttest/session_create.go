@@ -1,6 +1,7 @@
 package checkouttest
 
 import (
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -86,7 +87,7 @@ func (s *Server) newSession(c *call) (*session, *apiError) {
 		"payment_link":                         nil,
 		"payment_method_collection":            valueOr(p.Get("payment_method_collection"), "if_required"),
 		"payment_method_configuration_details": nil,
-		"payment_method_options":               methodOptions(p),
+		"payment_method_options":               nil, // setMethods sets it, with the types
 		"permissions":                          nil,
 		"phone_number_collection":              valueOr(p.Get("phone_number_collection"), object{"enabled": false}),
 		"recovered_from":                       nil,
@@ -156,9 +157,12 @@ func (s *Server) fillByMode(sess *session) *apiError {
 	if mode == "setup" {
 		o["currency"] = value(p.Get("currency"))
 		o["payment_status"] = "no_payment_required"
-		o["payment_method_types"] = methodTypes(p, "usd")
+		sess.setMethods(p, "usd")
 		o["payment_method_collection"] = "always"
 		o["customer_creation"] = value(p.Get("customer_creation"))
+		intent := s.newSetupIntent(sess)
+		o["setup_intent"] = intent["id"]
+		sess.made = append(sess.made, intent)
 		return nil
 	}
 	currency := sess.lines[0].str("currency")
@@ -170,7 +174,7 @@ func (s *Server) fillByMode(sess *session) *apiError {
 	}
 	o["currency"] = currency
 	s.total(sess)
-	o["payment_method_types"] = methodTypes(p, currency)
+	sess.setMethods(p, currency)
 	if o["amount_total"] == int64(0) {
 		o["payment_status"] = "no_payment_required"
 	}
@@ -206,16 +210,28 @@ func savedMethodOptions(p *formparams.Param) any {
 	}
 }
 
-// methodOptions shows the settings of single payment methods as they were sent.
-func methodOptions(p *formparams.Param) object {
-	shown, ok := value(p.Get("payment_method_options")).(object)
-	if !ok {
-		return object{}
+// setMethods sets the types of payment methods that a session takes, and the settings of single types. Cards have settings
+// also if none were sent.
+func (sess *session) setMethods(p *formparams.Param, currency string) {
+	types := methodTypes(p, currency)
+	options, sent := value(p.Get("payment_method_options")).(object)
+	if !sent {
+		options = object{}
 	}
-	if card, ok := shown["card"].(object); ok {
-		shown["card"] = object{"request_three_d_secure": "automatic"}.with(card)
+	card, sent := options["card"].(object)
+	if sent || slices.Contains(types, "card") {
+		options["card"] = object{"request_three_d_secure": "automatic"}.with(card)
 	}
-	return shown
+	sess.object["payment_method_types"], sess.object["payment_method_options"] = types, options
+}
+
+// intentOptions shows a session's settings of payment methods as its payment intent does.
+func (sess *session) intentOptions() object {
+	options := maps.Clone(sess.object["payment_method_options"].(object))
+	if card, ok := options["card"].(object); ok {
+		options["card"] = object{"installments": nil, "mandate_options": nil, "network": nil}.with(card)
+	}
+	return options
 }
 
 // methodTypes returns the types of payment methods that a session takes: those that the request lists, or the server's.

@@ -2,7 +2,6 @@ package checkouttest
 
 import (
 	"maps"
-	"net/http"
 	"reflect"
 	"time"
 
@@ -26,14 +25,16 @@ func (s *Server) updateSubscription(c *call) (object, *apiError) {
 
 // A subscriptionUpdate is a change to a subscription that the server has found to be possible.
 type subscriptionUpdate struct {
-	changed   object // a copy of the subscription with the new values
-	items     []object
-	method    PaymentMethod // empty: it stays
-	proration string        // proration_behavior
-	newCycle  bool          // the items have another billing interval, so that a period begins now
-	trialOver bool          // trial_end=now
-	reduction reduction     // without a coupon: the discount ends
-	reduces   bool          // the reduction counts
+	changed object // a copy of the subscription with the new values
+	items   []object
+	method  PaymentMethod // empty: it stays
+	// unsetsMethod says that the subscription loses its payment method, and the customer's default pays from now on.
+	unsetsMethod bool
+	proration    string    // proration_behavior
+	newCycle     bool      // the items have another billing interval, so that a period begins now
+	trialOver    bool      // trial_end=now
+	reduction    reduction // without a coupon: the discount ends
+	reduces      bool      // the reduction counts
 }
 
 // readUpdate checks the parameters of an update, and changes nothing.
@@ -63,7 +64,9 @@ func (s *Server) readUpdate(c *call, sub object) (subscriptionUpdate, *apiError)
 	if missing := p.Get("trial_settings", "end_behavior", "missing_payment_method"); missing != nil {
 		edit.changed["trial_settings"] = object{"end_behavior": object{"missing_payment_method": missing.String()}}
 	}
-	if id := p.Get("default_payment_method"); id != nil {
+	if id := p.Get("default_payment_method"); id != nil && id.String() == "" {
+		edit.changed["default_payment_method"], edit.unsetsMethod = nil, true
+	} else if id != nil {
 		pm, err := s.methodOfCustomer(c, sub["customer"], id)
 		if err != nil {
 			return edit, err
@@ -117,7 +120,7 @@ func (s *Server) checkPayable(sub object, edit subscriptionUpdate, behavior *for
 			refused = noMethod
 		}
 		if refused != nil && edit.billsNow() {
-			return &apiError{status: http.StatusPaymentRequired, typ: "card_error", code: refused.Code, declineCode: refused.DeclineCode, message: refused.Message}
+			return cardError(refused)
 		}
 	}
 	return nil
@@ -133,7 +136,7 @@ func (s *Server) applyUpdate(c *call, sess *session, edit subscriptionUpdate) {
 	p := sess.subscription
 	sub, was := p.sub, maps.Clone(p.sub)
 	before := itemsOf(sub)
-	if edit.method != "" {
+	if edit.method != "" || edit.unsetsMethod {
 		p.method = edit.method
 	}
 	switch {

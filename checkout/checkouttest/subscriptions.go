@@ -27,9 +27,11 @@ func (s *Server) subscribe(sess *session, paid bool) {
 	sub := s.newSubscription(sess)
 	p := &subscription{sub: sub, method: sess.method}
 	sess.subscription = p
+	s.setCurrency(sess)
 	switch {
 	case sess.pi != "":
 		sub["default_payment_method"] = s.objects[sess.pi]["payment_method"]
+		s.keepCharged(sess)
 	case p.method != "":
 		sub["default_payment_method"] = s.keepMethod(sess, p.method)["id"]
 	}
@@ -56,6 +58,18 @@ func (s *Server) subscribe(sess *session, paid bool) {
 		s.renewLater(sess)
 		s.warnOfTrialEnd(sub)
 	}
+}
+
+// setCurrency gives a customer the currency of the first subscription.
+// https://docs.stripe.com/api/customers/object#customer_object-currency
+func (s *Server) setCurrency(sess *session) {
+	cus := s.objects[sess.str("customer")]
+	if cus["currency"] != nil {
+		return
+	}
+	was := maps.Clone(cus)
+	cus["currency"] = sess.object["currency"]
+	s.emitChange("customer.updated", cus, was, nil)
 }
 
 // startedStatus is the status of a subscription whose first invoice is paid.
@@ -143,6 +157,7 @@ func (s *Server) newSubscription(sess *session) object {
 		}
 		items = append(items, s.newItem(id, price, line["quantity"]))
 	}
+	plan, quantity := planAndQuantity(items)
 	trialStart, trialEnd, anchor := any(nil), any(nil), now
 	if hasTrial(data) {
 		anchor = trialEndOf(data, now)
@@ -161,7 +176,7 @@ func (s *Server) newSubscription(sess *session) object {
 		"latest_invoice":   nil, "livemode": false, "metadata": meta, "next_pending_invoice_item_invoice": nil, "on_behalf_of": value(data.Get("on_behalf_of")),
 		"pause_collection":              nil,
 		"payment_settings":              object{"payment_method_options": nil, "payment_method_types": nil, "save_default_payment_method": "off"},
-		"pending_invoice_item_interval": nil, "pending_setup_intent": nil, "pending_update": nil, "schedule": nil, "start_date": now,
+		"pending_invoice_item_interval": nil, "pending_setup_intent": nil, "pending_update": nil, "plan": plan, "quantity": quantity, "schedule": nil, "start_date": now,
 		"status": "incomplete", "test_clock": nil, "transfer_data": value(data.Get("transfer_data")), "trial_end": trialEnd,
 		"trial_settings": object{"end_behavior": object{
 			"missing_payment_method": valueOr(data.Get("trial_settings", "end_behavior", "missing_payment_method"), "create_invoice"),
@@ -211,6 +226,16 @@ func setItems(sub object, items []object, edit func(item object) object) {
 		edited = append(edited, edit(item))
 	}
 	sub["items"] = sub["items"].(object).with(object{"data": edited, "total_count": len(edited)})
+	sub["plan"], sub["quantity"] = planAndQuantity(edited)
+}
+
+// planAndQuantity returns what a subscription shows of its only item. Several items make both null. Stripe documents neither
+// field any more, and still sends them.
+func planAndQuantity(items []object) (plan, quantity any) {
+	if len(items) != 1 {
+		return nil, nil
+	}
+	return items[0]["plan"], items[0]["quantity"]
 }
 
 // periodOf returns the current period of a subscription, in seconds.
@@ -315,7 +340,7 @@ func linesOf(items *formparams.Param) *formparams.Param {
 // payer returns the session without an ID through which a customer pays.
 func (s *Server) payer(c *call, cus object, sent *formparams.Param) *session {
 	return &session{account: c.account, sent: sent, object: object{
-		"mode": "payment", "customer": cus["id"], "payment_method_types": []string{"card"}, "payment_method_options": object{},
+		"mode": "payment", "customer": cus["id"], "payment_method_types": []string{"card"}, "payment_method_options": object{"card": object{"request_three_d_secure": "automatic"}},
 		"automatic_tax": object{"enabled": false, "liability": nil},
 	}}
 }

@@ -59,9 +59,9 @@ func TestSubscriptionRenews(t *testing.T) {
 	t.Parallel()
 	srv, in, session, id := club(t, checkouttest.CardOK)
 	require.Equal(t, []string{
-		"payment_intent.created", "customer.created", "charge.succeeded", "payment_intent.succeeded", "invoice.created", "invoice.finalized",
-		"customer.subscription.created", "invoice.paid", "invoice.payment_succeeded", "invoice_payment.paid",
-		"checkout.session.completed",
+		"customer.created", "charge.succeeded", "payment_method.attached", "checkout.session.completed", "customer.updated",
+		"customer.subscription.created", "payment_intent.succeeded", "payment_intent.created", "invoice.created", "invoice.finalized",
+		"invoice.paid", "invoice.payment_succeeded", "invoice_payment.paid",
 	}, in.types(t))
 	sub := subscription(t, srv, id)
 	require.EqualValues(t, "active", sub.Status)
@@ -156,8 +156,8 @@ func TestSubscriptionIsNotPaid(t *testing.T) {
 func TestSubscriptionByDebit(t *testing.T) {
 	t.Parallel()
 	started := []string{
-		"payment_intent.created", "customer.created", "charge.pending", "payment_intent.processing", "invoice.created", "invoice.finalized",
-		"customer.subscription.created", "checkout.session.completed",
+		"customer.created", "payment_method.attached", "checkout.session.completed", "customer.updated", "customer.subscription.created",
+		"payment_intent.created", "charge.pending", "payment_intent.processing", "invoice.created", "invoice.finalized",
 	}
 	t.Run("settles", func(t *testing.T) {
 		t.Parallel()

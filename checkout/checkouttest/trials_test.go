@@ -47,8 +47,8 @@ func TestTrial(t *testing.T) {
 	t.Parallel()
 	srv, in, sess := tried(t, trial(14))
 	require.Equal(t, []string{
-		"customer.created", "invoice.created", "invoice.finalized", "customer.subscription.created", "invoice.paid", "invoice.payment_succeeded",
-		"checkout.session.completed",
+		"customer.created", "payment_method.attached", "checkout.session.completed", "customer.updated", "customer.subscription.created",
+		"invoice.created", "invoice.finalized", "invoice.paid", "invoice.payment_succeeded",
 	}, in.types(t))
 	require.EqualValues(t, "no_payment_required", sess.PaymentStatus)
 	require.Zero(t, sess.AmountTotal)

@@ -67,7 +67,22 @@ var unsupportedParams = map[string][]string{
 
 // unsettableParams lists, by route, the parameters that an empty value removes. Maps such as metadata always can be emptied.
 var unsettableParams = map[string][]string{
-	"POST /v1/subscriptions/{id}": {"cancel_at", "discounts", "pause_collection"},
+	"POST /v1/customers":              {"address", "description", "email", "name", "phone", "shipping"},
+	"POST /v1/customers/{id}":         {"address", "description", "email", "invoice_settings[default_payment_method]", "name", "phone", "shipping"},
+	"POST /v1/disputes/{id}":          evidenceParams(),
+	"POST /v1/prices/{id}":            {"nickname"},
+	"POST /v1/products/{id}":          {"description"},
+	"POST /v1/subscriptions/{id}":     {"cancel_at", "default_payment_method", "description", "discounts", "pause_collection"},
+	"POST /v1/webhook_endpoints/{id}": {"description"},
+}
+
+// evidenceParams returns the parameters of a shop's evidence.
+func evidenceParams() []string {
+	var params []string
+	for _, field := range evidenceFields {
+		params = append(params, "evidence["+field+"]")
+	}
+	return params
 }
 
 // markUnsupported enters unsupportedParams and unsettableParams into the schemas.

@@ -273,7 +273,7 @@ var creations = []creation{
 		base:    []string{"type", "card", "card[token]", "tok_visa"},
 		context: map[string][]string{"sepa_debit": {"type", "sepa_debit", "card[token]", "-"}, "card[number]": {"card[token]", "-"}},
 		values: map[string]string{
-			"type": "card", "card[token]": "tok_visa", "card[number]": "4242424242424242", "sepa_debit[iban]": "DE89370400440532013000", "exp_year": "2031",
+			"type": "card", "card[token]": "tok_visa", "card[number]": "4242424242424242", "sepa_debit[iban]": "DE89370400440532013000", "exp_year": "2031", "cvc": "123",
 			"allow_redisplay": "always",
 		},
 		inert: map[string]string{"card[cvc]": "Stripe never shows it"},

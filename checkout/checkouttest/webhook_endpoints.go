@@ -119,8 +119,7 @@ func (s *Server) RollSecret(endpointID string, overlap time.Duration) (secret st
 }
 
 var (
-	eventTypePattern  = regexp.MustCompile(`^[a-z0-9_]+(\.[a-z0-9_]+)+$`)
-	apiVersionPattern = regexp.MustCompile(`^\d{4}-\d\d-\d\d(\.[a-z]+)?$`)
+	eventTypePattern = regexp.MustCompile(`^[a-z0-9_]+(\.[a-z0-9_]+)+$`)
 )
 
 // maxEndpoints is the number of endpoints that an account can have: https://docs.stripe.com/webhooks#register-webhook
@@ -136,8 +135,8 @@ func (s *Server) createEndpoint(c *call) (object, *apiError) {
 	case p.Get("url") == nil:
 		return nil, missing("url")
 	}
-	if v := p.Get("api_version"); v != nil && !apiVersionPattern.MatchString(v.String()) {
-		return nil, invalid("", "api_version", "Invalid Stripe API version: %s", v)
+	if err := checkEventVersion(p.Get("api_version")); err != nil {
+		return nil, err
 	}
 	metadata, err := metadataOf(p.Get("metadata"))
 	if err != nil {

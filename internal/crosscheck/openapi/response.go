@@ -202,7 +202,7 @@ func (c Checker) object(schema, later *Schema, v map[string]any, path string) []
 var undescribed = map[string]bool{
 	"charge.destination": true, "charge.dispute": true, "charge.order": true, "charge.source": true,
 	"payment_intent.source": true, "product.type": true, "recurring.trial_period_days": true,
-	"list.total_count": true, "subscription_item.plan": true,
+	"list.total_count": true, "subscription.plan": true, "subscription.quantity": true, "subscription_item.plan": true,
 }
 
 // kindOf returns the kind that a value names, or else the name of the field that holds the value.

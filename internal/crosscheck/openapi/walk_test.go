@@ -237,6 +237,15 @@ func (w *walk) moneyBack() {
 		}
 		w.get("/v1/disputes", "payment_intent", intent)
 	}
+	for _, name := range []string{"createIssuerFraudRecord", "createMultipleDisputes", "createDisputeInquiry", "radarBlock", "mastercard_cartesBancaires", "avsFail"} {
+		want := http.StatusOK
+		if name == "radarBlock" {
+			want = http.StatusPaymentRequired
+		}
+		w.call(want, http.MethodPost, "/v1/payment_intents", "amount", "2000", "currency", "usd", "payment_method_types[0]", "card", "payment_method", "pm_card_"+name, "confirm", "true")
+	}
+	warning := w.get("/v1/radar/early_fraud_warnings")["data"].([]any)[0].(map[string]any)["id"].(string)
+	w.post("/v1/refunds", "charge", w.get("/v1/radar/early_fraud_warnings/" + warning)["charge"].(string))
 }
 
 // changes changes the plan, the quantity and the collection of a subscription.
