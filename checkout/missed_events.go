@@ -31,8 +31,10 @@ const (
 	eventsSettled = time.Minute
 	// typesMost is how many types Stripe takes in one list of events (https://docs.stripe.com/api/events/list).
 	typesMost = 20
-	// eventTimeout is how long the handlers of one event may take.
-	eventTimeout = 30 * time.Second
+	// eventTimeout is how long the handlers of one event may take. After failedHung events of a reading have taken all of it, as
+	// those of an order that somebody has locked, eventTimeoutShort is.
+	eventTimeout      = 30 * time.Second
+	eventTimeoutShort = time.Second
 	// pageSize is how many objects are asked for at a time, the most that Stripe answers
 	// (https://docs.stripe.com/api/pagination).
 	pageSize = 100
@@ -260,7 +262,7 @@ type eventReader struct {
 // readEvents dispatches events from pos to now, a page with each request, and keeps the position after each page. It reports
 // whether it came to now.
 func readEvents[Tx any](ctx context.Context, f *Flow[Tx], b *budget, r eventReader, pos eventPosition, now time.Time, found func(id string)) (done bool, err error) {
-	chunks := slices.Collect(slices.Chunk(r.types, typesMost))
+	chunks, hung := slices.Collect(slices.Chunk(r.types, typesMost)), 0
 	for window := eventsWindow; pos.Since < now.Unix(); {
 		if pos.Until == 0 {
 			pos.Until = min(pos.Since+int64(window/time.Second), now.Unix())
@@ -275,7 +277,7 @@ func readEvents[Tx any](ctx context.Context, f *Flow[Tx], b *budget, r eventRead
 				if err != nil {
 					return false, err
 				}
-				if err := f.dispatchPage(ctx, page, r, now, found); err != nil {
+				if err := f.dispatchPage(ctx, page, r, &hung, now, found); err != nil {
 					return false, err
 				}
 				more, pos.After = len(page) == pageSize, ""
@@ -317,8 +319,9 @@ func (f *Flow[Tx]) handledTypes() []string {
 }
 
 // dispatchPage has the events of a page handled, the oldest first. An event that fails is logged and set aside, and tried
-// again on its own by later sweeps. The error means that the Store failed or ctx ended.
-func (f *Flow[Tx]) dispatchPage(ctx context.Context, page []*stripe.Event, r eventReader, now time.Time, found func(id string)) error {
+// again on its own by later sweeps. hung counts the events of the reading whose handlers took all of their time. The error means
+// that the Store failed or ctx ended.
+func (f *Flow[Tx]) dispatchPage(ctx context.Context, page []*stripe.Event, r eventReader, hung *int, now time.Time, found func(id string)) error {
 	failed, err := f.failedEvents(ctx)
 	if err != nil {
 		return err
@@ -328,9 +331,16 @@ func (f *Flow[Tx]) dispatchPage(ctx context.Context, page []*stripe.Event, r eve
 			continue // it has its own time
 		}
 		missed := failedEvent{ID: e.ID, Type: string(e.Type), Account: r.account, Unreceived: r.unreceived}
-		err := f.dispatchMissed(ctx, e, missed, now, found)
+		timeout := eventTimeout
+		if *hung >= failedHung {
+			timeout = eventTimeoutShort
+		}
+		err := f.dispatchMissed(ctx, e, missed, timeout, now, found)
 		if ctx.Err() != nil {
 			return ctx.Err()
+		}
+		if errors.Is(err, context.DeadlineExceeded) {
+			*hung++
 		}
 		if err != nil {
 			f.log.Error("missed event could not be handled", "event", e.ID, "type", e.Type, "error", err)
@@ -341,7 +351,7 @@ func (f *Flow[Tx]) dispatchPage(ctx context.Context, page []*stripe.Event, r eve
 }
 
 // dispatchMissed has an event handled that was read instead of received.
-func (f *Flow[Tx]) dispatchMissed(ctx context.Context, e *stripe.Event, missed failedEvent, now time.Time, found func(id string)) error {
+func (f *Flow[Tx]) dispatchMissed(ctx context.Context, e *stripe.Event, missed failedEvent, timeout time.Duration, now time.Time, found func(id string)) error {
 	h := f.hook.Load()
 	ours := slices.Contains(flowEvents, string(e.Type))
 	switch {
@@ -357,7 +367,7 @@ func (f *Flow[Tx]) dispatchMissed(ctx context.Context, e *stripe.Event, missed f
 	}
 	payload, err := eventPayload(e, missed.Account)
 	if err == nil {
-		limited, cancel := context.WithTimeout(context.WithValue(ctx, laterKey{}, found), eventTimeout)
+		limited, cancel := context.WithTimeout(context.WithValue(ctx, laterKey{}, found), timeout)
 		defer cancel()
 		err = h.Dispatch(limited, payload)
 	}
