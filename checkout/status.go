@@ -42,6 +42,9 @@ func (f *Flow[Tx]) Settle(ctx context.Context, sessionID string) (*store.Order, 
 	if err != nil {
 		return nil, err
 	}
+	if a := o.AttemptBySession(sessionID); !a.Open() && !a.Processing() && !f.waits(o) {
+		return o, nil
+	}
 	if err := f.askIfDue(ctx, o.ID, sessionID); err != nil {
 		return o, err
 	}
