@@ -111,6 +111,6 @@ func (f *Flow[Tx]) backfillSession(ctx context.Context, shop shopIdentity, accou
 	if err != nil {
 		return false, err
 	}
-	id, err := f.settleSession(ctx, answer)
-	return id != "", err
+	h, err := f.settleSession(ctx, answer)
+	return h.orderID != "", err
 }

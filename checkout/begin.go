@@ -2,7 +2,6 @@ package checkout
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"time"
@@ -141,40 +140,73 @@ func (f *Flow[Tx]) open(ctx context.Context, c *cart) (*store.Order, *store.Atte
 	}
 	var o *store.Order
 	var a *store.Attempt
-	err := f.store.InTx(ctx, func(tx Tx) error {
+	err := f.inTx(ctx, func(tx Tx) error {
 		now := f.now()
+		var inserted bool
 		var err error
-		if o, err = f.insertOrLock(ctx, tx, c, now); err != nil {
+		if o, inserted, err = f.openNew(ctx, tx, c, now); err != nil || inserted {
+			a = o.OpenAttempt()
 			return err
 		}
-		if err := beginnable(o); err != nil {
+		if o, err = f.lock(ctx, tx, c.OrderID); err != nil {
 			return err
 		}
-		if len(o.Attempts) > 0 && (o.Mode != string(c.mode()) || o.Account != c.Connect.Account) {
-			return fmt.Errorf("checkout: order %s was begun in another mode or on another account", o.ID)
-		}
-		before := o.Status()
-		closed := closeUnrecorded(o, now)
-		a = o.OpenAttempt()
-		switch {
-		case a == nil || !reusable(o, a, c, now):
-			if err := f.releaseClosed(ctx, tx, o, now); err != nil {
-				return err
-			}
-			if a, err = f.newAttempt(ctx, tx, o, c, a, now); err != nil {
-				return err
-			}
-		case !closed:
-			return nil
-		}
-		n := a.N
-		if err := f.carryOut(ctx, tx, o, before, now, "begin"); err != nil {
-			return err
-		}
-		a = o.Attempt(n)
-		return nil
+		a, err = f.openAgain(ctx, tx, o, c, now)
+		return err
 	})
 	return o, a, err
+}
+
+// openNew inserts the order of a cart, unless there is one. The order is complete from the start, with an attempt whose stock
+// is held: it is written once, and a refusal of the stock rolls the transaction back.
+func (f *Flow[Tx]) openNew(ctx context.Context, tx Tx, c *cart, now time.Time) (o *store.Order, inserted bool, err error) {
+	o = c.order(now)
+	a := c.attempt(o, now)
+	wanted := stockLines(c.lines)
+	if len(wanted) > 0 {
+		a.Hold.State = store.Held
+	}
+	o.Attempts = append(o.Attempts, a)
+	tidy(o, now)
+	answers, err := f.store.Insert(ctx, tx, o)
+	if err != nil || !answers[0] || len(wanted) == 0 {
+		return o, err == nil && answers[0], err
+	}
+	refusal, err := f.holdStock(ctx, tx, &o.Attempts[0].Hold, wanted)
+	if err == nil {
+		err = refusal
+	}
+	return o, true, err
+}
+
+// openAgain is open for an order that was there, and is locked.
+func (f *Flow[Tx]) openAgain(ctx context.Context, tx Tx, o *store.Order, c *cart, now time.Time) (*store.Attempt, error) {
+	if err := beginnable(o); err != nil {
+		return nil, err
+	}
+	if len(o.Attempts) > 0 && (o.Mode != string(c.mode()) || o.Account != c.Connect.Account) {
+		return nil, fmt.Errorf("checkout: order %s was begun in another mode or on another account", o.ID)
+	}
+	before := o.Status()
+	closed := closeUnrecorded(o, now)
+	a := o.OpenAttempt()
+	switch {
+	case a == nil || !reusable(o, a, c, now):
+		if err := f.releaseClosed(ctx, tx, o, now); err != nil {
+			return nil, err
+		}
+		var err error
+		if a, err = f.newAttempt(ctx, tx, o, c, a, now); err != nil {
+			return nil, err
+		}
+	case !closed:
+		return a, nil
+	}
+	n := a.N
+	if err := f.carryOut(ctx, tx, o, before, now, "begin"); err != nil {
+		return nil, err
+	}
+	return o.Attempt(n), nil
 }
 
 // releaseClosed gives the stock of closed attempts back, as the new cart may need it.
@@ -207,15 +239,6 @@ func replaced(o *store.Order, a *store.Attempt) bool {
 	return false
 }
 
-func (f *Flow[Tx]) insertOrLock(ctx context.Context, tx Tx, c *cart, now time.Time) (*store.Order, error) {
-	o := c.order(now)
-	inserted, err := f.store.Insert(ctx, tx, o)
-	if err != nil || inserted[0] {
-		return o, err
-	}
-	return f.lock(ctx, tx, o.ID)
-}
-
 // beginnable says why the order can't be begun anymore; nil: it can.
 func beginnable(o *store.Order) error {
 	if err := cancelable(o); err != nil || o.CancelRequestedAt.IsZero() {
@@ -227,32 +250,18 @@ func beginnable(o *store.Order) error {
 // newAttempt appends the next attempt and holds its stock: all of it, or what is more than an open attempt holds that it
 // replaces.
 func (f *Flow[Tx]) newAttempt(ctx context.Context, tx Tx, o *store.Order, c *cart, old *store.Attempt, now time.Time) (*store.Attempt, error) {
-	n, mark := len(o.Attempts)+1, rand.Text()
-	body, expiresAt := c.body(n, mark, now)
-	a := store.Attempt{
-		N: n, CreatedAt: now, Lines: c.lines, Metadata: c.Metadata, Fingerprint: c.fingerprint, Mark: mark,
-		Params: body, ExpiresAt: expiresAt, PayBy: expiresAt,
-	}
-	a.Destination, a.ApplicationFee = transfers(body)
-	a.Recoverable = recoverable(body)
-	if c.quote != nil {
-		a.Quote = &store.Quote{Currency: c.quote.Currency, Subtotal: c.quote.Subtotal, Variable: variable(body)}
-	}
-	if c.HoldFor > 0 && now.Add(c.HoldFor).Before(a.ExpiresAt) {
-		a.PayBy = now.Add(c.HoldFor)
-	}
+	a := c.attempt(o, now)
 	if old != nil {
 		a.Replaces = old.N
 	}
 	if wanted := stockLines(c.lines); len(wanted) > 0 {
-		a.Hold.ID = fmt.Sprintf("%s/%d", o.ID, n)
 		if err := f.holdAttempt(ctx, tx, &a, old, wanted); err != nil {
 			return nil, err
 		}
 	}
 	c.describe(o)
 	o.Attempts = append(o.Attempts, a)
-	return o.Attempt(n), nil
+	return o.Attempt(a.N), nil
 }
 
 // holdAttempt holds the stock of a new attempt. The error is the refusal of the Reserver, or its failure.

@@ -118,7 +118,7 @@ func (f *Flow[Tx]) end(ctx context.Context, o *store.Order, a *store.Attempt, do
 	if err != nil {
 		return err
 	}
-	if err := f.settle(ctx, o.ID, answer); err != nil {
+	if _, err := f.settle(ctx, o, answer); err != nil {
 		return err
 	}
 	if !answer.completed && !answer.expired {
@@ -133,5 +133,6 @@ func (f *Flow[Tx]) ask(ctx context.Context, o *store.Order, a *store.Attempt, do
 	if err != nil {
 		return err
 	}
-	return f.settle(ctx, o.ID, answer)
+	_, err = f.settle(ctx, o, answer)
+	return err
 }

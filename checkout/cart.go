@@ -1,6 +1,8 @@
 package checkout
 
 import (
+	"crypto/rand"
+	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
@@ -86,6 +88,28 @@ func (c *cart) order(now time.Time) *store.Order {
 	o := &store.Order{ID: c.OrderID, CreatedAt: now, UpdatedAt: now}
 	c.describe(o)
 	return o
+}
+
+// attempt is the next attempt of an order, for the cart. Its hold has an ID and is not held yet.
+func (c *cart) attempt(o *store.Order, now time.Time) store.Attempt {
+	n, mark := len(o.Attempts)+1, rand.Text()
+	body, expiresAt := c.body(n, mark, now)
+	a := store.Attempt{
+		N: n, CreatedAt: now, Lines: c.lines, Metadata: c.Metadata, Fingerprint: c.fingerprint, Mark: mark,
+		Params: body, ExpiresAt: expiresAt, PayBy: expiresAt,
+	}
+	a.Destination, a.ApplicationFee = transfers(body)
+	a.Recoverable = recoverable(body)
+	if c.quote != nil {
+		a.Quote = &store.Quote{Currency: c.quote.Currency, Subtotal: c.quote.Subtotal, Variable: variable(body)}
+	}
+	if c.HoldFor > 0 && now.Add(c.HoldFor).Before(a.ExpiresAt) {
+		a.PayBy = now.Add(c.HoldFor)
+	}
+	if len(stockLines(c.lines)) > 0 {
+		a.Hold.ID = fmt.Sprintf("%s/%d", o.ID, n)
+	}
+	return a
 }
 
 // describe makes the order be about this cart.

@@ -133,6 +133,24 @@ func TestManyAttemptsStaySmall(t *testing.T) {
 	require.Less(t, len(encoded), 30_000)
 }
 
+// One event can bring goods to fulfil and a change. Settling leases both lanes, and goods that fail hold back no change.
+func TestGoodsThatFailHoldBackNoChange(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.onFulfil(func(context.Context, tx, *store.Order) error { return errPrinter })
+	started := s.begin(cartOf("order-1", "last"))
+	require.ErrorIs(t, s.dispatch("checkout.session.completed", map[string]any{
+		"id": started.SessionID, "object": "checkout.session", "status": "complete", "payment_status": "paid",
+		"mode": "payment", "currency": "usd", "amount_subtotal": 1999, "amount_total": 1999, "livemode": false,
+		"payment_intent": map[string]any{"id": "pi_1", "object": "payment_intent", "status": "succeeded", "amount_received": 1000},
+	}), errPrinter)
+	require.Equal(t, 1, s.fulfilRuns())
+	require.Equal(t, []checkout.ChangeKind{checkout.ChangePartlyCaptured}, s.kinds())
+	o := s.order("order-1")
+	require.Zero(t, o.ChangeDelivery, "the lease was given back")
+	require.Empty(t, o.Delivery.Token)
+}
+
 // A change that can't be delivered holds back no goods, and is delivered when that is possible again.
 func TestChangeThatFailsHoldsBackNoGoods(t *testing.T) {
 	t.Parallel()

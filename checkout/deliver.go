@@ -89,17 +89,44 @@ func (f *Flow[Tx]) mutex(l lane) *keyedMutex {
 	return &f.telling
 }
 
+// handover is what the trigger that settled an order hands on to the delivery.
+type handover struct {
+	orderID string
+	// order is the order as it was when the trigger's transaction ended; nil: the delivery reads the order itself.
+	order *store.Order
+	// leased are the lanes that order has leases of this process on, with what gives the mutex of each back.
+	leased map[lane]func()
+}
+
+// byID hands nothing on but the ID of an order; empty: the event is not of this shop.
+func byID(orderID string, err error) (handover, error) { return handover{orderID: orderID}, err }
+
 // deliver runs the merchant's callbacks for the entries of an order's outbox, each in a transaction of its own that also
 // marks the entry as delivered. It returns nil if no entry waits anymore. Within this process one goroutine at a time
 // delivers a lane, and the others wait for it. Between processes, a lease in the order does the same.
-func (f *Flow[Tx]) deliver(ctx context.Context, id string) error {
+func (f *Flow[Tx]) deliver(ctx context.Context, h handover) error {
 	var failed error
+	known := h.order
 	for _, l := range f.lanes() {
-		unlock, err := f.mutex(l).lock(ctx, id)
-		if err != nil {
-			return errors.Join(failed, err)
+		unlock, handedOn := h.leased[l]
+		var leased *store.Order
+		switch {
+		case handedOn && known != nil:
+			leased = known
+		case handedOn: // the lane before failed, and the order may have changed, but not the lease
+			leased = h.order
+		case known != nil && nextNotice(known, l) == nil:
+			continue
+		default:
+			var err error
+			if unlock, err = f.mutex(l).lock(ctx, h.orderID); err != nil {
+				failed = errors.Join(failed, err)
+				continue
+			}
 		}
-		failed = errors.Join(failed, f.deliverLane(ctx, id, l))
+		var err error
+		known, err = f.deliverLane(ctx, h.orderID, leased, l)
+		failed = errors.Join(failed, err)
 		unlock()
 	}
 	return failed
@@ -113,7 +140,7 @@ func (f *Flow[Tx]) tryDeliver(ctx context.Context, id string) {
 		if !ok {
 			continue
 		}
-		if err := f.deliverLane(ctx, id, l); err != nil && !waiting(err) {
+		if _, err := f.deliverLane(ctx, id, nil, l); err != nil && !waiting(err) {
 			f.log.Warn("delivery waits for a sweep", "order", id, "error", err)
 		}
 		unlock()
@@ -133,15 +160,21 @@ func waiting(err error) bool {
 	return errors.Is(err, ErrBusy) || errors.Is(err, ErrBackoff)
 }
 
-func (f *Flow[Tx]) deliverLane(ctx context.Context, id string, l lane) error {
+// deliverLane delivers the entries of a lane whose mutex is held. leased is the order if this process has the lease on the lane
+// already, or nil. deliverLane returns the order as it is known to be committed now, or nil.
+func (f *Flow[Tx]) deliverLane(ctx context.Context, id string, leased *store.Order, l lane) (known *store.Order, err error) {
 	for {
-		o, err := f.leaseDelivery(ctx, id, l)
-		if o == nil || err != nil {
-			return err
+		if leased == nil {
+			leased, err = f.leaseDelivery(ctx, id, l)
+			if leased == nil || err != nil {
+				return nil, err
+			}
 		}
-		if err := f.deliverNext(ctx, o, l); err != nil {
-			return err
+		known, err = f.deliverNext(ctx, leased, l)
+		if err != nil || known != nil && nextNotice(known, l) == nil {
+			return known, err
 		}
+		leased = nil
 	}
 }
 
@@ -162,16 +195,12 @@ func (f *Flow[Tx]) leaseDelivery(ctx context.Context, id string, l lane) (*store
 	var leased *store.Order
 	err = f.record(ctx, id, "deliver", func(o *store.Order, now time.Time) (bool, error) {
 		leased = nil
-		d := l.state(o)
-		switch {
-		case nextNotice(o, l) == nil:
+		if nextNotice(o, l) == nil {
 			return false, nil
-		case d.LeasedUntil.After(now):
-			return false, fmt.Errorf("%w: %s", ErrBusy, id)
-		case d.NextAt.After(now):
-			return false, fmt.Errorf("%w: %s", ErrBackoff, id)
 		}
-		d.Token, d.LeasedUntil = rand.Text(), now.Add(deliverLease)
+		if err := l.lease(o, now); err != nil {
+			return false, err
+		}
 		leased = o
 		return true, nil
 	})
@@ -179,6 +208,48 @@ func (f *Flow[Tx]) leaseDelivery(ctx context.Context, id string, l lane) (*store
 		return nil, err
 	}
 	return leased, nil
+}
+
+// lease takes the lease on a lane of a locked order. The error matches [ErrBusy] or [ErrBackoff] if the lane is not free.
+func (l lane) lease(o *store.Order, now time.Time) error {
+	d := l.state(o)
+	switch {
+	case d.LeasedUntil.After(now):
+		return fmt.Errorf("%w: %s", ErrBusy, o.ID)
+	case d.NextAt.After(now):
+		return fmt.Errorf("%w: %s", ErrBackoff, o.ID)
+	}
+	d.Token, d.LeasedUntil = rand.Text(), now.Add(deliverLease)
+	return nil
+}
+
+// tryLanes takes the mutexes of the lanes of an order that no other goroutine delivers.
+func (f *Flow[Tx]) tryLanes(id string) map[lane]func() {
+	held := map[lane]func(){}
+	for _, l := range f.lanes() {
+		if unlock, ok := f.mutex(l).tryLock(id); ok {
+			held[l] = unlock
+		}
+	}
+	return held
+}
+
+// leaseLanes takes the leases on those lanes of a locked order that can be delivered at once and whose mutexes are held, and
+// returns these lanes. The delivery takes the other leases itself, or says why it can't.
+func leaseLanes(o *store.Order, now time.Time, held map[lane]func()) map[lane]func() {
+	leased := map[lane]func(){}
+	for l, unlock := range held {
+		if nextNotice(o, l) == nil {
+			continue
+		}
+		if _, asks := questionStep(o, now); asks && l == fulfilLane {
+			continue
+		}
+		if l.lease(o, now) == nil {
+			leased[l] = unlock
+		}
+	}
+	return leased
 }
 
 // prepareFulfil asks Stripe what must be known before an order is fulfilled: its subscription, and what was given back.
@@ -207,22 +278,28 @@ func (f *Flow[Tx]) prepareFulfil(ctx context.Context, id string, o *store.Order)
 // order is locked, so that a slow callback keeps no other goroutine from settling. Under the lock it is decided whether the
 // entry was still to be delivered. If not, the callback's writes are rolled back.
 //
-// Delivering goes on when the caller has gone, as a customer who closes the page is no failure of the callback's.
-func (f *Flow[Tx]) deliverNext(ctx context.Context, leased *store.Order, l lane) error {
+// Delivering goes on when the caller has gone, as a customer who closes the page is no failure of the callback's. deliverNext
+// returns the order as it was committed, or nil if the callback's transaction was not.
+func (f *Flow[Tx]) deliverNext(ctx context.Context, leased *store.Order, l lane) (known *store.Order, err error) {
 	ctx = context.WithoutCancel(ctx)
 	id, token, next := leased.ID, l.state(leased).Token, *nextNotice(leased, l)
 	limited, cancel := context.WithTimeout(ctx, DeliverTimeout)
 	defer cancel()
 	var callbackErr error
-	err := f.store.InTx(limited, func(tx Tx) error {
-		if callbackErr = f.call(limited, tx, leased, next.N); callbackErr != nil {
-			return callbackErr
-		}
-		return f.markDelivered(limited, tx, id, token, l, next.N)
+	err = f.inCallbackTx(limited, func(tx Tx) error {
+		callbackErr = f.call(limited, tx, leased, next.N)
+		return callbackErr
+	}, func(tx Tx) (err error) {
+		known, err = f.markDelivered(limited, tx, id, token, l, next.N)
+		return err
 	})
-	if err == nil || errors.Is(err, errTaken) {
+	if err == nil {
 		f.waiters.changed(id)
-		return nil
+		return known, nil
+	}
+	if errors.Is(err, errTaken) {
+		f.waiters.changed(id)
+		return nil, nil
 	}
 	if callbackErr == nil && !errors.Is(err, errChanged) {
 		err = &storeError{err} // the database failed, not the callback
@@ -231,9 +308,9 @@ func (f *Flow[Tx]) deliverNext(ctx context.Context, leased *store.Order, l lane)
 	defer cancel()
 	recorded := f.recordFailure(recording, id, token, l, next.N, err)
 	if errors.Is(err, webhook.ErrPermanent) || errors.Is(err, errChanged) {
-		return recorded // dealt with
+		return nil, recorded // dealt with
 	}
-	return errors.Join(err, recorded)
+	return nil, errors.Join(err, recorded)
 }
 
 // storeError is a failure of the database while a delivery was being recorded. It does not count as a failed try of the
@@ -243,26 +320,28 @@ type storeError struct{ err error }
 func (e *storeError) Error() string { return "checkout: recording a delivery: " + e.err.Error() }
 func (e *storeError) Unwrap() error { return e.err }
 
-func (f *Flow[Tx]) markDelivered(ctx context.Context, tx Tx, id, token string, l lane, n int) error {
+// markDelivered marks entry n as delivered, if this process still has the lease and the entry is still to be delivered. It returns
+// the order as saved.
+func (f *Flow[Tx]) markDelivered(ctx context.Context, tx Tx, id, token string, l lane, n int) (*store.Order, error) {
 	orders, err := f.store.Lock(ctx, tx, id)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	o, now := orders[0], f.now()
 	if o == nil || l.state(o).Token != token {
-		return errTaken
+		return nil, errTaken
 	}
 	next := nextNotice(o, l)
 	if next == nil || next.N != n {
 		// The order was refunded, disputed or parked in the meantime: give the lease back, without the callback's writes.
-		return errChanged
+		return nil, errChanged
 	}
 	next.DeliveredAt = now
 	if l == fulfilLane {
 		o.FulfilledAt = now
 	}
 	*l.state(o) = store.Delivery{}
-	return f.save(ctx, tx, o, now)
+	return o, f.save(ctx, tx, o, now)
 }
 
 // recordFailure gives the lease back, counts a failed try of the callback or of its transaction, and sets the time of the

@@ -195,6 +195,31 @@ func TestTwoTriggersAtOnce(t *testing.T) {
 	}
 }
 
+// An event that comes to the same process while its order is being delivered waits for that, and succeeds.
+func TestEventWaitsForTheDelivery(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newShop(t)
+		started := s.begin(cartOf("order-1", "last"))
+		printing := make(chan struct{})
+		s.onFulfil(func(context.Context, tx, *store.Order) error { <-printing; return nil })
+		errs := make(chan error, 2)
+		for range 2 {
+			go func() {
+				errs <- s.dispatch("checkout.session.completed", map[string]any{
+					"id": started.SessionID, "object": "checkout.session", "status": "complete", "payment_status": "paid",
+					"mode": "payment", "currency": "usd", "amount_subtotal": 1999, "livemode": false,
+				})
+			}()
+			synctest.Wait()
+		}
+		close(printing)
+		require.NoError(t, <-errs)
+		require.NoError(t, <-errs)
+		require.Equal(t, 1, s.fulfilRuns())
+	})
+}
+
 // While another process delivers, a webhook answers that Stripe is to come again.
 func TestDeliveredElsewhere(t *testing.T) {
 	t.Parallel()

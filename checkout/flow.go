@@ -106,7 +106,7 @@ func (f *Flow[Tx]) record(ctx context.Context, id, cause string, fn func(o *stor
 	if err := f.lookForListeners(ctx); err != nil {
 		return err
 	}
-	return f.store.InTx(ctx, func(tx Tx) error {
+	return f.inTx(ctx, func(tx Tx) error {
 		o, err := f.lock(ctx, tx, id)
 		if err != nil {
 			return err
@@ -117,6 +117,27 @@ func (f *Flow[Tx]) record(ctx context.Context, id, cause string, fn func(o *stor
 			return err
 		}
 		return f.carryOut(ctx, tx, o, before, now, cause)
+	})
+}
+
+// inTx runs fn, in which none of the merchant's callbacks runs, in a transaction.
+func (f *Flow[Tx]) inTx(ctx context.Context, fn func(tx Tx) error) error {
+	if st, ok := f.store.(store.OwnTx[Tx]); ok {
+		return st.InOwnTx(ctx, nil, fn)
+	}
+	return f.store.InTx(ctx, fn)
+}
+
+// inCallbackTx runs a callback of the merchant's and then fn in one transaction.
+func (f *Flow[Tx]) inCallbackTx(ctx context.Context, callback, fn func(tx Tx) error) error {
+	if st, ok := f.store.(store.OwnTx[Tx]); ok {
+		return st.InOwnTx(ctx, callback, fn)
+	}
+	return f.store.InTx(ctx, func(tx Tx) error {
+		if err := callback(tx); err != nil {
+			return err
+		}
+		return fn(tx)
 	})
 }
 
@@ -165,9 +186,17 @@ func (f *Flow[Tx]) lock(ctx context.Context, tx Tx, id string) (*store.Order, er
 	return orders[0], nil
 }
 
-// carryOut does the steps that are due and need neither Stripe nor the merchant: it closes attempts and moves stock. Then
-// it fills the outbox and saves the order. before is the status of the order before it was changed.
+// carryOut does what follows from the facts of a locked order, and saves it: see advance.
 func (f *Flow[Tx]) carryOut(ctx context.Context, tx Tx, o *store.Order, before store.Status, now time.Time, cause string) error {
+	if err := f.advance(ctx, tx, o, before, now, cause); err != nil {
+		return err
+	}
+	return f.save(ctx, tx, o, now)
+}
+
+// advance does the steps that are due and need neither Stripe nor the merchant: it closes attempts and moves stock. Then it
+// fills the outbox. before is the status of the order before it was changed.
+func (f *Flow[Tx]) advance(ctx context.Context, tx Tx, o *store.Order, before store.Status, now time.Time, cause string) error {
 	tried := map[Step]bool{} // no step is done twice here, so that a step after which the facts stay the same ends, too
 	for moved := true; moved; {
 		moved = false
@@ -187,7 +216,7 @@ func (f *Flow[Tx]) carryOut(ctx context.Context, tx Tx, o *store.Order, before s
 	}
 	park(o)
 	f.enqueueNotices(o, before, now, cause)
-	return f.save(ctx, tx, o, now)
+	return nil
 }
 
 // parkedMismatch begins the reason of an order that is parked because its payment is not for what was sold.
@@ -204,8 +233,15 @@ func park(o *store.Order) {
 	}
 }
 
-// save writes the order with the time at which it is due next, and without what is not needed anymore.
+// save writes the order as tidy leaves it.
 func (f *Flow[Tx]) save(ctx context.Context, tx Tx, o *store.Order, now time.Time) error {
+	tidy(o, now)
+	return f.store.Save(ctx, tx, o)
+}
+
+// tidy prepares an order for being written: it sets the time at which the order is due next, and removes what is not needed
+// anymore.
+func tidy(o *store.Order, now time.Time) {
 	for i := range o.Attempts {
 		if a := &o.Attempts[i]; a.SessionID != "" || !a.ClosedAt.IsZero() {
 			a.Params = ""
@@ -217,7 +253,6 @@ func (f *Flow[Tx]) save(ctx context.Context, tx Tx, o *store.Order, now time.Tim
 	eraseAgain(o)
 	o.UpdatedAt = now
 	o.DueAt = dueAt(o, now)
-	return f.store.Save(ctx, tx, o)
 }
 
 // eraseAgain keeps an erased order free of personal data. An order that was begun again after it was erased keeps the data

@@ -81,7 +81,7 @@ func (f *Flow[Tx]) recordLost(ctx context.Context, id string, u sessionUpdate) e
 		return err
 	}
 	inserted := false
-	err = f.store.InTx(ctx, func(tx Tx) error {
+	err = f.inTx(ctx, func(tx Tx) error {
 		now := f.now()
 		o := &store.Order{
 			ID: id, CreatedAt: now, UpdatedAt: now, Mode: u.facts.Mode, Currency: u.facts.Currency, Account: u.account, Lines: lines,
@@ -105,7 +105,8 @@ func (f *Flow[Tx]) recordLost(ctx context.Context, id string, u sessionUpdate) e
 	if err != nil || inserted {
 		return err
 	}
-	return f.settle(ctx, id, u)
+	_, err = f.settle(ctx, &store.Order{ID: id}, u)
+	return err
 }
 
 // ownAccount reports whether orders of this shop may be on the account.

@@ -72,7 +72,8 @@ func (f *Flow[Tx]) orderOfPayment(ctx context.Context, account string, p payment
 		if err == nil && sessionID != "" {
 			var update sessionUpdate
 			if update, err = f.stripe.session(ctx, account, "", sessionID, "refund or dispute"); err == nil {
-				return f.settleSession(ctx, update)
+				h, err := f.settleSession(ctx, update)
+				return h.orderID, err
 			}
 		}
 		if err == nil && sessionID == "" {
@@ -148,7 +149,8 @@ func (f *Flow[Tx]) observePayment(ctx context.Context, account string, p payment
 	if err != nil {
 		return o.ID, err
 	}
-	return o.ID, f.settle(ctx, o.ID, update)
+	_, err = f.settle(ctx, o, update)
+	return o.ID, err
 }
 
 // observeWarning records an early fraud warning or a review of a payment. A review is often heard of before its session, so
@@ -273,19 +275,23 @@ func (f *Flow[Tx]) givenBack(ctx context.Context, o *store.Order, a *store.Attem
 	return g, err
 }
 
-// askLines asks what was bought in a session that was paid, if the customer could change that.
-func (f *Flow[Tx]) askLines(ctx context.Context, id string, u *sessionUpdate) error {
+// askLines asks what was bought in a session that was paid, if the customer could change that. o is the order as it was last
+// read.
+func (f *Flow[Tx]) askLines(ctx context.Context, o *store.Order, u *sessionUpdate) (err error) {
 	if !u.paid {
 		return nil
 	}
-	o, err := f.store.Find(ctx, id)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil // settle says so
-	}
-	if err != nil {
-		return err
-	}
 	a := o.AttemptBySession(u.facts.ID)
+	if a == nil { // the session may have been recorded meanwhile
+		o, err = f.store.Find(ctx, o.ID)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil // settle says so
+		}
+		if err != nil {
+			return err
+		}
+		a = o.AttemptBySession(u.facts.ID)
+	}
 	if a == nil || a.Paid || a.Quote == nil || !a.Quote.Variable {
 		return nil
 	}

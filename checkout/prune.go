@@ -66,7 +66,7 @@ func (f *Flow[Tx]) Prune(ctx context.Context, age time.Duration, before func(ctx
 
 // pruneOrder deletes an order, if it is prunable under the lock, too.
 func (f *Flow[Tx]) pruneOrder(ctx context.Context, id string, bound time.Time, before func(ctx context.Context, tx Tx, o *store.Order) error) (deleted bool, err error) {
-	err = f.store.InTx(ctx, func(tx Tx) error {
+	err = f.inTx(ctx, func(tx Tx) error {
 		deleted = false
 		orders, err := f.store.Lock(ctx, tx, id)
 		if err != nil || orders[0] == nil || !prunable(orders[0], bound) {

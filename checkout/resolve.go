@@ -40,7 +40,7 @@ func (f *Flow[Tx]) Resolve(ctx context.Context, id string, r Resolution) error {
 	if err := f.lookForListeners(ctx); err != nil {
 		return err
 	}
-	err := f.store.InTx(ctx, func(tx Tx) error {
+	err := f.inTx(ctx, func(tx Tx) error {
 		o, err := f.lock(ctx, tx, id)
 		if err != nil {
 			return err
@@ -54,7 +54,7 @@ func (f *Flow[Tx]) Resolve(ctx context.Context, id string, r Resolution) error {
 	if err != nil {
 		return err
 	}
-	return f.deliver(ctx, id)
+	return f.deliver(ctx, handover{orderID: id})
 }
 
 // decide records a decision with a locked order.

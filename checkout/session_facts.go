@@ -180,6 +180,9 @@ type sessionUpdate struct {
 
 	completed, paid, failed, expired bool
 
+	// delivers says that what settling puts into the outbox is delivered at once, by the trigger that settles.
+	delivers bool
+
 	// lines is what was bought, if the customer could change it; nil: what was begun.
 	lines []store.Line
 }

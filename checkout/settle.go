@@ -12,34 +12,71 @@ import (
 	"github.com/gofulfil/fulfil/store"
 )
 
-// settle brings the order id in line with what Stripe says of one of its sessions, and puts what the merchant's callbacks
-// receive into the outbox. It runs no code of the merchant's. It is the one way in which money changes an order.
-func (f *Flow[Tx]) settle(ctx context.Context, id string, u sessionUpdate) error {
+// settle brings an order, as it was last read, in line with what Stripe says of one of its sessions, and puts what the
+// merchant's callbacks receive into the outbox. It runs no code of the merchant's. It is the one way in which money changes an
+// order.
+//
+// If the trigger delivers at once, the same transaction takes the leases for that, and settle hands the order on with them.
+func (f *Flow[Tx]) settle(ctx context.Context, o *store.Order, u sessionUpdate) (handover, error) {
 	ctx, cancel := limited(ctx)
 	defer cancel()
-	unlock, err := f.settling.lock(ctx, id)
+	unlock, err := f.settling.lock(ctx, o.ID)
 	if err != nil {
-		return err
+		return handover{}, err
 	}
 	defer unlock()
-	if err := f.askLines(ctx, id, &u); err != nil {
-		return err
+	if err := f.askLines(ctx, o, &u); err != nil {
+		return handover{}, err
 	}
+	if err := f.lookForListeners(ctx); err != nil {
+		return handover{}, err
+	}
+	var lanes map[lane]func()
+	if u.delivers {
+		lanes = f.tryLanes(o.ID)
+	}
+	h := handover{orderID: o.ID}
+	defer func() {
+		for l, unlock := range lanes {
+			if h.leased[l] == nil {
+				unlock()
+			}
+		}
+	}()
 	var s settlement
-	err = f.record(ctx, id, u.cause, func(o *store.Order, now time.Time) (bool, error) {
-		s = settlement{o: o, update: u, now: now, before: o.Status(), verifyFirst: f.holdForReview}
-		return s.join(f.refund)
+	var locked *store.Order
+	var leased map[lane]func()
+	err = f.inTx(ctx, func(tx Tx) error {
+		var err error
+		if locked, err = f.lock(ctx, tx, o.ID); err != nil {
+			return err
+		}
+		leased = nil
+		s = settlement{o: locked, update: u, now: f.now(), before: locked.Status(), verifyFirst: f.holdForReview}
+		changed, err := s.join(f.refund)
+		if err != nil || !changed {
+			return err
+		}
+		if err := f.advance(ctx, tx, locked, s.before, s.now, u.cause); err != nil {
+			return err
+		}
+		leased = leaseLanes(locked, s.now, lanes)
+		return f.save(ctx, tx, locked, s.now)
 	})
 	if errors.Is(err, ErrNotFound) {
-		return fmt.Errorf("%w: %s", ErrUnknownOrder, id)
+		return handover{}, fmt.Errorf("%w: %s", ErrUnknownOrder, o.ID)
 	}
-	if err == nil && s.attempt != nil {
+	if err != nil {
+		return handover{}, err
+	}
+	if s.attempt != nil {
 		s.log(ctx, f.log)
 		if s.paid || s.o.Status() != s.before {
-			f.waiters.changed(id)
+			f.waiters.changed(o.ID)
 		}
 	}
-	return err
+	h.order, h.leased = locked, leased
+	return h, nil
 }
 
 // settlement is one order being settled, under its lock.

@@ -207,11 +207,11 @@ func (f *Flow[Tx]) orderOfSubscription(ctx context.Context, account, subscriptio
 	case err != nil:
 		return nil, err
 	}
-	id, err := f.settleSession(ctx, update)
-	if err != nil || id == "" {
+	settled, err := f.settleSession(ctx, update)
+	if err != nil || settled.orderID == "" {
 		return nil, err
 	}
-	if o, err = f.store.Find(ctx, id); err != nil || attemptOfSubscription(o, subscription) == nil {
+	if o, err = f.store.Find(ctx, settled.orderID); err != nil || attemptOfSubscription(o, subscription) == nil {
 		return nil, err
 	}
 	return o, nil

@@ -254,7 +254,7 @@ func (f *Flow[Tx]) sweepDelivery(ctx context.Context, id string) bool {
 	if ctx.Err() != nil {
 		return true // a later sweep delivers
 	}
-	err := f.deliver(ctx, id)
+	err := f.deliver(ctx, handover{orderID: id})
 	if err == nil || waiting(err) {
 		return true
 	}

@@ -109,7 +109,8 @@ func (f *Flow[Tx]) askSession(ctx context.Context, t thinEvent) (id string, err 
 		if err := u.follow(t.eventType); err != nil {
 			return "", err
 		}
-		return f.settleSession(ctx, u)
+		h, err := f.settleSession(ctx, u)
+		return h.orderID, err
 	})
 }
 

@@ -45,86 +45,88 @@ func (f *Flow[Tx]) Handle(h *webhook.Handler) {
 
 func (f *Flow[Tx]) register(h *webhook.Handler) {
 	for _, t := range sessionEvents {
-		handle(f, h, t, f.askSession, func(ctx context.Context, e *webhook.Event[webhook.Ref[sessionFacts]], s sessionFacts) (string, error) {
+		handle(f, h, t, f.askSession, func(ctx context.Context, e *webhook.Event[webhook.Ref[sessionFacts]], s sessionFacts) (handover, error) {
 			f.warnUnswept(ctx)
-			return f.settleSession(ctx, observeEvent(e.Type, e.ID, e.Account, e.Created, s, e.RawObject))
+			u := observeEvent(e.Type, e.ID, e.Account, e.Created, s, e.RawObject)
+			u.delivers = !sweeping(ctx)
+			return f.settleSession(ctx, u)
 		})
 	}
 	for _, t := range refundEvents {
-		handle(f, h, t, f.askRefund, func(ctx context.Context, e *webhook.Event[webhook.Ref[refundFacts]], r refundFacts) (string, error) {
-			return f.observeRefund(ctx, e.Account, r, e.ID)
+		handle(f, h, t, f.askRefund, func(ctx context.Context, e *webhook.Event[webhook.Ref[refundFacts]], r refundFacts) (handover, error) {
+			return byID(f.observeRefund(ctx, e.Account, r, e.ID))
 		})
 	}
-	handle(f, h, chargeRefunded, f.askRefundsOfCharge, func(ctx context.Context, e *webhook.Event[webhook.Ref[chargeFacts]], c chargeFacts) (string, error) {
-		return f.observeChargeRefunded(ctx, e.Account, c, e.ID)
+	handle(f, h, chargeRefunded, f.askRefundsOfCharge, func(ctx context.Context, e *webhook.Event[webhook.Ref[chargeFacts]], c chargeFacts) (handover, error) {
+		return byID(f.observeChargeRefunded(ctx, e.Account, c, e.ID))
 	})
 	for _, t := range disputeEvents {
-		handle(f, h, t, f.askDispute, func(ctx context.Context, e *webhook.Event[webhook.Ref[disputeFacts]], d disputeFacts) (string, error) {
-			return f.observeDispute(ctx, e.Account, d, e.ID)
+		handle(f, h, t, f.askDispute, func(ctx context.Context, e *webhook.Event[webhook.Ref[disputeFacts]], d disputeFacts) (handover, error) {
+			return byID(f.observeDispute(ctx, e.Account, d, e.ID))
 		})
 	}
 	for _, t := range intentEvents {
-		handle(f, h, t, f.askPayment, func(ctx context.Context, e *webhook.Event[webhook.Ref[paymentFacts]], p paymentFacts) (string, error) {
-			return f.observePayment(ctx, e.Account, payment{intent: p.ID}, e.ID)
+		handle(f, h, t, f.askPayment, func(ctx context.Context, e *webhook.Event[webhook.Ref[paymentFacts]], p paymentFacts) (handover, error) {
+			return byID(f.observePayment(ctx, e.Account, payment{intent: p.ID}, e.ID))
 		})
 	}
 	for _, t := range chargeEvents {
-		handle(f, h, t, f.askPayment, func(ctx context.Context, e *webhook.Event[webhook.Ref[chargeFacts]], c chargeFacts) (string, error) {
-			return f.observePayment(ctx, e.Account, c.payment(), e.ID)
+		handle(f, h, t, f.askPayment, func(ctx context.Context, e *webhook.Event[webhook.Ref[chargeFacts]], c chargeFacts) (handover, error) {
+			return byID(f.observePayment(ctx, e.Account, c.payment(), e.ID))
 		})
 	}
 	for _, t := range subscriptionEvents {
-		handle(f, h, t, f.askSubscription, func(ctx context.Context, e *webhook.Event[webhook.Ref[subscriptionFacts]], s subscriptionFacts) (string, error) {
-			return f.observeSubscription(ctx, e.Account, s, e.ID)
+		handle(f, h, t, f.askSubscription, func(ctx context.Context, e *webhook.Event[webhook.Ref[subscriptionFacts]], s subscriptionFacts) (handover, error) {
+			return byID(f.observeSubscription(ctx, e.Account, s, e.ID))
 		})
 	}
 	for _, t := range invoiceEvents {
-		handle(f, h, t, f.askInvoice, func(ctx context.Context, e *webhook.Event[webhook.Ref[invoiceFacts]], i invoiceFacts) (string, error) {
-			return f.observeInvoice(ctx, e.Account, i, e.ID)
+		handle(f, h, t, f.askInvoice, func(ctx context.Context, e *webhook.Event[webhook.Ref[invoiceFacts]], i invoiceFacts) (handover, error) {
+			return byID(f.observeInvoice(ctx, e.Account, i, e.ID))
 		})
 	}
 	for _, t := range slices.Concat(warningEvents[:], reviewEvents[:]) {
-		handle(f, h, t, f.askWarning, func(ctx context.Context, e *webhook.Event[webhook.Ref[paymentFacts]], p paymentFacts) (string, error) {
-			return f.observeWarning(ctx, e.Account, e.Type, p, e.ID)
+		handle(f, h, t, f.askWarning, func(ctx context.Context, e *webhook.Event[webhook.Ref[paymentFacts]], p paymentFacts) (handover, error) {
+			return byID(f.observeWarning(ctx, e.Account, e.Type, p, e.ID))
 		})
 	}
 }
 
-// handle registers the handlers of one type of event: observe for snapshot events, and ask for thin ones. Both return the ID of the
-// order that the event is about; empty: the event is not of this shop. What then waits for the merchant's callbacks is delivered at
-// once, or by the sweep that dispatched the event.
+// handle registers the handlers of one type of event: observe for snapshot events, and ask for thin ones. Both name the order that
+// the event is about; empty: the event is not of this shop. What then waits for the merchant's callbacks is delivered at once, or by
+// the sweep that dispatched the event.
 func handle[Tx, T any](f *Flow[Tx], h *webhook.Handler, eventType string, ask func(context.Context, thinEvent) (string, error),
-	observe func(context.Context, *webhook.Event[webhook.Ref[T]], T) (string, error),
+	observe func(context.Context, *webhook.Event[webhook.Ref[T]], T) (handover, error),
 ) {
 	webhook.On(h, webhook.Type[webhook.Ref[T]](eventType), func(ctx context.Context, e *webhook.Event[webhook.Ref[T]]) error {
-		id, err := observeOrAsk(ctx, e, ask, observe)
-		if err != nil || id == "" {
+		h, err := observeOrAsk(ctx, e, ask, observe)
+		if err != nil || h.orderID == "" {
 			return err
 		}
 		if later, ok := ctx.Value(laterKey{}).(func(id string)); ok {
-			later(id)
+			later(h.orderID)
 			return nil
 		}
 		if e.Thin == nil {
 			f.receivedSnapshot(ctx, e.Account)
 		}
-		return f.deliver(ctx, id)
+		return f.deliver(ctx, h)
 	})
 }
 
 func observeOrAsk[T any](ctx context.Context, e *webhook.Event[webhook.Ref[T]], ask func(context.Context, thinEvent) (string, error),
-	observe func(context.Context, *webhook.Event[webhook.Ref[T]], T) (string, error),
-) (string, error) {
+	observe func(context.Context, *webhook.Event[webhook.Ref[T]], T) (handover, error),
+) (handover, error) {
 	if e.Thin != nil {
 		t, err := thinEventOf(e)
 		if err != nil {
-			return "", err
+			return handover{}, err
 		}
-		return ask(ctx, t)
+		return byID(ask(ctx, t))
 	}
 	object, err := e.Object.Get(ctx)
 	if err != nil {
-		return "", err
+		return handover{}, err
 	}
 	return observe(ctx, e, object)
 }
@@ -137,34 +139,35 @@ type laterKey struct{}
 // no requests.
 func sweeping(ctx context.Context) bool { return ctx.Value(laterKey{}) != nil }
 
-// settleSession settles the order of a session and returns the order's ID; empty: the session is not this shop's.
+// settleSession settles the order of a session and hands the order on; an empty ID: the session is not this
+// shop's.
 //
 // A session is this shop's by the ID that was recorded, on the account of the order and in the mode of the shop. Any other
 // session that names the shop and one of its orders is a hint: Stripe is asked for the session, with the shop's key on the
 // order's account, and the answer decides. client_reference_id says nothing, as customers can set it.
-func (f *Flow[Tx]) settleSession(ctx context.Context, u sessionUpdate) (id string, err error) {
+func (f *Flow[Tx]) settleSession(ctx context.Context, u sessionUpdate) (handover, error) {
 	shop, err := f.shop(ctx)
 	if err != nil {
-		return "", err
+		return handover{}, err
 	}
 	o, err := f.recordedOrder(ctx, &u.facts)
 	if err != nil {
-		return "", err
+		return handover{}, err
 	}
 	if o != nil {
 		if o.Account != u.account || !shop.fits(u.facts.Livemode) {
 			f.countForeign(u.cause, u.facts.ID)
-			return "", nil
+			return handover{}, nil
 		}
 		if o.AttemptBySession(u.facts.ID) != nil {
-			return o.ID, f.settle(ctx, o.ID, u)
+			return f.settle(ctx, o, u)
 		}
 	}
 	if o == nil && (u.facts.Metadata[metadataShop] != shop.id || u.facts.Metadata[metadataOrder] == "") {
 		f.countForeign(u.cause, u.facts.ID)
-		return "", nil
+		return handover{}, nil
 	}
-	return f.settleHint(ctx, shop, o, u)
+	return byID(f.settleHint(ctx, shop, o, u))
 }
 
 // recordedOrder returns the order that a session was recorded with, or the one whose session it recovers; nil: neither is
@@ -216,7 +219,8 @@ func (f *Flow[Tx]) settleHint(ctx context.Context, shop shopIdentity, o *store.O
 	if n, _ := u.facts.attempt(); !recovered && o.Attempt(n) == nil && f.old(&u.facts) && !u.completed && !u.expired {
 		return "", f.endLost(ctx, o.ID, u)
 	}
-	return o.ID, f.settle(ctx, o.ID, u)
+	_, err = f.settle(ctx, o, u)
+	return o.ID, err
 }
 
 // marked reports whether a session names the shop and the order.

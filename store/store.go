@@ -87,6 +87,15 @@ type Store[Tx any] interface {
 	SetCursor(ctx context.Context, name, value string) error
 }
 
+// OwnTx is a part that a [Store] may have: a transaction that trusts the library's own code, and so takes fewer requests to the
+// database than InTx.
+type OwnTx[Tx any] interface {
+	// InOwnTx runs callback, which may be nil, and then record in one transaction, as InTx does. Only callback is code of the
+	// merchant's. Record returns every error that a Store or a Reserver returns, and does not end the transaction. So the Store
+	// checks between the two, and not before the commit, that the transaction is still the one that was begun.
+	InOwnTx(ctx context.Context, callback, record func(tx Tx) error) error
+}
+
 // Query says which orders [Store.List] returns. The zero Query returns the 100 orders that were created first.
 type Query struct {
 	// Status keeps the orders with one of these statuses; empty: with any.

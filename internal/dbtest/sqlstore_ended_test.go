@@ -21,6 +21,21 @@ type swallower struct {
 	db *sql.DB
 	d  Database
 	st *sqlstore.Store
+	// own makes fulfil use InOwnTx, as a Flow does, and not InTx.
+	own bool
+}
+
+// inBothTx runs fn with a swallower that uses InTx, and with one that uses InOwnTx.
+func inBothTx(t *testing.T, d Database, fn func(t *testing.T, s *swallower)) {
+	t.Helper()
+	for name, own := range map[string]bool{"InTx": false, "InOwnTx": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSwallower(t, d)
+			s.own = own
+			fn(t, s)
+		})
+	}
 }
 
 func newSwallower(t *testing.T, d Database) *swallower {
@@ -45,12 +60,33 @@ func (s *swallower) insert(id string) {
 	}))
 }
 
-// fulfil does the work of a Flow around a callback: it claims an event, locks the order, calls the callback and saves the order
-// as fulfilled. It returns the errors of Save and of InTx.
+// fulfil does the work of a Flow around a callback: it claims an event, calls the callback, and locks and saves the order as
+// fulfilled. With InTx it locks the order before the callback. It returns the errors of Save and of the transaction.
 func (s *swallower) fulfil(callback func(tx *sql.Tx)) (saveErr, err error) {
 	ctx := s.t.Context()
+	claim := func(tx *sql.Tx) error {
+		_, err := s.st.Claim(ctx, tx, failureTime, "evt_1")
+		return err
+	}
+	if s.own {
+		err = s.st.InOwnTx(ctx, func(tx *sql.Tx) error {
+			if err := claim(tx); err != nil {
+				return err
+			}
+			callback(tx)
+			return nil
+		}, func(tx *sql.Tx) error {
+			orders, err := s.st.Lock(ctx, tx, "order-1")
+			if err != nil {
+				return err
+			}
+			orders[0].FulfilledAt = failureTime
+			return s.st.Save(ctx, tx, orders[0])
+		})
+		return err, err
+	}
 	err = s.st.InTx(ctx, func(tx *sql.Tx) error {
-		if _, err := s.st.Claim(ctx, tx, failureTime, "evt_1"); err != nil {
+		if err := claim(tx); err != nil {
 			return err
 		}
 		orders, err := s.st.Lock(ctx, tx, "order-1")
@@ -78,6 +114,17 @@ func (s *swallower) unfulfilled(shipments int) {
 	require.Equal(s.t, shipments, s.count("shipments"))
 }
 
+// requireEnded checks the error of a transaction that a failed statement ended. With InOwnTx the database may say so itself, as
+// the first statement after the callback fails.
+func (s *swallower) requireEnded(err error) {
+	s.t.Helper()
+	if s.own && s.d.Dialect == sqlkit.Postgres {
+		require.ErrorContains(s.t, err, "aborted")
+		return
+	}
+	require.ErrorIs(s.t, err, sqlstore.ErrTxEnded)
+}
+
 func (s *swallower) count(table string) (n int) {
 	s.t.Helper()
 	require.NoError(s.t, s.db.QueryRowContext(s.t.Context(), "SELECT count(*) FROM "+table).Scan(&n))
@@ -91,37 +138,37 @@ func TestSQLStoreSwallowedDeadlock(t *testing.T) {
 			continue // SQLite has one writer and no deadlocks
 		}
 		t.Run(d.Name, func(t *testing.T) {
-			t.Parallel()
-			s := newSwallower(t, d)
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-			defer cancel()
-			var swallowed error
-			_, err := s.fulfil(func(tx *sql.Tx) {
-				_, err := tx.ExecContext(ctx, "UPDATE counters SET c = 1 WHERE n = 0")
-				require.NoError(t, err)
-				other, err := s.db.BeginTx(ctx, nil)
-				require.NoError(t, err)
-				// InnoDB ends the transaction that changed fewer rows.
-				_, err = other.ExecContext(ctx, "UPDATE counters SET c = 2 WHERE n > 0")
-				require.NoError(t, err)
-				done := make(chan bool)
-				go func() {
-					defer close(done)
-					_, _ = other.ExecContext(ctx, "UPDATE counters SET c = 2 WHERE n = 0")
-				}()
-				_, swallowed = tx.ExecContext(ctx, "UPDATE counters SET c = 1 WHERE n = 1")
-				if swallowed == nil { // PostgreSQL ended the other transaction
-					swallowed = sqlFails(ctx, tx)
-				}
-				<-done
-				require.NoError(t, other.Rollback())
-				s.ship(tx)
+			inBothTx(t, d, func(t *testing.T, s *swallower) {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				var swallowed error
+				_, err := s.fulfil(func(tx *sql.Tx) {
+					_, err := tx.ExecContext(ctx, "UPDATE counters SET c = 1 WHERE n = 0")
+					require.NoError(t, err)
+					other, err := s.db.BeginTx(ctx, nil)
+					require.NoError(t, err)
+					// InnoDB ends the transaction that changed fewer rows.
+					_, err = other.ExecContext(ctx, "UPDATE counters SET c = 2 WHERE n > 0")
+					require.NoError(t, err)
+					done := make(chan bool)
+					go func() {
+						defer close(done)
+						_, _ = other.ExecContext(ctx, "UPDATE counters SET c = 2 WHERE n = 0")
+					}()
+					_, swallowed = tx.ExecContext(ctx, "UPDATE counters SET c = 1 WHERE n = 1")
+					if swallowed == nil { // PostgreSQL ended the other transaction
+						swallowed = sqlFails(ctx, tx)
+					}
+					<-done
+					require.NoError(t, other.Rollback())
+					s.ship(tx)
+				})
+				require.Error(t, swallowed)
+				s.requireEnded(err)
+				s.unfulfilled(0)
+				require.Zero(t, s.count("fulfil_claims"))
+				s.worksOnEveryConnection()
 			})
-			require.Error(t, swallowed)
-			require.ErrorIs(t, err, sqlstore.ErrTxEnded)
-			s.unfulfilled(0)
-			require.Zero(t, s.count("fulfil_claims"))
-			s.worksOnEveryConnection()
 		})
 	}
 }
@@ -158,19 +205,19 @@ func (s *swallower) worksOnEveryConnection() {
 // On PostgreSQL any error aborts the transaction, and its COMMIT rolls it back.
 func TestSQLStoreSwallowedError(t *testing.T) {
 	Each(t, func(t *testing.T, d Database) {
-		t.Parallel()
-		s := newSwallower(t, d)
-		_, err := s.fulfil(func(tx *sql.Tx) {
-			require.Error(t, sqlFails(t.Context(), tx))
-			s.ship(tx)
+		inBothTx(t, d, func(t *testing.T, s *swallower) {
+			_, err := s.fulfil(func(tx *sql.Tx) {
+				require.Error(t, sqlFails(t.Context(), tx))
+				s.ship(tx)
+			})
+			if d.Dialect == sqlkit.Postgres {
+				s.requireEnded(err)
+				s.unfulfilled(0)
+				return
+			}
+			require.NoError(t, err, "on MySQL and SQLite only the failed statement is undone")
+			require.Equal(t, 1, s.count("shipments"))
 		})
-		if d.Dialect == sqlkit.Postgres {
-			require.ErrorIs(t, err, sqlstore.ErrTxEnded)
-			s.unfulfilled(0)
-			return
-		}
-		require.NoError(t, err, "on MySQL and SQLite only the failed statement is undone")
-		require.Equal(t, 1, s.count("shipments"))
 	})
 }
 
@@ -180,25 +227,25 @@ func TestSQLStoreSwallowedFullDisk(t *testing.T) {
 			continue
 		}
 		t.Run(d.Name, func(t *testing.T) {
-			t.Parallel()
-			s := newSwallower(t, d)
-			s.db.SetMaxOpenConns(1) // the limit belongs to the connection
-			var pages int
-			require.NoError(t, s.db.QueryRow("PRAGMA page_count").Scan(&pages))
-			require.NoError(t, s.db.QueryRow("PRAGMA max_page_count").Scan(new(int)))
-			mustExec(t, s.db, "CREATE TABLE big (text TEXT)")
-			saveErr, err := s.fulfil(func(tx *sql.Tx) {
-				_, err := tx.Exec("PRAGMA max_page_count = 1") // SQLite keeps the pages that exist
-				require.NoError(t, err)
-				_, err = tx.Exec("INSERT INTO big (text) VALUES (?)", strings.Repeat("x", 1_000_000))
-				require.ErrorContains(t, err, "full")
-				s.ship(tx)
+			inBothTx(t, d, func(t *testing.T, s *swallower) {
+				s.db.SetMaxOpenConns(1) // the limit belongs to the connection
+				var pages int
+				require.NoError(t, s.db.QueryRow("PRAGMA page_count").Scan(&pages))
+				require.NoError(t, s.db.QueryRow("PRAGMA max_page_count").Scan(new(int)))
+				mustExec(t, s.db, "CREATE TABLE big (text TEXT)")
+				saveErr, err := s.fulfil(func(tx *sql.Tx) {
+					_, err := tx.Exec("PRAGMA max_page_count = 1") // SQLite keeps the pages that exist
+					require.NoError(t, err)
+					_, err = tx.Exec("INSERT INTO big (text) VALUES (?)", strings.Repeat("x", 1_000_000))
+					require.ErrorContains(t, err, "full")
+					s.ship(tx)
+				})
+				require.NoError(t, s.db.QueryRow("PRAGMA max_page_count = 1000000").Scan(new(int)))
+				require.ErrorIs(t, err, sqlstore.ErrTxEnded)
+				require.ErrorIs(t, saveErr, sqlstore.ErrTxEnded)
+				s.unfulfilled(1) // the callback's own statement committed by itself
+				require.Zero(t, s.count("fulfil_claims"))
 			})
-			require.NoError(t, s.db.QueryRow("PRAGMA max_page_count = 1000000").Scan(new(int)))
-			require.ErrorIs(t, err, sqlstore.ErrTxEnded)
-			require.ErrorIs(t, saveErr, sqlstore.ErrTxEnded)
-			s.unfulfilled(1) // the callback's own statement committed by itself
-			require.Zero(t, s.count("fulfil_claims"))
 		})
 	}
 }
@@ -215,17 +262,44 @@ func TestSQLStoreEndedByHand(t *testing.T) {
 		}
 		for name, statements := range ends {
 			t.Run(name, func(t *testing.T) {
+				inBothTx(t, d, func(t *testing.T, s *swallower) {
+					_, err := s.fulfil(func(tx *sql.Tx) {
+						for _, statement := range statements {
+							_, err := tx.Exec(statement)
+							require.NoError(t, err)
+						}
+					})
+					require.ErrorIs(t, err, sqlstore.ErrTxEnded)
+					s.unfulfilled(0)
+					s.worksOnEveryConnection()
+				})
+			})
+		}
+	})
+}
+
+// InOwnTx checks the transaction after the callback, whatever the code behind the callback does first.
+func TestSQLStoreOwnTxIsChecked(t *testing.T) {
+	Each(t, func(t *testing.T, d Database) {
+		for name, record := range map[string]func(s *swallower, tx *sql.Tx) error{
+			"nothing": func(*swallower, *sql.Tx) error { return nil },
+			"a claim": func(s *swallower, tx *sql.Tx) error {
+				_, err := s.st.Claim(s.t.Context(), tx, failureTime, "evt_2")
+				return err
+			},
+			"an unknown order": func(s *swallower, tx *sql.Tx) error {
+				_, err := s.st.Lock(s.t.Context(), tx, "order-2")
+				return err
+			},
+		} {
+			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				s := newSwallower(t, d)
-				_, err := s.fulfil(func(tx *sql.Tx) {
-					for _, statement := range statements {
-						_, err := tx.Exec(statement)
-						require.NoError(t, err)
-					}
-				})
+				err := s.st.InOwnTx(t.Context(), func(tx *sql.Tx) error {
+					_, err := tx.Exec("ROLLBACK")
+					return err
+				}, func(tx *sql.Tx) error { return record(s, tx) })
 				require.ErrorIs(t, err, sqlstore.ErrTxEnded)
-				s.unfulfilled(0)
-				s.worksOnEveryConnection()
 			})
 		}
 	})

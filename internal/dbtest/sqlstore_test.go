@@ -21,15 +21,34 @@ func TestSQLStore(t *testing.T) {
 	})
 }
 
+// ownTxStore runs transactions as those of the library's own code.
+type ownTxStore struct{ *sqlstore.Store }
+
+func (s ownTxStore) InTx(ctx context.Context, fn func(tx *sql.Tx) error) error {
+	return s.InOwnTx(ctx, nil, fn)
+}
+
+// TestSQLStoreOwnTx runs the suite with InOwnTx in place of InTx.
+func TestSQLStoreOwnTx(t *testing.T) {
+	Each(t, func(t *testing.T, d Database) {
+		t.Parallel()
+		runSuite(t, d, func(st *sqlstore.Store) store.Store[*sql.Tx] { return ownTxStore{st} })
+	})
+}
+
 // runStoretest runs the suite on one database and empties it for each check: making a database takes longer than most checks.
 func runStoretest(t *testing.T, d Database) {
+	runSuite(t, d, func(st *sqlstore.Store) store.Store[*sql.Tx] { return st })
+}
+
+func runSuite(t *testing.T, d Database, as func(*sqlstore.Store) store.Store[*sql.Tx]) {
 	db := d.Open(t, sqlstoreConns)
 	migrateStore(t, db, d)
 	open := func(t *testing.T) store.Store[*sql.Tx] {
 		for _, table := range []string{"fulfil_orders", "fulfil_refs", "fulfil_terms", "fulfil_claims", "fulfil_values"} {
 			mustExec(t, db, "DELETE FROM "+table)
 		}
-		return sqlstore.New(db, d.Dialect)
+		return as(sqlstore.New(db, d.Dialect))
 	}
 	if d.Dialect == sqlkit.SQLite {
 		storetest.Run(t, open, storetest.OneWriter)

@@ -23,7 +23,7 @@ func InTx(ctx context.Context, db *sql.DB, d Dialect, fn func(tx *sql.Tx) error)
 
 // InTxLevel is InTx with an isolation level.
 func InTxLevel(ctx context.Context, db *sql.DB, d Dialect, level sql.IsolationLevel, fn func(tx *sql.Tx) error) error {
-	return Retry(ctx, func() error { return once(ctx, db, d, level, guard{}, fn) })
+	return Retry(ctx, func() error { return once(ctx, db, d, level, guard{}, fn, nil) })
 }
 
 // InMarkedTx is InTx for a function that calls the merchant's code. It commits only the transaction that it began. If the
@@ -32,11 +32,20 @@ func InTxLevel(ctx context.Context, db *sql.DB, d Dialect, level sql.IsolationLe
 //
 // The mark takes two more statements on PostgreSQL and SQLite, and four on MySQL. One of them is between fn and the COMMIT.
 func InMarkedTx(ctx context.Context, db *sql.DB, d Dialect, fn func(tx *sql.Tx) error) error {
-	return Retry(ctx, func() error { return once(ctx, db, d, sql.LevelDefault, guards[d], fn) })
+	return Retry(ctx, func() error { return once(ctx, db, d, sql.LevelDefault, guards[d], fn, nil) })
 }
 
-// once runs fn in one transaction.
-func once(ctx context.Context, db *sql.DB, d Dialect, level sql.IsolationLevel, g guard, fn func(tx *sql.Tx) error) (err error) {
+// InCallbackTx is InMarkedTx for a callback of the merchant's and for code of the library's that runs behind the callback in the
+// same transaction. Record returns every error of a statement and does not end the transaction, so that nothing needs to be checked
+// behind it: the check comes between the two.
+//
+// On PostgreSQL the check can be a part of a statement, so there record makes it: with [PostgresMark], or by [CheckTx].
+func InCallbackTx(ctx context.Context, db *sql.DB, d Dialect, callback, record func(tx *sql.Tx) error) error {
+	return Retry(ctx, func() error { return once(ctx, db, d, sql.LevelDefault, guards[d], callback, record) })
+}
+
+// once runs fn in one transaction, checks that the transaction is still open, and then runs record, which may be nil.
+func once(ctx context.Context, db *sql.DB, d Dialect, level sql.IsolationLevel, g guard, fn, record func(tx *sql.Tx) error) (err error) {
 	committed := false
 	conn, err := db.Conn(ctx)
 	if err != nil {
@@ -74,8 +83,15 @@ func once(ctx context.Context, db *sql.DB, d Dialect, level sql.IsolationLevel, 
 		}
 		return err
 	}
-	if err := g.check(ctx, tx); err != nil {
-		return Fail(ctx, "before the commit", err)
+	if record == nil || d != Postgres {
+		if err := g.check(ctx, tx); err != nil {
+			return Fail(ctx, "before the commit", err)
+		}
+	}
+	if record != nil {
+		if err := record(tx); err != nil {
+			return err
+		}
 	}
 	if err := tx.Commit(); err != nil {
 		err = fmt.Errorf("commit: %w", err)

@@ -26,14 +26,14 @@ type grammar struct {
 	deleteClaims func(query string) string
 	// ignore ends an INSERT that leaves a row with a taken key as it is. The INSERT waits for a transaction that is taking the
 	// key.
-	ignore func(key string) string
-	// ignoreRow ends an INSERT into termsTable that changes nothing where a row is there already.
-	ignoreRow string
+	ignore func(t table) string
 	// add inserts the rows whose keys are free and returns those keys.
 	add func(ctx context.Context, tx *sql.Tx, t table, rows [][]any) (added map[string]bool, err error)
-	// save updates rows of ordersTable and counts those that exist. It takes at most saveRows rows, each ID once. If marked is
-	// set, the transaction is one of InTx, and save changes nothing after that transaction has ended.
-	save func(ctx context.Context, tx *sql.Tx, marked bool, rows [][]any) (saved int64, err error)
+	// save updates rows of ordersTable and counts those that exist. It takes at most saveRows rows, each ID once. If checks is
+	// set, the transaction is one of InTx, and save changes nothing after that transaction has ended. If savesBeside is set, the
+	// same statement writes the references and terms of with, at most saveRows, unless checks is set.
+	save        func(ctx context.Context, tx *sql.Tx, checks bool, rows [][]any, with beside) (saved int64, err error)
+	savesBeside bool
 }
 
 var grammars = map[Dialect]grammar{Postgres: postgres, MySQL: mysql, SQLite: sqlite}
@@ -53,7 +53,7 @@ func insert(t table, n int) string {
 // keep inserts the rows whose keys are free.
 func (s *Store) keep(ctx context.Context, tx *sql.Tx, t table, rows [][]any) error {
 	for chunk := range slices.Chunk(rows, maxParams/len(t.columns)) {
-		statement := insert(t, len(chunk)) + s.grammar.ignore(t.key())
+		statement := insert(t, len(chunk)) + s.grammar.ignore(t)
 		if _, err := tx.ExecContext(ctx, s.dialect.Rebind(statement), slices.Concat(chunk...)...); err != nil {
 			return err
 		}
@@ -66,7 +66,7 @@ func addReturning(d Dialect) func(ctx context.Context, tx *sql.Tx, t table, rows
 	return func(ctx context.Context, tx *sql.Tx, t table, rows [][]any) (added map[string]bool, err error) {
 		added = map[string]bool{}
 		for chunk := range slices.Chunk(rows, maxParams/len(t.columns)) {
-			statement := insert(t, len(chunk)) + ignoreConflict(t.key()) + " RETURNING " + t.key()
+			statement := insert(t, len(chunk)) + ignoreConflict(t) + " RETURNING " + t.key()
 			if err := addKeys(ctx, tx, d.Rebind(statement), slices.Concat(chunk...), added); err != nil {
 				return nil, err
 			}
@@ -75,7 +75,7 @@ func addReturning(d Dialect) func(ctx context.Context, tx *sql.Tx, t table, rows
 	}
 }
 
-func ignoreConflict(key string) string { return "ON CONFLICT (" + key + ") DO NOTHING" }
+func ignoreConflict(t table) string { return "ON CONFLICT (" + t.keys() + ") DO NOTHING" }
 
 // addKeys adds the keys that a query returns to keys.
 func addKeys(ctx context.Context, tx *sql.Tx, query string, args []any, keys map[string]bool) error {

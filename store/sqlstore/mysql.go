@@ -23,10 +23,9 @@ var mysql = grammar{
 	deleteClaims: func(query string) string {
 		return "DELETE fulfil_claims FROM (" + query + ") AS old STRAIGHT_JOIN fulfil_claims ON fulfil_claims.claim = old.claim"
 	},
-	ignore:    ignoreDuplicate,
-	ignoreRow: ignoreDuplicate("term"),
-	add:       addToken,
-	save:      saveCase,
+	ignore: ignoreDuplicate,
+	add:    addToken,
+	save:   saveCase,
 }
 
 // mysqlByKey makes MySQL look up a list of keys one by one. Otherwise the planner reads, and locks, the whole of a small table.
@@ -34,7 +33,7 @@ const mysqlByKey = " FORCE INDEX (PRIMARY)"
 
 // ignoreDuplicate ends an INSERT that leaves a row with a taken key as it is. INSERT IGNORE would also cut values that do not
 // fit.
-func ignoreDuplicate(key string) string { return "ON DUPLICATE KEY UPDATE " + key + " = " + key }
+func ignoreDuplicate(t table) string { return "ON DUPLICATE KEY UPDATE " + t.key() + " = " + t.key() }
 
 // addToken inserts rows with a token of this call and reads back which rows have the token: MySQL has no RETURNING. The read
 // locks its rows, although the INSERT has locked them before: a read without a lock would take the transaction's snapshot too
@@ -49,7 +48,7 @@ func addToken(ctx context.Context, tx *sql.Tx, t table, rows [][]any) (added map
 			args = append(append(args, row...), token)
 			keys = append(keys, row[0])
 		}
-		if _, err := tx.ExecContext(ctx, insert(marked, len(chunk))+ignoreDuplicate(t.key()), args...); err != nil {
+		if _, err := tx.ExecContext(ctx, insert(marked, len(chunk))+ignoreDuplicate(t), args...); err != nil {
 			return nil, err
 		}
 		query := "SELECT " + t.key() + " FROM " + t.name + mysqlByKey +
@@ -67,7 +66,7 @@ func tokenTable(t table) table { return table{t.name, append(slices.Clone(t.colu
 // saveCase picks each row's values by its ID, because MySQL and MariaDB share no syntax to join with a list of rows. The new
 // token changes every row, so that MySQL counts each row it found as affected. saveCase need not check that the transaction is
 // still open: InTx turns autocommit off and rolls back everything after the transaction's end.
-func saveCase(ctx context.Context, tx *sql.Tx, _ bool, rows [][]any) (saved int64, err error) {
+func saveCase(ctx context.Context, tx *sql.Tx, _ bool, rows [][]any, _ beside) (saved int64, err error) {
 	var statement strings.Builder
 	var args []any
 	statement.WriteString("UPDATE fulfil_orders" + mysqlByKey + " SET ")

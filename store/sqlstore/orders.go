@@ -43,29 +43,44 @@ func (s *Store) Insert(ctx context.Context, tx *sql.Tx, orders ...*store.Order) 
 			fresh = append(fresh, o)
 		}
 	}
-	if err := s.keepRefs(ctx, tx, fresh); err != nil {
+	more, err := s.beside(tx, fresh)
+	if err != nil {
 		return nil, err
 	}
-	return inserted, s.keepTerms(ctx, tx, fresh)
+	return inserted, s.writeBeside(ctx, tx, more)
 }
 
 // Lock returns orders and keeps other transactions from locking them, as [store.Store] says.
 func (s *Store) Lock(ctx context.Context, tx *sql.Tx, ids ...string) ([]*store.Order, error) {
 	wanted := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !validKey(id, maxID) })
 	slices.Sort(wanted)
+	t := s.in(tx)
+	isOpen := s.grammar.yes
+	if t != nil && t.unchecked {
+		isOpen = "COALESCE(" + sqlkit.PostgresMark + ", false)" // so the check takes no statement of its own
+	}
 	found := map[string]storedOrder{}
 	for chunk := range slices.Chunk(slices.Compact(wanted), maxParams) {
-		query := "SELECT id, data, " + s.grammar.dueText + " FROM fulfil_orders" + s.grammar.byKey +
+		query := "SELECT id, data, " + s.grammar.dueText + ", " + isOpen + " FROM fulfil_orders" + s.grammar.byKey +
 			" WHERE id IN " + sqlkit.List(len(chunk)) + " ORDER BY id" + s.grammar.lock
 		err := each(ctx, tx, s.dialect.Rebind(query), texts(chunk), func(scan func(...any) error) error {
 			var id string
+			var open bool
 			var r storedOrder
-			err := scan(&id, &r.data, &r.due)
+			err := scan(&id, &r.data, &r.due, &open)
 			found[id] = r
+			if err == nil && open && t != nil {
+				t.unchecked = false
+			}
 			return err
 		})
 		if err != nil {
 			return nil, sqlkit.Fail(ctx, "sqlstore: lock orders", err)
+		}
+	}
+	if t != nil {
+		if err := s.check(ctx, tx, t); err != nil {
+			return nil, err
 		}
 	}
 	orders := make([]*store.Order, len(ids))
@@ -79,7 +94,7 @@ func (s *Store) Lock(ctx context.Context, tx *sql.Tx, ids ...string) ([]*store.O
 			return nil, fmt.Errorf("sqlstore: lock order %s: %w", id, err)
 		}
 		orders[i] = o
-		s.knownIn(tx).set(id, o.Terms())
+		t.found(o)
 	}
 	return orders, nil
 }
@@ -99,9 +114,18 @@ func (s *Store) Save(ctx context.Context, tx *sql.Tx, orders ...*store.Order) er
 		}
 		rows = append(rows, row)
 	}
-	_, marked := s.begun.Load(tx)
+	more, err := s.beside(tx, orders)
+	if err != nil {
+		return err
+	}
+	t := s.in(tx)
+	checks := t != nil && t.checks
 	for chunk := range slices.Chunk(rows, saveRows) {
-		saved, err := s.grammar.save(ctx, tx, marked, chunk)
+		with := beside{}
+		if len(chunk) == len(rows) && !checks && s.grammar.savesBeside && len(more.refs)+len(more.terms) <= saveRows {
+			with.refs, with.terms, more.refs, more.terms = more.refs, more.terms, nil, nil
+		}
+		saved, err := s.grammar.save(ctx, tx, checks, chunk, with)
 		if err == nil && saved != int64(len(chunk)) {
 			err = fmt.Errorf("found %d of %d: %w", saved, len(chunk), store.ErrNotFound)
 		}
@@ -109,31 +133,7 @@ func (s *Store) Save(ctx context.Context, tx *sql.Tx, orders ...*store.Order) er
 			return sqlkit.Fail(ctx, "sqlstore: save orders", err)
 		}
 	}
-	if err := s.keepRefs(ctx, tx, orders); err != nil {
-		return err
-	}
-	return s.keepTerms(ctx, tx, slices.Collect(maps.Values(last)))
-}
-
-// keepRefs stores the references of orders. A reference that already leads to another order stays. If several orders have the
-// same reference, the first gets it.
-func (s *Store) keepRefs(ctx context.Context, tx *sql.Tx, orders []*store.Order) error {
-	leads := map[string]string{}
-	for _, o := range orders {
-		for _, ref := range o.Refs() {
-			if !validKey(ref, maxRef) {
-				return fmt.Errorf("sqlstore: save order %s: a reference has %d bytes; give it 1 to %d bytes of UTF-8 without U+0000", o.ID, len(ref), maxRef)
-			}
-			if _, taken := leads[ref]; !taken {
-				leads[ref] = o.ID
-			}
-		}
-	}
-	rows := make([][]any, 0, len(leads))
-	for _, ref := range slices.Sorted(maps.Keys(leads)) {
-		rows = append(rows, []any{ref, leads[ref]})
-	}
-	return sqlkit.Fail(ctx, "sqlstore: save references", s.keep(ctx, tx, refsTable, rows))
+	return s.writeBeside(ctx, tx, more)
 }
 
 // Delete removes orders with their references, as [store.Store] says.

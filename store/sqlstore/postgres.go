@@ -18,34 +18,42 @@ var postgres = grammar{
 	deleteClaims: func(query string) string {
 		return "DELETE FROM fulfil_claims WHERE claim = ANY (ARRAY (" + query + "))" // IN might scan the whole table for a join
 	},
-	ignore:    ignoreConflict,
-	ignoreRow: "ON CONFLICT DO NOTHING",
-	add:       addReturning(Postgres),
-	save:      savePostgres,
+	ignore:      ignoreConflict,
+	add:         addReturning(Postgres),
+	save:        savePostgres,
+	savesBeside: true,
 }
 
 // savePostgres joins the table with a list of rows. Their parameters need casts, because no column gives them a type.
-func savePostgres(ctx context.Context, tx *sql.Tx, marked bool, rows [][]any) (saved int64, err error) {
+func savePostgres(ctx context.Context, tx *sql.Tx, checks bool, rows [][]any, with beside) (saved int64, err error) {
 	const typed = "(?::text, ?::text, ?::boolean, ?::text, ?::text, ?::bigint, ?::boolean, ?::timestamptz, ?::timestamptz, ?::timestamptz, ?::json)"
-	values := strings.Repeat(typed+", ", len(rows)-1) + typed
-	statement := updateFrom(values)
-	if marked {
+	statement, args := "WITH ", []any{}
+	insertWith := func(name string, t table, rows [][]any) {
+		if len(rows) > 0 {
+			statement += name + " AS (" + insert(t, len(rows)) + ignoreConflict(t) + "), "
+			args = append(args, slices.Concat(rows...)...)
+		}
+	}
+	insertWith("new_refs", refsTable, with.refs)
+	insertWith("new_terms", termsTable, with.terms)
+	statement += updateFrom(strings.Repeat(typed+", ", len(rows)-1) + typed)
+	if checks {
 		statement += " AND " + sqlkit.PostgresMark
 	}
-	saved, err = exec(ctx, tx, Postgres.Rebind(statement), slices.Concat(rows...))
-	if err == nil && saved == 0 && marked {
+	saved, err = exec(ctx, tx, Postgres.Rebind(statement), append(args, slices.Concat(rows...)...))
+	if err == nil && saved == 0 && checks {
 		err = sqlkit.CheckTx(ctx, tx, Postgres)
 	}
 	return saved, err
 }
 
-// updateFrom returns a statement that updates orders from a list of rows.
+// updateFrom returns a statement, without the WITH at its beginning, that updates orders from a list of rows.
 func updateFrom(values string) string {
 	sets := make([]string, 0, len(ordersTable.columns))
 	for _, column := range ordersTable.columns[1:] {
 		sets = append(sets, column+" = v."+column)
 	}
-	return "WITH v (" + strings.Join(ordersTable.columns, ", ") + ") AS (VALUES " + values + ") " +
+	return "v (" + strings.Join(ordersTable.columns, ", ") + ") AS (VALUES " + values + ") " +
 		"UPDATE fulfil_orders SET " + strings.Join(sets, ", ") + " FROM v WHERE fulfil_orders.id = v.id"
 }
 

@@ -9,13 +9,21 @@ import (
 	"github.com/gofulfil/fulfil/store"
 )
 
-// table is a table that the Store inserts into. Its first column is the key.
+// table is a table that the Store inserts into. Its first column is the key, except that all columns of termsTable are.
 type table struct {
 	name    string
 	columns []string
 }
 
 func (t table) key() string { return t.columns[0] }
+
+// keys are the columns of the primary key.
+func (t table) keys() string {
+	if t.name == termsTable.name {
+		return strings.Join(t.columns, ", ")
+	}
+	return t.key()
+}
 
 var (
 	ordersTable = table{"fulfil_orders", []string{

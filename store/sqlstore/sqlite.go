@@ -14,14 +14,13 @@ var sqlite = grammar{
 	dueText:      "due_at",
 	deleteClaims: func(query string) string { return "DELETE FROM fulfil_claims WHERE claim IN (" + query + ")" },
 	ignore:       ignoreConflict,
-	ignoreRow:    "ON CONFLICT DO NOTHING",
 	add:          addReturning(SQLite),
-	save: func(ctx context.Context, tx *sql.Tx, marked bool, rows [][]any) (saved int64, err error) {
-		if marked {
+	save: func(ctx context.Context, tx *sql.Tx, checks bool, rows [][]any, _ beside) (saved int64, err error) {
+		if checks {
 			if err := sqlkit.CheckTx(ctx, tx, SQLite); err != nil {
 				return 0, err
 			}
 		}
-		return exec(ctx, tx, updateFrom(sqlkit.Rows(len(rows), len(ordersTable.columns))), slices.Concat(rows...))
+		return exec(ctx, tx, "WITH "+updateFrom(sqlkit.Rows(len(rows), len(ordersTable.columns))), slices.Concat(rows...))
 	},
 }

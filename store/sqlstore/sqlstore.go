@@ -35,14 +35,17 @@ var (
 	ErrTxEnded = sqlkit.ErrTxEnded
 )
 
-var _ store.Store[*sql.Tx] = (*Store)(nil)
+var (
+	_ store.Store[*sql.Tx] = (*Store)(nil)
+	_ store.OwnTx[*sql.Tx] = (*Store)(nil)
+)
 
 // Store is a [store.Store] in an SQL database. Make one with [New].
 type Store struct {
 	db      *sql.DB
 	dialect Dialect
 	grammar grammar
-	begun   sync.Map    // the open transactions of InTx: *sql.Tx to *knownTerms
+	begun   sync.Map    // the open transactions of InTx and InOwnTx: *sql.Tx to *transaction
 	checked atomic.Bool // a connection's settings were checked, and they suit
 }
 
@@ -58,44 +61,6 @@ func New(db *sql.DB, dialect Dialect) *Store {
 		panic("sqlstore: the database is nil")
 	}
 	return &Store{db: db, dialect: dialect, grammar: g}
-}
-
-// InTx runs fn in a transaction, as [store.Store] says. In two cases it runs fn again in a new transaction, with growing pauses
-// between. So anything that fn does outside of tx may happen several times.
-//
-//   - The transaction collided with another: up to 30 times within a minute. After that the error matches [ErrConflict].
-//   - The database could not be reached, broke the connection or refused to write, as during a restart or a failover: up to
-//     12 times, which takes about five seconds. InTx closes a connection to a server that refuses to write.
-//
-// If the answer to a COMMIT is lost, InTx returns an error and does not run fn again: the transaction may be committed, and the
-// caller must find out.
-//
-// InTx commits only the transaction that it began. A database may roll a transaction back in the middle: MySQL does so on a
-// deadlock, SQLite on a full disk. If fn does not return that error, or ends the transaction itself, InTx returns an error
-// that matches [ErrTxEnded].
-//
-// On SQLite the transaction has the write lock from its beginning.
-//
-// Fn must use the database only through tx. Otherwise it waits for a second connection while it holds one, and on SQLite it
-// waits for itself.
-func (s *Store) InTx(ctx context.Context, fn func(tx *sql.Tx) error) error {
-	if err := s.ready(ctx); err != nil {
-		return err
-	}
-	return sqlkit.InMarkedTx(ctx, s.db, s.dialect, func(tx *sql.Tx) error {
-		s.begun.Store(tx, &knownTerms{terms: map[string][]string{}})
-		defer s.begun.Delete(tx)
-		return fn(tx)
-	})
-}
-
-// ownTx is InTx for functions of this package. They return every error, so ownTx need not check that the transaction is still
-// open.
-func (s *Store) ownTx(ctx context.Context, level sql.IsolationLevel, fn func(tx *sql.Tx) error) error {
-	if err := s.ready(ctx); err != nil {
-		return err
-	}
-	return sqlkit.InTxLevel(ctx, s.db, s.dialect, level, fn)
 }
 
 // read runs fn, which only reads, outside of a transaction.

@@ -1,12 +1,10 @@
 package sqlstore
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"database/sql"
 	"slices"
-	"sync"
 
 	"github.com/gofulfil/fulfil/internal/sqlkit"
 	"github.com/gofulfil/fulfil/store"
@@ -20,73 +18,6 @@ var termsTable = table{"fulfil_terms", []string{"term", "created_at", "order_id"
 func hashTerm(term string) []byte {
 	sum := sha256.Sum256([]byte(term))
 	return sum[:]
-}
-
-// knownTerms are the terms that a transaction found or left in the table, by order, so that a save writes only what changed.
-type knownTerms struct {
-	mu    sync.Mutex
-	terms map[string][]string
-}
-
-// knownIn returns what a transaction of InTx knows; nil: the transaction is another.
-func (s *Store) knownIn(tx *sql.Tx) *knownTerms {
-	known, _ := s.begun.Load(tx)
-	k, _ := known.(*knownTerms)
-	return k
-}
-
-// set keeps the terms of an order, and returns those that were known before.
-func (k *knownTerms) set(id string, terms []string) (before []string) {
-	if k == nil {
-		return nil
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	before = k.terms[id]
-	k.terms[id] = terms
-	return before
-}
-
-// keepTerms stores the terms that orders have now, and deletes those that the transaction knows and they have no more.
-func (s *Store) keepTerms(ctx context.Context, tx *sql.Tx, orders []*store.Order) error {
-	type row struct{ term, id string }
-	values := map[row][]any{}
-	var gone []row
-	for _, o := range orders {
-		terms := o.Terms()
-		known := s.knownIn(tx).set(o.ID, terms)
-		for _, term := range terms {
-			if !slices.Contains(known, term) {
-				values[row{term, o.ID}] = []any{hashTerm(term), s.dialect.Time(o.CreatedAt), o.ID}
-			}
-		}
-		for _, term := range known {
-			if !slices.Contains(terms, term) {
-				gone = append(gone, row{term, o.ID})
-			}
-		}
-	}
-	var keys []row
-	for key := range values {
-		keys = append(keys, key)
-	}
-	slices.SortFunc(keys, func(a, b row) int { return cmp.Or(cmp.Compare(a.term, b.term), cmp.Compare(a.id, b.id)) })
-	for chunk := range slices.Chunk(keys, maxParams/len(termsTable.columns)) {
-		statement := insert(termsTable, len(chunk)) + s.grammar.ignoreRow
-		var args []any
-		for _, key := range chunk {
-			args = append(args, values[key]...)
-		}
-		if _, err := tx.ExecContext(ctx, s.dialect.Rebind(statement), args...); err != nil {
-			return sqlkit.Fail(ctx, "sqlstore: save terms", err)
-		}
-	}
-	for _, key := range gone {
-		if err := s.deleteTerm(ctx, tx, key.term, key.id); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // Index makes orders findable by e-mail address, customer's ID and metadata that were saved before schema version 4, or by a process
@@ -114,9 +45,13 @@ func (s *Store) Index(ctx context.Context, after store.Position, limit int) (nex
 		}
 		orders = slices.DeleteFunc(orders, func(o *store.Order) bool { return o == nil }) // deleted meanwhile
 		for _, o := range orders {
-			s.knownIn(tx).set(o.ID, nil) // that an order has a term does not say that the table has it
+			s.in(tx).set(o.ID, written{refs: o.Refs()}) // that an order has a term does not say that the table has it
 		}
-		return s.keepTerms(ctx, tx, orders)
+		terms, err := s.beside(tx, orders)
+		if err != nil {
+			return err
+		}
+		return s.writeBeside(ctx, tx, terms)
 	})
 	if err != nil {
 		return after, err
@@ -127,7 +62,7 @@ func (s *Store) Index(ctx context.Context, after store.Position, limit int) (nex
 
 // deleteTerms deletes the terms of an order that is deleted: those that it has, and those that the transaction knows of it.
 func (s *Store) deleteTerms(ctx context.Context, tx *sql.Tx, o *store.Order) error {
-	terms := append(o.Terms(), s.knownIn(tx).set(o.ID, nil)...)
+	terms := append(o.Terms(), s.in(tx).set(o.ID, written{}).terms...)
 	slices.Sort(terms)
 	for _, term := range slices.Compact(terms) {
 		if err := s.deleteTerm(ctx, tx, term, o.ID); err != nil {

@@ -13,28 +13,37 @@ var mutants = []mutant{
 	// The life of an order.
 	{name: "release on local time-out", edits: []edit{{"../../sweep.go",
 		`return f.end(ctx, o, a, "sweep")`,
-		`return f.settle(ctx, o.ID, sessionUpdate{facts: sessionFacts{ID: a.SessionID}, cause: "sweep", expired: true})`}}},
+		`_, err := f.settle(ctx, o, sessionUpdate{facts: sessionFacts{ID: a.SessionID}, cause: "sweep", expired: true})
+			return err`}}},
 	{name: "mark outside the callback's transaction", edits: []edit{{"../../deliver.go", `
-		return f.markDelivered(limited, tx, id, token, l, next.N)
+		known, err = f.markDelivered(limited, tx, id, token, l, next.N)
+		return err
 	})
 `, `
 		return nil
 	})
 	if err == nil {
-		err = f.store.InTx(limited, func(tx Tx) error { return f.markDelivered(limited, tx, id, token, l, next.N) })
+		err = f.store.InTx(limited, func(tx Tx) (err error) {
+			known, err = f.markDelivered(limited, tx, id, token, l, next.N)
+			return err
+		})
 	}
 `}}},
 	{name: "mark before fulfilling", edits: []edit{{"../../deliver.go", `
-		if callbackErr = f.call(limited, tx, leased, next.N); callbackErr != nil {
-			return callbackErr
-		}
-		return f.markDelivered(limited, tx, id, token, l, next.N)
-	})
+		callbackErr = f.call(limited, tx, leased, next.N)
+		return callbackErr
 `, `
-		return f.markDelivered(limited, tx, id, token, l, next.N)
-	})
+		return nil
+`}, {"../../deliver.go", `
+	if err == nil {
+		return known, nil
+	}
+`, `
 	if err == nil {
 		err = f.store.InTx(limited, func(tx Tx) error { return f.call(limited, tx, leased, next.N) })
+	}
+	if err == nil {
+		return known, nil
 	}
 `}}},
 	{name: "take \"not open\" for expired", edits: []edit{{"../../cancel.go", `
