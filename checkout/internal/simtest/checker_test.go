@@ -120,7 +120,7 @@ func (c *checker) order(id string) error {
 	if shipped && !c.w.healed.Load() && givenBack(o) {
 		return fmt.Errorf("%s was shipped after its money was given back", id)
 	}
-	if shipped && !c.w.healed.Load() && c.w.longGivenBack(o.PaidAttempt().SessionID, o.FulfilledAt) {
+	if shipped && !c.w.healed.Load() && c.w.longGivenBack(o.PaidAttempt().SessionID, id) {
 		return fmt.Errorf("%s was shipped long after its money was given back", id)
 	}
 	if shipped && !c.w.healed.Load() && o.Status() != store.Paid && o.Status() != store.PartiallyRefunded {

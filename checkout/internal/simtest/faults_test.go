@@ -49,6 +49,9 @@ func (p *simProcess) fulfil(ctx context.Context, t tx, o *store.Order) error {
 	if kept := p.w.order(o.ID); (kept == nil || !kept.Paid()) && !p.w.forgotPaid(o.ID) {
 		p.w.fail("%s was to be fulfilled before its payment was recorded", o.ID)
 	}
+	p.w.mu.Lock()
+	p.w.fulfilling[o.ID] = p.w.srv.Now()
+	p.w.mu.Unlock()
 	return p.callback(ctx, t, o.ID, "shipment/"+o.ID, true)
 }
 

@@ -20,11 +20,12 @@ func (w *world) gaveBack(s *simSession) {
 	s.givenBack = w.srv.Now()
 }
 
-// longGivenBack reports whether all the money of a session was given back so long before that time that its goods must not be
-// handed over then.
-func (w *world) longGivenBack(id string, at time.Time) bool {
+// longGivenBack reports whether all the money of a session was given back so long before its order was handed over that it must
+// not have been.
+func (w *world) longGivenBack(id, order string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	at := w.fulfilling[order]
 	return slices.ContainsFunc(w.sessions, func(s *simSession) bool {
 		return s.id == id && !s.givenBack.IsZero() && at.Sub(s.givenBack) > knownFor
 	})

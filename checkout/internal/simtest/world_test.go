@@ -54,7 +54,9 @@ type world struct {
 	runs     map[string]int // of callbacks, by order
 	commits  map[string]int // by actor
 	failures map[string]int // of callbacks, by order
-	failed   error
+	// fulfilling is when the last run of Fulfil for an order began. Stripe's clock may jump while it runs.
+	fulfilling map[string]time.Time
+	failed     error
 	// unreadable and consoles are the orders whose rows can't be read, or are locked until the channel is closed.
 	unreadable map[string]bool
 	consoles   map[string]chan struct{}
@@ -77,7 +79,7 @@ func newWorld(t *testing.T, p plan, record bool) *world {
 		srv:     checkouttest.NewServer(checkouttest.Config{Start: testStart, Sequential: true, Seed: p.seed, DunningEnd: p.dunning}),
 		stock:   memreserver.New(),
 		sched:   &scheduler{threads: map[string]string{}},
-		callers: map[string]context.CancelFunc{}, runs: map[string]int{}, commits: map[string]int{}, failures: map[string]int{}, faults: map[string]int{},
+		callers: map[string]context.CancelFunc{}, runs: map[string]int{}, commits: map[string]int{}, failures: map[string]int{}, fulfilling: map[string]time.Time{}, faults: map[string]int{},
 		unreadable: map[string]bool{}, consoles: map[string]chan struct{}{}, ended: map[tx]bool{},
 		lostPaid: map[string]*simSession{}, forgotten: map[string]bool{}, refunds: map[string]string{},
 	}
