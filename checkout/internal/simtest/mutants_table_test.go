@@ -36,15 +36,15 @@ var mutants = []mutant{
 		return nil
 `}, {"../../deliver.go", `
 	if err == nil {
+		f.waiters.changed(id)
 		return known, nil
-	}
 `, `
 	if err == nil {
 		err = f.store.InTx(limited, func(tx Tx) error { return f.call(limited, tx, leased, next.N) })
 	}
 	if err == nil {
+		f.waiters.changed(id)
 		return known, nil
-	}
 `}}},
 	{name: "take \"not open\" for expired", edits: []edit{{"../../cancel.go", `
 	if badRequest(err) {
