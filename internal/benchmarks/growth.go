@@ -350,7 +350,7 @@ func (o *options) growth(ctx context.Context, r *report, kind, admin string, siz
 // growthHeading begins the table of a database.
 func (r *report) growthHeading(shops []*grown) {
 	heads, sizes, prunes := "| p50 and p99 in ms |", "| bytes on disk for an order |", "| longest sweep that pruned, in s |"
-	holds, line := "| ended holds and others, after pruning |", "|---|"
+	holds, line := "| holds after pruning, open ones too |", "|---|"
 	for _, g := range shops {
 		heads += fmt.Sprintf(" %d orders |", g.orders)
 		sizes += fmt.Sprintf(" %d |", g.bytes)

@@ -16,7 +16,7 @@ const (
 	soakCallers = 4
 	// soakSamples is how often the heap is measured. The first fifth of the samples is the time in which it fills.
 	soakSamples = 20
-	// soakGrowth is how much the median of the last fifth may exceed that of the second one, beside soakSlack.
+	// soakGrowth is by how much the median of the last fifth may exceed that of the second one, beside soakSlack.
 	soakGrowth = 1.15
 	soakSlack  = 2 << 20 // bytes
 )
@@ -41,15 +41,26 @@ func (o *options) soak(ctx context.Context, r *report, kind, admin string, lengt
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	fifth := len(heaps) / 5
-	early, late := medianOf(heaps[fifth:2*fifth]), medianOf(heaps[4*fifth:])
+	early, late := earlyAndLate(heaps)
 	r.line("%s: %d orders in %v; heap %.1f MiB after a fifth of the time, %.1f MiB at the end; goroutines %d before, %d after.",
 		d.name, orders, length, float64(early)/(1<<20), float64(late)/(1<<20), goroutines, left)
-	switch {
-	case left > goroutines:
+	if left > goroutines {
 		stacks := make([]byte, 1<<20)
-		return fmt.Errorf("benchmarks: %d goroutines are left of %d:\n%s", left, goroutines, stacks[:runtime.Stack(stacks, true)])
-	case float64(late) > soakGrowth*float64(early)+soakSlack:
+		return fmt.Errorf("benchmarks: there were %d goroutines, and %d are left:\n%s", goroutines, left, stacks[:runtime.Stack(stacks, true)])
+	}
+	return flat(heaps)
+}
+
+// earlyAndLate are the medians of the second fifth of the samples and of the last.
+func earlyAndLate(heaps []uint64) (early, late uint64) {
+	fifth := len(heaps) / 5
+	return medianOf(heaps[fifth : 2*fifth]), medianOf(heaps[4*fifth:])
+}
+
+// flat returns an error if the heap grows.
+func flat(heaps []uint64) error {
+	early, late := earlyAndLate(heaps)
+	if float64(late) > soakGrowth*float64(early)+soakSlack {
 		return fmt.Errorf("benchmarks: the heap grows: %v bytes", heaps)
 	}
 	return nil
