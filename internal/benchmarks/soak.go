@@ -17,8 +17,8 @@ const (
 	// soakSamples is how often the heap is measured. The first fifth of the samples is the time in which it fills.
 	soakSamples = 20
 	// soakGrowth is by how much the median of the last fifth may exceed that of the second one, beside soakSlack.
-	soakGrowth = 1.15
-	soakSlack  = 2 << 20 // bytes
+	soakGrowth = 1.1
+	soakSlack  = 512 << 10 // bytes
 )
 
 // soak has a shop begin, settle, look up, list and sweep for a while. Its heap must stay flat and its goroutines must end.
