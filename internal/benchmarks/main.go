@@ -97,6 +97,7 @@ func main() {
 		err = replaceBetweenMarks(*out, table)
 	}
 	if err != nil {
+		fmt.Print(string(table))
 		fmt.Fprintln(os.Stderr, "benchmarks:", err)
 		os.Exit(1)
 	}
@@ -119,7 +120,7 @@ func (o *options) run(ctx context.Context) ([]byte, error) {
 		}
 		if len(o.sizes) > 0 || o.soaking > 0 {
 			if err := o.overTime(ctx, &r, kind, admin); err != nil {
-				return nil, fmt.Errorf("%s: %w", kind, err)
+				return r.Bytes(), fmt.Errorf("%s: %w", kind, err) // what is measured took long
 			}
 			continue
 		}
