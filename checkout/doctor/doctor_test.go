@@ -290,6 +290,7 @@ func TestHealthyShopsHaveNoFindings(t *testing.T) {
 			require.Empty(t, report.Findings, "%s", report)
 			require.Empty(t, report.Skipped, "%s", report)
 			require.True(t, report.Healthy())
+			require.Contains(t, report.String(), "\nNothing is wrong.\n")
 			require.Equal(t, "test", report.Mode)
 			require.NotEmpty(t, report.Account)
 		})
@@ -306,6 +307,7 @@ func TestWhatIsSkipped(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, report.Findings, "%s", report)
 		var skipped []string
+		require.Contains(t, report.String(), "Nothing is wrong with what was looked at.")
 		for _, s := range report.Skipped {
 			require.Contains(t, report.String(), s.What)
 			skipped = append(skipped, s.What+": "+s.Why)

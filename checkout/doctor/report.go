@@ -80,7 +80,10 @@ func (r Report) String() string {
 			fmt.Fprintf(&b, "  %s: %s\n", s.What, s.Why)
 		}
 	}
-	if r.Healthy() {
+	switch {
+	case r.Healthy() && len(r.Skipped) > 0:
+		b.WriteString("\nNothing is wrong with what was looked at.\n")
+	case r.Healthy():
 		b.WriteString("\nNothing is wrong.\n")
 	}
 	return b.String()
