@@ -35,6 +35,7 @@ type setup struct {
 	flow        checkout.Config[tx]
 	form        form
 	also        form                          // a second destination; endpoint: there is none
+	alsoTypes   func(types []string) []string // that it sends; nil: those that have handlers
 	types       func(types []string) []string // that the destination sends; nil: those that have handlers
 	version     string                        // of the destination; empty: stripe-go's
 	source      string                        // events_from; empty: Stripe's default
@@ -100,7 +101,7 @@ func open(t *testing.T, set setup) (*shop, doctor.Config) {
 	s.flow.Handle(probe)
 	s.subscribe(set, probe)
 	if set.also != endpoint {
-		s.subscribe(setup{form: set.also}, probe)
+		s.subscribe(setup{form: set.also, types: set.alsoTypes}, probe)
 	}
 	if set.form == none {
 		s.secrets = []string{s.srv.WebhookSecret()}
@@ -426,24 +427,25 @@ func TestPlantedFaults(t *testing.T) {
 		"destination disabled": {setup{form: thin, after: func(s *shop) {
 			s.admin(http.MethodPost, "/v2/core/event_destinations/"+s.destination+"/disable", "", "application/json")
 		}}, doctor.DestinationDisabled, doctor.Error, []string{"switched off"}},
-		"an old endpoint is disabled":     {setup{also: snapshot, after: disable}, doctor.DestinationDisabled, doctor.Note, []string{"Another destination"}},
-		"session types not enabled":       {setup{types: cut("checkout.session.completed", "refund.failed")}, doctor.TypesMissing, doctor.Error, []string{"2 types", "checkout.session.completed, refund.failed"}},
-		"refund types not enabled":        {setup{form: snapshot, types: cut("refund.failed")}, doctor.TypesMissing, doctor.Warning, []string{"one type", "refund.failed"}},
-		"thin types not enabled":          {setup{form: thin, types: cut("v1.charge.dispute.created")}, doctor.TypesMissing, doctor.Warning, []string{"charge.dispute.created"}},
-		"a type that nobody handles":      {setup{types: plus("customer.updated")}, doctor.TypesUnhandled, doctor.Note, []string{"customer.updated"}},
-		"a thin type that nobody handles": {setup{form: thin, types: plus("v1.customer.updated")}, doctor.TypesUnhandled, doctor.Note, []string{"v1.customer.updated"}},
-		"all types":                       {setup{types: func([]string) []string { return []string{"*"} }}, doctor.TypesUnhandled, doctor.Note, []string{"all types"}},
-		"endpoint of another train":       {setup{version: "2024-06-20"}, doctor.APIVersion, doctor.Warning, []string{"2024-06-20", stripe.APIVersion}},
-		"destination of another train":    {setup{form: snapshot, version: "2025-09-30.clover"}, doctor.APIVersion, doctor.Warning, []string{"2025-09-30.clover"}},
-		"the default is of another train": {setup{version: accountsDefault, examination: otherDefault}, doctor.APIVersion, doctor.Warning, []string{"account's default, API version 2022-11-15"}},
-		"only connected accounts' events": {setup{form: snapshot, source: "other_accounts", flow: checkout.Config[tx]{Accounts: noAccounts}}, doctor.AccountsMissing, doctor.Error, []string{"account itself"}},
-		"no connected accounts' events":   {setup{form: snapshot, flow: checkout.Config[tx]{Accounts: noAccounts}}, doctor.AccountsMissing, doctor.Error, []string{"Config.Accounts"}},
-		"test key, live orders":           {setup{after: func(s *shop) { s.setMode("live") }}, doctor.KeyMode, doctor.Error, []string{"test mode", "live mode"}},
-		"live key, test orders":           {setup{examination: func(s *shop, c *doctor.Config) { c.Stripe = s.live() }}, doctor.KeyMode, doctor.Error, []string{"of live mode, and the orders are of test mode"}},
-		"destination of another mode":     {setup{examination: liveDestinations}, doctor.KeyMode, doctor.Error, []string{"destination", "another mode"}},
-		"another account, live":           {setup{after: func(s *shop) { s.setMode("live"); s.setSession("cs_live_elsewhere") }, examination: func(s *shop, c *doctor.Config) { c.Stripe = s.live() }}, doctor.WrongAccount, doctor.Error, []string{"cs_live_elsewhere"}},
-		"another account, test":           {setup{after: func(s *shop) { s.setSession("cs_test_elsewhere") }}, doctor.WrongAccount, doctor.Warning, []string{"cs_test_elsewhere"}},
-		"no such key":                     {setup{examination: func(s *shop, c *doctor.Config) { c.Stripe = s.over("sk_test_other", s.srv.Transport().RoundTrip) }}, doctor.KeyRefused, doctor.Error, nil},
+		"an old endpoint is disabled":        {setup{also: snapshot, after: disable}, doctor.DestinationDisabled, doctor.Note, []string{"Another destination"}},
+		"session types not enabled":          {setup{types: cut("checkout.session.completed", "refund.failed")}, doctor.TypesMissing, doctor.Error, []string{"2 types", "checkout.session.completed, refund.failed"}},
+		"refund types not enabled":           {setup{form: snapshot, types: cut("refund.failed")}, doctor.TypesMissing, doctor.Warning, []string{"one type", "refund.failed"}},
+		"thin types not enabled":             {setup{form: thin, types: cut("v1.charge.dispute.created")}, doctor.TypesMissing, doctor.Warning, []string{"charge.dispute.created"}},
+		"a type that nobody handles":         {setup{types: plus("customer.updated")}, doctor.TypesUnhandled, doctor.Note, []string{"customer.updated"}},
+		"a thin type that nobody handles":    {setup{form: thin, types: plus("v1.customer.updated")}, doctor.TypesUnhandled, doctor.Note, []string{"v1.customer.updated"}},
+		"a destination that is listed twice": {setup{types: plus("customer.updated"), also: snapshot, alsoTypes: plus("customer.updated")}, doctor.TypesUnhandled, doctor.Note, []string{"customer.updated"}},
+		"all types":                          {setup{types: func([]string) []string { return []string{"*"} }}, doctor.TypesUnhandled, doctor.Note, []string{"all types"}},
+		"endpoint of another train":          {setup{version: "2024-06-20"}, doctor.APIVersion, doctor.Warning, []string{"2024-06-20", stripe.APIVersion}},
+		"destination of another train":       {setup{form: snapshot, version: "2025-09-30.clover"}, doctor.APIVersion, doctor.Warning, []string{"2025-09-30.clover"}},
+		"the default is of another train":    {setup{version: accountsDefault, examination: otherDefault}, doctor.APIVersion, doctor.Warning, []string{"account's default, API version 2022-11-15"}},
+		"only connected accounts' events":    {setup{form: snapshot, source: "other_accounts", flow: checkout.Config[tx]{Accounts: noAccounts}}, doctor.AccountsMissing, doctor.Error, []string{"account itself"}},
+		"no connected accounts' events":      {setup{form: snapshot, flow: checkout.Config[tx]{Accounts: noAccounts}}, doctor.AccountsMissing, doctor.Error, []string{"Config.Accounts"}},
+		"test key, live orders":              {setup{after: func(s *shop) { s.setMode("live") }}, doctor.KeyMode, doctor.Error, []string{"test mode", "live mode"}},
+		"live key, test orders":              {setup{examination: func(s *shop, c *doctor.Config) { c.Stripe = s.live() }}, doctor.KeyMode, doctor.Error, []string{"of live mode, and the orders are of test mode"}},
+		"destination of another mode":        {setup{examination: liveDestinations}, doctor.KeyMode, doctor.Error, []string{"destination", "another mode"}},
+		"another account, live":              {setup{after: func(s *shop) { s.setMode("live"); s.setSession("cs_live_elsewhere") }, examination: func(s *shop, c *doctor.Config) { c.Stripe = s.live() }}, doctor.WrongAccount, doctor.Error, []string{"cs_live_elsewhere"}},
+		"another account, test":              {setup{after: func(s *shop) { s.setSession("cs_test_elsewhere") }}, doctor.WrongAccount, doctor.Warning, []string{"cs_test_elsewhere"}},
+		"no such key":                        {setup{examination: func(s *shop, c *doctor.Config) { c.Stripe = s.over("sk_test_other", s.srv.Transport().RoundTrip) }}, doctor.KeyRefused, doctor.Error, nil},
 		"Stripe is away": {setup{examination: func(s *shop, c *doctor.Config) {
 			c.Stripe = s.over(s.srv.Key(), func(*http.Request) (*http.Response, error) { return nil, errors.New("no route") })
 		}}, doctor.StripeUnreachable, doctor.Error, nil},
