@@ -1,0 +1,54 @@
+package checkout
+
+import (
+	"context"
+	"time"
+)
+
+// Health is what a Flow knows of its own shop. Package doctor looks at it.
+type Health struct {
+	// Mode is the mode of the shop's orders, "live" or "test"; empty: no session was created yet.
+	Mode string
+	// Session is the ID of a session that the shop began on the merchant's own account; empty: there is none, or a sandbox's data was
+	// deleted.
+	Session string
+	// SweptAt is when the last sweep of any process ended, to the second; zero: none did yet.
+	SweptAt time.Time
+	// SnapshotAt is when a snapshot event of the merchant's own account was last received, to ten minutes; zero: none was yet. Of thin
+	// events no time is kept.
+	SnapshotAt time.Time
+	// FailedEvents is the number of events that sweeps found and could not handle. They are tried again.
+	FailedEvents int
+	// Refunds says that the Flow gives payments back by itself, HoldForReview that it asks for reviews, and Connects that it has
+	// orders on connected accounts.
+	Refunds, HoldForReview, Connects bool
+}
+
+// Health reads what the Flow knows of its own shop from the Store. It makes no request to Stripe and changes nothing. The error is the
+// Store's.
+func (f *Flow[Tx]) Health(ctx context.Context) (Health, error) {
+	h := Health{Refunds: len(f.refund) > 0, HoldForReview: f.holdForReview, Connects: f.accounts != nil}
+	var err error
+	if h.Mode, err = f.store.Cursor(ctx, modeCursor); err != nil {
+		return Health{}, err
+	}
+	if h.Session, err = f.store.Cursor(ctx, witnessCursor); err != nil {
+		return Health{}, err
+	}
+	swept, err := f.store.Cursor(ctx, sweptCursor)
+	if err != nil {
+		return Health{}, err
+	}
+	if at, err := time.Parse(time.RFC3339, swept); err == nil {
+		h.SweptAt = at
+	}
+	if h.SnapshotAt, err = f.storedTime(ctx, receivedCursor, time.Time{}); err != nil {
+		return Health{}, err
+	}
+	failed, err := f.failedEvents(ctx)
+	if err != nil {
+		return Health{}, err
+	}
+	h.FailedEvents = len(failed)
+	return h, nil
+}
