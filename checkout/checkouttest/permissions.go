@@ -8,8 +8,8 @@ import (
 )
 
 // permissionNames are the resources of restricted keys, by the paths that they are for, where the name is not the singular of the
-// path. Stripe documents no list of these names. Those of webhook endpoints and accounts are known from refusals
-// (https://github.com/stripe/stripe-node/issues/2246), and the others follow the same pattern.
+// path. Stripe documents no list of these names. A refusal shows the form, rak_…_read
+// (https://github.com/stripe/stripe-node/issues/2246). The names here are guesses by that form, so a test should not depend on one.
 var permissionNames = map[string]string{
 	"account":            "accounts_kyc_basic",
 	"billing_portal":     "customer_portal",
