@@ -1,0 +1,84 @@
+package admin
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+
+	"github.com/gofulfil/fulfil/checkout"
+	"github.com/gofulfil/fulfil/store"
+)
+
+// openRows is how many attempts and outbox entries are shown at once. Older ones are folded.
+const openRows = 10
+
+// orderPage is the whole story of an order.
+type orderPage struct {
+	*store.Order
+	Notice  string
+	Problem stuckOrder // of which Reason is empty if the order needs no person
+	Actions []orderAction
+	Steps   []checkout.Step
+	Access  store.Access
+
+	Attempts, OlderAttempts []store.Attempt
+	Told, OlderTold         []store.Notice
+	Paid                    *store.Attempt // nil: the order is not paid
+	Refs                    []string
+}
+
+// Newest returns the invoices from the newest to the oldest.
+func (o orderPage) Newest() []store.Invoice {
+	invoices := slices.Clone(o.Invoices)
+	slices.Reverse(invoices)
+	return invoices
+}
+
+// showOrder shows the whole story of an order.
+func (p *pages) showOrder(w http.ResponseWriter, r *http.Request) {
+	o, ok := p.order(w, r)
+	if !ok {
+		return
+	}
+	health, err := p.Flow.Health(r.Context())
+	if err != nil {
+		p.failed(w, r, err)
+		return
+	}
+	data := orderPage{
+		Order: o, Problem: p.stuck(r, o), Actions: p.actions(r, o), Access: o.Access(health.Now, 0), Paid: o.PaidAttempt(), Refs: o.Refs(),
+	}
+	for _, step := range p.Flow.Next(o) {
+		if step.Action != checkout.Decide { // Problem says it
+			data.Steps = append(data.Steps, step)
+		}
+	}
+	data.Attempts, data.OlderAttempts = newest(o.Attempts)
+	data.Told, data.OlderTold = newest(o.Notices)
+	if a, known := orderActionOf(r.URL.Query().Get("done")); known {
+		data.Notice = a.Done
+	}
+	p.render(w, r, http.StatusOK, "order", page{Title: "Order " + short(o.ID), Here: "orders", Data: data})
+}
+
+// newest returns rows from the newest to the oldest, and apart those that are folded.
+func newest[T any](rows []T) (shown, folded []T) {
+	rows = slices.Clone(rows)
+	slices.Reverse(rows)
+	n := min(len(rows), openRows)
+	return rows[:n], rows[n:]
+}
+
+// order returns the order that a request names. If ok is false, order has answered the request.
+func (p *pages) order(w http.ResponseWriter, r *http.Request) (o *store.Order, ok bool) {
+	o, err := p.Flow.Order(r.Context(), r.PathValue("id"))
+	switch {
+	case err == nil:
+		return o, true
+	case errors.Is(err, checkout.ErrNotFound):
+		p.message(w, r, http.StatusNotFound, "There is no such order", "The address may be mistyped, or the order was deleted by Flow.Prune.")
+	default:
+		p.failed(w, r, err)
+	}
+	return nil, false
+}
