@@ -170,26 +170,35 @@ func (p *pages) actions(r *http.Request, o *store.Order) (allowed []orderAction)
 type advice struct {
 	Text    string
 	actions []Action
+	lane    lane // of which the last error is shown
 }
+
+// lane is one of the queues of an order's outbox.
+type lane int
+
+const (
+	fulfilling lane = 1 + iota
+	telling
+)
 
 // advices are by how the reason begins that [store.Order.StuckReason] returns. The first that fits counts.
 var advices = []struct {
 	reason string
 	advice
 }{
-	{"fulfilling failed", advice{"Mend the cause, which the last error below names, then try again.", []Action{Retry, GiveUp, Refund}}},
-	{"the transaction of fulfilling failed", advice{"The callback Fulfil succeeded, and its transaction did not: look at the database and at errors that Fulfil does not return. Then try again.", []Action{Retry, GiveUp, Refund}}},
-	{store.ParkedByCallback, advice{"Fulfil refused the order for good. Mend the cause, then try again.", []Action{Retry, GiveUp, Refund}}},
-	{"stock is short", advice{"Find the goods and fulfil anyway, or put them into stock and try again. Otherwise give up and refund.", []Action{FulfilAnyway, Retry, GiveUp, Refund}}},
-	{"mismatch: ", advice{"The payment is not for what was sold. Compare both, then fulfil anyway, or give up and refund.", []Action{FulfilAnyway, GiveUp, Refund}}},
-	{"a part of the payment was lost", advice{"Fulfil anyway for what is left of the money, or give up and refund the rest.", []Action{FulfilAnyway, GiveUp, Refund}}},
-	{"the payment is in review", advice{"Close the review in Stripe’s Dashboard, and the order goes on. Or decide here.", []Action{FulfilAnyway, GiveUp, Refund}}},
-	{"the review of the payment was closed", advice{"Decide whether the customer gets the goods.", []Action{FulfilAnyway, GiveUp, Refund}}},
-	{"a payment arrived after", advice{"Refund the payment, or fulfil anyway.", []Action{Refund, FulfilAnyway}}},
-	{"stripe does not say", advice{"Look at the payment in Stripe’s Dashboard, and whether the key may read it. Then try again.", []Action{Retry, FulfilAnyway, GiveUp}}},
-	{"stripe does not know", advice{"The key may be of another account or sandbox than the order: compare them. If the session is gone for good, cancel the order.", []Action{Settle, Cancel}}},
-	{"a change could not", advice{"Mend the callback OnChange or what it calls: the last error is below. It is tried again by itself.", []Action{Retry}}},
-	{"the transaction that delivers", advice{"Look at the database, and at errors that the callback OnChange does not return. It is tried again by itself.", []Action{Retry}}},
+	{"fulfilling failed", advice{"Mend the cause, then try again. It is also tried again by itself.", []Action{Retry, GiveUp, Refund}, fulfilling}},
+	{"the transaction of fulfilling failed", advice{"The callback Fulfil succeeded, and its transaction did not: look at the database and at errors that Fulfil does not return. Then try again.", []Action{Retry, GiveUp, Refund}, fulfilling}},
+	{store.ParkedByCallback, advice{"Fulfil refused the order for good. Mend the cause, then try again.", []Action{Retry, GiveUp, Refund}, 0}},
+	{"stock is short", advice{"Find the goods and fulfil anyway, or put them into stock and try again. Otherwise give up and refund.", []Action{FulfilAnyway, Retry, GiveUp, Refund}, 0}},
+	{"mismatch: ", advice{"The payment is not for what was sold. Compare both, then fulfil anyway, or give up and refund.", []Action{FulfilAnyway, GiveUp, Refund}, 0}},
+	{"a part of the payment was lost", advice{"Fulfil anyway for what is left of the money, or give up and refund the rest.", []Action{FulfilAnyway, GiveUp, Refund}, 0}},
+	{"the payment is in review", advice{"Close the review in Stripe’s Dashboard, and the order goes on. Or decide here.", []Action{FulfilAnyway, GiveUp, Refund}, 0}},
+	{"the review of the payment was closed", advice{"Decide whether the customer gets the goods.", []Action{FulfilAnyway, GiveUp, Refund}, 0}},
+	{"a payment arrived after", advice{"Refund the payment, or fulfil anyway.", []Action{Refund, FulfilAnyway}, 0}},
+	{"stripe does not say", advice{"Look at the payment in Stripe’s Dashboard, and whether the key may read it. Then try again.", []Action{Retry, FulfilAnyway, GiveUp}, 0}},
+	{"stripe does not know", advice{"The key may be of another account or sandbox than the order: compare them. If the session is gone for good, cancel the order.", []Action{Settle, Cancel}, 0}},
+	{"a change could not", advice{"Mend the callback OnChange or what it calls. The change is also tried again by itself.", []Action{Retry}, telling}},
+	{"the transaction that delivers", advice{"Look at the database, and at errors that the callback OnChange does not return. The change is also tried again by itself.", []Action{Retry}, telling}},
 }
 
 // adviceFor returns what helps an order that is stuck for a reason.
@@ -201,11 +210,11 @@ func adviceFor(reason string) advice {
 	}
 	switch {
 	case strings.HasSuffix(reason, "was paid, too"):
-		return advice{"The customer paid twice. Refund one payment in Stripe’s Dashboard, or keep both: fulfil anyway.", []Action{FulfilAnyway}}
+		return advice{"The customer paid twice. Refund one payment in Stripe’s Dashboard, or keep both: fulfil anyway.", []Action{FulfilAnyway}, 0}
 	case strings.Contains(reason, "could not be refunded"):
-		return advice{"Refund the payment in Stripe’s Dashboard, or decide otherwise here.", []Action{Refund, FulfilAnyway, Retry, GiveUp}}
+		return advice{"Refund the payment in Stripe’s Dashboard, or decide otherwise here.", []Action{Refund, FulfilAnyway, Retry, GiveUp}, 0}
 	}
-	return advice{"Decide whether the customer gets the goods.", []Action{FulfilAnyway, Retry, GiveUp, Refund}}
+	return advice{"Decide whether the customer gets the goods.", []Action{FulfilAnyway, Retry, GiveUp, Refund}, 0}
 }
 
 // mending are those of the allowed actions that help, the most likely first.

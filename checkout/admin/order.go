@@ -3,7 +3,6 @@ package admin
 import (
 	"errors"
 	"net/http"
-	"slices"
 
 	"github.com/gofulfil/fulfil/checkout"
 	"github.com/gofulfil/fulfil/store"
@@ -21,17 +20,11 @@ type orderPage struct {
 	Steps   []checkout.Step
 	Access  store.Access
 
-	Attempts, OlderAttempts []store.Attempt
-	Told, OlderTold         []store.Notice
+	Attempts, OlderAttempts []*store.Attempt
+	Told, OlderTold         []*store.Notice
+	Invoices                []*store.Invoice
 	Paid                    *store.Attempt // nil: the order is not paid
 	Refs                    []string
-}
-
-// Newest returns the invoices from the newest to the oldest.
-func (o orderPage) Newest() []store.Invoice {
-	invoices := slices.Clone(o.Invoices)
-	slices.Reverse(invoices)
-	return invoices
 }
 
 // showOrder shows the whole story of an order.
@@ -55,6 +48,8 @@ func (p *pages) showOrder(w http.ResponseWriter, r *http.Request) {
 	}
 	data.Attempts, data.OlderAttempts = newest(o.Attempts)
 	data.Told, data.OlderTold = newest(o.Notices)
+	invoices, older := newest(o.Invoices)
+	data.Invoices = append(invoices, older...) // there are at most store.InvoicesKept
 	if a, known := orderActionOf(r.URL.Query().Get("done")); known {
 		data.Notice = a.Done
 	}
@@ -62,11 +57,13 @@ func (p *pages) showOrder(w http.ResponseWriter, r *http.Request) {
 }
 
 // newest returns rows from the newest to the oldest, and apart those that are folded.
-func newest[T any](rows []T) (shown, folded []T) {
-	rows = slices.Clone(rows)
-	slices.Reverse(rows)
-	n := min(len(rows), openRows)
-	return rows[:n], rows[n:]
+func newest[T any](rows []T) (shown, folded []*T) {
+	all := make([]*T, len(rows))
+	for i := range rows {
+		all[len(rows)-1-i] = &rows[i]
+	}
+	n := min(len(all), openRows)
+	return all[:n:n], all[n:]
 }
 
 // order returns the order that a request names. If ok is false, order has answered the request.

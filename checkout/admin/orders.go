@@ -63,6 +63,7 @@ type ordersPage struct {
 type stuckOrder struct {
 	*store.Order
 	Reason  string
+	Failure string // the error that the reason counts; empty: it counts none
 	Advice  string
 	Mending []orderAction
 }
@@ -70,7 +71,14 @@ type stuckOrder struct {
 func (p *pages) stuck(r *http.Request, o *store.Order) stuckOrder {
 	reason := o.StuckReason()
 	advice := adviceFor(reason)
-	return stuckOrder{Order: o, Reason: reason, Advice: advice.Text, Mending: advice.mending(p.actions(r, o))}
+	s := stuckOrder{Order: o, Reason: reason, Advice: advice.Text, Mending: advice.mending(p.actions(r, o))}
+	switch advice.lane {
+	case fulfilling:
+		s.Failure = o.Delivery.LastError
+	case telling:
+		s.Failure = o.ChangeDelivery.LastError
+	}
+	return s
 }
 
 // showOrders lists the orders, on the first page those before all others that need a person.

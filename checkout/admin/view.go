@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/gofulfil/fulfil/checkout"
 	"github.com/gofulfil/fulfil/store"
@@ -24,7 +26,7 @@ var style []byte
 
 var templates = template.Must(template.New("").Funcs(template.FuncMap{
 	"money": money, "total": checkout.Total, "display": display, "when": when, "iso": iso, "short": short, "address": address,
-	"step": stepLabel, "state": attemptState, "heading": heading, "words": words, "upper": strings.ToUpper,
+	"step": stepLabel, "state": attemptState, "heading": heading, "words": words, "sentence": sentence, "upper": strings.ToUpper,
 	"list": func(values ...any) []any { return values },
 }).ParseFS(templateFiles, "templates/*.html"))
 
@@ -146,23 +148,27 @@ func when(t time.Time) string { return t.UTC().Format("2 Jan 2006 15:04:05") + "
 // iso returns a time for a machine.
 func iso(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// short returns the beginning of an ID. The beginning of an ID of Stripe's is its kind.
+// short returns the beginning and the end of an ID, which together tell it from others on a page. IDs that begin with the time, such
+// as a UUID of version 7, have a common beginning. The beginning of an ID of Stripe's is its kind.
 func short(id string) string {
 	kind, rest, ofStripe := strings.Cut(id, "_")
-	switch {
-	case !ofStripe || len(kind) > 4:
-		return cut(id, 12)
-	case strings.HasPrefix(rest, "test_"), strings.HasPrefix(rest, "live_"):
-		return kind + "_" + cut(rest, 13)
+	if !ofStripe || len(kind) > 5 {
+		return ends(id, 8)
 	}
-	return kind + "_" + cut(rest, 10)
+	for _, mode := range []string{"test_", "live_"} {
+		if strings.HasPrefix(rest, mode) {
+			return kind + "_" + mode + ends(strings.TrimPrefix(rest, mode), 4)
+		}
+	}
+	return kind + "_" + ends(rest, 6)
 }
 
-func cut(text string, n int) string {
-	if len(text) <= n {
-		return text
+// ends returns the first n characters and the last four of an ID.
+func ends(id string, n int) string {
+	if len(id) <= n+6 {
+		return id
 	}
-	return text[:n] + "…"
+	return id[:n] + "…" + id[len(id)-4:]
 }
 
 // heading says in a line what was bought.
@@ -208,8 +214,14 @@ func address(a store.Address) string {
 // words returns a name of a program's as words.
 func words(name any) string { return strings.ReplaceAll(fmt.Sprint(name), "_", " ") }
 
+// sentence begins a text with a capital letter.
+func sentence(text string) string {
+	first, size := utf8.DecodeRuneInString(text)
+	return string(unicode.ToUpper(first)) + text[size:]
+}
+
 // attemptState says in words where an attempt stands.
-func attemptState(a store.Attempt) badge {
+func attemptState(a *store.Attempt) badge {
 	switch {
 	case a.Paid && a.Duplicate:
 		return badge{"Paid, too", "bad"}
