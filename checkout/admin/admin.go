@@ -16,7 +16,8 @@
 // # What is allowed
 //
 // All pages only show, unless [Config.Allow] allows an [Action]. Each action has a page that says what it does before it is done.
-// Requests of other sites are refused by [http.CrossOriginProtection]. A proxy in front must pass the Host on as it is.
+// Requests of other sites are refused by [http.CrossOriginProtection]. For browsers of before 2023, a proxy in front must pass the
+// Host on as it is.
 //
 // A form that is sent twice refunds once, and adjusts stock once.
 //

@@ -17,9 +17,9 @@ type healthPage struct {
 	checkout.Health
 	Checked  bool   // Config.Check is set
 	Database string // what it found; empty: nothing
-	// Stuck is the number of orders that need a person, at most store.MaxLimit.
+	// Stuck is the number of orders that need a person. MoreStuck says that there are others, which were not counted.
 	Stuck     int
-	StuckMost bool
+	MoreStuck bool
 }
 
 func (p *pages) showHealth(w http.ResponseWriter, r *http.Request) {
@@ -28,12 +28,12 @@ func (p *pages) showHealth(w http.ResponseWriter, r *http.Request) {
 		p.failed(w, r, err)
 		return
 	}
-	stuck, err := p.Flow.List(r.Context(), store.Query{Stuck: true, Limit: store.MaxLimit})
+	stuck, err := p.Flow.List(r.Context(), store.Query{Stuck: true, Limit: store.DefaultLimit})
 	if err != nil {
 		p.failed(w, r, err)
 		return
 	}
-	data := healthPage{Health: health, Checked: p.Check != nil, Stuck: len(stuck), StuckMost: len(stuck) == store.MaxLimit}
+	data := healthPage{Health: health, Checked: p.Check != nil, Stuck: len(stuck), MoreStuck: len(stuck) == store.DefaultLimit}
 	if p.Check != nil {
 		ctx, cancel := context.WithTimeout(r.Context(), checkTimeout)
 		defer cancel()

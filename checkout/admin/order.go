@@ -18,7 +18,7 @@ type orderPage struct {
 	Problem stuckOrder // of which Reason is empty if the order needs no person
 	Actions []orderAction
 	Steps   []checkout.Step
-	Access  store.Access
+	Access  store.Access // of an order with a subscription
 
 	Attempts, OlderAttempts []*store.Attempt
 	Told, OlderTold         []*store.Notice
@@ -33,13 +33,14 @@ func (p *pages) showOrder(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	health, err := p.Flow.Health(r.Context())
-	if err != nil {
-		p.failed(w, r, err)
-		return
-	}
-	data := orderPage{
-		Order: o, Problem: p.stuck(r, o), Actions: p.actions(r, o), Access: o.Access(health.Now, 0), Paid: o.PaidAttempt(), Refs: o.Refs(),
+	data := orderPage{Order: o, Problem: p.stuck(r, o), Actions: p.actions(r, o), Paid: o.PaidAttempt(), Refs: o.Refs()}
+	if len(o.Subscriptions) > 0 {
+		health, err := p.Flow.Health(r.Context())
+		if err != nil {
+			p.failed(w, r, err)
+			return
+		}
+		data.Access = o.Access(health.Now, 0)
 	}
 	for _, step := range p.Flow.Next(o) {
 		if step.Action != checkout.Decide { // Problem says it
