@@ -53,7 +53,7 @@ func TestRetryFails(t *testing.T) {
 	require.Contains(t, page.body, "The decision is kept")
 	require.Contains(t, page.body, "the warehouse is &lt;closed&gt;")
 	require.Contains(t, s.log.String(), "level=WARN")
-	require.Contains(t, s.get("orders/order-1").body, "Handing over failed 1 times")
+	require.Contains(t, s.get("orders/order-1").body, "Handing over failed, tries: 1")
 }
 
 func TestFulfilAnyway(t *testing.T) {
