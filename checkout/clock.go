@@ -28,9 +28,8 @@ const (
 	offsetMost = time.Hour
 )
 
-// learn reads the Date header of an answer (https://www.rfc-editor.org/rfc/rfc9110#field.date). took is how long
-// the answer took: Stripe wrote the date at some time in between, so a slow answer says nothing of the clock.
-func (c *clockOffset) learn(response *stripe.APIResponse, took time.Duration) {
+// learn reads the Date header of an answer (https://www.rfc-editor.org/rfc/rfc9110#field.date).
+func (c *clockOffset) learn(response *stripe.APIResponse) {
 	if response == nil {
 		return
 	}
@@ -40,9 +39,6 @@ func (c *clockOffset) learn(response *stripe.APIResponse, took time.Duration) {
 	}
 	c.learned.Store(true)
 	offset := date.Sub(c.local())
-	if offset < 0 {
-		offset = min(0, offset+took)
-	}
 	switch {
 	case offset.Abs() <= offsetIgnored:
 		offset = 0

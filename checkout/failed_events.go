@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -150,8 +151,9 @@ func (f *Flow[Tx]) changeFailedEvents(ctx context.Context, change func([]failedE
 
 // seenEvents remembers which events this process dispatched lately, as readings overlap.
 type seenEvents struct {
-	mu  sync.Mutex
-	ids map[string]time.Time
+	mu      sync.Mutex
+	ids     map[string]time.Time
+	dropped time.Time // when the old ones were last dropped
 }
 
 // first reports whether the event was not seen yet, and remembers it.
@@ -164,10 +166,9 @@ func (s *seenEvents) first(id string, now time.Time) bool {
 	if s.ids == nil {
 		s.ids = map[string]time.Time{}
 	}
-	for other, at := range s.ids {
-		if now.Sub(at) > 2*eventsOverlap {
-			delete(s.ids, other)
-		}
+	if now.Sub(s.dropped) > eventsOverlap { // not for every event: after an outage a sweep reads many thousands
+		maps.DeleteFunc(s.ids, func(_ string, at time.Time) bool { return now.Sub(at) > 2*eventsOverlap })
+		s.dropped = now
 	}
 	s.ids[id] = now
 	return true

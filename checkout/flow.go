@@ -220,6 +220,11 @@ func (f *Flow[Tx]) advance(ctx context.Context, tx Tx, o *store.Order, before st
 			}
 		}
 	}
+	if len(tried) > 0 && now.Sub(o.CreatedAt) >= holdsKept { // pruneHolds may have passed the order already
+		if err := f.forgetHolds(ctx, tx, o); err != nil {
+			return err
+		}
+	}
 	park(o)
 	f.enqueueNotices(o, before, now, cause)
 	return nil

@@ -5,23 +5,54 @@ import (
 	"time"
 )
 
-// Health is how a shop runs, as far as the Flow and its Store know.
+// Health is what a Flow knows of its own shop. Package doctor looks at it.
 type Health struct {
-	// Now is the Flow's time.
-	Now time.Time
-	// LastSweep is when any process last finished a sweep; zero: none did.
-	LastSweep time.Time
-	// Unswept says that no process has finished a sweep for an hour.
-	Unswept bool
-	// LastSnapshot is when a snapshot event of the shop's was last received, to about ten minutes; zero: none was. It is that of the
-	// merchant's own account. Thin events do not set it.
-	LastSnapshot time.Time
-	// FailedEvents are the events that sweeps found undelivered and that could not be handled. Sweeps try them again. There are at
-	// most 500.
-	FailedEvents []FailedEvent
-	// WrongAccount says that this process has a key of another Stripe account than the orders, and neither begins nor sweeps: see
-	// [ErrWrongAccount].
+	// Mode is the mode of the shop's orders, "live" or "test"; empty: no session was created yet.
+	Mode string
+	// Session is the ID of a session that the shop began on the merchant's own account; empty: there is none, or a sandbox's data was
+	// deleted.
+	Session string
+	// SweptAt is when the last sweep of any process ended, to the second; zero: none did yet.
+	SweptAt time.Time
+	// SnapshotAt is when a snapshot event of the merchant's own account was last received, to ten minutes; zero: none was yet. Of thin
+	// events no time is kept.
+	SnapshotAt time.Time
+	// FailedEvents is the number of events that sweeps found and could not handle. They are tried again.
+	FailedEvents int
+	// Refunds says that the Flow gives payments back by itself, HoldForReview that it asks for reviews, and Connects that it has
+	// orders on connected accounts.
+	Refunds, HoldForReview, Connects bool
+	// WrongAccount says that this process found its key to be of another Stripe account than the orders: see [ErrWrongAccount].
 	WrongAccount bool
+}
+
+// Health reads what the Flow knows of its own shop from the Store. It makes no request to Stripe and changes nothing. The error is the
+// Store's.
+func (f *Flow[Tx]) Health(ctx context.Context) (Health, error) {
+	h := Health{WrongAccount: f.wrongAccount.Load(), Refunds: len(f.refund) > 0, HoldForReview: f.holdForReview, Connects: f.accounts != nil}
+	var err error
+	if h.Mode, err = f.store.Cursor(ctx, modeCursor); err != nil {
+		return Health{}, err
+	}
+	if h.Session, err = f.store.Cursor(ctx, witnessCursor); err != nil {
+		return Health{}, err
+	}
+	swept, err := f.store.Cursor(ctx, sweptCursor)
+	if err != nil {
+		return Health{}, err
+	}
+	if at, err := time.Parse(time.RFC3339, swept); err == nil {
+		h.SweptAt = at
+	}
+	if h.SnapshotAt, err = f.storedTime(ctx, receivedCursor, time.Time{}); err != nil {
+		return Health{}, err
+	}
+	failed, err := f.failedEvents(ctx)
+	if err != nil {
+		return Health{}, err
+	}
+	h.FailedEvents = len(failed)
+	return h, nil
 }
 
 // FailedEvent is an event that a sweep found undelivered and that could not be handled.
@@ -33,29 +64,19 @@ type FailedEvent struct {
 	Since, Next time.Time
 }
 
-// Health reads how the shop runs. It makes no request to Stripe. Its errors are those of the Store.
-func (f *Flow[Tx]) Health(ctx context.Context) (Health, error) {
-	h := Health{Now: f.now(), WrongAccount: f.wrongAccount.Load()}
-	value, err := f.store.Cursor(ctx, sweptCursor)
-	if err != nil {
-		return Health{}, err
-	}
-	swept, err := time.Parse(time.RFC3339, value)
-	if err == nil { // otherwise nobody swept yet
-		h.LastSweep = swept.UTC()
-	}
-	h.Unswept = h.Now.Sub(h.LastSweep).Abs() >= unsweptAfter
-	if h.LastSnapshot, err = f.storedTime(ctx, receivedCursor, time.Time{}); err != nil {
-		return Health{}, err
-	}
+// FailedEvents returns the events that sweeps found undelivered and could not handle, at most 500. Sweeps try them again. The error is
+// the Store's.
+func (f *Flow[Tx]) FailedEvents(ctx context.Context) ([]FailedEvent, error) {
 	failed, err := f.failedEvents(ctx)
 	if err != nil {
-		return Health{}, err
+		return nil, err
 	}
-	for _, e := range failed {
-		h.FailedEvents = append(h.FailedEvents, FailedEvent{
-			ID: e.ID, Type: e.Type, Account: e.Account, Since: time.Unix(e.Since, 0).UTC(), Next: time.Unix(e.Next, 0).UTC(),
-		})
+	events := make([]FailedEvent, len(failed))
+	for i, e := range failed {
+		events[i] = FailedEvent{ID: e.ID, Type: e.Type, Account: e.Account, Since: time.Unix(e.Since, 0).UTC(), Next: time.Unix(e.Next, 0).UTC()}
 	}
-	return h, nil
+	return events, nil
 }
+
+// Now returns the Flow's time: that of Config.Clock, set right by Stripe's answers, in UTC.
+func (f *Flow[Tx]) Now() time.Time { return f.now() }

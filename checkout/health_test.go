@@ -7,55 +7,50 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gofulfil/fulfil/checkout"
+	"github.com/gofulfil/fulfil/checkout/checkouttest"
 )
 
-// Health says when the shop was last swept, what is received, and which events fail.
+// Health says what the Flow knows of its shop, before and after it sold something and swept.
 func TestHealth(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	health, err := s.flow.Health(t.Context())
-	require.NoError(t, err)
-	require.True(t, health.Unswept)
-	require.Zero(t, health.LastSweep)
-	require.Zero(t, health.LastSnapshot)
-	require.Equal(t, testStart, health.Now)
+	health := func() checkout.Health {
+		h, err := s.flow.Health(t.Context())
+		require.NoError(t, err)
+		return h
+	}
+	require.Equal(t, checkout.Health{Connects: true}, health())
 
+	started, err := s.flow.Begin(t.Context(), cartOf("order-1", "tee"))
+	require.NoError(t, err)
+	require.NoError(t, s.srv.Pay(started.SessionID, checkouttest.CardOK))
+	s.srv.Advance(time.Minute)
+	_, err = s.flow.Sweep(t.Context())
+	require.NoError(t, err)
+	want := checkout.Health{Connects: true, Mode: "test", Session: started.SessionID, SweptAt: testStart.Add(time.Minute)}
+	if testPayloads()&checkouttest.Snapshot != 0 {
+		want.SnapshotAt = testStart
+	}
+	require.Equal(t, want, health())
+	require.NoError(t, s.st.SetCursor(t.Context(), "failed_events", `[{"id":"evt_1","type":"refund.failed"},{"id":"evt_2","type":"refund.failed"}]`))
+	require.Equal(t, 2, health().FailedEvents)
+}
+
+// FailedEvents says which events fail, since when, and when they are tried again.
+func TestFailedEventsAreListed(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
 	s.down()
-	broken := true
-	s.hears(func() error {
-		if broken {
-			return errPrinter
-		}
-		return nil
-	})
+	s.hears(func() error { return errPrinter })
 	s.pay(s.begin(cartOf("order-1", "tee")).SessionID)
 	s.srv.Advance(2 * time.Minute)
 	s.sweep()
-	swept := s.srv.Now()
-	health, err = s.flow.Health(t.Context())
+	events, err := s.flow.FailedEvents(t.Context())
 	require.NoError(t, err)
-	require.False(t, health.Unswept)
-	require.Equal(t, swept, health.LastSweep)
-	require.Len(t, health.FailedEvents, 1)
-	failed := health.FailedEvents[0]
-	require.NotEmpty(t, failed.Type)
-	require.Contains(t, failed.ID, "evt_")
-	require.Equal(t, swept, failed.Since)
-	require.True(t, failed.Next.After(swept))
-
-	broken = false
-	s.srv.Advance(59 * time.Minute)
-	health, err = s.flow.Health(t.Context())
-	require.NoError(t, err)
-	require.False(t, health.Unswept)
-	s.srv.Advance(time.Minute)
-	health, err = s.flow.Health(t.Context())
-	require.NoError(t, err)
-	require.True(t, health.Unswept)
-	s.sweep()
-	health, err = s.flow.Health(t.Context())
-	require.NoError(t, err)
-	require.Empty(t, health.FailedEvents)
+	require.Len(t, events, 1)
+	require.Contains(t, events[0].ID, "evt_")
+	require.Equal(t, s.flow.Now(), events[0].Since)
+	require.True(t, events[0].Next.After(events[0].Since))
 }
 
 // An order is found by each ID of Stripe's that leads to it.
@@ -63,9 +58,7 @@ func TestFindRef(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	s.pay(s.begin(cartOf("order-1", "tee")).SessionID)
-	refs := s.order("order-1").Refs()
-	require.NotEmpty(t, refs)
-	for _, ref := range refs {
+	for _, ref := range s.order("order-1").Refs() {
 		o, err := s.flow.FindRef(t.Context(), ref)
 		require.NoError(t, err, ref)
 		require.Equal(t, "order-1", o.ID)

@@ -4,8 +4,11 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
+	"github.com/gofulfil/fulfil/reservation"
 	"github.com/gofulfil/fulfil/store"
 )
 
@@ -22,9 +25,9 @@ var prunedStatuses = []store.Status{store.Draft, store.Expired, store.Canceled}
 //
 // All other orders are kept: those with a payment, also one that failed or was given back, because bookkeeping needs them;
 // those that are open, stuck, hold stock, or wait for a callback. What Stripe keeps of the deleted orders stays there. If one
-// of their sessions is paid nevertheless, it is recorded like that of a lost order: with a new order that is parked. The holds
-// of deleted orders stay in the Reserver as the history of its stock, so an order that had one needs a new ID to be begun again:
-// with the old one, Begin returns an error that matches reservation.ErrHoldExists.
+// of their sessions is paid nevertheless, it is recorded like that of a lost order: with a new order that is parked. If the
+// Reserver is a reservation.Forgetter, it forgets the holds of the deleted orders, and an ID can be begun again. Otherwise Begin
+// with the ID of a deleted order that had a hold returns an error that matches reservation.ErrHoldExists.
 //
 // Each order is deleted in a transaction of its own. If before is not nil, it is called in that transaction, so that the
 // merchant's own rows of the order can be deleted with it. An error of before keeps that order, and ends Prune.
@@ -77,6 +80,9 @@ func (f *Flow[Tx]) pruneOrder(ctx context.Context, id string, bound time.Time, b
 				return err
 			}
 		}
+		if err := f.forgetHolds(ctx, tx, orders[0]); err != nil {
+			return err
+		}
 		deleted = true
 		return f.store.Delete(ctx, tx, orders[0])
 	})
@@ -100,4 +106,136 @@ func prunable(o *store.Order, bound time.Time) bool {
 		}
 	}
 	return true
+}
+
+const (
+	// prunedCursor is when all that is old was pruned last, as Unix seconds.
+	prunedCursor = "pruned"
+	pruneEvery   = 24 * time.Hour
+	// claimsKept is how long claims are kept. An event can be sent again up to 30 days after it was created
+	// (https://docs.stripe.com/cli/events/resend), and is tried again for up to three days after that
+	// (https://docs.stripe.com/webhooks#automatic-retries). The rest is to spare.
+	claimsKept = 45 * 24 * time.Hour
+	// pruneBatch claims, or the holds of as many orders, are pruned at a time, in at most pruneBatches per sweep: a batch takes
+	// milliseconds.
+	pruneBatch   = 1000
+	pruneBatches = 10
+
+	// holdsKept is the age from which on an order has its ended holds forgotten. The order says itself how each of its holds
+	// ended, and was saved in the same transaction, so the Flow asks for none of them again. The time is for people.
+	holdsKept = 45 * 24 * time.Hour
+	// forgottenCursor is the latest order whose ended holds were forgotten: its time of creation in Unix microseconds, a slash
+	// and its ID.
+	forgottenCursor = "forgotten_holds"
+)
+
+// pruneDaily prunes once a day what is not needed anymore. It does so in bounded steps: if there is more, the next sweep goes on.
+func (f *Flow[Tx]) pruneDaily(ctx context.Context) error {
+	now := f.now()
+	last, err := f.cursorTime(ctx, prunedCursor, time.Time{})
+	if err != nil || now.Sub(last) < pruneEvery {
+		return err
+	}
+	noClaims, err := f.pruneClaims(ctx, now)
+	if err != nil {
+		return err
+	}
+	noHolds, err := f.pruneHolds(ctx, now)
+	if err != nil || !noClaims || !noHolds {
+		return err
+	}
+	return f.setCursorTime(ctx, prunedCursor, now)
+}
+
+// pruneClaims frees claims of events that cannot come again, and reports whether there are no more. The Flow itself claims
+// nothing, as its orders hold what it heard. Claims are those of webhook.Once, which has no other guard.
+func (f *Flow[Tx]) pruneClaims(ctx context.Context, now time.Time) (done bool, err error) {
+	for range pruneBatches {
+		pruned, err := f.store.Prune(ctx, now.Add(-claimsKept), pruneBatch)
+		if err != nil {
+			return false, err
+		}
+		if pruned < pruneBatch {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// pruneHolds has the ended holds of old orders forgotten, and reports whether there are no more. It passes each order once, by
+// time of creation. What is held or ends after that is forgotten as soon as it ends: see advance.
+func (f *Flow[Tx]) pruneHolds(ctx context.Context, now time.Time) (done bool, err error) {
+	if _, ok := f.reserver.(reservation.Forgetter[Tx]); !ok {
+		return true, nil
+	}
+	query := store.Query{CreatedTo: now.Add(-holdsKept), Limit: pruneBatch}
+	query.After, err = f.forgottenUntil(ctx)
+	if err != nil {
+		return false, err
+	}
+	for range pruneBatches {
+		orders, err := f.store.List(ctx, query)
+		if err != nil {
+			return false, err
+		}
+		if len(orders) > 0 {
+			err := f.store.InTx(ctx, func(tx Tx) error { return f.forgetHolds(ctx, tx, orders...) })
+			if err != nil {
+				return false, err
+			}
+			last := orders[len(orders)-1]
+			query.After = store.Position{CreatedAt: last.CreatedAt, ID: last.ID}
+			position := fmt.Sprintf("%d/%s", last.CreatedAt.UnixMicro(), last.ID)
+			if err := f.store.SetCursor(ctx, forgottenCursor, position); err != nil {
+				return false, err
+			}
+		}
+		if len(orders) < pruneBatch {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// forgottenUntil reads forgottenCursor.
+func (f *Flow[Tx]) forgottenUntil(ctx context.Context) (store.Position, error) {
+	value, err := f.store.Cursor(ctx, forgottenCursor)
+	if err != nil || value == "" {
+		return store.Position{}, err
+	}
+	created, id, _ := strings.Cut(value, "/")
+	micros, err := strconv.ParseInt(created, 10, 64)
+	if err != nil {
+		return store.Position{}, nil // written by no version that is known
+	}
+	return store.Position{CreatedAt: time.UnixMicro(micros).UTC(), ID: id}, nil
+}
+
+// forgetHolds has the Reserver forget the holds of orders that have ended, if it can. Holds that an order calls held stay, also if
+// somebody ended them by hand: the Flow still asks for them.
+func (f *Flow[Tx]) forgetHolds(ctx context.Context, tx Tx, orders ...*store.Order) error {
+	forgetter, ok := f.reserver.(reservation.Forgetter[Tx])
+	if !ok {
+		return nil
+	}
+	var ids []string
+	for _, o := range orders {
+		for i := range o.Attempts {
+			a := &o.Attempts[i]
+			for _, h := range []store.Hold{a.Hold, a.Increase} {
+				if h.ID == "" || h.State == store.Held {
+					continue
+				}
+				ids = append(ids, h.ID)
+				// The stock of a late payment took the place of a hold that had ended: see sellLate.
+				for id, late := strings.CutSuffix(h.ID, lateSuffix); late; id, late = strings.CutSuffix(id, lateSuffix) {
+					ids = append(ids, id)
+				}
+			}
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	return forgetter.Forget(ctx, tx, ids...)
 }

@@ -238,9 +238,16 @@ func (u *sessionUpdate) derive() {
 }
 
 // leavesPayment reports whether the update does not say what became of the first payment of a subscription: the subscription was
-// canceled while the money was on its way, and the money may still arrive.
+// canceled, or another invoice of it is not paid, while the money was on its way. The money may still arrive.
 func (u *sessionUpdate) leavesPayment() bool {
-	return u.facts.PaymentStatus == "unpaid" && u.facts.PaymentIntent.Status == "" && u.facts.Subscription.Status == "canceled" && u.facts.Invoice != ""
+	if u.facts.PaymentStatus != "unpaid" || u.facts.PaymentIntent.Status != "" || u.facts.Invoice == "" {
+		return false
+	}
+	switch u.facts.Subscription.Status {
+	case string(store.SubscriptionCanceled), string(store.SubscriptionPastDue), string(store.SubscriptionUnpaid):
+		return true
+	}
+	return false
 }
 
 // bringsMoney reports whether the money of the session has arrived or is on its way. It counts from when it is on its way, as some

@@ -116,9 +116,12 @@ func (f *Flow[Tx]) sell(ctx context.Context, tx Tx, o *store.Order, a *store.Att
 	return nil
 }
 
+// lateSuffix is added to the ID of an attempt's hold for the stock of a late payment.
+const lateSuffix = "/late"
+
 // sellLate takes stock for a payment that has no hold anymore, and makes it sold.
 func (f *Flow[Tx]) sellLate(ctx context.Context, tx Tx, a *store.Attempt, lines []reservation.Line) (refusal, err error) {
-	late := store.Hold{ID: a.Hold.ID + "/late"}
+	late := store.Hold{ID: a.Hold.ID + lateSuffix}
 	refusal, err = f.holdStock(ctx, tx, &late, lines)
 	if err != nil || refusal != nil {
 		return refusal, err

@@ -26,14 +26,14 @@ type stripeAPI struct {
 func (s stripeAPI) failed(doing string, err error) error {
 	var se *stripe.Error
 	if errors.As(err, &se) {
-		s.clock.learn(se.LastResponse, 0)
+		s.clock.learn(se.LastResponse)
 	}
 	return &stripeError{doing: doing, err: err}
 }
 
 // answer reads a session as Stripe answered it, and learns Stripe's time.
 func (s stripeAPI) answer(doing, account string, asked time.Time, response *stripe.APIResponse) (sessionUpdate, error) {
-	s.clock.learn(response, s.now().Sub(asked))
+	s.clock.learn(response)
 	return observeAnswer(doing, account, asked, response)
 }
 
@@ -296,12 +296,11 @@ func (s stripeAPI) refundsOf(ctx context.Context, account string, p payment) ([]
 // createRefund gives a payment back.
 func (s stripeAPI) createRefund(ctx context.Context, account string, params *stripe.RefundCreateParams) (refundFacts, error) {
 	onAccount(params, account)
-	asked := s.now()
 	refund, err := s.client.V1Refunds.Create(ctx, params)
 	if err != nil {
 		return refundFacts{}, s.failed("refunding a payment", err)
 	}
-	s.clock.learn(refund.LastResponse, s.now().Sub(asked))
+	s.clock.learn(refund.LastResponse)
 	return factsOfRefund(refund), nil
 }
 
@@ -354,12 +353,11 @@ func (s stripeAPI) reviewOf(ctx context.Context, account, intent string) (*strip
 func (s stripeAPI) subscription(ctx context.Context, account, id string) (subscriptionFacts, error) {
 	params := &stripe.SubscriptionRetrieveParams{}
 	onAccount(params, account)
-	asked := s.now()
 	answer, err := s.client.V1Subscriptions.Retrieve(ctx, id, params)
 	if err != nil {
 		return subscriptionFacts{}, s.failed("fetching a subscription", err)
 	}
-	s.clock.learn(answer.LastResponse, s.now().Sub(asked))
+	s.clock.learn(answer.LastResponse)
 	return factsOfSubscription(answer), nil
 }
 
@@ -467,7 +465,6 @@ func (s stripeAPI) events(ctx context.Context, account string, types []string, p
 	ctx, cancel := onePage(ctx, &params.ListParams, account, pos.After)
 	defer cancel()
 	var page []*stripe.Event
-	asked := s.now()
 	for e, err := range s.client.V1Events.List(ctx, params) {
 		if err != nil {
 			return nil, s.failed("listing events", err)
@@ -475,7 +472,7 @@ func (s stripeAPI) events(ctx context.Context, account string, types []string, p
 		page = append(page, e)
 	}
 	if len(page) > 0 {
-		s.clock.learn(page[0].LastResponse, s.now().Sub(asked))
+		s.clock.learn(page[0].LastResponse)
 	}
 	return page, nil
 }
@@ -486,12 +483,11 @@ func (s stripeAPI) askTime(ctx context.Context) error {
 	ctx, cancel := onePage(ctx, &params.ListParams, "", "")
 	defer cancel()
 	params.Limit = stripe.Int64(1)
-	asked := s.now()
 	for e, err := range s.client.V1Events.List(ctx, params) {
 		if err != nil {
 			return s.failed("asking for the time", err)
 		}
-		s.clock.learn(e.LastResponse, s.now().Sub(asked))
+		s.clock.learn(e.LastResponse)
 	}
 	return nil
 }

@@ -491,3 +491,31 @@ func TestRequestsPerChangeOfASubscription(t *testing.T) {
 func (s *testShop) dropThinEvents() {
 	s.srv.Deliver(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), checkouttest.Thin)
 }
+
+// A change of plan while the first debit is on its way does not hide the debit: it still arrives or bounces.
+func TestPlanChangesWhileTheDebitIsOnItsWay(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(s *testShop, id string) error{
+		"arrives": func(s *testShop, id string) error { return s.srv.Settle(id) },
+		"bounces": func(s *testShop, id string) error { return s.srv.Bounce(id) },
+	} {
+		s := newShop(t)
+		id := s.begin(clubOf("club")).SessionID
+		require.NoError(t, s.srv.Pay(id, checkouttest.BankDebit))
+		sub := s.order("club").SubscriptionByID(s.order("club").Attempts[0].Subscription)
+		require.NoError(t, s.srv.ReplaceMethod(sub.ID, checkouttest.CardDeclined))
+		_, err := s.srv.Client().V1Subscriptions.Update(t.Context(), sub.ID, &stripe.SubscriptionUpdateParams{
+			Items:             []*stripe.SubscriptionUpdateItemParams{{ID: &sub.Items[0].ID, Quantity: stripe.Int64(3)}},
+			ProrationBehavior: stripe.String("always_invoice"),
+		})
+		require.NoError(t, err)
+		s.srv.Flush()
+		s.requireStatus("club", checkout.DisplayStatus(store.Processing))
+		s.loseWebhooks()
+		require.NoError(t, end(s, id))
+		s.srv.Advance(time.Hour)
+		s.sweep()
+		require.Equal(t, name == "arrives", s.order("club").Paid(), name)
+		require.Equal(t, name == "bounces", s.order("club").Attempts[0].Failed, name)
+	}
+}

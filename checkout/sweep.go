@@ -43,8 +43,11 @@ type Swept struct {
 // again. Then it looks for what webhooks missed: it dispatches the events that Stripe could not deliver, of every type that
 // the Handler of [Flow.Handle] has handlers for, as far back as Stripe keeps them; once an hour it lists the refunds and
 // disputes that can still change. If the shop received no snapshot event for an hour, it reads all events of sessions for itself, as
-// Stripe does not list thin events that were not received. Once a day it frees keys that were claimed in the Store 45 days ago or earlier, as by
-// [webhook.Once], whose events Stripe can no longer send.
+// Stripe does not list thin events that were not received.
+//
+// Once a day a sweep frees keys that were claimed in the Store 45 days ago or earlier, as by [webhook.Once], whose events Stripe can
+// no longer send. If the Reserver is a reservation.Forgetter, it then forgets the ended holds of orders that are 45 days old. Of
+// either a sweep prunes 10,000 at most, and the next goes on.
 //
 // A sweep makes no more requests than Config.SweepBudget says, and leaves the rest to the next. Orders that are due come
 // before the search for missed events. Any number of processes may sweep at once; each order is swept by one.
@@ -174,7 +177,7 @@ func (f *Flow[Tx]) sweep(ctx context.Context, p *pass) error {
 	if err := f.store.SetCursor(ctx, sweptCursor, f.now().Format(time.RFC3339)); err != nil {
 		return err
 	}
-	return f.pruneClaims(ctx)
+	return f.pruneDaily(ctx)
 }
 
 // sweepDue takes the orders that are due and does their steps that need Stripe or move stock.
@@ -381,39 +384,6 @@ func (f *Flow[Tx]) recordCheckFailed(ctx context.Context, id string, step Step) 
 		}
 		return true, nil
 	})
-}
-
-const (
-	// prunedCursor is when all old claims were pruned last, as Unix seconds.
-	prunedCursor = "pruned"
-	pruneEvery   = 24 * time.Hour
-	// claimsKept is how long claims are kept. An event can be sent again up to 30 days after it was created
-	// (https://docs.stripe.com/cli/events/resend), and is tried again for up to three days after that
-	// (https://docs.stripe.com/webhooks#automatic-retries). The rest is to spare.
-	claimsKept = 45 * 24 * time.Hour
-	// pruneBatch claims are pruned at a time, in at most pruneBatches per sweep: a batch takes milliseconds.
-	pruneBatch   = 1000
-	pruneBatches = 10
-)
-
-// pruneClaims frees claims of events that cannot come again, once a day. The Flow itself claims nothing, as its orders hold
-// what it heard. Claims are those of webhook.Once, which has no other guard.
-func (f *Flow[Tx]) pruneClaims(ctx context.Context) error {
-	now := f.now()
-	last, err := f.cursorTime(ctx, prunedCursor, time.Time{})
-	if err != nil || now.Sub(last) < pruneEvery {
-		return err
-	}
-	for range pruneBatches {
-		pruned, err := f.store.Prune(ctx, now.Add(-claimsKept), pruneBatch)
-		if err != nil {
-			return err
-		}
-		if pruned < pruneBatch {
-			return f.setCursorTime(ctx, prunedCursor, now)
-		}
-	}
-	return nil // the next sweep goes on
 }
 
 // hungMost is how many requests in a row Stripe may leave without an answer before a sweep makes no more.

@@ -152,7 +152,7 @@ func TestWaitForAnotherProcess(t *testing.T) {
 		s := newTimedShop(t)
 		id := s.begin(cartOf("order-1", "tee")).SessionID
 		s.srv.Deliver(nil)
-		_, other := s.processWith(func(c *checkout.Config[tx]) { c.Clock = time.Now })
+		_, other := s.processWith(func(c *checkout.Config[tx]) { c.Clock, c.Stripe = time.Now, s.srv.Client() })
 		s.srv.Deliver(other, testPayloads())
 		ctx, leave := context.WithCancel(t.Context())
 		left := s.waitingUntil(ctx, id)

@@ -69,6 +69,14 @@ type Previewer interface {
 	Preview(ctx context.Context, holds ...Hold) ([]error, error)
 }
 
+// Forgetter is a [Reserver] that can forget holds that have ended, so that its tables do not grow for ever.
+type Forgetter[Tx any] interface {
+	// Forget deletes the holds that have ended, by a sale or a release. It leaves the stock as it is. A hold that stands is left
+	// as it is, too, and an unknown ID changes nothing. From then on the hold is unknown: Commit and Release answer
+	// [ErrNotHeld], and the ID can be held again. So forget only IDs that no caller repeats anymore.
+	Forget(ctx context.Context, tx Tx, ids ...string) error
+}
+
 // Hold is stock to set aside. The caller chooses the ID, which [ValidID] must accept. IDs and SKUs are compared byte by byte.
 type Hold struct {
 	ID    string

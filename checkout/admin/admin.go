@@ -33,6 +33,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/gofulfil/fulfil/checkout"
 	"github.com/gofulfil/fulfil/reservation"
@@ -62,7 +63,9 @@ type Flow interface {
 	FindRef(ctx context.Context, ref string) (*store.Order, error)
 	List(ctx context.Context, q store.Query) ([]*store.Order, error)
 	Next(o *store.Order) []checkout.Step
+	Now() time.Time
 	Health(ctx context.Context) (checkout.Health, error)
+	FailedEvents(ctx context.Context) ([]checkout.FailedEvent, error)
 	Stock(ctx context.Context, skus ...string) ([]reservation.Stock, error)
 
 	Settle(ctx context.Context, sessionID string) (*store.Order, error)

@@ -436,7 +436,11 @@ func TestHealthPage(t *testing.T) {
 type healthFlow struct{ admin.Flow }
 
 func (healthFlow) Health(context.Context) (checkout.Health, error) {
-	return checkout.Health{Now: testStart, WrongAccount: true, FailedEvents: []checkout.FailedEvent{{ID: "evt_<1>", Type: "charge.refunded", Since: testStart, Next: testStart}}}, nil
+	return checkout.Health{WrongAccount: true}, nil
+}
+
+func (healthFlow) FailedEvents(context.Context) ([]checkout.FailedEvent, error) {
+	return []checkout.FailedEvent{{ID: "evt_<1>", Type: "charge.refunded", Since: testStart, Next: testStart}}, nil
 }
 
 // Texts that customers and others write are shown as they are, and nothing of them is markup.

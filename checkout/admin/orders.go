@@ -48,7 +48,7 @@ func filterOf(name string) filter {
 type ordersPage struct {
 	Filters []filter
 	Shown   filter
-	Health  checkout.Health
+	Health  health
 	// Stuck are the orders above the list, and MoreStuck says that there are others.
 	Stuck     []stuckOrder
 	MoreStuck bool
@@ -93,7 +93,7 @@ func (p *pages) showOrders(w http.ResponseWriter, r *http.Request) {
 		err = p.listStuck(r, &data)
 	}
 	if err == nil {
-		data.Health, err = p.Flow.Health(r.Context())
+		data.Health, err = p.health(r.Context())
 	}
 	if err != nil {
 		p.failed(w, r, err)

@@ -127,6 +127,9 @@ func (s *Server) answer(r *http.Request, c *call, op *operation) (_ answer, repl
 		return c.failure(err), false
 	}
 	c.loggedAt = fmt.Sprintf("https://dashboard.stripe.com/test/logs/%s?t=%d", c.id, s.Now().Unix())
+	if err := s.permit(r); err != nil {
+		return c.failure(err), false
+	}
 	if r.Header.Get("Stripe-Context") != "" && r.Header.Get("Stripe-Account") != "" {
 		return c.failure(invalid("", "", "You may only specify one of these headers: Stripe-Context, Stripe-Account.")), false
 	}

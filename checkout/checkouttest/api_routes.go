@@ -93,6 +93,8 @@ func (s *Server) endpoints() map[string]endpoint {
 		"GET /v1/invoice_payments":             s.listInvoicePayments(),
 		"GET /v1/invoice_payments/{id}":        s.retrieve("invoice_payment"),
 
+		"GET /v1/account": s.retrieveAccount,
+
 		"GET /v2/core/events":                           s.listThinEvents,
 		"GET /v2/core/events/{id}":                      s.retrieveThinEvent,
 		"POST /v2/core/event_destinations":              s.createDestination,

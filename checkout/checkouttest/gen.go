@@ -111,6 +111,8 @@ var calls = []struct {
 	{"POST /v1/promotion_codes/{id}", stripe.PromotionCodeUpdateParams{}},
 	{"POST /v1/billing_portal/sessions", stripe.BillingPortalSessionCreateParams{}},
 
+	{"GET /v1/account", stripe.AccountRetrieveParams{}},
+
 	{"GET /v2/core/events", struct { // stripe-go lacks the filters that came after its API version, and the token of a page
 		Created struct {
 			GT  *string `form:"gt"`

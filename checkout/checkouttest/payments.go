@@ -191,18 +191,20 @@ func (s *Server) complete(sess *session, paymentStatus string) {
 	if sess.id() != "" {
 		s.collectAnswers(sess)
 	}
-	debitInProgress := sess.method == BankDebit && paymentStatus == "unpaid"
-	if !debitInProgress {
-		sess.method = ""
+	if sess.method == BankDebit && paymentStatus == "unpaid" {
+		sess.debit = sess.pi
 	}
+	sess.method = ""
 	s.emit(sess, "checkout.session.completed", o, nil)
 }
 
 // debitSettles ends the bank debit of a completed session with success.
 func (s *Server) debitSettles(sess *session) error {
-	if sess.str("status") != "complete" || sess.method != BankDebit {
-		return ErrNotPending
+	done, err := s.endDebit(sess)
+	if err != nil {
+		return err
 	}
+	defer done()
 	if ch := s.latestCharge(sess); ch != nil {
 		ch["status"], ch["paid"], ch["captured"], ch["amount_captured"] = "succeeded", true, true, ch["amount"]
 		s.bookCharge(sess, ch)
@@ -212,17 +214,29 @@ func (s *Server) debitSettles(sess *session) error {
 	if sess.subscription != nil {
 		s.firstDebitSettles(sess)
 	}
-	sess.method = ""
 	sess.object["payment_status"] = "paid"
 	s.emit(sess, "checkout.session.async_payment_succeeded", sess.object, nil)
 	return nil
 }
 
+// endDebit makes the bank debit that is on its way the payment in progress, and returns what ends that. Invoices of a subscription
+// may have been charged since, by another payment.
+func (s *Server) endDebit(sess *session) (done func(), err error) {
+	if sess.debit == "" {
+		return nil, ErrNotPending
+	}
+	latest := sess.pi
+	sess.pi, sess.method, sess.debit = sess.debit, BankDebit, ""
+	return func() { sess.pi, sess.method = latest, "" }, nil
+}
+
 // debitBounces ends the bank debit of a completed session with a failure.
 func (s *Server) debitBounces(sess *session) error {
-	if sess.str("status") != "complete" || sess.method != BankDebit {
-		return ErrNotPending
+	done, err := s.endDebit(sess)
+	if err != nil {
+		return err
 	}
+	defer done()
 	if ch := s.latestCharge(sess); ch != nil {
 		s.failCharge(sess, ch, debitFailed)
 		s.refuse(sess, debitFailed, ch)
@@ -230,7 +244,6 @@ func (s *Server) debitBounces(sess *session) error {
 	if sess.subscription != nil {
 		s.firstDebitBounces(sess)
 	}
-	sess.method = ""
 	s.emit(sess, "checkout.session.async_payment_failed", sess.object, nil)
 	return nil
 }

@@ -19,6 +19,12 @@ import (
 type Config struct {
 	// Key is the secret key that requests must carry. It must be a test key. Default: a random one.
 	Key string
+	// Permissions makes the key a restricted one, which may do only this: names such as "charge_read" and "checkout_session_write",
+	// as they stand after rak_ in Stripe's refusals (https://docs.stripe.com/keys/restricted-api-keys). Default: everything.
+	Permissions []string
+	// Unverified has the account not take payments yet: its charges_enabled is false. Test payments succeed all the same, as they do
+	// in a sandbox. Default: false.
+	Unverified bool
 	// WebhookURL makes the default endpoint deliver every event over HTTP. It must be a loopback URL. Default: none. Use
 	// Deliver for a receiver in the same process, and the API for further endpoints.
 	WebhookURL string
@@ -76,8 +82,10 @@ type Server struct {
 	base        string // the base URL, without a slash at the end
 	ids         *idSource
 	sequential  bool
-	expiredForm bool // Config.ExpiredForm
-	liveRetries bool // Config.LiveRetries
+	liveRetries bool     // Config.LiveRetries
+	expiredForm bool     // Config.ExpiredForm
+	permissions []string // Config.Permissions
+	unverified  bool     // Config.Unverified
 	dunningEnd  DunningEnd
 	log         *slog.Logger
 	mux         *http.ServeMux
@@ -138,6 +146,8 @@ func NewServer(cfg Config) *Server {
 		sequential:  cfg.Sequential,
 		expiredForm: cfg.ExpiredForm,
 		liveRetries: cfg.LiveRetries,
+		permissions: cfg.Permissions,
+		unverified:  cfg.Unverified,
 		dunningEnd:  cfg.DunningEnd,
 	}
 	if err := cfg.validate(); err != nil {

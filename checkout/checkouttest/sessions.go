@@ -18,6 +18,7 @@ type session struct {
 	lines        []object
 	method       PaymentMethod // of the payment in progress; empty: there is none
 	buyer        Buyer         // of the payment in progress
+	debit        string        // the ID of the payment intent whose bank debit is on its way; empty: there is none
 	pi           string        // the ID of the payment intent that pays the session or its latest invoice
 	subscription *subscription // that the session started; nil: none
 	reduction    reduction

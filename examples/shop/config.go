@@ -25,6 +25,7 @@ import (
 // config is the configuration. Flags say where a process listens; the environment has the settings that all processes share.
 type config struct {
 	addr           string           // -addr
+	doctor         bool             // the argument doctor: examine the shop instead of serving it
 	testWebhooks   string           // -webhooks: the URL to which the test server sends its events; empty: this process
 	url            string           // SHOP_URL: the shop's public address, without a slash at the end; empty: that of addr
 	ordersPassword string           // ORDERS_PASSWORD; empty: the orders page asks for none
@@ -49,6 +50,12 @@ func readConfig(args []string, getenv func(string) string, out io.Writer) (confi
 	flags.StringVar(&c.testWebhooks, "webhooks", "", "`URL` that the test server sends its webhooks to, such as that of another process (default this one's)")
 	if err := flags.Parse(args); err != nil {
 		return c, err
+	}
+	switch c.doctor = flags.Arg(0) == "doctor"; {
+	case flags.NArg() > 1, flags.NArg() == 1 && !c.doctor:
+		return c, fmt.Errorf("unknown argument %q: the only one is doctor, behind the flags", flags.Arg(flags.NArg()-1))
+	case c.doctor && c.stripeKey == "":
+		return c, errors.New("doctor examines a shop on Stripe: set STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET as for the shop itself")
 	}
 	var err error
 	c.dialect, c.driver, c.dsn, err = database(getenv("DATABASE_URL"))

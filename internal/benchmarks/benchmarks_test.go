@@ -44,6 +44,45 @@ func TestBenchmarks(t *testing.T) {
 	require.Error(t, replaceBetweenMarks("go.mod", nil))
 }
 
+// Shops of two sizes are loaded, pruned and measured.
+func TestGrowth(t *testing.T) {
+	t.Parallel()
+	o := options{
+		databases: []string{"sqlite", "mysql"}, rounds: 1, length: 5 * time.Millisecond, prepared: 4, pool: 4, skus: 5,
+		sizes: []int{100, 300}, log: t.Logf,
+	}
+	table, err := o.run(t.Context())
+	require.NoError(t, err)
+	text := string(table)
+	require.Contains(t, text, "| 100 orders | 300 orders |")
+	require.Contains(t, text, "(of 1) | ", "one sweep prunes so few")
+	// The younger half stays without the one that is just old enough, and the three that were copied. So do two old ones that are
+	// open, which the shop of a hundred orders does not have.
+	require.Contains(t, text, "| holds after pruning, open ones too | 52 | 154 |", text)
+	require.Equal(t, 4+len(growthRows()), strings.Count(text, "\n| "), text)
+}
+
+func TestSoak(t *testing.T) {
+	t.Parallel()
+	o := options{pool: 4, log: t.Logf}
+	d, err := newDatabase(t.Context(), "sqlite", "-", 0)
+	require.NoError(t, err)
+	defer d.drop()
+	heaps, orders, err := o.soakShop(t.Context(), d, time.Second)
+	require.NoError(t, err)
+	require.Len(t, heaps, soakSamples)
+	require.Positive(t, orders)
+
+	for i := range heaps {
+		heaps[i] = uint64(20<<20 + i*10<<10)
+	}
+	require.NoError(t, flat(heaps), "ten KiB a sample are noise")
+	for i := range heaps {
+		heaps[i] = uint64(20<<20 + i*1<<20)
+	}
+	require.ErrorContains(t, flat(heaps), "the heap grows")
+}
+
 // The proxy delays an answer by the round trip, and what is sent meanwhile not again.
 func TestProxy(t *testing.T) {
 	t.Parallel()

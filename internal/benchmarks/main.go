@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -27,7 +28,9 @@ type options struct {
 	best      int // best pool by hand
 	skus      int // that are sold
 	only      string
-	sale      *sale // nil: none
+	sizes     []int         // of the shops of -growth; empty: that is not measured
+	soaking   time.Duration // 0: no soak
+	sale      *sale         // nil: none
 	log       func(format string, args ...any)
 }
 
@@ -47,6 +50,8 @@ func main() {
 	flag.IntVar(&o.pool, "pool", 8, "connections of the Flow")
 	flag.IntVar(&o.best, "best", 4, "connections of the best pool by hand; on SQLite it is 1")
 	flag.StringVar(&o.only, "only", "", "only the rows whose name contains this")
+	sizes := flag.String("growth", "", "measure nothing but shops with as many orders, such as 10000,1000000, on PostgreSQL and SQLite, and print it")
+	flag.DurationVar(&o.soaking, "soak", 0, "do nothing but run a shop so long, as 10m, and fail if its memory grows or goroutines are left")
 	flag.Parse()
 	o.skus = 1000
 	o.databases = strings.Split(*databases, ",")
@@ -57,6 +62,20 @@ func main() {
 			os.Exit(2)
 		}
 		o.delays = append(o.delays, delay)
+	}
+	for text := range strings.SplitSeq(*sizes, ",") {
+		if text == "" {
+			continue
+		}
+		size, err := strconv.Atoi(text)
+		if err != nil || size < 100 {
+			fmt.Fprintln(os.Stderr, "benchmarks: -growth: give numbers of 100 or more")
+			os.Exit(2)
+		}
+		o.sizes = append(o.sizes, size)
+	}
+	if len(o.sizes) > 0 || o.soaking > 0 {
+		*out = ""
 	}
 	if *flash {
 		o.sale = &sale{buyers: 20_000, items: 500, within: 3 * time.Second, paying: time.Second}
@@ -78,6 +97,7 @@ func main() {
 		err = replaceBetweenMarks(*out, table)
 	}
 	if err != nil {
+		fmt.Print(string(table))
 		fmt.Fprintln(os.Stderr, "benchmarks:", err)
 		os.Exit(1)
 	}
@@ -88,12 +108,20 @@ func main() {
 func (o *options) run(ctx context.Context) ([]byte, error) {
 	var r report
 	r.line("\n%s", machine())
-	r.line("%d callers, %d rounds of %v; medians of the rounds, p99 of all operations. The Flow has %d connections, the best pool by hand %d (on SQLite 1).",
-		o.callers, o.rounds, o.length, o.pool, o.best)
+	if len(o.sizes) == 0 && o.soaking == 0 {
+		r.line("%d callers, %d rounds of %v; medians of the rounds, p99 of all operations. The Flow has %d connections, the best pool by hand %d (on SQLite 1).",
+			o.callers, o.rounds, o.length, o.pool, o.best)
+	}
 	for _, kind := range o.databases {
 		admin := map[string]string{"postgres": o.postgres, "mysql": o.mysql, "sqlite": "-"}[kind]
 		if admin == "" {
 			o.log("%s is left out: it has no DSN", kind)
+			continue
+		}
+		if len(o.sizes) > 0 || o.soaking > 0 {
+			if err := o.overTime(ctx, &r, kind, admin); err != nil {
+				return r.Bytes(), fmt.Errorf("%s: %w", kind, err) // what is measured took long
+			}
 			continue
 		}
 		for i, delay := range o.delays {
@@ -107,6 +135,19 @@ func (o *options) run(ctx context.Context) ([]byte, error) {
 		}
 	}
 	return r.Bytes(), nil
+}
+
+// overTime measures one database for -growth and -soak.
+func (o *options) overTime(ctx context.Context, r *report, kind, admin string) error {
+	if len(o.sizes) > 0 && kind != "mysql" {
+		if err := o.growth(ctx, r, kind, admin, o.sizes); err != nil {
+			return err
+		}
+	}
+	if o.soaking > 0 {
+		return o.soak(ctx, r, kind, admin, o.soaking)
+	}
+	return nil
 }
 
 // measure measures one database at one delay.

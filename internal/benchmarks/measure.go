@@ -41,12 +41,15 @@ func (r *result) median() float64 {
 // p99 is of all operations of all rounds.
 func (r *result) p99() time.Duration { return p99(r.latencies) }
 
-func p99(latencies []time.Duration) time.Duration {
+func p99(latencies []time.Duration) time.Duration { return quantile(latencies, 99) }
+
+// quantile is the latency that percent of the operations do not exceed.
+func quantile(latencies []time.Duration, percent int) time.Duration {
 	if len(latencies) == 0 {
 		return 0
 	}
 	sorted := slices.Sorted(slices.Values(latencies))
-	return sorted[min(len(sorted)-1, len(sorted)*99/100)]
+	return sorted[min(len(sorted)-1, len(sorted)*percent/100)]
 }
 
 // run measures a contender for one round.

@@ -117,6 +117,7 @@ func acts(t *testing.T, r *reserver, name string, skus []string) map[string]func
 		"6 set":     func(tx *sql.Tx) error { return r.Set(ctx, tx, skus[0], 50) },
 		"7 adjust":  func(tx *sql.Tx) error { return r.Adjust(ctx, tx, skus[0], 5) },
 		"8 stock":   func(tx *sql.Tx) error { _, err := r.Stock(ctx, tx, skus...); return err },
+		"A forget":  func(tx *sql.Tx) error { return r.Forget(ctx, tx, append(ids, others...)...) },
 		"9 holds":   func(tx *sql.Tx) error { _, err := r.Holds(ctx, tx, "hold-5", 10); return err },
 	}
 }

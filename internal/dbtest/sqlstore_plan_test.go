@@ -101,6 +101,7 @@ func storeActs(st *sqlstore.Store) []storeAct {
 		{"FindRef", func() error { _, err := st.FindRef(ctx, "cs_"+orderID(500_000)); return err }},
 		list("List, first page", store.Query{}),
 		list("List, page 9000", store.Query{After: deep}),
+		list("List, older than a time, deep", store.Query{CreatedTo: planStart.AddDate(0, 11, 0), After: deep, Limit: 1000}),
 		list("List, of a day", store.Query{CreatedFrom: deep.CreatedAt, CreatedTo: deep.CreatedAt.Add(24 * time.Hour), Limit: 1000}),
 		list("List, paid, deep", store.Query{Status: []store.Status{store.Paid}, After: deep}),
 		list("List, open", store.Query{Status: []store.Status{store.Open}}),

@@ -21,6 +21,8 @@ const (
 var (
 	_ reservation.Reserver[*memstore.Tx] = (*Reserver)(nil)
 	_ reservation.Previewer              = (*Reserver)(nil)
+
+	_ reservation.Forgetter[*memstore.Tx] = (*Reserver)(nil)
 )
 
 // Reserver is a [reservation.Reserver] that keeps its state in the [memstore.Store] that makes the transactions. All Reservers
@@ -192,6 +194,27 @@ func end(ctx context.Context, tx *memstore.Tx, ids []string, to state, move func
 		}
 	}
 	return answers, nil
+}
+
+// Forget deletes holds that have ended, as [reservation.Forgetter] says.
+func (*Reserver) Forget(ctx context.Context, tx *memstore.Tx, ids ...string) error {
+	keys := make([]string, len(ids))
+	for i, id := range ids {
+		keys[i] = holdTable + id
+	}
+	if err := tx.Lock(ctx, keys...); err != nil {
+		return err
+	}
+	for _, key := range keys {
+		known, ok := tx.Get(key)
+		if !ok || known.(hold).state == held {
+			continue
+		}
+		if err := tx.Delete(ctx, key); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func stockOf(rows rows, sku string) (reservation.Stock, bool) {

@@ -27,7 +27,7 @@ func TestSuiteRejectsBrokenBackends(t *testing.T) {
 		names[i] = c.name
 	}
 	var breaches []suite.Breach
-	for _, b := range slices.Concat(brokenHolds, brokenEnds, brokenRaces, brokenAdmin, brokenPreviews) {
+	for _, b := range slices.Concat(brokenHolds, brokenEnds, brokenRaces, brokenAdmin, brokenPreviews, brokenForgets) {
 		breaches = append(breaches, suite.Breach{Name: b.name, Check: b.check, Says: b.says, Watch: func(t *testing.T) []string {
 			i := slices.Index(names, b.check)
 			return watch(t, all[i], b.breakIt)

@@ -27,7 +27,7 @@ import (
 // Subject is the backend under test.
 type Subject[Tx any] struct {
 	// Reserver is the backend. If it is a [reservation.Previewer] that has something to read from, the suite tests that, too.
-	// Preview then needs a connection while a transaction is open.
+	// Preview then needs a connection while a transaction is open. If it is a [reservation.Forgetter], the suite tests that, too.
 	Reserver reservation.Reserver[Tx]
 	// Stock sets and reads the Reserver's stock. If it is an [Admin] or a [NewStock], the suite tests that, too.
 	Stock Stock[Tx]
@@ -74,6 +74,9 @@ func Run[Tx any](t *testing.T, open func(t *testing.T) Subject[Tx]) {
 			if c.preview && !previews(s.Reserver) {
 				t.Skip("Reserver has no Preview")
 			}
+			if _, ok := s.Reserver.(reservation.Forgetter[Tx]); c.forget && !ok {
+				t.Skip("Reserver is no Forgetter")
+			}
 			c.run(t, s)
 		})
 	}
@@ -86,6 +89,7 @@ type check[Tx any] struct {
 	admin    bool // needs an Admin
 	newStock bool // needs a NewStock
 	preview  bool // needs a Previewer
+	forget   bool // needs a Forgetter
 }
 
 // previews reports whether a Reserver can preview holds.
@@ -105,7 +109,7 @@ func (c check[Tx]) run(t suite.Reporter, s Subject[Tx]) {
 }
 
 func checks[Tx any]() []check[Tx] {
-	return slices.Concat(holdChecks[Tx](), endChecks[Tx](), txChecks[Tx](), raceChecks[Tx](), adminChecks[Tx](), previewChecks[Tx]())
+	return slices.Concat(holdChecks[Tx](), endChecks[Tx](), txChecks[Tx](), raceChecks[Tx](), adminChecks[Tx](), previewChecks[Tx](), forgetChecks[Tx]())
 }
 
 // kit is the subject and the helpers of a check.

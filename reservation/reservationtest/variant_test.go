@@ -26,6 +26,7 @@ type variant struct {
 	setNew  func(ctx context.Context, tx tx, sku string, onHand int64) error
 	adjust  func(ctx context.Context, tx tx, sku string, delta int64) error
 	stock   func(ctx context.Context, tx tx, skus ...string) ([]reservation.Stock, error)
+	forget  func(ctx context.Context, tx tx, ids ...string) error
 	preview func(ctx context.Context, holds ...reservation.Hold) ([]error, error)
 	holds   func(ctx context.Context, tx tx, after string, limit int) ([]reservation.Hold, error)
 }
@@ -35,7 +36,7 @@ func newVariant(breakIt func(v *variant)) *variant {
 	r := memreserver.New().WithStore(st)
 	v := &variant{
 		Reserver: r, st: st, inTx: st.InTx, hold: r.Hold, commit: r.Commit, release: r.Release,
-		set: r.Set, setNew: r.SetNew, adjust: r.Adjust, stock: r.Stock, holds: r.Holds, preview: r.Preview,
+		set: r.Set, setNew: r.SetNew, adjust: r.Adjust, stock: r.Stock, holds: r.Holds, preview: r.Preview, forget: r.Forget,
 	}
 	breakIt(v)
 	return v
@@ -43,6 +44,10 @@ func newVariant(breakIt func(v *variant)) *variant {
 
 func (v *variant) subject() Subject[tx] {
 	return Subject[tx]{Reserver: v, Stock: v, InTx: v.inTx}
+}
+
+func (v *variant) Forget(ctx context.Context, tx tx, ids ...string) error {
+	return v.forget(ctx, tx, ids...)
 }
 
 func (v *variant) Hold(ctx context.Context, tx tx, holds ...reservation.Hold) ([]error, error) {

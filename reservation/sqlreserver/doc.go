@@ -26,7 +26,8 @@
 //
 //   - fulfil_stock has a row per SKU. The column stocked is the number of units that ever came in, less those that went away
 //     without a sale. The column taken is the number of those units that are held or sold.
-//   - fulfil_holds has a row per hold. The row is never deleted, so that a repeated call is recognized.
+//   - fulfil_holds has a row per hold. The row stays when the hold has ended, so that a repeated call is recognized, until
+//     [Reserver.Forget] deletes it. A Flow has the holds of orders forgotten that are 45 days old.
 //   - fulfil_held has the lines of the holds that are neither sold nor released. Their sum is the held quantity of a SKU, and the
 //     rest of taken is sold. So Stock and Set read one row for each customer who is paying, however many have paid before.
 //

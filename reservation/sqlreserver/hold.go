@@ -86,7 +86,7 @@ func (r *Reserver) holdBatch(ctx context.Context, tx *sql.Tx, b *batch) error {
 		return err
 	}
 	if len(known) != len(old) {
-		return fmt.Errorf("%d of %d holds were deleted meanwhile: no program may delete rows of fulfil_holds", len(old)-len(known), len(old))
+		return fmt.Errorf("%d of %d holds were forgotten meanwhile: forget only holds that no caller repeats anymore", len(old)-len(known), len(old))
 	}
 	if c.stock == nil {
 		wanted := make(map[string]bool)

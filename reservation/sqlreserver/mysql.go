@@ -25,6 +25,8 @@ var mysql = statements{
 	lockHolds:   mysqlKeys(`SELECT id, state, hold_lines FROM fulfil_holds FORCE INDEX (PRIMARY) WHERE id IN `, ` ORDER BY id FOR UPDATE`),
 	sell:        mysqlKeys(`UPDATE fulfil_holds FORCE INDEX (PRIMARY) SET state = 'sold' WHERE id IN `, ``),
 	giveBack:    mysqlKeys(`UPDATE fulfil_holds FORCE INDEX (PRIMARY) SET state = 'released' WHERE id IN `, ``),
+	seeEnded:    mysqlKeys(`SELECT id FROM fulfil_holds FORCE INDEX (PRIMARY) WHERE id IN `, ` AND state <> 'held'`),
+	forget:      mysqlKeys(`DELETE h FROM fulfil_holds h FORCE INDEX (PRIMARY) WHERE h.id IN `, ` AND h.state <> 'held'`),
 	lockStock:   mysqlKeys(`SELECT sku, stocked, taken FROM fulfil_stock FORCE INDEX (PRIMARY) WHERE sku IN `, ` ORDER BY sku FOR UPDATE`),
 	take:        mysqlTake,
 	insertHeld:  mysqlRows(`INSERT INTO fulfil_held (sku, hold_id, quantity) VALUES `, `(?, ?, ?)`, `, `, ``),

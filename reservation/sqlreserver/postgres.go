@@ -96,6 +96,8 @@ var postgres = statements{
 	giveBackAtOnce: viaArray(strings.Replace(pgGiveBack, "$state", stateReleased, 1)),
 
 	lockHolds: viaArray(`SELECT id, state, hold_lines FROM fulfil_holds WHERE id = ANY ($1::text::text[]) ORDER BY id FOR UPDATE`),
+	seeEnded:  viaArray(`SELECT id FROM fulfil_holds WHERE id = ANY ($1::text::text[]) AND state <> 'held'`),
+	forget:    viaArray(`DELETE FROM fulfil_holds WHERE id = ANY ($1::text::text[]) AND state <> 'held'`),
 	lockStock: viaArray(`SELECT sku, stocked, taken FROM fulfil_stock WHERE sku = ANY ($1::text::text[]) ORDER BY sku FOR UPDATE`),
 	seeStock:  viaArray(`SELECT sku, stocked, taken FROM fulfil_stock WHERE sku = ANY ($1::text::text[])`),
 	readStock: viaArray(pgRead + ` WHERE s.sku = ANY ($1::text::text[])`),

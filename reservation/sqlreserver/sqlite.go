@@ -23,6 +23,8 @@ var sqlite = statements{
 	lockHolds: viaJSON(`SELECT id, state, hold_lines FROM fulfil_holds WHERE id IN ` + liteKeys),
 	sell:      viaJSON(`UPDATE fulfil_holds SET state = 'sold' WHERE id IN ` + liteKeys),
 	giveBack:  viaJSON(`UPDATE fulfil_holds SET state = 'released' WHERE id IN ` + liteKeys),
+	seeEnded:  viaJSON(`SELECT id FROM fulfil_holds WHERE id IN ` + liteKeys + ` AND state <> 'held'`),
+	forget:    viaJSON(`DELETE FROM fulfil_holds WHERE id IN ` + liteKeys + ` AND state <> 'held'`),
 	lockStock: viaJSON(`SELECT sku, stocked, taken FROM fulfil_stock WHERE sku IN ` + liteKeys),
 	take: viaJSON(`UPDATE fulfil_stock SET taken = taken + r.change
 		FROM (SELECT value->>0 AS sku, value->>1 AS change FROM json_each(?)) r WHERE fulfil_stock.sku = r.sku`),

@@ -21,6 +21,8 @@ const (
 var (
 	_ reservation.Reserver[*sql.Tx] = (*Reserver)(nil)
 	_ reservation.Previewer         = (*Reserver)(nil)
+
+	_ reservation.Forgetter[*sql.Tx] = (*Reserver)(nil)
 )
 
 // Reserver is a [reservation.Reserver] that keeps its state in the database of the transaction that it receives. Make one with

@@ -41,6 +41,11 @@ type statements struct {
 	// sell and giveBack change the state of holds (ID).
 	sell, giveBack statement
 
+	// seeEnded returns the IDs of those holds (ID) that have ended. It locks nothing.
+	seeEnded statement
+	// forget deletes those holds (ID) that have ended.
+	forget statement
+
 	// lockStock locks stock (SKU) by ascending SKU and returns SKU, stocked and taken.
 	lockStock statement
 	// take locks stock by ascending SKU and adds change to the taken quantity (SKU, change).

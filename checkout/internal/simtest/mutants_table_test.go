@@ -59,7 +59,7 @@ var mutants = []mutant{
 		"ended := a.Expired || a.Failed && !a.Paid\n", "ended := a.Expired || a.Completed && !a.Paid\n"}}},
 	{name: "a second session beside an open one", edits: []edit{{"../../begin.go", "if a.Replaces != 0 {\n", "if a.Replaces < 0 {\n"}}},
 	{name: "sell late money without stock", edits: []edit{{"../../stock.go",
-		"late := store.Hold{ID: a.Hold.ID + \"/late\"}\n", "if a.Hold.State = store.Sold; ctx != nil {\n\t\treturn nil, nil\n\t}\n\tlate := store.Hold{ID: a.Hold.ID + \"/late\"}\n"}}},
+		"late := store.Hold{ID: a.Hold.ID + lateSuffix}\n", "if a.Hold.State = store.Sold; ctx != nil {\n\t\treturn nil, nil\n\t}\n\tlate := store.Hold{ID: a.Hold.ID + lateSuffix}\n"}}},
 	{name: "the same idempotency key after a lost answer", edits: []edit{{"../../begin.go",
 		`fmt.Sprintf("%s/%s/%d", shop.id, o.ID, a.N)`, `fmt.Sprintf("%s/%s", shop.id, o.ID)`}}},
 	{name: "never close an unrecorded attempt", edits: []edit{{"../../next.go",

@@ -31,8 +31,8 @@ func (w *world) restOfSubscriptions(p *simProcess) {
 		}
 	}
 	if w.seed%4 == 0 {
-		for range 10 { // a renewal
-			sweep(84 * time.Hour)
+		for range 14 { // a renewal, in steps in which no trial can be announced and end
+			sweep(60 * time.Hour)
 		}
 	}
 	for range quietTries {
@@ -120,7 +120,8 @@ func (w *world) vanishes(e heardEvent) bool {
 	return true
 }
 
-// resting reports whether there is nothing to do for an order but to look at its subscription later.
+// resting reports whether there is nothing to do for an order but to look at its subscription later, or at the session of a
+// subscription whose first payment failed and whose invoice can still be paid.
 func (w *world) resting(o *store.Order) bool {
 	if o.DueAt.IsZero() {
 		return true
@@ -128,6 +129,11 @@ func (w *world) resting(o *store.Order) bool {
 	now := w.srv.Now()
 	return len(o.Subscriptions) > 0 && o.DueAt.After(now) &&
 		!slices.ContainsFunc(w.processes[0].Load().flow.Next(o), func(s checkout.Step) bool {
-			return s.Action != checkout.AskSubscription && s.Action != checkout.Decide
+			return s.Action != checkout.AskSubscription && s.Action != checkout.Decide && !(s.Action == checkout.AskSession && firstIsOpen(o, s.Attempt))
 		})
+}
+
+// firstIsOpen reports whether the first invoice of the subscription that an attempt began is open.
+func firstIsOpen(o *store.Order, attempt int) bool {
+	return slices.ContainsFunc(o.Invoices, func(i store.Invoice) bool { return i.First() && i.Attempt == attempt && i.State == store.InvoiceOpen })
 }

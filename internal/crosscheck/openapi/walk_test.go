@@ -366,6 +366,7 @@ func (w *walk) billing() {
 }
 
 func (w *walk) endpointsAndEvents() {
+	w.get("/v1/account")
 	hook := w.post("/v1/webhook_endpoints", "url", "http://127.0.0.1:9/hook", "enabled_events[0]", "invoice.paid", "description", "d", "metadata[k]", "v").id()
 	w.get("/v1/webhook_endpoints/" + hook)
 	w.get("/v1/webhook_endpoints")

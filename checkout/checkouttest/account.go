@@ -1,0 +1,25 @@
+package checkouttest
+
+// platformAccount is the ID of the account that the server's key belongs to.
+const platformAccount = "acct_1CheckoutTest0000"
+
+// retrieveAccount answers with the account that the key, or the header Stripe-Account, names. It is a part of the object that Stripe
+// shows of the account of a key: https://docs.stripe.com/api/accounts/object
+func (s *Server) retrieveAccount(c *call) (object, *apiError) {
+	id := c.account
+	if id == "" {
+		id = platformAccount
+	}
+	currentlyDue := []string{}
+	if s.unverified {
+		currentlyDue = []string{"business_profile.url"}
+	}
+	return object{
+		"id": id, "object": "account", "charges_enabled": !s.unverified, "country": "US", "default_currency": "usd",
+		"details_submitted": !s.unverified, "email": nil, "payouts_enabled": !s.unverified, "type": "standard",
+		"requirements": object{
+			"alternatives": []object{}, "current_deadline": nil, "currently_due": currentlyDue, "disabled_reason": nil, "errors": []object{},
+			"eventually_due": currentlyDue, "past_due": []string{}, "pending_verification": []string{},
+		},
+	}, nil
+}

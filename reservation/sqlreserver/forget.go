@@ -1,0 +1,42 @@
+package sqlreserver
+
+import (
+	"context"
+	"database/sql"
+	"slices"
+
+	"github.com/gofulfil/fulfil/internal/sqlkit"
+	"github.com/gofulfil/fulfil/reservation"
+)
+
+// Forget deletes holds that have ended, as [reservation.Forgetter] says.
+func (r *Reserver) Forget(ctx context.Context, tx *sql.Tx, ids ...string) error {
+	return sqlkit.Fail(ctx, "sqlreserver: forgetting holds", r.forget(ctx, tx, ids))
+}
+
+// forget first looks which of the holds have ended: to look for a row that is missing, a DELETE of MySQL would lock the gap where
+// the row could be, and new holds would wait.
+func (r *Reserver) forget(ctx context.Context, tx *sql.Tx, ids []string) error {
+	keys := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !reservation.ValidID(id) })
+	slices.Sort(keys)
+	keys = slices.Compact(keys)
+	if len(keys) == 0 {
+		return nil
+	}
+	if err := r.begin(ctx, tx); err != nil {
+		return err
+	}
+	var ended []string
+	err := r.sql.query(ctx, tx, r.sql.seeEnded, column(keys), func(rows *sql.Rows) error {
+		var id string
+		err := rows.Scan(&id)
+		ended = append(ended, id)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	slices.Sort(ended)
+	_, err = r.sql.exec(ctx, tx, r.sql.forget, column(ended))
+	return err
+}
