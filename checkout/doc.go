@@ -77,6 +77,10 @@
 //	Resolve    ErrNotFound ErrNotPaid ErrGivenBack ErrFulfilled ErrBusy ErrBackoff *stripe.Error, and what Fulfil returned
 //	Refund     ErrNotFound ErrNotPaid ErrNothingToRefund ErrNoRestock *stripe.Error
 //	Order      ErrNotFound
+//	FindRef    ErrNotFound
+//	Stock      ErrNoStock
+//	AdjustStock  ErrNoStock ErrNoRestock ErrStockChanged reservation.ErrUnknownSKU reservation.ErrInvalidStock
+//	           reservation.ErrBelowHeld
 //	Portal     ErrNotFound ErrNoCustomer *stripe.Error
 //	Erase      ErrNotFound
 //	Backfill   *stripe.Error, joined for all that failed

@@ -50,4 +50,8 @@ var (
 	ErrNothingToRefund = errors.New("checkout: no such amount is left to refund")
 	// ErrNoRestock: the Reserver can't put goods back, as it has no method Adjust like that of sqlreserver.
 	ErrNoRestock = errors.New("checkout: the reserver can't restock: give it a method Adjust")
+	// ErrNoStock: the Reserver can't list its stock, as it has no method Stock like that of sqlreserver, or there is no Reserver.
+	ErrNoStock = errors.New("checkout: the reserver can't list its stock: give it a method Stock")
+	// ErrStockChanged: units came in or went away since the stock was read.
+	ErrStockChanged = errors.New("checkout: stock changed since it was read: read it again")
 )

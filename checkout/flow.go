@@ -78,6 +78,12 @@ func (f *Flow[Tx]) Order(ctx context.Context, id string) (*store.Order, error) {
 	return f.store.Find(ctx, id)
 }
 
+// FindRef returns the order that a Stripe ID leads to, as last committed: the ID of a session, payment intent, charge, subscription
+// or invoice. The error matches [ErrNotFound] if none does.
+func (f *Flow[Tx]) FindRef(ctx context.Context, ref string) (*store.Order, error) {
+	return f.store.FindRef(ctx, ref)
+}
+
 // List returns orders by time of creation, a page at a time.
 func (f *Flow[Tx]) List(ctx context.Context, q store.Query) ([]*store.Order, error) {
 	return f.store.List(ctx, q)

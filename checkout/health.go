@@ -22,12 +22,14 @@ type Health struct {
 	// Refunds says that the Flow gives payments back by itself, HoldForReview that it asks for reviews, and Connects that it has
 	// orders on connected accounts.
 	Refunds, HoldForReview, Connects bool
+	// WrongAccount says that this process found its key to be of another Stripe account than the orders: see [ErrWrongAccount].
+	WrongAccount bool
 }
 
 // Health reads what the Flow knows of its own shop from the Store. It makes no request to Stripe and changes nothing. The error is the
 // Store's.
 func (f *Flow[Tx]) Health(ctx context.Context) (Health, error) {
-	h := Health{Refunds: len(f.refund) > 0, HoldForReview: f.holdForReview, Connects: f.accounts != nil}
+	h := Health{WrongAccount: f.wrongAccount.Load(), Refunds: len(f.refund) > 0, HoldForReview: f.holdForReview, Connects: f.accounts != nil}
 	var err error
 	if h.Mode, err = f.store.Cursor(ctx, modeCursor); err != nil {
 		return Health{}, err
@@ -52,3 +54,29 @@ func (f *Flow[Tx]) Health(ctx context.Context) (Health, error) {
 	h.FailedEvents = len(failed)
 	return h, nil
 }
+
+// FailedEvent is an event that a sweep found undelivered and that could not be handled.
+type FailedEvent struct {
+	ID, Type string
+	// Account is the connected account of the event; empty: the merchant's own.
+	Account string
+	// Since is when the event failed first. Next is when a sweep tries it again.
+	Since, Next time.Time
+}
+
+// FailedEvents returns the events that sweeps found undelivered and could not handle, at most 500. Sweeps try them again. The error is
+// the Store's.
+func (f *Flow[Tx]) FailedEvents(ctx context.Context) ([]FailedEvent, error) {
+	failed, err := f.failedEvents(ctx)
+	if err != nil {
+		return nil, err
+	}
+	events := make([]FailedEvent, len(failed))
+	for i, e := range failed {
+		events[i] = FailedEvent{ID: e.ID, Type: e.Type, Account: e.Account, Since: time.Unix(e.Since, 0).UTC(), Next: time.Unix(e.Next, 0).UTC()}
+	}
+	return events, nil
+}
+
+// Now returns the Flow's time: that of Config.Clock, set right by Stripe's answers, in UTC.
+func (f *Flow[Tx]) Now() time.Time { return f.now() }

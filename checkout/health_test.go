@@ -35,3 +35,34 @@ func TestHealth(t *testing.T) {
 	require.NoError(t, s.st.SetCursor(t.Context(), "failed_events", `[{"id":"evt_1","type":"refund.failed"},{"id":"evt_2","type":"refund.failed"}]`))
 	require.Equal(t, 2, health().FailedEvents)
 }
+
+// FailedEvents says which events fail, since when, and when they are tried again.
+func TestFailedEventsAreListed(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.down()
+	s.hears(func() error { return errPrinter })
+	s.pay(s.begin(cartOf("order-1", "tee")).SessionID)
+	s.srv.Advance(2 * time.Minute)
+	s.sweep()
+	events, err := s.flow.FailedEvents(t.Context())
+	require.NoError(t, err)
+	require.Len(t, events, 1)
+	require.Contains(t, events[0].ID, "evt_")
+	require.Equal(t, s.flow.Now(), events[0].Since)
+	require.True(t, events[0].Next.After(events[0].Since))
+}
+
+// An order is found by each ID of Stripe's that leads to it.
+func TestFindRef(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.pay(s.begin(cartOf("order-1", "tee")).SessionID)
+	for _, ref := range s.order("order-1").Refs() {
+		o, err := s.flow.FindRef(t.Context(), ref)
+		require.NoError(t, err, ref)
+		require.Equal(t, "order-1", o.ID)
+	}
+	_, err := s.flow.FindRef(t.Context(), "pi_nix")
+	require.ErrorIs(t, err, checkout.ErrNotFound)
+}

@@ -25,6 +25,7 @@ import (
 	"github.com/stripe/stripe-go/v82"
 
 	"github.com/gofulfil/fulfil/checkout"
+	"github.com/gofulfil/fulfil/checkout/admin"
 	"github.com/gofulfil/fulfil/examples/internal/loopback"
 	"github.com/gofulfil/fulfil/reservation"
 	"github.com/gofulfil/fulfil/reservation/sqlreserver"
@@ -159,6 +160,19 @@ func (s *shop) checkout(w http.ResponseWriter, r *http.Request) {
 
 // handler serves the shop.
 func (s *shop) handler() (http.Handler, error) {
+	operator, err := admin.New(admin.Config{
+		Flow:  s.flow,
+		Allow: func(*http.Request, admin.Action) bool { return true }, // whoever has the password
+		Who: func(r *http.Request) string {
+			user, _, _ := r.BasicAuth()
+			return user
+		},
+		Check:  s.checkDatabase,
+		Logger: s.log,
+	})
+	if err != nil {
+		return nil, err
+	}
 	pages := http.NewServeMux()
 	pages.HandleFunc("GET /{$}", s.showShop)
 	pages.HandleFunc("GET /cart", s.showCart)
@@ -169,6 +183,7 @@ func (s *shop) handler() (http.Handler, error) {
 	pages.HandleFunc("GET /orders", s.withPassword(s.showOrders))
 	pages.HandleFunc("POST /orders/cancel", s.withPassword(s.cancelOrder))
 	pages.HandleFunc("POST /orders/resolve", s.withPassword(s.resolveOrder))
+	pages.HandleFunc("/admin/", s.withPassword(http.StripPrefix("/admin", operator).ServeHTTP))
 	pages.HandleFunc("/", s.notFound)
 	pages.Handle("GET /style.css", asset("style.css"))
 	pages.Handle("GET /thanks.js", asset("thanks.js"))
@@ -190,6 +205,11 @@ func (s *shop) handler() (http.Handler, error) {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", s.ready)
 	return mux, nil
+}
+
+// checkDatabase says whether schema and connection suit.
+func (s *shop) checkDatabase(ctx context.Context) error {
+	return errors.Join(sqlstore.Check(ctx, s.db, s.dialect), sqlreserver.Check(ctx, s.db, s.dialect))
 }
 
 // holdFor is how long the things are held for a customer who pays.

@@ -123,7 +123,9 @@ func TestStripeIsUsedWhenItsSecretsAreSet(t *testing.T) {
 		"SHOP_URL": "https://shop.example/", "ORDERS_PASSWORD": "hunter2",
 	})
 	require.Contains(t, visitor.Text(p.visit(t).Body), "Payments: Stripe, with a test key.")
-	b := visit(t, p.url+"/orders")
+	b := visit(t, p.url+"/admin/")
+	require.Equal(t, http.StatusUnauthorized, b.Status)
+	b.Open("/orders")
 	require.Equal(t, http.StatusUnauthorized, b.Status)
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.url+"/orders", nil)
 	require.NoError(t, err)

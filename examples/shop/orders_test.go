@@ -77,6 +77,30 @@ func TestAStuckOrderIsResolved(t *testing.T) {
 	})
 }
 
+// The admin pages show the shop's orders, settle them, and say that the database suits.
+func TestAdminPages(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, database string) {
+		s, address := serve(t, database)
+		started := s.begin(t, "order-1")
+		require.NoError(t, s.flow.Erase(t.Context(), "order-1")) // with the address that is entered later
+		require.NoError(t, s.test.PayAs(started.SessionID, checkouttest.CardOK, ada))
+
+		b := visit(t, address+"/admin/")
+		require.Contains(t, visitor.Text(b.Element("data-stuck=")), "Fulfil: erased")
+		b.Follow("Teapot")
+		b.Follow("Give up")
+		b.Press("", "Give up")
+		require.Equal(t, "/admin/orders/order-1", b.URL.Path)
+		require.Contains(t, b.Body, "The order was given up")
+		b.Open("/admin/stock/adjust?sku=teapot")
+		b.Press("", "Change the stock", "delta", "3")
+		require.Contains(t, visitor.Text(b.Element(`data-stock="teapot"`)), "teapot")
+		b.Open("/admin/health")
+		require.Contains(t, b.Body, "Schema and connection suit")
+	})
+}
+
 func TestOrdersHavePages(t *testing.T) {
 	t.Parallel()
 	s, address := serve(t, sqliteFile(t))

@@ -46,17 +46,17 @@ func openShop(t *testing.T) (*Shop, *checkouttest.Server) {
 func postgresFor(t *testing.T, dsn string) *sql.DB {
 	t.Helper()
 	schema := "test_" + strings.ToLower(rand.Text())
-	admin, err := sql.Open("pgx", dsn)
+	server, err := sql.Open("pgx", dsn)
 	require.NoError(t, err)
-	_, err = admin.ExecContext(t.Context(), "CREATE SCHEMA "+schema)
+	_, err = server.ExecContext(t.Context(), "CREATE SCHEMA "+schema)
 	require.NoError(t, err)
 	db, err := sql.Open("pgx", dsn+"&search_path="+schema) // dsn has other options, such as ?sslmode=disable
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		db.Close()
-		_, err := admin.ExecContext(context.Background(), "DROP SCHEMA "+schema+" CASCADE")
+		_, err := server.ExecContext(context.Background(), "DROP SCHEMA "+schema+" CASCADE")
 		require.NoError(t, err)
-		admin.Close()
+		server.Close()
 	})
 	return db
 }

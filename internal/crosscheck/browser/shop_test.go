@@ -91,6 +91,21 @@ func TestShop(t *testing.T) {
 			require.Contains(t, p.text(), want)
 		}
 		p.audit("shop: orders")
+
+		p.follow("admin pages")
+		p.audit("shop: admin, orders")
+		p.follow("Everyday mug, Teapot")
+		require.Contains(t, p.text(), "What happens next")
+		p.audit("shop: admin, order")
+		p.follow("Refund")
+		p.fill("Amount in USD", "5.00")
+		p.audit("shop: admin, refund")
+		p.press("Refund")
+		require.Contains(t, p.text(), "The refund was made.")
+		for _, name := range []string{"stock", "health"} {
+			p.run("goto", "url", shop+"/admin/"+name)
+			p.audit("shop: admin, " + name)
+		}
 	})
 }
 

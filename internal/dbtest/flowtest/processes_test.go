@@ -49,6 +49,7 @@ var scenes = []scene{
 	{name: "the cursor of undelivered events", play: sharedCursor},
 	{name: "cancel and pay", play: cancelAndPay},
 	{name: "decide and decide", play: decideTwice},
+	{name: "stock that is adjusted twice", play: adjustTwice},
 }
 
 // TestProcesses plays scenes of two processes on one database that only a database can break.

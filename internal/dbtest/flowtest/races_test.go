@@ -165,3 +165,28 @@ func decideTwice(p *pair) {
 	}
 	p.t.Logf("fulfilled in %d of %d rounds; given up with its stock sold in %d", fulfilled, rounds, soldForNothing)
 }
+
+// adjustTwice sends the form that adjusts stock to both processes at once. The stock changes once.
+func adjustTwice(p *pair) {
+	for n := range rounds {
+		sku := fmt.Sprintf("counted-%d", n)
+		p.setStock(sku, 5)
+		seen, err := p.flows[0].Stock(p.t.Context(), sku)
+		require.NoError(p.t, err)
+		p.begin(0, fmt.Sprintf("order-%d", n), sku)
+		var errs [2]error
+		atOnce(func(i int) {
+			errs[i] = p.flows[i].AdjustStock(context.WithoutCancel(p.t.Context()), seen[0], 10)
+		})
+		changed := 0
+		for _, err := range errs {
+			if err == nil {
+				changed++
+				continue
+			}
+			require.ErrorIs(p.t, err, checkout.ErrStockChanged)
+		}
+		require.Equal(p.t, 1, changed)
+		p.requireStock(sku, 15, 1, 0)
+	}
+}
