@@ -12,6 +12,7 @@ import (
 
 	"github.com/stripe/stripe-go/v82"
 
+	"github.com/gofulfil/fulfil/internal/combiner"
 	"github.com/gofulfil/fulfil/reservation"
 	"github.com/gofulfil/fulfil/store"
 	"github.com/gofulfil/fulfil/webhook"
@@ -101,6 +102,9 @@ func New[Tx any](c Config[Tx]) (*Flow[Tx], error) {
 	if f.log == nil {
 		f.log = slog.Default()
 	}
+	f.opening = combiner.New(combiner.Config[opening, opened]{
+		Run: f.openBatch, Batch: batchSize, Queue: batchQueue, Patience: batchPatience, Split: f.logSplit("begin"),
+	})
 	f.stripeClock = &clockOffset{local: f.clock, log: f.log}
 	f.stripe = stripeAPI{client: c.Stripe, clock: f.stripeClock, now: f.now}
 	f.sweptCheck.Store(f.clock().Unix())

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gofulfil/fulfil/internal/combiner"
 	"github.com/gofulfil/fulfil/reservation"
 	"github.com/gofulfil/fulfil/store"
 	"github.com/gofulfil/fulfil/webhook"
@@ -33,6 +34,9 @@ type Flow[Tx any] struct {
 	// In this process one goroutine at a time begins, settles, delivers or asks Stripe, for each order or session, and changes
 	// the list of failed events.
 	beginning, settling, asking, fulfilling, telling, settingAside keyedMutex
+
+	// opening is step one of Begin.
+	opening *combiner.Combiner[opening, opened]
 
 	waiters      waitingRoom
 	statusBudget askBudget

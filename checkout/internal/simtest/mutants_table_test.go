@@ -70,7 +70,7 @@ var mutants = []mutant{
 		"f.release(ctx, tx, &a.Hold, &heir.Increase)", "f.release(ctx, tx, &a.Hold)"}}},
 	{name: "release before Stripe has ended the session", edits: []edit{{"../../next.go",
 		"ended := a.Expired || a.Failed && !a.Paid\n", "ended := a.Expired || a.Failed && !a.Paid || !o.CancelRequestedAt.IsZero()\n"}}},
-	{name: "hand out a session that another Begin was ending", edits: []edit{{"../../begin.go", " && !replaced(o, a)\n", "\n"}}},
+	{name: "hand out a session that another Begin was ending", edits: []edit{{"../../open.go", " && !replaced(o, a)\n", "\n"}}},
 
 	// Whose payment it is.
 	{name: "trust client_reference_id", edits: []edit{

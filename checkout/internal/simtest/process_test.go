@@ -2,8 +2,10 @@ package simtest
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -20,14 +22,16 @@ import (
 type simProcess struct {
 	w    *world
 	name string
-	dead atomic.Bool
+	// batch is who acts for several callers at once: it is the process, as its name and the number of deaths before tell it.
+	batch actor
+	dead  atomic.Bool
 	skew atomic.Int64 // of its clock, in nanoseconds
 	flow *checkout.Flow[tx]
 	hook *webhook.Handler
 }
 
 func (w *world) newProcess(t *testing.T, name string) *simProcess {
-	p := &simProcess{w: w, name: name}
+	p := &simProcess{w: w, name: name, batch: actor{name: fmt.Sprintf("%s (%d)", name, w.crashes)}}
 	p.skew.Store(int64(w.apartOf(name)))
 	clock := func() time.Time { return w.srv.Now().Add(time.Duration(p.skew.Load())) }
 	logger := slog.New(slog.DiscardHandler)
@@ -61,17 +65,28 @@ func (w *world) apartOf(process string) time.Duration {
 
 // step waits for a turn to do something. Its error says why it can't be done: the process died, or the caller has gone.
 func (p *simProcess) step(ctx context.Context, what string) error {
+	if p.actor(ctx) == p.batch {
+		p.w.met("one transaction for several callers: " + what[:strings.IndexByte(what+" ", ' ')])
+	}
 	if err := ended(ctx); err != nil {
 		return err
 	}
 	if p.dead.Load() {
 		return errDead
 	}
-	p.w.sched.wait(actorOf(ctx).name, what)
+	p.w.sched.wait(p.actor(ctx).name, what)
 	if p.dead.Load() {
 		return errDead
 	}
 	return ended(ctx)
+}
+
+// actor is who acts with ctx. A transaction for several callers has the context of none of them.
+func (p *simProcess) actor(ctx context.Context) actor {
+	if a := actorOf(ctx); a != (actor{}) {
+		return a
+	}
+	return p.batch
 }
 
 // ended is the error of a context that has ended. A context whose deadline is now has ended, though its timer may be about to
@@ -120,7 +135,7 @@ func (s simStore) InTx(ctx context.Context, fn func(tx) error) error {
 		return err
 	}
 	s.p.w.dirty.Store(true)
-	return s.p.w.loseCommit(ctx, about)
+	return s.p.w.loseCommit(s.p.actor(ctx).context(ctx), about)
 }
 
 func (s simStore) Insert(ctx context.Context, t tx, orders ...*store.Order) ([]bool, error) {
