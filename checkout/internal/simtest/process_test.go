@@ -25,9 +25,9 @@ type simProcess struct {
 	// batch is who acts for several callers at once: it is the process, as its name and the number of deaths before tell it.
 	batch actor
 	dead  atomic.Bool
-	skew atomic.Int64 // of its clock, in nanoseconds
-	flow *checkout.Flow[tx]
-	hook *webhook.Handler
+	skew  atomic.Int64 // of its clock, in nanoseconds
+	flow  *checkout.Flow[tx]
+	hook  *webhook.Handler
 }
 
 func (w *world) newProcess(t *testing.T, name string) *simProcess {
