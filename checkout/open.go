@@ -59,10 +59,7 @@ func (f *Flow[Tx]) openBatch(ctx context.Context, reqs []opening) ([]combiner.An
 		answers[0].Value, answers[0].Err = f.openAlone(ctx, reqs[0])
 		return answers, nil
 	}
-	err := f.inTx(ctx, func(tx Tx) error {
-		clear(answers)
-		return f.openTogether(ctx, tx, reqs, answers)
-	})
+	err := f.inTx(ctx, func(tx Tx) error { return f.openTogether(ctx, tx, reqs, answers) })
 	return answers, err
 }
 
@@ -80,7 +77,7 @@ func (f *Flow[Tx]) openTogether(ctx context.Context, tx Tx, reqs []opening, answ
 	var holds []reservation.Hold
 	var holders []int // the request of each hold
 	for i, o := range orders {
-		answers[i].Value = opened{order: o, attempt: o.OpenAttempt(), existed: !inserted[i]}
+		answers[i] = combiner.Answer[opened]{Value: opened{order: o, attempt: o.OpenAttempt(), existed: !inserted[i]}}
 		if wanted := stockLines(o.Lines); inserted[i] && len(wanted) > 0 {
 			holds, holders = append(holds, reservation.Hold{ID: o.OpenAttempt().Hold.ID, Lines: wanted}), append(holders, i)
 		}

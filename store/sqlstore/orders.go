@@ -31,6 +31,11 @@ func (s *Store) Insert(ctx context.Context, tx *sql.Tx, orders ...*store.Order) 
 		}
 		rows = append(rows, row)
 	}
+	if t := s.in(tx); s.dialect == MySQL && len(rows) > 1 && t != nil && !t.checks {
+		if rows, err = s.withoutTaken(ctx, tx, rows); err != nil {
+			return nil, err
+		}
+	}
 	added, err := s.grammar.add(ctx, tx, ordersTable, rows)
 	if err != nil {
 		return nil, sqlkit.Fail(ctx, "sqlstore: insert orders", err)
@@ -48,6 +53,24 @@ func (s *Store) Insert(ctx context.Context, tx *sql.Tx, orders ...*store.Order) 
 		return nil, err
 	}
 	return inserted, s.writeBeside(ctx, tx, more)
+}
+
+// withoutTaken leaves out the rows of orders that exist. On MySQL an INSERT would wait for whoever has locked one of them, and all
+// other orders of the same INSERT with it. The read takes the snapshot of the transaction, which must be one of the library's own:
+// the library decides by what it has locked or written, and never by a snapshot.
+func (s *Store) withoutTaken(ctx context.Context, tx *sql.Tx, rows [][]any) ([][]any, error) {
+	taken := map[string]bool{}
+	for chunk := range slices.Chunk(rows, maxParams) {
+		var ids []any
+		for _, row := range chunk {
+			ids = append(ids, row[0])
+		}
+		query := "SELECT id FROM fulfil_orders" + s.grammar.byKey + " WHERE id IN " + sqlkit.List(len(ids))
+		if err := addKeys(ctx, tx, query, ids, taken); err != nil {
+			return nil, sqlkit.Fail(ctx, "sqlstore: insert orders", err)
+		}
+	}
+	return slices.DeleteFunc(rows, func(row []any) bool { return taken[row[0].(string)] }), nil
 }
 
 // Lock returns orders and keeps other transactions from locking them, as [store.Store] says.
@@ -153,8 +176,15 @@ func (s *Store) Delete(ctx context.Context, tx *sql.Tx, orders ...*store.Order) 
 		if err := s.deleteTerms(ctx, tx, byID[id]); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, s.dialect.Rebind("DELETE FROM fulfil_orders WHERE id = ?"), id); err != nil {
-			return sqlkit.Fail(ctx, "sqlstore: delete an order", err)
+	}
+	together := maxParams
+	if s.dialect == MySQL {
+		together = 1 // a DELETE with a list of keys would read, and lock, the whole of a small table
+	}
+	for ids := range slices.Chunk(slices.Sorted(maps.Keys(byID)), together) {
+		statement := s.dialect.Rebind("DELETE FROM fulfil_orders WHERE id IN " + sqlkit.List(len(ids)))
+		if _, err := tx.ExecContext(ctx, statement, texts(ids)...); err != nil {
+			return sqlkit.Fail(ctx, "sqlstore: delete orders", err)
 		}
 	}
 	return nil
