@@ -69,7 +69,7 @@ func (c *contender) run(ctx context.Context, r *result, length time.Duration) er
 			var mine []time.Duration
 			failures, failure := 0, error(nil)
 			ended := began
-			for time.Since(began) < length {
+			for first := true; first || time.Since(began) < length; first = false { // once, also on a machine that is busy
 				start := time.Now()
 				err := c.op(ctx)
 				if errors.Is(err, errExhausted) {
