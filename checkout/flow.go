@@ -113,6 +113,11 @@ func (f *Flow[Tx]) now() time.Time { return store.Time(f.stripeClock.at(f.clock(
 // record runs fn on a locked order. If fn changed the order, record carries out what [next] says can be done under the lock,
 // puts what the merchant's callbacks receive into the outbox, and saves the order. fn may run more than once.
 func (f *Flow[Tx]) record(ctx context.Context, id, cause string, fn func(o *store.Order, now time.Time) (changed bool, err error)) error {
+	return f.recordTx(ctx, id, cause, func(_ Tx, o *store.Order, now time.Time) (bool, error) { return fn(o, now) })
+}
+
+// recordTx is record for a fn that also moves stock, in the transaction in which the order is locked.
+func (f *Flow[Tx]) recordTx(ctx context.Context, id, cause string, fn func(tx Tx, o *store.Order, now time.Time) (changed bool, err error)) error {
 	if err := f.lookForListeners(ctx); err != nil {
 		return err
 	}
@@ -122,7 +127,7 @@ func (f *Flow[Tx]) record(ctx context.Context, id, cause string, fn func(o *stor
 			return err
 		}
 		now, before := f.now(), o.Status()
-		changed, err := fn(o, now)
+		changed, err := fn(tx, o, now)
 		if err != nil || !changed {
 			return err
 		}

@@ -179,7 +179,7 @@ func (f *Flow[Tx]) pruneHolds(ctx context.Context, now time.Time) (done bool, er
 			return false, err
 		}
 		if len(orders) > 0 {
-			err := f.store.InTx(ctx, func(tx Tx) error { return f.forgetHolds(ctx, tx, orders...) })
+			err := f.inTx(ctx, func(tx Tx) error { return f.forgetHolds(ctx, tx, orders...) })
 			if err != nil {
 				return false, err
 			}

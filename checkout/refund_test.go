@@ -174,3 +174,16 @@ func TestRefundOfASubscription(t *testing.T) {
 	require.Equal(t, testStart.AddDate(0, 0, 14), s.order("trial").Subscription().TrialEnd.Add(testStart.Sub(s.order("trial").CreatedAt)))
 	require.ErrorIs(t, s.giveBack("trial", checkout.Refund{}), checkout.ErrNothingToRefund)
 }
+
+// A process without an OnChange leaves the change to the process that has one, also if a refund is the first thing that it does.
+func TestRefundByAProcessWithoutOnChange(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.pay(s.begin(cartOf("order-1", "tee")).SessionID)
+	s.loseWebhooks()
+	other, _ := s.processWith(func(c *checkout.Config[tx]) { c.OnChange = nil })
+	require.NoError(t, other.Refund(t.Context(), "order-1", checkout.Refund{}))
+	s.srv.Advance(time.Hour)
+	s.sweep()
+	require.Equal(t, []checkout.ChangeKind{checkout.ChangeRefunded}, s.kinds())
+}

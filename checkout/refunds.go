@@ -384,22 +384,17 @@ func restockable(o *store.Order, paid *store.Attempt) bool {
 
 // recordRefund records a refund that a person asked for, and puts the goods back.
 func (f *Flow[Tx]) recordRefund(ctx context.Context, id string, answer refundFacts, restock bool) error {
-	return f.store.InTx(ctx, func(tx Tx) error {
-		o, err := f.lock(ctx, tx, id)
-		if err != nil {
-			return err
-		}
-		now, before := f.now(), o.Status()
+	return f.recordTx(ctx, id, "refund", func(tx Tx, o *store.Order, now time.Time) (bool, error) {
 		if answer.ID != "" && refundEntry(o, answer.ID) == nil { // a repeated request is answered with an older answer
 			setRefund(o, answer, now, "refund")
 		}
 		if paid := o.PaidAttempt(); restock && f.reserver != nil && paid != nil && restockable(o, paid) {
 			o.RestockedAt = now
 			if err := f.restock(ctx, tx, o, paid); err != nil {
-				return err
+				return false, err
 			}
 		}
-		return f.carryOut(ctx, tx, o, before, now, "refund")
+		return true, nil
 	})
 }
 

@@ -37,19 +37,8 @@ const (
 func (f *Flow[Tx]) Resolve(ctx context.Context, id string, r Resolution) error {
 	ctx, cancel := limited(ctx)
 	defer cancel()
-	if err := f.lookForListeners(ctx); err != nil {
-		return err
-	}
-	err := f.inTx(ctx, func(tx Tx) error {
-		o, err := f.lock(ctx, tx, id)
-		if err != nil {
-			return err
-		}
-		now, before := f.now(), o.Status()
-		if err := f.decide(ctx, tx, o, r, now); err != nil {
-			return err
-		}
-		return f.carryOut(ctx, tx, o, before, now, "resolve")
+	err := f.recordTx(ctx, id, "resolve", func(tx Tx, o *store.Order, now time.Time) (bool, error) {
+		return true, f.decide(ctx, tx, o, r, now)
 	})
 	if err != nil {
 		return err
