@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"embed"
 	"errors"
 	"fmt"
@@ -9,6 +8,7 @@ import (
 	"net/http"
 
 	"github.com/gofulfil/fulfil/checkout"
+	"github.com/gofulfil/fulfil/examples/internal/htmlpage"
 	"github.com/gofulfil/fulfil/examples/internal/orderview"
 	"github.com/gofulfil/fulfil/reservation"
 	"github.com/gofulfil/fulfil/store"
@@ -239,19 +239,5 @@ func (s *shop) message(w http.ResponseWriter, status int, title, text string) {
 
 func (s *shop) render(w http.ResponseWriter, status int, name string, p page) {
 	p.Footer = "Payments: " + s.payments.name + ". Database: " + s.dialect.String() + "."
-	var b bytes.Buffer
-	if err := templates.ExecuteTemplate(&b, name, p); err != nil {
-		s.log.Error("page failed", "page", name, "error", err)
-		http.Error(w, "the page could not be made: see the log", http.StatusInternalServerError)
-		return
-	}
-	h := w.Header()
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Cache-Control", "no-store")
-	// form-action is left out: a browser would apply it to the redirect to the payment page, too.
-	h.Set("Content-Security-Policy", "default-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'")
-	h.Set("Referrer-Policy", "same-origin")
-	h.Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(status)
-	_, _ = w.Write(b.Bytes())
+	htmlpage.Write(w, s.log, status, templates, name, p)
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"embed"
 	"errors"
 	"html/template"
@@ -12,6 +11,7 @@ import (
 	"github.com/stripe/stripe-go/v82"
 
 	"github.com/gofulfil/fulfil/checkout"
+	"github.com/gofulfil/fulfil/examples/internal/htmlpage"
 	"github.com/gofulfil/fulfil/examples/internal/orderview"
 	"github.com/gofulfil/fulfil/store"
 )
@@ -205,19 +205,5 @@ func style(w http.ResponseWriter, _ *http.Request) {
 
 func (s *site) render(w http.ResponseWriter, status int, name string, p page) {
 	p.Demo = s.pay.test != nil
-	var b bytes.Buffer
-	if err := templates.ExecuteTemplate(&b, name, p); err != nil {
-		s.log.Error("page failed", "page", name, "error", err)
-		http.Error(w, "the page could not be made: see the log", http.StatusInternalServerError)
-		return
-	}
-	h := w.Header()
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Cache-Control", "no-store")
-	// form-action is left out: a browser would apply it to the redirect to the payment page, too.
-	h.Set("Content-Security-Policy", "default-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'")
-	h.Set("Referrer-Policy", "same-origin")
-	h.Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(status)
-	_, _ = w.Write(b.Bytes())
+	htmlpage.Write(w, s.log, status, templates, name, p)
 }
