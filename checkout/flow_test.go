@@ -343,10 +343,11 @@ func TestOperationsOnALockedOrderEnd(t *testing.T) {
 func TestTotal(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	cart := cartOf("order-1", "tee", "tee")
+	cart := cartOf("order-1", "tee", "last")
+	cart.Lines[0].Quantity = 2
 	_, err := s.flow.Draft(t.Context(), cart)
 	require.NoError(t, err)
-	want := checkout.MustAmount("39.98", "usd")
+	want := checkout.MustAmount("59.97", "usd")
 	require.Equal(t, want, checkout.Total(s.order("order-1")))
 	id := s.begin(cart).SessionID
 	require.Equal(t, want, checkout.Total(s.order("order-1")))
