@@ -292,6 +292,31 @@ func TestNoReadingForSnapshotShops(t *testing.T) {
 	require.Positive(t, all, "after an hour without any")
 }
 
+// Between two snapshot events lay a quiet time, in which the shop had no endpoint and did not sweep. The later event says nothing
+// of what happened meanwhile.
+func TestQuietTimeBetweenSnapshots(t *testing.T) {
+	t.Parallel()
+	s := newShopGetting(t, checkouttest.Snapshot)
+	s.setStock("tee", 100)
+	sub := s.subscribe("club")
+	s.sweep()
+
+	s.loseWebhooks()
+	_, err := s.srv.Client().V1Subscriptions.Update(t.Context(), sub.ID, &stripe.SubscriptionUpdateParams{
+		Items: []*stripe.SubscriptionUpdateItemParams{{ID: &sub.Items[0].ID, Quantity: stripe.Int64(3)}},
+	})
+	require.NoError(t, err)
+	s.srv.Advance(3 * time.Hour)
+	s.srv.Deliver(s.hook, checkouttest.Snapshot)
+	s.pay(s.begin(cartOf("next", "tee")).SessionID)
+	s.requireStatus("next", checkout.Fulfilled)
+	for range 3 {
+		s.srv.Advance(10 * time.Minute)
+		s.sweep()
+	}
+	require.EqualValues(t, 3, s.order("club").Subscription().Items[0].Quantity)
+}
+
 // sentThin are the thin events that the shop got.
 func (s *testShop) sentThin() (sent []checkouttest.Event) {
 	for _, e := range s.srv.ThinEvents() {
