@@ -65,6 +65,9 @@ func (f *Flow[Tx]) Begin(ctx context.Context, s Session) (*Started, error) {
 	if err := f.refuseSoldOut(ctx, c); err != nil {
 		return nil, err
 	}
+	if err := f.startAccount(ctx, c.Connect.Account); err != nil {
+		return nil, err
+	}
 	begun, err := f.begin(ctx, c)
 	f.shortages.learn(err)
 	if errors.Is(err, ErrAlreadyPaid) || errors.Is(err, ErrProcessing) {

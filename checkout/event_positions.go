@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -144,16 +145,53 @@ func (f *Flow[Tx]) setEventPosition(ctx context.Context, r eventReader, pos even
 	return f.store.SetCursor(ctx, r.cursor, string(value))
 }
 
-// startEvents has the first sweep begin with what happens from now on, unless there was one.
-func (f *Flow[Tx]) startEvents(ctx context.Context) error {
-	value, err := f.store.Cursor(ctx, eventsCursor)
+// startEvents has the first sweep begin with what happens on an account from now on, unless there was one.
+func (f *Flow[Tx]) startEvents(ctx context.Context, account string) error {
+	value, err := f.store.Cursor(ctx, cursorOf(eventsCursor, account))
 	if err != nil || value != "" {
 		return err
 	}
 	// This clock may be ahead, as Stripe's time was not heard of yet.
 	start := eventPosition{Since: f.now().Add(-eventsOverlap).Unix()}
-	if err := f.setEventPosition(ctx, eventReader{cursor: unreceivedCursor}, start); err != nil {
+	if err := f.setEventPosition(ctx, eventReader{cursor: cursorOf(unreceivedCursor, account)}, start); err != nil {
 		return err
 	}
-	return f.setEventPosition(ctx, eventReader{cursor: eventsCursor}, start)
+	return f.setEventPosition(ctx, eventReader{cursor: cursorOf(eventsCursor, account)}, start)
+}
+
+// startedMost is the number of connected accounts of which a process remembers that the reading of their events has a beginning.
+const startedMost = 10_000
+
+// startedAccounts are the connected accounts whose reading has a beginning, as this process knows.
+type startedAccounts struct {
+	mu    sync.Mutex
+	known map[string]bool
+}
+
+func (s *startedAccounts) has(account string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.known[account]
+}
+
+func (s *startedAccounts) add(account string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.known == nil || len(s.known) >= startedMost {
+		s.known = map[string]bool{}
+	}
+	s.known[account] = true
+}
+
+// startAccount is startEvents for the account of an order that begins. The merchant's own account, of the empty name, began with the
+// shop.
+func (f *Flow[Tx]) startAccount(ctx context.Context, account string) error {
+	if account == "" || f.started.has(account) {
+		return nil
+	}
+	if err := f.startEvents(ctx, account); err != nil {
+		return err
+	}
+	f.started.add(account)
+	return nil
 }

@@ -52,6 +52,7 @@ type Flow[Tx any] struct {
 	seen      seenEvents
 	questions questions
 	snapshots snapshotTimes
+	started   startedAccounts
 	shortages shortages
 
 	ended   chan struct{} // closed when Run has ended

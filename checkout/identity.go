@@ -27,7 +27,7 @@ func (f *Flow[Tx]) shop(ctx context.Context) (shopIdentity, error) {
 	if known := f.identity.Load(); known != nil && known.mode != "" {
 		return *known, nil
 	}
-	if err := f.startEvents(ctx); err != nil {
+	if err := f.startEvents(ctx, ""); err != nil {
 		return shopIdentity{}, err
 	}
 	id := f.ownShopID

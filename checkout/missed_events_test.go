@@ -253,6 +253,27 @@ func TestMissedOnConnectedAccounts(t *testing.T) {
 	require.Equal(t, 2, asked["acct_1/v1/refunds"])
 }
 
+// The first sweep that looks at a connected account reads what happened there since the first order began, though that is days ago.
+func TestFirstSweepOfAConnectedAccount(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.connected = []string{"acct_1"}
+	c := clubOf("club")
+	c.Connect.Account = "acct_1"
+	s.pay(s.begin(c).SessionID)
+	sub := s.order("club").Subscription()
+	s.loseWebhooks()
+	change := &stripe.SubscriptionUpdateParams{
+		Items: []*stripe.SubscriptionUpdateItemParams{{ID: &sub.Items[0].ID, Quantity: stripe.Int64(3)}},
+	}
+	change.SetStripeAccount("acct_1")
+	_, err := s.srv.Client().V1Subscriptions.Update(t.Context(), sub.ID, change)
+	require.NoError(t, err)
+	s.srv.Advance(5 * 24 * time.Hour)
+	s.sweep()
+	require.EqualValues(t, 3, s.order("club").Subscription().Items[0].Quantity)
+}
+
 // Many accounts take half of a sweep's requests, and all have their turn.
 func TestManyConnectedAccounts(t *testing.T) {
 	t.Parallel()
