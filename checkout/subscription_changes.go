@@ -45,7 +45,8 @@ func planText(s store.Subscription) string {
 	return strings.Join(items, ", ")
 }
 
-// skipOldNews keeps the merchant from being told of what happened before this version of the library followed subscriptions.
+// skipOldNews keeps the merchant from being told of what happened before this version of the library followed subscriptions: the order
+// was fulfilled, and no subscription of it was asked for.
 func skipOldNews(o *store.Order, subscription string) {
 	for i := range o.Invoices {
 		if inv := &o.Invoices[i]; inv.Subscription == subscription {

@@ -279,3 +279,50 @@ func TestErasedSubscription(t *testing.T) {
 	_, err := s.flow.Portal(t.Context(), "club", "")
 	require.NoError(t, err)
 }
+
+// The customer paid twice and has two subscriptions. Each renewal of each is told, also of the one that is heard of late.
+func TestRenewalsOfASecondSubscription(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	lost := s.beginUnrecorded(clubOf("club"))
+	s.pay(s.begin(clubOf("club")).SessionID)
+	s.loseWebhooks()
+	s.pay(lost)
+	s.srv.Advance(32 * 24 * time.Hour)
+	for range 3 {
+		s.sweep()
+		s.srv.Advance(time.Hour)
+	}
+	require.Len(t, s.order("club").Subscriptions, 2)
+	renewed := 0
+	for _, kind := range s.kinds() {
+		if kind == checkout.ChangeRenewed {
+			renewed++
+		}
+	}
+	require.Equal(t, 2, renewed, "%v", s.kinds())
+}
+
+// A customer pays an invoice after the subscription has ended, and no event of it is received.
+func TestInvoicePaidAfterTheEnd(t *testing.T) {
+	t.Parallel()
+	for heard, fate := range fates {
+		s := newShop(t)
+		sub := s.subscribe("club")
+		require.NoError(t, s.srv.ReplaceMethod(sub.ID, checkouttest.CardDeclined))
+		s.elapse(32 * day)
+		invoice := s.order("club").Invoices[1]
+		require.Equal(t, store.InvoiceOpen, invoice.State)
+		_, err := s.srv.Client().V1Subscriptions.Cancel(t.Context(), sub.ID, nil)
+		require.NoError(t, err)
+		s.elapse(day)
+		require.Equal(t, store.AccessEnded, s.order("club").Access(s.srv.Now(), 0).Reason)
+
+		fate(s)
+		require.NoError(t, s.srv.ReplaceMethod(sub.ID, checkouttest.CardOK))
+		_, err = s.srv.Client().V1Invoices.Pay(t.Context(), invoice.ID, nil)
+		require.NoError(t, err)
+		s.elapse(3 * time.Hour)
+		require.Equal(t, store.InvoicePaid, s.order("club").Invoices[1].State, heard)
+	}
+}

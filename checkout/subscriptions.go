@@ -265,7 +265,7 @@ func (f *Flow[Tx]) recordSubscription(ctx context.Context, id, subscription, cau
 					f.setInvoice(o, a, i)
 				}
 			}
-			if answers(before) == 0 && !o.FulfilledAt.IsZero() {
+			if len(before.Subscriptions) == 0 && !o.FulfilledAt.IsZero() {
 				skipOldNews(o, subscription)
 			}
 			enqueueSubscriptions(o, now, cause) // what was paid comes before how it ended

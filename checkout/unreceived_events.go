@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/gofulfil/fulfil/webhook"
 )
 
 const (
@@ -72,8 +74,10 @@ func (f *Flow[Tx]) keepReceived(ctx context.Context, account string, now time.Ti
 }
 
 // unreceivedEvents are the types that are read. They fit into one list of Stripe's events. Refunds and disputes are listed once an
-// hour in any case, and a subscription is asked for when an invoice should have been charged.
-var unreceivedEvents = slices.Concat(sessionEvents[:], intentEvents[:], chargeEvents[:], warningEvents[:], reviewEvents[:], subscriptionEvents[:])
+// hour in any case. A subscription is asked for when an invoice should have been charged, so that of invoices only the ends are read,
+// which can come after the subscription's own.
+var unreceivedEvents = slices.Concat(sessionEvents[:], intentEvents[:], chargeEvents[:], warningEvents[:], reviewEvents[:], subscriptionEvents[:],
+	[]string{string(webhook.InvoicePaid), string(webhook.InvoiceVoided), string(webhook.InvoiceMarkedUncollectible)})
 
 // sweepUnreceived reads all events of unreceivedEvents, delivered or not, of each time in which no snapshot event was received for an
 // hour: Stripe lists undelivered events of snapshot endpoints alone, and does not say which thin events a shop never received. So a
