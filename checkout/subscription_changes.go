@@ -97,10 +97,11 @@ func failedTry(o *store.Order, inv *store.Invoice) bool {
 	return !inv.NextTry.IsZero() || s.Status != store.SubscriptionActive && s.Status != store.SubscriptionTrialing
 }
 
-// trialEnds reports whether a trial is about to end and that was not told yet.
+// trialEnds reports whether a trial is about to end and that was not told yet. Nobody is to be told so after its end: a first debit
+// can take longer than the trial, and a shop can stand still for days.
 func trialEnds(s *store.Subscription, now time.Time) bool {
 	return s != nil && s.Status == store.SubscriptionTrialing && s.CancelAt.IsZero() && !s.TrialTold.Equal(s.TrialEnd) &&
-		!now.Before(s.TrialEnd.Add(-trialWarning))
+		!now.Before(s.TrialEnd.Add(-trialWarning)) && now.Before(s.TrialEnd)
 }
 
 // toldKept is how many entries the outbox of an order with a subscription has before delivered ones are dropped.

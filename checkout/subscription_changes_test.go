@@ -326,3 +326,18 @@ func TestInvoicePaidAfterTheEnd(t *testing.T) {
 		require.Equal(t, store.InvoicePaid, s.order("club").Invoices[1].State, heard)
 	}
 }
+
+// The first debit arrives after the trial has ended: nobody is told then that the trial is about to end.
+func TestTrialEndsBeforeTheDebitArrives(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	session := trialOf("club", 7, "")
+	session.Lines = append(session.Lines, checkout.Line{Name: "Cup", UnitAmount: checkout.MustAmount("5", "eur"), Quantity: 1})
+	id := s.begin(session).SessionID
+	require.NoError(t, s.srv.Pay(id, checkouttest.BankDebit))
+	s.elapse(10 * day)
+	require.NoError(t, s.srv.Settle(id))
+	s.elapse(day)
+	require.True(t, s.order("club").Paid())
+	require.Equal(t, []checkout.ChangeKind{checkout.ChangeRenewed}, s.subscriptionKinds())
+}
