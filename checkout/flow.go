@@ -291,25 +291,19 @@ func eraseAgain(o *store.Order) {
 	}
 }
 
-const (
-	// trimAfter is how long the cart of an attempt that ended is kept.
-	trimAfter = 48 * time.Hour
-	// recoverableFor is how long the cart of an attempt is kept whose session can be recovered: Stripe's link to the copy is good
-	// for 30 days, and the copy for one (https://docs.stripe.com/payments/checkout/abandoned-carts).
-	recoverableFor = 32 * 24 * time.Hour
-)
+// cartKept is how long the cart of an attempt is kept whose session may have been paid for all the shop knows. Stripe lists the event of
+// the payment for 30 days (https://docs.stripe.com/api/events). The link to the copy of an expired session is good for 30 days, too, and
+// the copy for one more (https://docs.stripe.com/payments/checkout/abandoned-carts).
+const cartKept = 32 * 24 * time.Hour
 
 // trim keeps orders with many attempts small: an attempt that can't be paid anymore and is not the latest loses its cart
 // and its URL. If its payment is heard of all the same, a person must decide: see disagreement.
 func trim(o *store.Order, now time.Time) {
 	for i := range o.Attempts[:max(len(o.Attempts)-1, 0)] {
 		a := &o.Attempts[i]
-		ended := now.Sub(a.ExpiresAt)
-		over := a.Expired && !a.Paid || !a.ClosedAt.IsZero() && !a.Paid && ended > trimAfter
-		if a.Recoverable && ended < recoverableFor {
-			continue
-		}
-		if over && a.Hold.State != store.Held && a.Increase.State != store.Held {
+		ended := a.Expired || !a.ClosedAt.IsZero()
+		over := a.Expired && !a.Recoverable || ended && now.Sub(a.ExpiresAt) > cartKept
+		if over && !a.Paid && a.Hold.State != store.Held && a.Increase.State != store.Held {
 			a.Lines, a.Metadata, a.Fingerprint, a.URL, a.ClientSecret = nil, nil, "", "", ""
 		}
 	}

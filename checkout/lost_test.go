@@ -354,3 +354,24 @@ func TestBeginAfterALoss(t *testing.T) {
 		}
 	}
 }
+
+// A session that was never recorded is paid, and the payment is heard of weeks later. The cart of its attempt is still there, so that
+// the goods are handed over.
+func TestPaymentOfALostSessionIsHeardOfLate(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.setStock("tee", 2)
+	lost := s.beginUnrecorded(cartOf("order-1", "tee"))
+	s.srv.Advance(3 * time.Minute)
+	s.sweep()
+	s.begin(cartOf("order-1", "tee"))
+	s.loseWebhooks()
+	s.pay(lost)
+	s.srv.Advance(20 * 24 * time.Hour)
+	s.begin(cartOf("order-1", "tee"))
+	for range 3 {
+		s.sweep()
+		s.srv.Advance(time.Minute)
+	}
+	s.requireStatus("order-1", checkout.Fulfilled)
+}
