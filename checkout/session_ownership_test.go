@@ -261,6 +261,23 @@ func (s *testShop) completes(object map[string]any) (code int) {
 	return w.Code
 }
 
+// The Store was restored from a backup of before the shop's mode was known. An event of the other mode changes nothing all the same,
+// and a payment is settled.
+func TestModeOfARestoredStore(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	ours := s.begin(cartOf("order-1", "last")).SessionID
+	require.NoError(t, s.st.SetCursor(t.Context(), "mode", ""))
+	s.runAs(func(*checkout.Config[tx]) {}) // a process that starts after the restore
+	require.Equal(t, http.StatusOK, paidWith("livemode", true)(s, ours))
+	s.requireStatus("order-1", "open")
+	s.pay(ours)
+	s.requireStatus("order-1", checkout.Fulfilled)
+	mode, err := s.st.Cursor(t.Context(), "mode")
+	require.NoError(t, err)
+	require.Equal(t, "test", mode)
+}
+
 // paidSession is the session of order-1 as it is sold.
 func paidSession(id string) map[string]any {
 	return map[string]any{

@@ -159,6 +159,9 @@ func (f *Flow[Tx]) settleSession(ctx context.Context, u sessionUpdate) (handover
 			f.countForeign(u.cause, u.facts.ID)
 			return handover{}, nil
 		}
+		if o.AttemptBySession(u.facts.ID) != nil && shop.mode == "" && !u.asked {
+			return f.settleUnknownMode(ctx, o, u)
+		}
 		if o.AttemptBySession(u.facts.ID) != nil {
 			return f.settle(ctx, o, u)
 		}
@@ -168,6 +171,24 @@ func (f *Flow[Tx]) settleSession(ctx context.Context, u sessionUpdate) (handover
 		return handover{}, nil
 	}
 	return byID(f.settleHint(ctx, shop, o, u))
+}
+
+// settleUnknownMode settles a recorded session while the Store does not say of which mode the shop is, as after it was restored from an
+// early backup. An event of the other mode can't be told from the shop's then, so Stripe is asked with the shop's key.
+func (f *Flow[Tx]) settleUnknownMode(ctx context.Context, o *store.Order, u sessionUpdate) (handover, error) {
+	answer, err := f.stripe.session(ctx, o.Account, o.Mode, u.facts.ID, u.cause)
+	if notOurs(err) {
+		f.countForeign(u.cause, u.facts.ID)
+		return handover{}, nil
+	}
+	if err != nil {
+		return handover{}, err
+	}
+	if err := f.checkMode(ctx, answer.facts.Livemode); err != nil {
+		return handover{}, err
+	}
+	answer.delivers = u.delivers
+	return f.settle(ctx, o, answer)
 }
 
 // recordedOrder returns the order that a session was recorded with, or the one whose session it recovers; nil: neither is
