@@ -237,17 +237,18 @@ func (u *sessionUpdate) derive() {
 	u.failed = u.failed && !u.paid
 }
 
-// leavesPayment reports whether the update does not say what became of the first payment of a subscription: the subscription was
-// canceled, or another invoice of it is not paid, while the money was on its way. The money may still arrive.
+// leavesPayment reports whether the update does not say what became of the first payment of a subscription. As long as the
+// subscription is incomplete, the payment is on its way, and if it expires incomplete, the payment has failed. Any other status can come
+// from something else that happened while the money was on its way: another invoice was paid or not, or the subscription was canceled.
 func (u *sessionUpdate) leavesPayment() bool {
 	if u.facts.PaymentStatus != "unpaid" || u.facts.PaymentIntent.Status != "" || u.facts.Invoice == "" {
 		return false
 	}
 	switch u.facts.Subscription.Status {
-	case string(store.SubscriptionCanceled), string(store.SubscriptionPastDue), string(store.SubscriptionUnpaid):
-		return true
+	case "", string(store.SubscriptionIncomplete), string(store.SubscriptionIncompleteExpired):
+		return false
 	}
-	return false
+	return true
 }
 
 // bringsMoney reports whether the money of the session has arrived or is on its way. It counts from when it is on its way, as some

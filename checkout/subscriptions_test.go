@@ -492,32 +492,37 @@ func (s *testShop) dropThinEvents() {
 	s.srv.Deliver(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), checkouttest.Thin)
 }
 
-// A change of plan while the first debit is on its way does not hide the debit: it still arrives or bounces.
+// A change of plan while the first debit is on its way does not hide the debit, whether the change is paid or not: the debit still
+// arrives or bounces.
 func TestPlanChangesWhileTheDebitIsOnItsWay(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(s *testShop, id string) error{
 		"arrives": func(s *testShop, id string) error { return s.srv.Settle(id) },
 		"bounces": func(s *testShop, id string) error { return s.srv.Bounce(id) },
 	} {
-		s := newShop(t)
-		id := s.begin(clubOf("club")).SessionID
-		require.NoError(t, s.srv.Pay(id, checkouttest.BankDebit))
-		sub := s.order("club").SubscriptionByID(s.order("club").Attempts[0].Subscription)
-		require.NoError(t, s.srv.ReplaceMethod(sub.ID, checkouttest.CardDeclined))
-		_, err := s.srv.Client().V1Subscriptions.Update(t.Context(), sub.ID, &stripe.SubscriptionUpdateParams{
-			Items:             []*stripe.SubscriptionUpdateItemParams{{ID: &sub.Items[0].ID, Quantity: stripe.Int64(3)}},
-			ProrationBehavior: stripe.String("always_invoice"),
-		})
-		require.NoError(t, err)
-		s.srv.Flush()
-		s.requireStatus("club", checkout.DisplayStatus(store.Processing))
-		s.loseWebhooks()
-		require.Equal(t, store.SubscriptionPastDue, s.order("club").SubscriptionByID(sub.ID).Status)
-		require.NoError(t, end(s, id))
-		s.srv.Advance(time.Hour)
-		_, err = s.flow.Settle(t.Context(), id) // which asks for the session, and reads no events
-		require.NoError(t, err)
-		require.Equal(t, name == "arrives", s.order("club").Paid(), name)
-		require.Equal(t, name == "bounces", s.order("club").Attempts[0].Failed, name)
+		for card, status := range map[checkouttest.PaymentMethod]store.SubscriptionStatus{
+			checkouttest.CardDeclined: store.SubscriptionPastDue, checkouttest.CardOK: store.SubscriptionActive,
+		} {
+			s := newShop(t)
+			id := s.begin(clubOf("club")).SessionID
+			require.NoError(t, s.srv.Pay(id, checkouttest.BankDebit))
+			sub := s.order("club").SubscriptionByID(s.order("club").Attempts[0].Subscription)
+			require.NoError(t, s.srv.ReplaceMethod(sub.ID, card))
+			_, err := s.srv.Client().V1Subscriptions.Update(t.Context(), sub.ID, &stripe.SubscriptionUpdateParams{
+				Items:             []*stripe.SubscriptionUpdateItemParams{{ID: &sub.Items[0].ID, Quantity: stripe.Int64(3)}},
+				ProrationBehavior: stripe.String("always_invoice"),
+			})
+			require.NoError(t, err)
+			s.srv.Flush()
+			s.requireStatus("club", checkout.DisplayStatus(store.Processing))
+			s.loseWebhooks()
+			require.Equal(t, status, s.order("club").SubscriptionByID(sub.ID).Status)
+			require.NoError(t, end(s, id))
+			s.srv.Advance(time.Hour)
+			_, err = s.flow.Settle(t.Context(), id) // which asks for the session, and reads no events
+			require.NoError(t, err)
+			require.Equal(t, name == "arrives", s.order("club").Paid(), "%s, %s", name, status)
+			require.Equal(t, name == "bounces", s.order("club").Attempts[0].Failed, "%s, %s", name, status)
+		}
 	}
 }
