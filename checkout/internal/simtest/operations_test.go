@@ -134,6 +134,7 @@ func (w *world) outside(t *testing.T, ctx context.Context, o op) {
 	if s == nil {
 		return
 	}
+	before := len(w.srv.Events())
 	var err error
 	switch o.kind {
 	case opPay:
@@ -158,13 +159,13 @@ func (w *world) outside(t *testing.T, ctx context.Context, o op) {
 	case opRefund:
 		_, err = w.srv.Refund(s.id, [...]int64{0, 500, 700}[o.dice%3])
 		if err == nil && o.dice%3 == 0 {
-			w.gaveBack(s)
+			w.gaveBack(s, before)
 		}
 	case opRefundFail:
 		err = w.endRefund(s, o.dice)
 	case opDispute:
 		if _, err = w.srv.Dispute(s.id); err == nil {
-			w.gaveBack(s)
+			w.gaveBack(s, before)
 		}
 	case opVerdict:
 		err = w.endDispute(s, o.dice)

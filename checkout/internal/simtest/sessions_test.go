@@ -18,6 +18,7 @@ type simSession struct {
 	paid      bool // Stripe has the money, or had it
 	ended     bool // it can no longer be paid
 	created   time.Time
+	debit     string    // the payment intent of its debit, if it was paid by one
 	givenBack time.Time // when all its money was refunded or disputed; zero: it was not, or not for good
 
 	authorized bool // the money waits to be captured

@@ -25,7 +25,7 @@ func (c *checker) hearSubscription(s *simSession, e checkouttest.Event) {
 	if sub, ok := subscriptionIn(e); ok {
 		c.timelines.states[sub.ID] = append(c.timelines.states[sub.ID], sub.entry(0))
 	}
-	if e.Type == "invoice.paid" { // also a trial, of which nothing was paid
+	if inv, ok := invoiceIn(e); ok && e.Type == "invoice.paid" && inv.Reason == "subscription_create" { // also a trial, of which nothing was paid
 		s.paid, s.paying = true, false
 	}
 }

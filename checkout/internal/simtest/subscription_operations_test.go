@@ -224,9 +224,10 @@ func (w *world) refundInvoice(_ context.Context, s *simSession, o op) error {
 	if o.dice%4 == 0 {
 		params.Amount = stripe.Int64(300)
 	}
+	before := len(w.srv.Events())
 	_, err := w.srv.Client().V1Refunds.Create(context.Background(), params)
 	if err == nil && o.dice%4 != 0 && paid[n].Reason == "subscription_create" {
-		w.gaveBack(s)
+		w.gaveBack(s, before)
 	}
 	return err
 }
@@ -234,9 +235,10 @@ func (w *world) refundInvoice(_ context.Context, s *simSession, o op) error {
 // disputeInvoice has the customer dispute the latest payment of a subscription.
 func (w *world) disputeInvoice(_ context.Context, s *simSession, _ op) error {
 	paid := w.invoices(s, func(i invoiceTruth) bool { return i.Status == "paid" && i.AmountPaid > 0 })
+	before := len(w.srv.Events())
 	_, err := w.srv.Dispute(s.id)
 	if err == nil && len(paid) == 1 && paid[0].Reason == "subscription_create" {
-		w.gaveBack(s)
+		w.gaveBack(s, before)
 	}
 	return err
 }
