@@ -225,6 +225,9 @@ func (f *Flow[Tx]) refundPayment(ctx context.Context, id string, n int) error {
 				return false, nil
 			}
 			a.VerifyFailedAt, a.RefundAskedAt = time.Time{}, time.Time{}
+			// Stripe gave back what was left, which is less than what the order says if somebody else refunded, too. So Stripe is asked
+			// again before a person's decision can have the goods handed over.
+			a.VerifiedAt = time.Time{}
 			known := refundEntry(o, answer.ID)
 			if known == nil {
 				setRefund(o, answer, now, "refund")

@@ -359,6 +359,39 @@ func TestResolveWithdrawsARefund(t *testing.T) {
 	require.Equal(t, 1, s.shipments("order-1"))
 }
 
+// The shop gave back what was left of a payment, of which a person had refunded a part at Stripe. Another person, who sees a part
+// refunded, accepts the order: nothing is handed over, as all the money is gone.
+func TestFulfilAnywayAfterTwoRefunds(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.runAs(func(c *checkout.Config[tx]) { c.Refund = []checkout.ChangeKind{checkout.ChangeShortfall} })
+	id := s.beginUnrecorded(cartOf("order-1", "last"))
+	s.srv.Advance(6 * time.Minute)
+	s.sweep()
+	s.pay(s.begin(cartOf("order-2", "last")).SessionID)
+	refunded := false
+	s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		if r.Method == http.MethodPost && r.URL.Path == "/v1/refunds" && !refunded {
+			refunded = true
+			s.loseWebhooks()
+			s.refund(id, 500)
+		}
+		return send()
+	})
+	s.pay(id)
+	_, _ = s.flow.Sweep(t.Context())
+	require.EqualValues(t, 1499, s.order("order-1").Refunded())
+	s.setStock("last", 2)
+	err := s.flow.Resolve(t.Context(), "order-1", checkout.FulfilAnyway)
+	if err != nil {
+		require.ErrorIs(t, err, checkout.ErrGivenBack)
+	}
+	s.srv.Advance(time.Hour)
+	s.sweep()
+	require.Zero(t, s.shipments("order-1"))
+	s.requireStatus("order-1", checkout.DisplayStatus(store.Refunded))
+}
+
 // Retry of an order whose money went back takes nothing from stock.
 func TestRetryOfWhatWasRefunded(t *testing.T) {
 	t.Parallel()

@@ -461,7 +461,7 @@ func TestPaidAfterItsCartWasForgotten(t *testing.T) {
 		s.srv.Advance(6 * time.Minute)
 		s.sweep()
 		s.pay(session)
-		s.srv.Advance(4 * day)
+		s.srv.Advance(33 * day)
 		second := cartOf("order-1", "tee", "tee")
 		second.HoldFor = 10 * time.Minute
 		s.begin(second)
