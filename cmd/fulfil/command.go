@@ -121,27 +121,51 @@ func (c command) prepare(p *program) (*flag.FlagSet, action) {
 	return flags, c.setup(p, flags)
 }
 
-var negative = regexp.MustCompile(`^-[0-9]+$`)
-
 // parse reads flags before, between and behind the other arguments, and returns these. A negative number is no flag. What stands
 // behind "--" is no flag, either.
 func parse(flags *flag.FlagSet, args []string) (positional []string, err error) {
 	for len(args) > 0 {
-		if !negative.MatchString(args[0]) {
-			if err := flags.Parse(args); err != nil {
-				return nil, err
-			}
-			rest := flags.Args()
-			if parsed := len(args) - len(rest); parsed > 0 && args[parsed-1] == "--" {
-				return append(positional, rest...), nil
-			}
-			args = rest
+		n := numberIn(flags, args)
+		if err := flags.Parse(args[:n]); err != nil {
+			return nil, err
 		}
-		if len(args) > 0 {
+		rest := args[n-flags.NArg():]
+		if parsed := len(args) - len(rest); parsed > 0 && args[parsed-1] == "--" {
+			return append(positional, rest...), nil
+		}
+		if args = rest; len(args) > 0 {
 			positional, args = append(positional, args[0]), args[1:]
 		}
 	}
 	return positional, nil
+}
+
+var negative = regexp.MustCompile(`^-[0-9]+$`)
+
+// numberIn returns the index of the first negative number among args that is not the value of a flag, or len(args).
+func numberIn(flags *flag.FlagSet, args []string) int {
+	for i, arg := range args {
+		if arg == "--" {
+			break
+		}
+		if !negative.MatchString(arg) {
+			continue
+		}
+		if i == 0 {
+			return 0
+		}
+		named := flags.Lookup(strings.TrimLeft(args[i-1], "-"))
+		if !strings.HasPrefix(args[i-1], "-") || named == nil || isBool(named) {
+			return i
+		}
+	}
+	return len(args)
+}
+
+// isBool reports whether a flag takes no value.
+func isBool(f *flag.Flag) bool {
+	b, ok := f.Value.(interface{ IsBoolFlag() bool })
+	return ok && b.IsBoolFlag()
 }
 
 // help prints the help of a command, of a group of commands, or of the program.

@@ -159,7 +159,7 @@ Gives back what is left of the payment, or -amount of it. It asks for a confirma
 
 The same command again within a day refunds nothing more: Stripe gets an idempotency key of the order, the invoice, the amount and
 -key. To give the same amount back once more, name another -key. With -restock, the goods are put back into stock, at most once for an
-order. Of a subscription, the latest paid renewal is given back, or -invoice; the subscription goes on.`,
+order. Of an order with several invoices, -invoice names the one to give back; the subscription goes on.`,
 	setup: func(p *program, flags *flag.FlagSet) action {
 		var o refundOptions
 		flags.StringVar(&o.amount, "amount", "", "how much, like `19.99`, in the currency of the order; default: all that is left")

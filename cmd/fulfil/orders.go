@@ -164,10 +164,12 @@ var listCommand = command{
 	name: "orders list", short: "list orders, the newest first",
 	long: `
 Lists orders by the time of their creation. With -json, each line is an object with the members id, created_at, status, mode,
-currency, total, refunded, email, stuck and helps. Amounts are in minor units of the currency.`,
+currency, total, refunded, email, stuck and helps. Amounts are in minor units of the currency.
+
+The statuses are ` + strings.Join(statuses, ", ") + `.`,
 	setup: func(p *program, flags *flag.FlagSet) action {
 		var f filter
-		flags.StringVar(&f.status, "status", "", "only orders of these `STATUSES`, with commas between them: "+strings.Join(statuses, ", "))
+		flags.StringVar(&f.status, "status", "", "only orders of these `STATUSES`, with commas between them")
 		flags.StringVar(&f.email, "email", "", "only orders of the customer with this e-mail `ADDRESS`")
 		flags.StringVar(&f.customer, "customer", "", "only orders of the customer with this `ID` at Stripe (cus_…)")
 		flags.StringVar(&f.metadata, "metadata", "", "only orders with this `KEY=VALUE` of metadata")
