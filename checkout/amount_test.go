@@ -260,6 +260,6 @@ func TestFormatAmountNeverFails(t *testing.T) {
 		{1999, "usd", "19.99 USD"}, {500, "jpy", "500 JPY"}, {-250, "EUR", "-2.50 EUR"}, {0, "", "0 minor units"},
 		{1999, "xxq", "1999 minor units XXQ"}, {5121, "kwd", "5121 minor units KWD"}, {math.MinInt64, "usd", "-9223372036854775808 minor units USD"},
 	} {
-		require.Equal(t, c.want, checkout.FormatAmount(c.minor, c.currency))
+		require.Equal(t, c.want, FormatAmount(c.minor, c.currency))
 	}
 }

@@ -33,7 +33,7 @@ func TestNothingUnprintableReachesTheTerminal(t *testing.T) {
 		const odd = "a\x1b[31m\u202e\u009b\x7f\tb\n\U000e0041é日"
 		now := s.srv.Now()
 		s.insert(&store.Order{
-			ID: odd, CreatedAt: now, UpdatedAt: now, Mode: "payment", Currency: odd, Parked: odd, Metadata: map[string]string{"k": odd},
+			ID: odd, CreatedAt: now, UpdatedAt: now, Mode: "payment", Currency: "usd", Parked: odd, Metadata: map[string]string{"k": odd},
 			Lines: []store.Line{{SKU: odd, Name: odd, UnitAmount: 5, Quantity: 1}}, Customer: store.Customer{Email: odd, Name: odd, Phone: odd},
 			Attempts: []store.Attempt{{N: 1, SessionID: "cs_odd", Completed: true, Paid: true, Amount: 5, Mismatch: odd}},
 			Notices:  []store.Notice{{N: 1, Kind: odd, Detail: odd, At: now}}, Delivery: store.Delivery{LastError: odd},
