@@ -90,7 +90,7 @@ next.`,
 }
 
 func (p *program) resolve(ctx context.Context, id, word string, yes bool) error {
-	s, err := p.open(ctx, needsStock)
+	s, err := p.open(ctx, 0)
 	if err != nil {
 		return err
 	}
@@ -128,7 +128,7 @@ customer pays first, nothing is canceled. If Stripe does not answer, the wish is
 }
 
 func (p *program) cancel(ctx context.Context, id string, yes bool) error {
-	s, err := p.open(ctx, needsStripe|needsStock)
+	s, err := p.open(ctx, needsStripe)
 	if err != nil {
 		return err
 	}
@@ -180,7 +180,7 @@ func (p *program) refund(ctx context.Context, id string, r refundOptions) error 
 	if len(r.key) > 60 {
 		return usagef("-key has at most 60 bytes")
 	}
-	s, err := p.open(ctx, needsStripe|needsStock)
+	s, err := p.open(ctx, needsStripe)
 	if err != nil {
 		return err
 	}

@@ -86,7 +86,7 @@ func (p *program) check(ctx context.Context, s *shop, key string, n needs) error
 	}
 	switch {
 	case len(state.missing) > 0:
-		return errors.New("the schema of the database is behind this program: run fulfil migrate, or your own migration tool with the files of fulfil schema -into")
+		return fmt.Errorf("the schema of the database is behind this program: run fulfil migrate, or your own migration tool with the files of fulfil schema -into: %w", state.problem)
 	case state.problem != nil:
 		return fmt.Errorf("the database does not suit: %w", state.problem)
 	case len(state.newer) > 0:
