@@ -75,6 +75,17 @@ func Total(o *store.Order) Amount {
 	return total
 }
 
+// FormatAmount returns an amount of minor units as a text for people, such as "19.99 USD". It is for the amounts of a
+// [store.Order], such as FormatAmount(o.Refunded(), o.Currency). It never fails: an amount that Stripe would not charge is shown as
+// "1999 minor units XYZ".
+func FormatAmount(minor int64, currency string) string {
+	amount, err := AmountOf(minor, currency)
+	if err != nil {
+		return strings.TrimSpace(strconv.FormatInt(minor, 10) + " minor units " + strings.ToUpper(currency))
+	}
+	return amount.String()
+}
+
 // ParseAmount reads a decimal number such as "19.99". The currency's code may be in upper or lower case. The text is an optional
 // minus sign, digits, and optionally a point and more digits. It has no plus sign, no spaces, no exponent and no grouping.
 // More decimals than the currency has must be zeros ("19.9900"); NUMERIC columns of databases write such numbers. The errors

@@ -248,3 +248,18 @@ func FuzzParseAmount(f *testing.F) {
 		require.True(t, sentinel)
 	})
 }
+
+// Any amount of an order prints, also one that a row of another program holds.
+func TestFormatAmountNeverFails(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		minor    int64
+		currency string
+		want     string
+	}{
+		{1999, "usd", "19.99 USD"}, {500, "jpy", "500 JPY"}, {-250, "EUR", "-2.50 EUR"}, {0, "", "0 minor units"},
+		{1999, "xxq", "1999 minor units XXQ"}, {5121, "kwd", "5121 minor units KWD"}, {math.MinInt64, "usd", "-9223372036854775808 minor units USD"},
+	} {
+		require.Equal(t, c.want, FormatAmount(c.minor, c.currency))
+	}
+}

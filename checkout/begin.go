@@ -13,17 +13,17 @@ import (
 
 // Started is a session that a customer can be sent to.
 type Started struct {
-	OrderID   string
-	SessionID string
+	OrderID   string `json:"order_id"`
+	SessionID string `json:"session_id"`
 	// URL is the hosted page; ClientSecret is for an embedded one. One of them is empty.
-	URL          string
-	ClientSecret string
-	// Attempt counts the tries of the order to get paid, from 1.
-	Attempt int
+	URL          string `json:"url,omitempty"`
+	ClientSecret string `json:"client_secret,omitempty"`
+	// Attempt counts the tries of the order to get paid, from 1. It is not in the JSON.
+	Attempt int `json:"-"`
 	// ExpiresAt is until when the customer can pay: until the hold or the session ends, whichever is earlier.
-	ExpiresAt time.Time
-	// Reused says that the session was there already, for the same cart.
-	Reused bool
+	ExpiresAt time.Time `json:"expires_at"`
+	// Reused says that the session was there already, for the same cart. It is not in the JSON.
+	Reused bool `json:"-"`
 }
 
 const (

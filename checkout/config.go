@@ -18,7 +18,7 @@ import (
 	"github.com/gofulfil/fulfil/webhook"
 )
 
-// Config is what [New] needs. Stripe, Store and Fulfil must be set.
+// Config is what [New] needs. Stripe, Store and either Fulfil or DeliverElsewhere must be set.
 type Config[Tx any] struct {
 	// Stripe makes the requests. A restricted key needs write permission for Checkout Sessions and read permission for
 	// Payment Intents, Charges, Refunds, Disputes and Events, and for subscriptions for Subscriptions and Invoices (https://docs.stripe.com/keys/restricted-api-keys). If the shop gets
@@ -41,6 +41,15 @@ type Config[Tx any] struct {
 	// order, not its fulfilment. A process without an OnChange leaves changes to the processes that have one. If no process
 	// had one for 30 days, changes are not kept. Default: no changes are delivered.
 	OnChange func(ctx context.Context, tx Tx, c Change) error
+	// Delivered, if set, is called with the ID of an order when a transaction of Fulfil or OnChange has committed. It wakes a
+	// worker that looks for the rows which the callback wrote, so that the worker need not wait for its next look. It is called in
+	// the process that delivered, by any goroutine, and should return at once. If the process ends right after the commit, it is not
+	// called, so the worker must look by itself, too. Default: nobody is woken.
+	Delivered func(orderID string)
+	// DeliverElsewhere makes a Flow without callbacks, for a tool such as the command fulfil: it records decisions, refunds and
+	// what Stripe says, and leaves Fulfil and OnChange to the shop's own processes, whose sweeps deliver within a minute. Such a
+	// Flow can't sweep. Fulfil, OnChange and Delivered must be nil then. Default: this process delivers.
+	DeliverElsewhere bool
 	// Refund names the changes after which a payment is given back at once, of [ChangeDuplicatePayment], [ChangeShortfall] and
 	// [ChangeMismatch]. The key then needs write permission for Charges and Refunds. A subscription is canceled at once before its
 	// payment is given back, for which the key needs write permission for Subscriptions. A payment by a session that was not begun
@@ -77,12 +86,14 @@ func New[Tx any](c Config[Tx]) (*Flow[Tx], error) {
 		return nil, errors.New("checkout: Config.Stripe is nil")
 	case c.Store == nil:
 		return nil, errors.New("checkout: Config.Store is nil")
-	case c.Fulfil == nil:
+	case c.DeliverElsewhere && (c.Fulfil != nil || c.OnChange != nil || c.Delivered != nil):
+		return nil, errors.New("checkout: Config.DeliverElsewhere is set, and so is Fulfil, OnChange or Delivered, which would never run")
+	case c.Fulfil == nil && !c.DeliverElsewhere:
 		return nil, errors.New("checkout: Config.Fulfil is nil")
 	}
 	f := &Flow[Tx]{
 		store: c.Store, reserver: c.Reserver,
-		fulfil: c.Fulfil, onChange: c.OnChange, refund: c.Refund, holdForReview: c.HoldForReview, accounts: c.Accounts, ownShopID: c.ShopID, clock: c.Clock, log: c.Logger,
+		fulfil: c.Fulfil, onChange: c.OnChange, delivered: c.Delivered, deliverElsewhere: c.DeliverElsewhere, refund: c.Refund, holdForReview: c.HoldForReview, accounts: c.Accounts, ownShopID: c.ShopID, clock: c.Clock, log: c.Logger,
 		sweepBudget: cmp.Or(c.SweepBudget, 500), ended: make(chan struct{}),
 	}
 	if c.SweepBudget < 0 {

@@ -65,7 +65,10 @@ func (l lane) state(o *store.Order) *store.Delivery {
 
 // lanes are the lanes that this process delivers.
 func (f *Flow[Tx]) lanes() []lane {
-	if f.onChange == nil {
+	switch {
+	case f.deliverElsewhere:
+		return nil
+	case f.onChange == nil:
 		return []lane{fulfilLane}
 	}
 	return []lane{fulfilLane, changeLane}
@@ -295,6 +298,7 @@ func (f *Flow[Tx]) deliverNext(ctx context.Context, leased *store.Order, l lane)
 	})
 	if err == nil {
 		f.waiters.changed(id)
+		f.wake(id)
 		return known, nil
 	}
 	if errors.Is(err, errTaken) {
@@ -311,6 +315,19 @@ func (f *Flow[Tx]) deliverNext(ctx context.Context, leased *store.Order, l lane)
 		return nil, recorded // dealt with
 	}
 	return nil, errors.Join(err, recorded)
+}
+
+// wake calls Config.Delivered. A panic is logged, as the delivery is committed and must not fail anymore.
+func (f *Flow[Tx]) wake(id string) {
+	if f.delivered == nil {
+		return
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			f.log.Error("Config.Delivered panicked", "order", id, "panic", v, "stack", string(debug.Stack()))
+		}
+	}()
+	f.delivered(id)
 }
 
 // storeError is a failure of the database while a delivery was being recorded. It does not count as a failed try of the

@@ -22,7 +22,11 @@ type Flow[Tx any] struct {
 	reserver reservation.Reserver[Tx]
 	fulfil   func(ctx context.Context, tx Tx, o *store.Order) error
 	onChange func(ctx context.Context, tx Tx, c Change) error
-	refund   []ChangeKind
+	// delivered is Config.Delivered; nil: nobody is woken.
+	delivered func(orderID string)
+	// deliverElsewhere is Config.DeliverElsewhere.
+	deliverElsewhere bool
+	refund           []ChangeKind
 	// holdForReview is Config.HoldForReview.
 	holdForReview bool
 	accounts      func(ctx context.Context) ([]string, error)

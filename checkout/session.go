@@ -42,6 +42,10 @@ const (
 type Session struct {
 	// OrderID is the merchant's own ID of the order: 1 to 200 characters of A-Z, a-z, 0-9, "_" and "-". Stripe gets it
 	// as client_reference_id. Required.
+	//
+	// Whoever can name the ID can act on the order. For the same cart Begin returns the session of the order, whose page may show
+	// its customer's e-mail address; for another cart Begin ends that session. So make the ID in the server, and keep it in your
+	// database or in the customer's login. Take an ID from a request only if you know that the order is that customer's.
 	OrderID string
 	// Mode says what the session does. Default: ModePayment.
 	Mode Mode

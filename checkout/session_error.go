@@ -9,15 +9,15 @@ import (
 // FieldProblem is one mistake in a Session.
 type FieldProblem struct {
 	// Field is the path of the field in Go, such as "Lines[2].Quantity".
-	Field string
+	Field string `json:"field"`
 	// Message says what is wrong. It never repeats a value that could be personal, such as an e-mail address or a URL.
-	Message string
+	Message string `json:"message"`
 }
 
 // InvalidSessionError lists all mistakes of a Session. Nothing was stored or sent.
 type InvalidSessionError struct {
 	// Problems has at least one entry. The entries are in the order of the checks, which is close to that of the fields.
-	Problems []FieldProblem
+	Problems []FieldProblem `json:"problems"`
 }
 
 func (e *InvalidSessionError) Error() string {

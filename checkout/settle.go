@@ -52,7 +52,7 @@ func (f *Flow[Tx]) settle(ctx context.Context, o *store.Order, u sessionUpdate) 
 			return err
 		}
 		leased = nil
-		s = settlement{o: locked, update: u, now: f.now(), before: locked.Status(), verifyFirst: f.holdForReview}
+		s = settlement{o: locked, update: u, now: f.now(), before: locked.Status(), verifyFirst: f.holdForReview || f.deliverElsewhere}
 		changed, err := s.join(f.refund)
 		if err != nil || !changed {
 			return err
@@ -85,7 +85,8 @@ type settlement struct {
 	update sessionUpdate
 	now    time.Time
 	before store.Status
-	// verifyFirst says that Stripe must be asked about the payment in any case before the order is fulfilled.
+	// verifyFirst says that Stripe must be asked about the payment in any case before the order is fulfilled. So it is if the
+	// process that delivers may have a HoldForReview that this process does not know of.
 	verifyFirst bool
 
 	attempt *store.Attempt // whose session it is; nil: the update changes nothing

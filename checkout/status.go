@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/gofulfil/fulfil/store"
@@ -112,9 +113,10 @@ const MaxWait = 30 * time.Second
 // StatusHandler answers GET and HEAD with the status of the order of a session, named by the query parameter session_id,
 // as a JSON object with the members order_id and status, where status is what [Display] returns. It holds no personal
 // data and is never cached. GET settles the order first, see [Flow.Settle]; HEAD only looks it up. A session that is not
-// known is 404. If Stripe can't be asked, the answer is what is known.
+// known is 404. If Stripe can't be asked, the answer is what is known. An answer of another status than 200 is a JSON object with
+// the member error, a text for the programmer.
 //
-// With the query parameter wait, such as wait=10s, GET answers when the order is no longer about to change, or after that
+// With the query parameter wait, such as wait=10s or wait=10, which is in seconds, GET answers when the order is no longer about to change, or after that
 // time, at most [MaxWait]. Waiting ends when [Flow.Run] does. Many may wait: what this process settles wakes them at once, what
 // another process settles they find within two to ten seconds, and later if more than a thousand sessions are waited for.
 func (f *Flow[Tx]) StatusHandler() http.Handler {
@@ -122,22 +124,22 @@ func (f *Flow[Tx]) StatusHandler() http.Handler {
 		w.Header().Set("Cache-Control", "no-store")
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")
-			http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+			statusError(w, http.StatusMethodNotAllowed, "method not allowed: use GET or HEAD")
 			return
 		}
 		o, err := f.statusOrder(r)
 		switch {
 		case errors.Is(err, ErrNotFound):
-			http.Error(w, "unknown session", http.StatusNotFound)
+			statusError(w, http.StatusNotFound, "unknown session: session_id names no session of this shop")
 			return
 		case errors.Is(err, errBadWait):
-			http.Error(w, "wait is not a duration such as 10s", http.StatusBadRequest)
+			statusError(w, http.StatusBadRequest, "wait is not a duration such as 10s")
 			return
 		case err != nil && r.Context().Err() != nil:
 			return // the customer closed the page
 		case err != nil:
 			f.log.Error("status could not be read", "error", err)
-			http.Error(w, "status could not be read", http.StatusInternalServerError)
+			statusError(w, http.StatusInternalServerError, "status could not be read: try again later")
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
@@ -146,6 +148,15 @@ func (f *Flow[Tx]) StatusHandler() http.Handler {
 			Status  DisplayStatus `json:"status"`
 		}{o.ID, Display(o)})
 	})
+}
+
+// statusError answers with an error, as JSON like every answer of the status endpoint.
+func statusError(w http.ResponseWriter, code int, text string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(struct { // the client may be gone
+		Error string `json:"error"`
+	}{text})
 }
 
 var errBadWait = errors.New("checkout: wait is no duration")
@@ -162,8 +173,8 @@ func (f *Flow[Tx]) statusOrder(r *http.Request) (*store.Order, error) {
 	var wait time.Duration
 	if text := query.Get("wait"); text != "" {
 		var err error
-		if wait, err = time.ParseDuration(text); err != nil || wait < 0 {
-			return nil, errBadWait
+		if wait, err = parseWait(text); err != nil {
+			return nil, err
 		}
 	}
 	if wait == 0 {
@@ -191,6 +202,18 @@ func (f *Flow[Tx]) statusOrder(r *http.Request) (*store.Order, error) {
 		return o, nil
 	}
 	return f.orderOfSession(r.Context(), sessionID) // nobody has looked yet
+}
+
+// parseWait reads a duration such as 10s, or a number of seconds.
+func parseWait(text string) (time.Duration, error) {
+	if seconds, err := strconv.ParseUint(text, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second, nil
+	}
+	wait, err := time.ParseDuration(text)
+	if err != nil || wait < 0 {
+		return 0, errBadWait
+	}
+	return wait, nil
 }
 
 // settleForPage is Settle for a page that shows what is known if Stripe can't be asked.

@@ -2,6 +2,7 @@ package checkout_test
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/gofulfil/fulfil/checkout"
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
+	"github.com/gofulfil/fulfil/reservation"
 	"github.com/gofulfil/fulfil/store"
 	"github.com/gofulfil/fulfil/store/memstore"
 )
@@ -89,6 +91,7 @@ func TestStatusWaits(t *testing.T) {
 	}{
 		"for nothing":           {func(*testShop, string) {}, "10s", 10 * time.Second, "open"},
 		"no longer than it may": {func(*testShop, string) {}, "1h", checkout.MaxWait, "open"},
+		"a number of seconds":   {func(*testShop, string) {}, "10", 10 * time.Second, "open"},
 		"not at all":            {func(*testShop, string) {}, "0s", 0, "open"},
 		"for the payment": {func(s *testShop, session string) {
 			time.Sleep(5 * time.Second)
@@ -153,7 +156,7 @@ func TestStatusWaits(t *testing.T) {
 	})
 	s := newShop(t)
 	session := s.begin(cartOf("order-1", "tee")).SessionID
-	for _, bad := range []string{"soon", "-1s", "10"} {
+	for _, bad := range []string{"soon", "-1s", "-10"} {
 		require.Equal(t, http.StatusBadRequest, (<-s.waiting(session, bad)).Code)
 	}
 }
@@ -167,4 +170,56 @@ func TestStatusOfACustomerWhoLeft(t *testing.T) {
 	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/?session_id="+started.SessionID, nil)
 	s.flow.StatusHandler().ServeHTTP(httptest.NewRecorder(), r)
 	require.NotContains(t, s.log.String(), "level=ERROR")
+}
+
+// A page that reads JSON gets JSON, whatever the answer is.
+func TestStatusErrorsAreJSON(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	session := s.begin(cartOf("order-1", "tee")).SessionID
+	for _, c := range []struct {
+		method, query string
+		code          int
+		text          string
+	}{
+		{http.MethodGet, "session_id=cs_unknown", http.StatusNotFound, "unknown session"},
+		{http.MethodPost, "session_id=" + session, http.StatusMethodNotAllowed, "method not allowed"},
+		{http.MethodGet, "wait=soon&session_id=" + session, http.StatusBadRequest, "wait is not a duration"},
+		{http.MethodGet, "wait=-1&session_id=" + session, http.StatusBadRequest, "wait is not a duration"},
+		{http.MethodGet, "wait=99999999999&session_id=" + session, http.StatusBadRequest, "wait is not a duration"},
+	} {
+		w := httptest.NewRecorder()
+		s.flow.StatusHandler().ServeHTTP(w, httptest.NewRequest(c.method, "/?"+c.query, nil))
+		require.Equal(t, c.code, w.Code, c.query)
+		require.Equal(t, "application/json", w.Header().Get("Content-Type"))
+		var answer struct{ Error string }
+		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &answer), w.Body.String())
+		require.Contains(t, answer.Error, c.text)
+	}
+}
+
+// What a server answers to its own page has names for JavaScript, and no ID that is not the customer's business.
+func TestAnswersAsJSON(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		value any
+		want  string
+	}{
+		{
+			&checkout.Started{OrderID: "order-1", SessionID: "cs_1", URL: "https://pay.example/1", Attempt: 3, ExpiresAt: testStart, Reused: true},
+			`{"order_id":"order-1","session_id":"cs_1","url":"https://pay.example/1","expires_at":"2026-03-02T09:00:00Z"}`,
+		},
+		{
+			&reservation.ShortageError{Hold: "shop/order-1/3", Lines: []reservation.Shortage{{SKU: "tee", Wanted: 3, Available: 1}}},
+			`{"lines":[{"sku":"tee","wanted":3,"available":1}]}`,
+		},
+		{
+			&checkout.InvalidSessionError{Problems: []checkout.FieldProblem{{Field: "Lines[0].Quantity", Message: "is 0"}}},
+			`{"problems":[{"field":"Lines[0].Quantity","message":"is 0"}]}`,
+		},
+	} {
+		text, err := json.Marshal(c.value)
+		require.NoError(t, err)
+		require.Equal(t, c.want, string(text))
+	}
 }

@@ -30,6 +30,8 @@ const (
 	sweepEvery = 30 * time.Second
 )
 
+var errDeliversElsewhere = errors.New("checkout: this Flow can't sweep, as Config.DeliverElsewhere is set: let a process of the shop sweep")
+
 // Swept is what a sweep did.
 type Swept struct {
 	// Orders is the number of orders that were due, or that a missed event was about.
@@ -71,6 +73,9 @@ func (f *Flow[Tx]) Sweep(ctx context.Context) (Swept, error) {
 // returned. A sweep that fails is logged. A callback that takes its time keeps only other callbacks waiting, and those only
 // if eight of them run.
 func (f *Flow[Tx]) Run(ctx context.Context) error {
+	if f.deliverElsewhere {
+		return errDeliversElsewhere
+	}
 	p := f.newPass(ctx)
 	defer p.running.Wait()
 	defer f.endOnce.Do(func() { close(f.ended) })
@@ -162,6 +167,9 @@ func (p *pass) failures() (n int) {
 
 // sweep does the work of one sweep. Deliveries begin while it goes on.
 func (f *Flow[Tx]) sweep(ctx context.Context, p *pass) error {
+	if f.deliverElsewhere {
+		return errDeliversElsewhere // other processes must not take the shop for swept
+	}
 	if f.wrongAccount.Load() {
 		return ErrWrongAccount
 	}

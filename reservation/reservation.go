@@ -103,17 +103,17 @@ func (s Stock) Available() int64 { return s.OnHand - s.Held }
 
 // ShortageError is the answer to a hold that does not fit. No part of the hold was set aside.
 type ShortageError struct {
-	// Hold is the ID of the hold.
-	Hold string
+	// Hold is the ID of the hold. It is not in the JSON, as it is no business of the customer's.
+	Hold string `json:"-"`
 	// Lines has an entry for each SKU that is short, sorted by SKU.
-	Lines []Shortage
+	Lines []Shortage `json:"lines"`
 }
 
 // Shortage is one SKU that is short.
 type Shortage struct {
-	SKU       string
-	Wanted    int64
-	Available int64
+	SKU       string `json:"sku"`
+	Wanted    int64  `json:"wanted"`
+	Available int64  `json:"available"`
 }
 
 func (e *ShortageError) Error() string {

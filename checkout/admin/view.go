@@ -25,7 +25,7 @@ var templateFiles embed.FS
 var style []byte
 
 var templates = template.Must(template.New("").Funcs(template.FuncMap{
-	"money": money, "total": checkout.Total, "display": display, "when": when, "iso": iso, "short": short, "address": address,
+	"money": checkout.FormatAmount, "total": checkout.Total, "display": display, "when": when, "iso": iso, "short": short, "address": address,
 	"step": stepLabel, "state": attemptState, "heading": heading, "words": words, "sentence": sentence, "upper": strings.ToUpper,
 	"list": func(values ...any) []any { return values },
 }).ParseFS(templateFiles, "templates/*.html"))
@@ -131,15 +131,6 @@ func display(o *store.Order) badge {
 func amountOf(minor int64, currency string) checkout.Amount {
 	amount, _ := checkout.AmountOf(minor, currency)
 	return amount
-}
-
-// money returns an amount as text. An amount that Stripe would not charge is shown in minor units.
-func money(minor int64, currency string) string {
-	amount, err := checkout.AmountOf(minor, currency)
-	if err != nil {
-		return strings.TrimSpace(strconv.FormatInt(minor, 10) + " minor units " + strings.ToUpper(currency))
-	}
-	return amount.String()
 }
 
 // when returns a time for a person.

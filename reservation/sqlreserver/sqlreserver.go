@@ -8,7 +8,11 @@ import (
 	"github.com/gofulfil/fulfil/reservation"
 )
 
-// Dialect is the SQL that a database speaks.
+// Dialect is the SQL that a database speaks. The dialects of sqlstore and sqlreserver are the same type. It has the methods
+//
+//	String() string                // the name in lower case: postgres, mysql or sqlite
+//	Rebind(query string) string    // replaces question marks by the dialect's placeholders: $1, $2 … on PostgreSQL
+//	Time(t time.Time) string       // t in UTC to the microsecond, as a parameter for a column of times
 type Dialect = sqlkit.Dialect
 
 // The dialects.

@@ -3,6 +3,8 @@ package sqlstore_test
 import (
 	"database/sql"
 	"io/fs"
+	"os"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -52,4 +54,18 @@ func TestUnknownDialect(t *testing.T) {
 	require.PanicsWithValue(t, "sqlstore: unknown dialect 0", func() { sqlstore.New(new(sql.DB), 0) })
 	require.PanicsWithValue(t, "sqlstore: the database is nil", func() { sqlstore.New(nil, sqlstore.Postgres) })
 	require.ErrorContains(t, sqlstore.Migrate(t.Context(), new(sql.DB), 9), "unknown dialect 9")
+}
+
+// The methods of an alias do not show in go doc, so its comment names each.
+func TestTheDocumentationOfDialectNamesItsMethods(t *testing.T) {
+	t.Parallel()
+	dialect := reflect.TypeFor[sqlstore.Dialect]()
+	require.Positive(t, dialect.NumMethod())
+	for _, path := range []string{"sqlstore.go", "../../reservation/sqlreserver/sqlreserver.go"} {
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		for i := range dialect.NumMethod() {
+			require.Contains(t, string(text), "//\t"+dialect.Method(i).Name+"(", path)
+		}
+	}
 }

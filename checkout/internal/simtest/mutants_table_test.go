@@ -37,14 +37,14 @@ var mutants = []mutant{
 `}, {"../../deliver.go", `
 	if err == nil {
 		f.waiters.changed(id)
-		return known, nil
+		f.wake(id)
 `, `
 	if err == nil {
 		err = f.store.InTx(limited, func(tx Tx) error { return f.call(limited, tx, leased, next.N) })
 	}
 	if err == nil {
 		f.waiters.changed(id)
-		return known, nil
+		f.wake(id)
 `}}},
 	{name: "take \"not open\" for expired", edits: []edit{{"../../cancel.go", `
 	if badRequest(err) {
