@@ -288,6 +288,8 @@ func (f *Flow[Tx]) deliverNext(ctx context.Context, leased *store.Order, l lane)
 	id, token, next := leased.ID, l.state(leased).Token, *nextNotice(leased, l)
 	limited, cancel := context.WithTimeout(ctx, DeliverTimeout)
 	defer cancel()
+	state := l.state(leased)
+	limited, ended := f.observe.begin(limited, Operation{Kind: OperationDeliver, OrderID: id, Callback: next.Kind, Try: state.Tries + state.Rollbacks + 1})
 	var callbackErr error
 	err = f.inCallbackTx(limited, func(tx Tx) error {
 		callbackErr = f.call(limited, tx, leased, next.N)
@@ -296,6 +298,7 @@ func (f *Flow[Tx]) deliverNext(ctx context.Context, leased *store.Order, l lane)
 		known, err = f.markDelivered(limited, tx, id, token, l, next.N)
 		return err
 	})
+	ended(deliveredOutcome(err))
 	if err == nil {
 		f.waiters.changed(id)
 		f.wake(id)
