@@ -255,7 +255,9 @@ func TestObserveNothing(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	s.runAs(func(c *checkout.Config[tx]) {
-		c.Observe = func(ctx context.Context, _ checkout.Operation) (context.Context, func(checkout.Outcome)) { return ctx, nil }
+		c.Observe = func(ctx context.Context, _ checkout.Operation) (context.Context, func(checkout.Outcome)) {
+			return ctx, nil
+		}
 	})
 	s.pay(s.begin(cartOf("order-1", "tee")).SessionID)
 	s.requireStatus("order-1", checkout.Fulfilled)

@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -92,4 +93,30 @@ func TestDefaultLogger(t *testing.T) {
 	require.NoError(t, err)
 	require.Error(t, h.Dispatch(t.Context(), []byte("{}")))
 	require.Contains(t, out.String(), "delivery refused")
+}
+
+// Handlers go on with the context that Observe returns, and each delivery ends once.
+func TestObservedDelivery(t *testing.T) {
+	t.Parallel()
+	type key struct{}
+	var seen results
+	var begun, handled int
+	h := newTestHandler(t, Config{Observe: func(ctx context.Context) (context.Context, func(Result)) {
+		begun++
+		if begun == 3 {
+			return ctx, nil
+		}
+		_, ended := seen.observe(ctx)
+		return context.WithValue(ctx, key{}, begun), ended
+	}})
+	On(h, CheckoutSessionCompleted, func(ctx context.Context, _ *Event[stripe.CheckoutSession]) error {
+		handled, _ = ctx.Value(key{}).(int)
+		return nil
+	})
+	require.Equal(t, http.StatusOK, serve(h, []byte(completedPayload)).Code)
+	require.Equal(t, 1, handled)
+	require.NoError(t, h.Dispatch(t.Context(), []byte(completedPayload)))
+	require.Equal(t, 2, handled)
+	require.NoError(t, h.Dispatch(t.Context(), []byte(completedPayload)), "a nil func is not called")
+	require.Len(t, seen.all, 2)
 }
