@@ -81,7 +81,8 @@ type Config[Tx any] struct {
 	Observe func(ctx context.Context, op Operation) (_ context.Context, ended func(Outcome))
 	// Clock tells the time. A difference of up to an hour from Stripe's clock is made up for. Default: time.Now.
 	Clock func() time.Time
-	// Logger receives messages for a person, and no personal data. Default: slog.Default().
+	// Logger receives messages for a person, and no personal data but what errors of Fulfil and OnChange say. A line about a failed
+	// request has Stripe's ID of the request as stripe_request_id. docs/observing.md lists all messages. Default: slog.Default().
 	Logger *slog.Logger
 }
 
@@ -119,6 +120,7 @@ func New[Tx any](c Config[Tx]) (*Flow[Tx], error) {
 	if f.log == nil {
 		f.log = slog.Default()
 	}
+	f.log = slog.New(requestIDs{f.log.Handler()})
 	f.opening = combiner.New(combiner.Config[opening, opened]{
 		Run: f.openBatch, Batch: batchSize, Queue: batchQueue, Patience: batchPatience, Split: f.logSplit("begin"),
 		Observe: f.observe.batches(OperationHold),

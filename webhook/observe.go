@@ -62,7 +62,16 @@ func (h *Handler) logFailure(ctx context.Context, res *Result) {
 		h.cfg.Logger.ErrorContext(ctx, "webhook: handler panicked", eventAttr(res), "error", res.Err, "stack", string(panicked.Stack))
 		return
 	}
-	h.cfg.Logger.ErrorContext(ctx, "webhook: handler failed", eventAttr(res), "status", res.Status, "error", res.Err)
+	h.cfg.Logger.ErrorContext(ctx, "webhook: handler failed", eventAttr(res), "status", res.Status, "error", res.Err, requestIDAttr(res.Err))
+}
+
+// requestIDAttr is Stripe's ID of the request that failed; no attribute if err is not about one.
+func requestIDAttr(err error) slog.Attr {
+	var failed *stripe.Error
+	if !errors.As(err, &failed) || failed.RequestID == "" {
+		return slog.Attr{}
+	}
+	return slog.String("stripe_request_id", failed.RequestID)
 }
 
 func eventAttr(res *Result) slog.Attr {

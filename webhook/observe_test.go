@@ -3,6 +3,7 @@ package webhook
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -119,4 +120,19 @@ func TestObservedDelivery(t *testing.T) {
 	require.Equal(t, 2, handled)
 	require.NoError(t, h.Dispatch(t.Context(), []byte(completedPayload)), "a nil func is not called")
 	require.Len(t, seen.all, 2)
+}
+
+// A handler whose request to Stripe failed is logged with Stripe's ID of the request.
+func TestFailureNamesTheRequest(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	h := newTestHandler(t, Config{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	failure := error(&stripe.Error{HTTPStatusCode: 500, RequestID: "req_1"})
+	On(h, CheckoutSessionCompleted, func(context.Context, *Event[stripe.CheckoutSession]) error { return failure })
+	require.Equal(t, http.StatusInternalServerError, serve(h, []byte(completedPayload)).Code)
+	require.Contains(t, log.String(), "stripe_request_id=req_1")
+	log.Reset()
+	failure = errors.New("no printer")
+	require.Equal(t, http.StatusInternalServerError, serve(h, []byte(completedPayload)).Code)
+	require.NotContains(t, log.String(), "stripe_request_id")
 }
