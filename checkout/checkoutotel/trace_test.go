@@ -44,7 +44,7 @@ func tree(spans []sdktrace.ReadOnlySpan, keys ...attribute.Key) string {
 func valueOf(span sdktrace.ReadOnlySpan, key attribute.Key) string {
 	for _, a := range span.Attributes() {
 		if a.Key == key {
-			return a.Value.Emit()
+			return a.Value.String()
 		}
 	}
 	return ""
