@@ -45,7 +45,9 @@ const (
 // [reservation.ErrUnknownSKU]; [ErrAlreadyPaid], [ErrProcessing], [ErrCanceled]; [ErrSuperseded]; [ErrStillOpen];
 // [ErrWrongMode]; [ErrWrongAccount]; a [*stripe.Error] by errors.As if Stripe refused or could not be reached. After each of them either no
 // stock is held for the customer, or a sweep gives it back within minutes.
-func (f *Flow[Tx]) Begin(ctx context.Context, s Session) (*Started, error) {
+func (f *Flow[Tx]) Begin(ctx context.Context, s Session) (begun *Started, err error) {
+	ctx, ended := f.observe.begin(ctx, Operation{Kind: OperationBegin, OrderID: s.OrderID})
+	defer func() { ended(begunOutcome(begun, err)) }()
 	ctx, cancel := limited(ctx)
 	defer cancel()
 	shop, err := f.shop(ctx)
@@ -68,7 +70,7 @@ func (f *Flow[Tx]) Begin(ctx context.Context, s Session) (*Started, error) {
 	if err := f.startAccount(ctx, c.Connect.Account); err != nil {
 		return nil, err
 	}
-	begun, err := f.begin(ctx, c)
+	begun, err = f.begin(ctx, c)
 	f.shortages.learn(err)
 	if errors.Is(err, ErrAlreadyPaid) || errors.Is(err, ErrProcessing) {
 		f.tryDeliver(ctx, s.OrderID) // ending the old session may have brought the payment to light

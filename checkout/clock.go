@@ -44,12 +44,12 @@ func (c *clockOffset) learn(response *stripe.APIResponse) {
 		offset = 0
 	case offset.Abs() > offsetMost:
 		if !c.warned.Swap(true) {
-			c.log.Error("the clock of this machine is wrong: set it by NTP, or Config.Clock to the test server's in a test", "ahead of stripe", -offset)
+			c.log.Error("the clock of this machine is wrong: set it by NTP, or Config.Clock to the test server's in a test", "ahead_of_stripe", -offset)
 		}
 		return
 	}
 	if before := c.offset.Swap(int64(offset)); before == 0 && offset != 0 {
-		c.log.Warn("the clock of this machine differs from stripe's: set it by NTP, or Config.Clock to the test server's in a test", "ahead of stripe", -offset)
+		c.log.Warn("the clock of this machine differs from stripe's: set it by NTP, or Config.Clock to the test server's in a test", "ahead_of_stripe", -offset)
 	}
 }
 

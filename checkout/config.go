@@ -73,9 +73,16 @@ type Config[Tx any] struct {
 	// sessions that it began. It must never change, and differ from the ID of every other shop on the Stripe account. Default:
 	// a random ID that the Store keeps.
 	ShopID string
+	// Observe, if set, is called when an operation of the Flow begins. The operation goes on with the context that Observe returns,
+	// which must be derived from ctx, and the returned func is called once, when the operation has ended; nil: it is not called.
+	// Operations nest: those that an operation leads to begin with its context. Observe is called by many goroutines at once, and
+	// what it does takes the operation's time. Requests to Stripe are observed if Stripe has a backend of stripe-go's own. Package
+	// checkoutotel has an Observe for OpenTelemetry. Default: nothing is observed, which costs nothing.
+	Observe func(ctx context.Context, op Operation) (_ context.Context, ended func(Outcome))
 	// Clock tells the time. A difference of up to an hour from Stripe's clock is made up for. Default: time.Now.
 	Clock func() time.Time
-	// Logger receives messages for a person, and no personal data. Default: slog.Default().
+	// Logger receives messages for a person, and no personal data but what errors of Fulfil and OnChange say. A line about a failed
+	// request has Stripe's ID of the request as stripe_request_id. docs/observing.md lists all messages. Default: slog.Default().
 	Logger *slog.Logger
 }
 
@@ -93,7 +100,7 @@ func New[Tx any](c Config[Tx]) (*Flow[Tx], error) {
 	}
 	f := &Flow[Tx]{
 		store: c.Store, reserver: c.Reserver,
-		fulfil: c.Fulfil, onChange: c.OnChange, delivered: c.Delivered, deliverElsewhere: c.DeliverElsewhere, refund: c.Refund, holdForReview: c.HoldForReview, accounts: c.Accounts, ownShopID: c.ShopID, clock: c.Clock, log: c.Logger,
+		fulfil: c.Fulfil, onChange: c.OnChange, delivered: c.Delivered, deliverElsewhere: c.DeliverElsewhere, refund: c.Refund, holdForReview: c.HoldForReview, accounts: c.Accounts, ownShopID: c.ShopID, clock: c.Clock, log: c.Logger, observe: c.Observe,
 		sweepBudget: cmp.Or(c.SweepBudget, 500), ended: make(chan struct{}),
 	}
 	if c.SweepBudget < 0 {
@@ -113,11 +120,13 @@ func New[Tx any](c Config[Tx]) (*Flow[Tx], error) {
 	if f.log == nil {
 		f.log = slog.Default()
 	}
+	f.log = slog.New(requestIDs{f.log.Handler()})
 	f.opening = combiner.New(combiner.Config[opening, opened]{
 		Run: f.openBatch, Batch: batchSize, Queue: batchQueue, Patience: batchPatience, Split: f.logSplit("begin"),
+		Observe: f.observe.batches(OperationHold),
 	})
 	f.stripeClock = &clockOffset{local: f.clock, log: f.log}
-	f.stripe = stripeAPI{client: c.Stripe, clock: f.stripeClock, now: f.now}
+	f.stripe = stripeAPI{client: f.observe.client(c.Stripe), clock: f.stripeClock, now: f.now}
 	f.sweptCheck.Store(f.clock().Unix())
 	own, err := webhook.New(webhook.Config{Secrets: []string{rand.Text()}, Clock: f.clock, Logger: f.log})
 	if err != nil {

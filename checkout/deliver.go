@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"log/slog"
 	"runtime/debug"
 	"time"
 
@@ -288,6 +289,8 @@ func (f *Flow[Tx]) deliverNext(ctx context.Context, leased *store.Order, l lane)
 	id, token, next := leased.ID, l.state(leased).Token, *nextNotice(leased, l)
 	limited, cancel := context.WithTimeout(ctx, DeliverTimeout)
 	defer cancel()
+	state := l.state(leased)
+	limited, ended := f.observe.begin(limited, Operation{Kind: OperationDeliver, OrderID: id, Callback: next.Kind, Try: state.Tries + state.Rollbacks + 1})
 	var callbackErr error
 	err = f.inCallbackTx(limited, func(tx Tx) error {
 		callbackErr = f.call(limited, tx, leased, next.N)
@@ -296,6 +299,7 @@ func (f *Flow[Tx]) deliverNext(ctx context.Context, leased *store.Order, l lane)
 		known, err = f.markDelivered(limited, tx, id, token, l, next.N)
 		return err
 	})
+	ended(deliveredOutcome(err))
 	if err == nil {
 		f.waiters.changed(id)
 		f.wake(id)
@@ -387,14 +391,18 @@ func (f *Flow[Tx]) recordFailure(ctx context.Context, id, token string, l lane, 
 		d.Tries++
 		d.NextAt = now.Add(pause(id, d.Tries))
 		d.LastError = failure.Error()
-		attrs := []any{"order", id, "notice", noticeOf(o, n).Kind, "tries", d.Tries, "next", d.NextAt, "error", failure}
-		var panicked *webhook.PanicError
-		if errors.As(failure, &panicked) {
-			attrs = append(attrs, "stack", string(panicked.Stack))
-		}
-		f.log.Error("delivery failed", attrs...)
+		f.log.Error("delivery failed", "order", id, "notice", noticeOf(o, n).Kind, "tries", d.Tries, "next", d.NextAt, "error", failure, stackAttr(failure))
 		return true, nil
 	})
+}
+
+// stackAttr is where a callback panicked; no attribute if it did not.
+func stackAttr(err error) slog.Attr {
+	var panicked *webhook.PanicError
+	if !errors.As(err, &panicked) {
+		return slog.Attr{}
+	}
+	return slog.String("stack", string(panicked.Stack))
 }
 
 // giveUpNotice ends the tries of entry n: an order that is not to be fulfilled is parked, a change counts as delivered.

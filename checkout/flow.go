@@ -32,6 +32,7 @@ type Flow[Tx any] struct {
 	accounts      func(ctx context.Context) ([]string, error)
 	clock         func() time.Time
 	log           *slog.Logger
+	observe       observer
 
 	sweepBudget int
 

@@ -3,9 +3,12 @@ package checkout
 import (
 	"context"
 	"time"
+
+	"github.com/gofulfil/fulfil/store"
 )
 
-// Health is what a Flow knows of its own shop. Package doctor looks at it.
+// Health is what a Flow knows of its own shop. Package doctor looks at it, package admin shows it, and package checkoutotel makes gauges
+// of it.
 type Health struct {
 	// Mode is the mode of the shop's orders, "live" or "test"; empty: no session was created yet.
 	Mode string
@@ -19,6 +22,11 @@ type Health struct {
 	SnapshotAt time.Time
 	// FailedEvents is the number of events that sweeps found and could not handle. They are tried again.
 	FailedEvents int
+	// Orders is how many orders are stuck and due, and since when; nil: the Store is no store.Counter. A shop that is swept has no
+	// order that is due for much longer than half a minute.
+	Orders *store.Counts
+	// Held is the number of units of stock that are held; nil: no stock is kept, or the Reserver has no method Held.
+	Held *int64
 	// Refunds says that the Flow gives payments back by itself, HoldForReview that it asks for reviews, and Connects that it has
 	// orders on connected accounts.
 	Refunds, HoldForReview, Connects bool
@@ -26,8 +34,8 @@ type Health struct {
 	WrongAccount bool
 }
 
-// Health reads what the Flow knows of its own shop from the Store. It makes no request to Stripe and changes nothing. The error is the
-// Store's.
+// Health reads what the Flow knows of its own shop from the Store and the Reserver. It makes no request to Stripe and changes nothing.
+// The error is that of one of the two.
 func (f *Flow[Tx]) Health(ctx context.Context) (Health, error) {
 	h := Health{WrongAccount: f.wrongAccount.Load(), Refunds: len(f.refund) > 0, HoldForReview: f.holdForReview, Connects: f.accounts != nil}
 	var err error
@@ -52,7 +60,39 @@ func (f *Flow[Tx]) Health(ctx context.Context) (Health, error) {
 		return Health{}, err
 	}
 	h.FailedEvents = len(failed)
+	if counter, ok := f.store.(store.Counter); ok {
+		counts, err := counter.Count(ctx, f.now())
+		if err != nil {
+			return Health{}, err
+		}
+		h.Orders = &counts
+	}
+	if h.Held, err = f.held(ctx); err != nil {
+		return Health{}, err
+	}
 	return h, nil
+}
+
+// heldReader is a Reserver that can count what is held, as sqlreserver and memreserver can.
+type heldReader[Tx any] interface {
+	Held(ctx context.Context, tx Tx) (units int64, err error)
+}
+
+// held returns the number of units that are held; nil: the Reserver can't count them.
+func (f *Flow[Tx]) held(ctx context.Context) (*int64, error) {
+	reader, ok := f.reserver.(heldReader[Tx])
+	if !ok {
+		return nil, nil
+	}
+	var units int64
+	err := f.inTx(ctx, func(tx Tx) (err error) {
+		units, err = reader.Held(ctx, tx)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &units, nil
 }
 
 // FailedEvent is an event that a sweep found undelivered and that could not be handled.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gofulfil/fulfil/checkout"
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
+	"github.com/gofulfil/fulfil/store"
 )
 
 // Health says what the Flow knows of its shop, before and after it sold something and swept.
@@ -19,7 +20,10 @@ func TestHealth(t *testing.T) {
 		require.NoError(t, err)
 		return h
 	}
-	require.Equal(t, checkout.Health{Connects: true}, health())
+	counted := func(held int64, orders store.Counts) checkout.Health {
+		return checkout.Health{Connects: true, Orders: &orders, Held: &held}
+	}
+	require.Equal(t, counted(0, store.Counts{}), health())
 
 	started, err := s.flow.Begin(t.Context(), cartOf("order-1", "tee"))
 	require.NoError(t, err)
@@ -27,11 +31,19 @@ func TestHealth(t *testing.T) {
 	s.srv.Advance(time.Minute)
 	_, err = s.flow.Sweep(t.Context())
 	require.NoError(t, err)
-	want := checkout.Health{Connects: true, Mode: "test", Session: started.SessionID, SweptAt: testStart.Add(time.Minute)}
+	want := counted(0, store.Counts{})
+	want.Mode, want.Session, want.SweptAt = "test", started.SessionID, testStart.Add(time.Minute)
 	if testPayloads()&checkouttest.Snapshot != 0 {
 		want.SnapshotAt = testStart
 	}
 	require.Equal(t, want, health())
+
+	s.begin(cartOf("order-2", "tee", "last"))
+	s.loseWebhooks()
+	due := s.order("order-2").DueAt
+	s.srv.Advance(due.Sub(s.flow.Now()) + time.Second)
+	require.Equal(t, int64(2), *health().Held)
+	require.Equal(t, store.Counts{Due: 1, DueSince: due}, *health().Orders)
 	require.NoError(t, s.st.SetCursor(t.Context(), "failed_events", `[{"id":"evt_1","type":"refund.failed"},{"id":"evt_2","type":"refund.failed"}]`))
 	require.Equal(t, 2, health().FailedEvents)
 }

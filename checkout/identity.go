@@ -105,7 +105,7 @@ func (f *Flow[Tx]) checkAccount(ctx context.Context) error {
 	}
 	if shop.mode == modeOf(true) {
 		f.wrongAccount.Store(true)
-		f.log.Error("the key is of another stripe account than the orders in the store: use a store for each account", "unknown session", session)
+		f.log.Error("the key is of another stripe account than the orders in the store: use a store for each account", "session", session)
 		return ErrWrongAccount
 	}
 	f.log.Warn("stripe does not know a session of this shop: the sandbox's data was deleted, or the key is of another account", "session", session)
@@ -137,6 +137,6 @@ func (f *Flow[Tx]) countForeign(cause, object string) {
 	f.log.Debug("not this shop's", "cause", cause, "object", object)
 	said := f.foreignSaid.Load()
 	if now-said >= int64(time.Hour/time.Second) && f.foreignSaid.CompareAndSwap(said, now) {
-		f.log.Info("events of other shops are ignored", "so far", count, "latest", object)
+		f.log.Info("events of other shops are ignored", "count", count, "latest", object)
 	}
 }

@@ -137,7 +137,7 @@ func (f *Flow[Tx]) search(ctx context.Context, b *budget, searches []missedSearc
 		var refusal *stripeError
 		switch {
 		case errors.As(err, &refusal):
-			f.log.Warn("looking for "+s.what, "account", s.account, "error", err)
+			f.log.Warn("what webhooks missed could not be looked for", "what", s.what, "account", s.account, "error", err)
 		case err != nil:
 			failed = append(failed, err)
 		}

@@ -40,7 +40,9 @@ type opened struct {
 
 // open is step one of Begin, one transaction: it finds the attempt that can be handed out again, or stores a new one with
 // its exact parameters and holds its stock. Callers that wait at the same time share a transaction.
-func (f *Flow[Tx]) open(ctx context.Context, c *cart) (*store.Order, *store.Attempt, error) {
+func (f *Flow[Tx]) open(ctx context.Context, c *cart) (_ *store.Order, _ *store.Attempt, err error) {
+	ctx, ended := f.observe.begin(ctx, Operation{Kind: OperationHold, OrderID: c.OrderID})
+	defer func() { ended(Outcome{Err: err}) }()
 	if err := f.lookForListeners(ctx); err != nil {
 		return nil, nil, err
 	}

@@ -17,9 +17,11 @@ import (
 // order.
 //
 // If the trigger delivers at once, the same transaction takes the leases for that, and settle hands the order on with them.
-func (f *Flow[Tx]) settle(ctx context.Context, o *store.Order, u sessionUpdate) (handover, error) {
+func (f *Flow[Tx]) settle(ctx context.Context, o *store.Order, u sessionUpdate) (settled handover, err error) {
 	ctx, cancel := limited(ctx)
 	defer cancel()
+	ctx, ended := f.observe.begin(ctx, Operation{Kind: OperationSettle, OrderID: o.ID, Cause: u.cause})
+	defer func() { ended(settledOutcome(settled, err)) }()
 	unlock, err := f.settling.lock(ctx, o.ID)
 	if err != nil {
 		return handover{}, err

@@ -66,7 +66,7 @@ func (f *Flow[Tx]) Sweep(ctx context.Context) (Swept, error) {
 	defer cancel()
 	err := f.sweep(limited, p)
 	p.running.Wait()
-	return Swept{Orders: len(p.orders), Failed: p.failures()}, err
+	return p.swept(), err
 }
 
 // Run sweeps now and every half minute until ctx ends, and returns ctx's error when the callbacks that it called have
@@ -154,19 +154,22 @@ func (p *pass) start() {
 	}
 }
 
-func (p *pass) failures() (n int) {
+func (p *pass) swept() Swept {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	swept := Swept{Orders: len(p.orders)}
 	for _, failed := range p.orders {
 		if failed {
-			n++
+			swept.Failed++
 		}
 	}
-	return n
+	return swept
 }
 
 // sweep does the work of one sweep. Deliveries begin while it goes on.
-func (f *Flow[Tx]) sweep(ctx context.Context, p *pass) error {
+func (f *Flow[Tx]) sweep(ctx context.Context, p *pass) (err error) {
+	ctx, ended := f.observe.begin(ctx, Operation{Kind: OperationSweep})
+	defer func() { ended(Outcome{Err: err, Swept: p.swept()}) }()
 	if f.deliverElsewhere {
 		return errDeliversElsewhere // other processes must not take the shop for swept
 	}

@@ -3,7 +3,6 @@ package checkout
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -271,5 +270,5 @@ func (f *Flow[Tx]) warnUnswept(ctx context.Context) {
 	if err == nil && now.Sub(swept).Abs() < unsweptAfter {
 		return
 	}
-	f.log.Warn(fmt.Sprintf("no sweep for %v: run Flow.Run, or Flow.Sweep from cron", unsweptAfter), "last", value)
+	f.log.Warn("no sweep for an hour: run Flow.Run, or Flow.Sweep from cron", "last", value)
 }

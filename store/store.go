@@ -96,6 +96,22 @@ type OwnTx[Tx any] interface {
 	InOwnTx(ctx context.Context, callback, record func(tx Tx) error) error
 }
 
+// Counter is a part that a [Store] may have: it counts committed orders without reading them.
+type Counter interface {
+	// Count counts the orders as they stand at now. It takes no lease and waits for no lock.
+	Count(ctx context.Context, now time.Time) (Counts, error)
+}
+
+// Counts is how many orders wait for something.
+type Counts struct {
+	// Stuck is the number of orders that need a person: see [Order.Stuck].
+	Stuck int
+	// Due is the number of orders whose DueAt is set and not after the time of the count. DueSince is the earliest DueAt of these;
+	// zero: none is due.
+	Due      int
+	DueSince time.Time
+}
+
 // Query says which orders [Store.List] returns. The zero Query returns the 100 orders that were created first.
 type Query struct {
 	// Status keeps the orders with one of these statuses; empty: with any.

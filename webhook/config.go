@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -53,9 +54,11 @@ type Config struct {
 	// receives a payload. Default: slog.Default().
 	Logger *slog.Logger
 
-	// Observe is called once for each delivery, with its outcome. It runs on the goroutine of the delivery, before the
-	// sender gets its answer. Default: nil, for no call.
-	Observe func(Result)
+	// Observe, if set, is called when a delivery begins. The handlers get the context that Observe returns, which must be derived
+	// from ctx, and the returned func is called once, with the outcome, before the sender gets its answer; nil: it is not called.
+	// Both run on the goroutine of the delivery. Package checkoutotel has an Observe for OpenTelemetry. Default: nothing is observed,
+	// which costs nothing.
+	Observe func(ctx context.Context) (_ context.Context, ended func(Result))
 }
 
 func (c *Config) validate() error {

@@ -80,16 +80,18 @@ func ExampleConfig_observe() {
 	hook, err := webhook.New(webhook.Config{
 		Secrets: []string{secret},
 		Logger:  quiet,
-		Observe: func(r webhook.Result) {
-			switch {
-			case errors.Is(r.Err, webhook.ErrSignature):
-				fmt.Println("refused: is the secret that of this endpoint?")
-			case r.Err != nil:
-				fmt.Println("failed:", r.EventType, r.Err)
-			case r.Handlers == 0 && !r.Duplicate:
-				fmt.Println("no handler for", r.EventType)
-			default:
-				fmt.Println("handled", r.EventType)
+		Observe: func(ctx context.Context) (context.Context, func(webhook.Result)) {
+			return ctx, func(r webhook.Result) {
+				switch {
+				case errors.Is(r.Err, webhook.ErrSignature):
+					fmt.Println("refused: is the secret that of this endpoint?")
+				case r.Err != nil:
+					fmt.Println("failed:", r.EventType, r.Err)
+				case r.Handlers == 0 && !r.Duplicate:
+					fmt.Println("no handler for", r.EventType)
+				default:
+					fmt.Println("handled", r.EventType)
+				}
 			}
 		},
 	})
@@ -230,7 +232,9 @@ func ExamplePermanent() {
 	hook, err := webhook.New(webhook.Config{
 		Secrets: []string{secret},
 		Logger:  quiet,
-		Observe: func(r webhook.Result) { fmt.Println(r.Status, errors.Is(r.Err, webhook.ErrPermanent), r.Err) },
+		Observe: func(ctx context.Context) (context.Context, func(webhook.Result)) {
+			return ctx, func(r webhook.Result) { fmt.Println(r.Status, errors.Is(r.Err, webhook.ErrPermanent), r.Err) }
+		},
 	})
 	if err != nil {
 		fmt.Println(err)

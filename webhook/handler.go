@@ -72,8 +72,9 @@ func New(cfg Config) (*Handler, error) {
 func (h *Handler) Dispatch(ctx context.Context, payload []byte) error {
 	h.seal()
 	res := Result{Bytes: len(payload)}
+	ctx, ended := h.begin(ctx)
 	res.Status, res.Err = h.handle(ctx, payload, false, &res)
-	h.report(ctx, &res)
+	h.report(ctx, &res, ended)
 	if res.Status == http.StatusOK {
 		return nil
 	}

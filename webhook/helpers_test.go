@@ -48,10 +48,12 @@ type results struct {
 	all []Result
 }
 
-func (r *results) observe(res Result) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.all = append(r.all, res)
+func (r *results) observe(ctx context.Context) (context.Context, func(Result)) {
+	return ctx, func(res Result) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.all = append(r.all, res)
+	}
 }
 
 // only returns the one result there is.

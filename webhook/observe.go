@@ -32,8 +32,16 @@ type Result struct {
 	Handle time.Duration // how long decoding and the handlers took
 }
 
-// report logs a failure and passes res to Config.Observe.
-func (h *Handler) report(ctx context.Context, res *Result) {
+// begin begins a delivery for Config.Observe. ended may be nil.
+func (h *Handler) begin(ctx context.Context) (_ context.Context, ended func(Result)) {
+	if h.cfg.Observe == nil {
+		return ctx, nil
+	}
+	return h.cfg.Observe(ctx)
+}
+
+// report logs a failure and ends the delivery for Config.Observe.
+func (h *Handler) report(ctx context.Context, res *Result, ended func(Result)) {
 	switch {
 	case res.Err == nil, aborted(res):
 	case res.Handlers > 0:
@@ -43,8 +51,8 @@ func (h *Handler) report(ctx context.Context, res *Result) {
 			h.cfg.Logger.WarnContext(ctx, "webhook: delivery refused", eventAttr(res), "status", res.Status, "error", res.Err, "refused_before", unlogged)
 		}
 	}
-	if h.cfg.Observe != nil {
-		h.cfg.Observe(*res)
+	if ended != nil {
+		ended(*res)
 	}
 }
 
@@ -54,7 +62,16 @@ func (h *Handler) logFailure(ctx context.Context, res *Result) {
 		h.cfg.Logger.ErrorContext(ctx, "webhook: handler panicked", eventAttr(res), "error", res.Err, "stack", string(panicked.Stack))
 		return
 	}
-	h.cfg.Logger.ErrorContext(ctx, "webhook: handler failed", eventAttr(res), "status", res.Status, "error", res.Err)
+	h.cfg.Logger.ErrorContext(ctx, "webhook: handler failed", eventAttr(res), "status", res.Status, "error", res.Err, requestIDAttr(res.Err))
+}
+
+// requestIDAttr is Stripe's ID of the request that failed; no attribute if err is not about one.
+func requestIDAttr(err error) slog.Attr {
+	var failed *stripe.Error
+	if !errors.As(err, &failed) || failed.RequestID == "" {
+		return slog.Attr{}
+	}
+	return slog.String("stripe_request_id", failed.RequestID)
 }
 
 func eventAttr(res *Result) slog.Attr {

@@ -2,6 +2,8 @@ package webhook
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -92,4 +94,45 @@ func TestDefaultLogger(t *testing.T) {
 	require.NoError(t, err)
 	require.Error(t, h.Dispatch(t.Context(), []byte("{}")))
 	require.Contains(t, out.String(), "delivery refused")
+}
+
+// Handlers go on with the context that Observe returns, and each delivery ends once.
+func TestObservedDelivery(t *testing.T) {
+	t.Parallel()
+	type key struct{}
+	var seen results
+	var begun, handled int
+	h := newTestHandler(t, Config{Observe: func(ctx context.Context) (context.Context, func(Result)) {
+		begun++
+		if begun == 3 {
+			return ctx, nil
+		}
+		_, ended := seen.observe(ctx)
+		return context.WithValue(ctx, key{}, begun), ended
+	}})
+	On(h, CheckoutSessionCompleted, func(ctx context.Context, _ *Event[stripe.CheckoutSession]) error {
+		handled, _ = ctx.Value(key{}).(int)
+		return nil
+	})
+	require.Equal(t, http.StatusOK, serve(h, []byte(completedPayload)).Code)
+	require.Equal(t, 1, handled)
+	require.NoError(t, h.Dispatch(t.Context(), []byte(completedPayload)))
+	require.Equal(t, 2, handled)
+	require.NoError(t, h.Dispatch(t.Context(), []byte(completedPayload)), "a nil func is not called")
+	require.Len(t, seen.all, 2)
+}
+
+// A handler whose request to Stripe failed is logged with Stripe's ID of the request.
+func TestFailureNamesTheRequest(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	h := newTestHandler(t, Config{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	failure := error(&stripe.Error{HTTPStatusCode: 500, RequestID: "req_1"})
+	On(h, CheckoutSessionCompleted, func(context.Context, *Event[stripe.CheckoutSession]) error { return failure })
+	require.Equal(t, http.StatusInternalServerError, serve(h, []byte(completedPayload)).Code)
+	require.Contains(t, log.String(), "stripe_request_id=req_1")
+	log.Reset()
+	failure = errors.New("no printer")
+	require.Equal(t, http.StatusInternalServerError, serve(h, []byte(completedPayload)).Code)
+	require.NotContains(t, log.String(), "stripe_request_id")
 }

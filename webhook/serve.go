@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -18,8 +19,9 @@ import (
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.seal()
 	var res Result
-	res.Status, res.Err = h.serve(r, &res)
-	h.report(r.Context(), &res)
+	ctx, ended := h.begin(r.Context())
+	res.Status, res.Err = h.serve(ctx, r, &res)
+	h.report(ctx, &res, ended)
 	if aborted(&res) {
 		panic(http.ErrAbortHandler)
 	}
@@ -67,7 +69,7 @@ func refusalText(status int) string {
 }
 
 // serve checks a delivery and handles its event.
-func (h *Handler) serve(r *http.Request, res *Result) (status int, err error) {
+func (h *Handler) serve(ctx context.Context, r *http.Request, res *Result) (status int, err error) {
 	if r.Method != http.MethodPost {
 		return http.StatusMethodNotAllowed, ErrMethod
 	}
@@ -106,7 +108,7 @@ func (h *Handler) serve(r *http.Request, res *Result) (status int, err error) {
 	if err != nil {
 		return http.StatusBadRequest, err
 	}
-	return h.handle(r.Context(), payload, true, res)
+	return h.handle(ctx, payload, true, res)
 }
 
 // readBody reads the request's body into buf. It grows buf as data arrives, and does not trust Content-Length.

@@ -297,7 +297,7 @@ func TestBehindRealServer(t *testing.T) {
 func TestSenderHangsUp(t *testing.T) {
 	t.Parallel()
 	done := make(chan Result, 1)
-	hook := newTestHandler(t, Config{Observe: func(r Result) { done <- r }})
+	hook := newTestHandler(t, Config{Observe: func(ctx context.Context) (context.Context, func(Result)) { return ctx, func(r Result) { done <- r } }})
 	srv := httptest.NewServer(hook)
 	defer srv.Close()
 	conn, err := net.Dial("tcp", srv.Listener.Addr().String())

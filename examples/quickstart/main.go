@@ -84,7 +84,9 @@ func newShop(ctx context.Context, address string, pay payments, log *slog.Logger
 		Secrets: []string{pay.webhookSecret},
 		Clock:   pay.now,
 		Logger:  log,
-		Observe: func(r webhook.Result) { s.events.add(received{At: pay.now(), Result: r}) },
+		Observe: func(ctx context.Context) (context.Context, func(webhook.Result)) {
+			return ctx, func(r webhook.Result) { s.events.add(received{At: pay.now(), Result: r}) }
+		},
 	})
 	if err != nil {
 		return nil, err

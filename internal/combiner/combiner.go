@@ -24,7 +24,7 @@ type Combiner[Req, Ans any] struct {
 	waiting []*call[Req, Ans] // the first came first
 }
 
-// Config is what [New] needs. All fields but Split must be set.
+// Config is what [New] needs. All fields but Split and Observe must be set.
 type Config[Req, Ans any] struct {
 	// Run carries out the requests, all or none of them, and returns an answer for each, in their sequence. An error or a panic
 	// means that none was carried out, or that it is unknown whether they were.
@@ -41,6 +41,9 @@ type Config[Req, Ans any] struct {
 	Patience time.Duration
 	// Split, if set, is told of a batch of several that failed.
 	Split func(requests int, err error)
+	// Observe, if set, is told of each run, also of a single request: how many requests it has, and how long the first of them has
+	// waited. Run gets the context that Observe returns. The func that Observe returns is called with the error of Run.
+	Observe func(ctx context.Context, requests int, waited time.Duration) (context.Context, func(error))
 }
 
 // Answer is what one caller gets: a value, or an error of its own.
@@ -57,6 +60,7 @@ func New[Req, Ans any](c Config[Req, Ans]) *Combiner[Req, Ans] {
 // call is one caller that waits.
 type call[Req, Ans any] struct {
 	request Req
+	came    time.Time
 	woken   chan struct{} // closed when next is set
 	next    next
 	answer  Answer[Ans]
@@ -80,8 +84,9 @@ func (c *Combiner[Req, Ans]) Do(ctx context.Context, request Req) (answer Ans, e
 	if err := ctx.Err(); err != nil {
 		return answer, err
 	}
+	came := c.now()
 	if ctx.Value(inside{}) != nil {
-		return c.alone(ctx, request)
+		return c.alone(ctx, request, came)
 	}
 	select {
 	case c.places <- struct{}{}:
@@ -89,10 +94,10 @@ func (c *Combiner[Req, Ans]) Do(ctx context.Context, request Req) (answer Ans, e
 	case <-ctx.Done():
 		return answer, ctx.Err()
 	}
-	me := c.wait(request)
+	me := c.wait(request, came)
 	if me == nil {
 		defer c.handOn()
-		return c.alone(ctx, request)
+		return c.alone(ctx, request, came)
 	}
 	select {
 	case <-me.woken:
@@ -105,20 +110,28 @@ func (c *Combiner[Req, Ans]) Do(ctx context.Context, request Req) (answer Ans, e
 	case lead:
 		return c.lead(ctx, me)
 	case goAlone:
-		return c.alone(ctx, request)
+		return c.alone(ctx, request, came)
 	}
 	return me.answer.Value, me.answer.Err
 }
 
+// now is the time at which a caller came, which only Observe is told.
+func (c *Combiner[Req, Ans]) now() (came time.Time) {
+	if c.config.Observe != nil {
+		came = time.Now()
+	}
+	return came
+}
+
 // wait queues a caller. It returns nil if no batch runs: then the caller must run alone and hand on.
-func (c *Combiner[Req, Ans]) wait(request Req) *call[Req, Ans] {
+func (c *Combiner[Req, Ans]) wait(request Req, came time.Time) *call[Req, Ans] {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.running {
 		c.running = true
 		return nil
 	}
-	me := &call[Req, Ans]{request: request, woken: make(chan struct{})}
+	me := &call[Req, Ans]{request: request, came: came, woken: make(chan struct{})}
 	c.waiting = append(c.waiting, me)
 	return me
 }
@@ -161,17 +174,22 @@ func (me *call[Req, Ans]) wake(n next) {
 type inside struct{}
 
 // alone runs one request with the context of its caller.
-func (c *Combiner[Req, Ans]) alone(ctx context.Context, request Req) (answer Ans, err error) {
-	answers, err := c.run(context.WithValue(ctx, inside{}, true), []Req{request})
+func (c *Combiner[Req, Ans]) alone(ctx context.Context, request Req, came time.Time) (answer Ans, err error) {
+	answers, err := c.run(context.WithValue(ctx, inside{}, true), []Req{request}, came)
 	if err != nil {
 		return answer, err
 	}
 	return answers[0].Value, answers[0].Err
 }
 
-// run runs requests, and panics if it did not get an answer for each.
-func (c *Combiner[Req, Ans]) run(ctx context.Context, requests []Req) ([]Answer[Ans], error) {
-	answers, err := c.config.Run(ctx, requests)
+// run runs requests of which the first came at a time, and panics if it did not get an answer for each.
+func (c *Combiner[Req, Ans]) run(ctx context.Context, requests []Req, came time.Time) (answers []Answer[Ans], err error) {
+	if c.config.Observe != nil {
+		var ended func(error)
+		ctx, ended = c.config.Observe(ctx, len(requests), time.Since(came))
+		defer func() { ended(err) }()
+	}
+	answers, err = c.config.Run(ctx, requests)
 	if err == nil && len(answers) != len(requests) {
 		panic(fmt.Sprintf("combiner: %d answers for %d requests", len(answers), len(requests)))
 	}
@@ -190,7 +208,7 @@ func (c *Combiner[Req, Ans]) lead(ctx context.Context, me *call[Req, Ans]) (answ
 	calls := c.take(me, b)
 	if len(calls) == 1 {
 		defer c.handOn()
-		return c.alone(ctx, me.request)
+		return c.alone(ctx, me.request, me.came)
 	}
 	defer context.AfterFunc(ctx, func() {
 		c.mu.Lock()
@@ -198,7 +216,7 @@ func (c *Combiner[Req, Ans]) lead(ctx context.Context, me *call[Req, Ans]) (answ
 		b.leave()
 	})()
 	if !c.runBatch(together, calls) {
-		return c.alone(ctx, me.request)
+		return c.alone(ctx, me.request, me.came)
 	}
 	return me.answer.Value, me.answer.Err
 }
@@ -237,7 +255,7 @@ func (c *Combiner[Req, Ans]) runBatch(ctx context.Context, calls []*call[Req, An
 		}
 	}()
 	var answers []Answer[Ans]
-	answers, err = c.run(ctx, requests)
+	answers, err = c.run(ctx, requests, calls[0].came)
 	if err == nil {
 		for i, call := range calls {
 			call.answer = answers[i]

@@ -479,3 +479,45 @@ func model(t *testing.T, seed uint64) {
 		require.LessOrEqual(t, n, 1, r)
 	}
 }
+
+// Observe is told of each run, of how many requests it has, and of how long the first of them has waited.
+func TestObserve(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		type key struct{}
+		var mu sync.Mutex
+		var runs, ends []string
+		add := func(to *[]string, text string) {
+			mu.Lock()
+			defer mu.Unlock()
+			*to = append(*to, text)
+		}
+		d := database{act: func(ctx context.Context, requests []int) error {
+			add(&runs, fmt.Sprint(ctx.Value(key{})))
+			if len(requests) > 1 {
+				time.Sleep(time.Second)
+				return errors.New("broken")
+			}
+			return second(ctx, requests)
+		}}
+		c := New(Config[int, string]{
+			Run: d.run, Batch: 4, Queue: 100, Patience: time.Minute,
+			Observe: func(ctx context.Context, requests int, waited time.Duration) (context.Context, func(error)) {
+				run := fmt.Sprint(requests, " after ", waited)
+				return context.WithValue(ctx, key{}, run), func(err error) { add(&ends, fmt.Sprint(run, ": ", err)) }
+			},
+		})
+		start(t.Context(), c, 1)
+		time.Sleep(time.Second / 4)
+		start(t.Context(), c, 2)
+		time.Sleep(time.Second / 4)
+		start(t.Context(), c, 3)
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		require.Equal(t, "1 after 0s", runs[0])
+		require.Equal(t, "2 after 750ms", runs[1])
+		require.ElementsMatch(t, []string{"1 after 1.75s", "1 after 1.5s"}, runs[2:])
+		require.Equal(t, []string{"1 after 0s: <nil>", "2 after 750ms: broken"}, ends[:2])
+		require.Len(t, ends, 4)
+	})
+}

@@ -3,9 +3,13 @@ package dbtest
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/gofulfil/fulfil/internal/sqlkit"
+	"github.com/gofulfil/fulfil/reservation"
 	"github.com/gofulfil/fulfil/reservation/reservationtest"
 	"github.com/gofulfil/fulfil/reservation/sqlreserver"
 )
@@ -53,6 +57,33 @@ func runReservationtest(t *testing.T, d Database, level sql.IsolationLevel) {
 				return sqlkit.InTxLevel(ctx, db, d.Dialect, level, fn)
 			},
 		}
+	})
+}
+
+// Held counts the units of all SKUs that are held, and not those that were sold or given back.
+func TestSQLReserverHeld(t *testing.T) {
+	Each(t, func(t *testing.T, d Database) {
+		t.Parallel()
+		r := newReserver(t, d, reserverConns)
+		held := func() (units int64) {
+			require.NoError(t, r.inTx(func(tx *sql.Tx) (err error) {
+				units, err = r.Held(t.Context(), tx)
+				return err
+			}))
+			return units
+		}
+		require.Zero(t, held())
+		r.set(t, 10, "cup", "tee")
+		for _, h := range []reservation.Hold{holdOf("h1", 2, "cup", "tee"), holdOf("h2", 3, "tee"), holdOf("h3", 1, "cup")} {
+			refusals, err := r.hold(h)
+			require.NoError(t, errors.Join(append(refusals, err)...))
+		}
+		require.Equal(t, int64(8), held())
+		_, err := r.commit("h1")
+		require.NoError(t, err)
+		_, err = r.release("h2")
+		require.NoError(t, err)
+		require.Equal(t, int64(1), held())
 	})
 }
 

@@ -88,6 +88,14 @@ func (*Reserver) Stock(_ context.Context, tx *memstore.Tx, skus ...string) ([]re
 	return stock, nil
 }
 
+// Held returns the number of units that are held, of all SKUs. It locks nothing.
+func (*Reserver) Held(_ context.Context, tx *memstore.Tx) (units int64, err error) {
+	for _, row := range tx.Scan(stockTable) {
+		units += row.Value.(reservation.Stock).Held
+	}
+	return units, nil
+}
+
 // Holds returns at most limit of the holds that are neither sold nor released, sorted by ID, beginning behind the ID after.
 // Each SKU of a hold is one line. Holds locks nothing.
 func (*Reserver) Holds(_ context.Context, tx *memstore.Tx, after string, limit int) ([]reservation.Hold, error) {

@@ -39,6 +39,7 @@ var mysql = statements{
 	readHolds:  `SELECT id, hold_lines FROM fulfil_holds WHERE state = 'held' AND id > ? ORDER BY id LIMIT ?`,
 	makeStock:  `INSERT INTO fulfil_stock (sku, stocked, taken) VALUES (?, ?, 0) ON DUPLICATE KEY UPDATE sku = sku`,
 	lockHeld:   `SELECT CAST(COALESCE(SUM(quantity), 0) AS SIGNED) FROM fulfil_held FORCE INDEX (PRIMARY) WHERE sku = ? LOCK IN SHARE MODE`,
+	sumHeld:    `SELECT CAST(COALESCE(SUM(quantity), 0) AS SIGNED) FROM fulfil_held`,
 	setStocked: `UPDATE fulfil_stock SET stocked = ? WHERE sku = ?`,
 }
 

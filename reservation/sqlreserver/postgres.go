@@ -106,6 +106,7 @@ var postgres = statements{
 	readHolds:  `SELECT id, hold_lines FROM fulfil_holds WHERE state = 'held' AND id > $1 ORDER BY id LIMIT $2`,
 	makeStock:  `INSERT INTO fulfil_stock (sku, stocked, taken) VALUES ($1, $2, 0) ON CONFLICT (sku) DO NOTHING`,
 	lockHeld:   `SELECT coalesce(sum(quantity), 0)::bigint FROM fulfil_held WHERE sku = $1`,
+	sumHeld:    `SELECT coalesce(sum(quantity), 0)::bigint FROM fulfil_held`,
 	setStocked: `UPDATE fulfil_stock SET stocked = $1 WHERE sku = $2`,
 }
 

@@ -38,5 +38,6 @@ var sqlite = statements{
 	readHolds:  `SELECT id, hold_lines FROM fulfil_holds WHERE state = 'held' AND id > ? ORDER BY id LIMIT ?`,
 	makeStock:  `INSERT INTO fulfil_stock (sku, stocked, taken) VALUES (?, ?, 0) ON CONFLICT (sku) DO NOTHING`,
 	lockHeld:   `SELECT coalesce(sum(quantity), 0) FROM fulfil_held WHERE sku = ?`,
+	sumHeld:    `SELECT coalesce(sum(quantity), 0) FROM fulfil_held`,
 	setStocked: `UPDATE fulfil_stock SET stocked = ? WHERE sku = ?`,
 }

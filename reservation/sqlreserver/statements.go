@@ -66,6 +66,8 @@ type statements struct {
 	makeStock string
 	// lockHeld returns the current held quantity of a SKU whose stock is locked.
 	lockHeld string
+	// sumHeld returns the held quantity of all SKUs.
+	sumHeld string
 	// setStocked sets the stocked quantity. Its parameters are that quantity and the SKU.
 	setStocked string
 }

@@ -176,3 +176,10 @@ func below(sku string, onHand, held int64) error {
 func tooMany(sku string) error {
 	return fmt.Errorf("%w: %q would have more than fits in 64 bits", reservation.ErrInvalidStock, sku)
 }
+
+// Held returns the number of units that are held, of all SKUs. It locks nothing, and takes as long as there are holds that are neither
+// sold nor released.
+func (r *Reserver) Held(ctx context.Context, tx *sql.Tx) (units int64, err error) {
+	err = tx.QueryRowContext(ctx, r.sql.sumHeld).Scan(&units)
+	return units, sqlkit.Fail(ctx, "sqlreserver: counting what is held", err)
+}

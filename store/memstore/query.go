@@ -64,6 +64,29 @@ func compare(at time.Time, id string, otherAt time.Time, otherID string) int {
 	return strings.Compare(id, otherID)
 }
 
+// Count counts orders, as [store.Counter] says.
+func (s *Store) Count(ctx context.Context, now time.Time) (counts store.Counts, err error) {
+	if err := ctx.Err(); err != nil {
+		return counts, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, value := range s.tables[tableOf(orderTable)] {
+		r := value.(*record)
+		if r.stuck {
+			counts.Stuck++
+		}
+		if r.due.IsZero() || r.due.After(now) {
+			continue
+		}
+		counts.Due++
+		if counts.DueSince.IsZero() || r.due.Before(counts.DueSince) {
+			counts.DueSince = r.due
+		}
+	}
+	return counts, nil
+}
+
 // Due leases orders that are due, as [store.Store] says. It commits at once.
 func (s *Store) Due(ctx context.Context, now time.Time, lease time.Duration, limit int) ([]string, error) {
 	if err := ctx.Err(); err != nil {

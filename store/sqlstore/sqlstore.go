@@ -42,6 +42,7 @@ var (
 var (
 	_ store.Store[*sql.Tx] = (*Store)(nil)
 	_ store.OwnTx[*sql.Tx] = (*Store)(nil)
+	_ store.Counter        = (*Store)(nil)
 )
 
 // Store is a [store.Store] in an SQL database. Make one with [New].

@@ -30,7 +30,7 @@ func TestSuiteRejectsBrokenBackends(t *testing.T) {
 		names[i] = c.name
 	}
 	var breaches []suite.Breach
-	for _, b := range slices.Concat(brokenTx, brokenOrders, brokenQueries, brokenClaims, brokenPrune, brokenDelete, brokenDue) {
+	for _, b := range slices.Concat(brokenTx, brokenOrders, brokenQueries, brokenClaims, brokenPrune, brokenDelete, brokenDue, brokenCount) {
 		breaches = append(breaches, suite.Breach{Name: b.name, Check: b.check, Says: b.says, Watch: func(t *testing.T) []string {
 			i := slices.Index(names, b.check)
 			return watch(t, all[i], func() store.Store[tx] { return newVariant(b.breakIt) })

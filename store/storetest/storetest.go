@@ -56,7 +56,7 @@ func (c check[Tx]) run(t suite.Reporter, st store.Store[Tx]) {
 func checks[Tx any]() []check[Tx] {
 	return slices.Concat(
 		txChecks[Tx](), insertChecks[Tx](), lockChecks[Tx](), saveChecks[Tx](), refChecks[Tx](),
-		listChecks[Tx](), claimChecks[Tx](), pruneChecks[Tx](), deleteChecks[Tx](), dueChecks[Tx](), valueChecks[Tx](),
+		listChecks[Tx](), claimChecks[Tx](), pruneChecks[Tx](), deleteChecks[Tx](), dueChecks[Tx](), countChecks[Tx](), valueChecks[Tx](),
 	)
 }
 

@@ -29,6 +29,7 @@ type variant struct {
 	claim   func(ctx context.Context, tx tx, now time.Time, keys ...string) ([]bool, error)
 	prune   func(ctx context.Context, before time.Time, limit int) (int, error)
 	due     func(ctx context.Context, now time.Time, lease time.Duration, limit int) ([]string, error)
+	count   func(ctx context.Context, now time.Time) (store.Counts, error)
 	shopID  func(ctx context.Context, fresh string) (string, error)
 	cursor  func(ctx context.Context, name string) (string, error)
 }
@@ -37,12 +38,15 @@ func newVariant(breakIt func(v *variant)) *variant {
 	st := memstore.New()
 	v := &variant{
 		Store: st, inTx: st.InTx, insert: st.Insert, lock: st.Lock, save: st.Save, delete: st.Delete, find: st.Find, findRef: st.FindRef,
-		list: st.List, claim: st.Claim, prune: st.Prune, due: st.Due, shopID: st.ShopID, cursor: st.Cursor,
+		list: st.List, claim: st.Claim, prune: st.Prune, due: st.Due, count: st.Count, shopID: st.ShopID, cursor: st.Cursor,
 	}
 	breakIt(v)
 	return v
 }
 
+func (v *variant) Count(ctx context.Context, now time.Time) (store.Counts, error) {
+	return v.count(ctx, now)
+}
 func (v *variant) InTx(ctx context.Context, fn func(tx) error) error { return v.inTx(ctx, fn) }
 func (v *variant) Insert(ctx context.Context, tx tx, o ...*store.Order) ([]bool, error) {
 	return v.insert(ctx, tx, o...)

@@ -117,7 +117,11 @@ func (c *cli) note(line string) {
 	c.said = append(c.said, line)
 }
 
-func (c *cli) observe(r webhook.Result) {
+func (c *cli) observe(ctx context.Context) (context.Context, func(webhook.Result)) {
+	return ctx, c.observed
+}
+
+func (c *cli) observed(r webhook.Result) {
 	if r.Status != 200 || r.Err != nil {
 		c.note(fmt.Sprintf("the handler answered %d: %v", r.Status, r.Err))
 	}
