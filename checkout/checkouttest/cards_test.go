@@ -179,7 +179,7 @@ func TestCardsThatAuthenticate(t *testing.T) {
 		v := visitor{t, srv}
 		typed := card(checkouttest.PaymentMethod(c.number))
 		if strings.HasPrefix(c.number, "37") {
-			typed.Set("cvc", "1234")
+			typed.Set("cardCvc", "1234")
 		}
 		answer := v.submit(v.get(sess.URL), typed)
 		require.Equal(t, c.asks, strings.HasSuffix(answer.location, "/authenticate"), name)

@@ -2,6 +2,7 @@ package checkouttest
 
 import (
 	"slices"
+	"strings"
 )
 
 // charge makes the charge of an attempt to pay. It emits no event for a failed charge; failCharge does.
@@ -22,7 +23,7 @@ func (s *Server) charge(sess *session, status string) object {
 		"billing_details": object{
 			"address": sess.buyer.Address.shown(), "email": sess.buyer.Email, "name": orNull(sess.buyer.Name), "phone": nil, "tax_id": nil,
 		},
-		"calculated_statement_descriptor": "TEST SHOP", "customer": pi["customer"], "description": pi["description"], "destination": nil,
+		"calculated_statement_descriptor": statement(s.shopName), "customer": pi["customer"], "description": pi["description"], "destination": nil,
 		"dispute": nil, "disputed": false, "failure_balance_transaction": nil, "failure_code": nil, "failure_message": nil,
 		"fraud_details": object{}, "on_behalf_of": pi["on_behalf_of"], "order": nil,
 		"outcome":        card.outcome(nil),
@@ -40,6 +41,12 @@ func (s *Server) charge(sess *session, status string) object {
 		s.emit(sess, "charge."+status, o, nil)
 	}
 	return o
+}
+
+// statement writes a name as a bank's statement does: https://docs.stripe.com/get-started/account/statement-descriptors
+func statement(name string) string {
+	upper := []rune(strings.ToUpper(name))
+	return string(upper[:min(len(upper), 22)])
 }
 
 // failCharge fills in the reason why a charge failed, and emits an event. It does nothing for a nil charge, which is that

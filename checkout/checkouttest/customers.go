@@ -146,7 +146,7 @@ func (s *Server) ensureCustomer(sess *session) {
 		return
 	}
 	cus := s.newCustomer(s.Now().Unix())
-	cus["email"], cus["name"], cus["address"] = sess.buyer.Email, sess.buyer.Name, sess.buyer.Address.shown()
+	cus["email"], cus["name"], cus["address"] = sess.buyer.Email, sess.buyer.details(nil)["name"], sess.buyer.Address.shown()
 	if sess.sent.Get("phone_number_collection", "enabled").Bool() {
 		cus["phone"] = sess.buyer.Phone
 	}
@@ -170,10 +170,10 @@ func (s *Server) saveToCustomer(sess *session) {
 		cus["address"] = sess.buyer.Address.shown()
 	}
 	if ask.Get("name").String() == "auto" {
-		cus["name"] = sess.buyer.Name
+		cus["name"] = sess.buyer.details(nil)["name"]
 	}
 	if ask.Get("shipping").String() == "auto" && sess.sent.Get("shipping_address_collection") != nil {
-		cus["shipping"] = object{"address": sess.buyer.Address.shown(), "name": sess.buyer.Name, "phone": nil}
+		cus["shipping"] = object{"address": sess.buyer.ShipTo.Address.shown(), "name": orNull(sess.buyer.ShipTo.Name), "phone": nil}
 	}
 	if len(previous(was, cus)) > 0 {
 		s.emitChange("customer.updated", cus, was, nil)

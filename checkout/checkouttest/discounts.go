@@ -139,22 +139,20 @@ func (s *Server) setReduction(c *call, sess *session) *apiError {
 	return nil
 }
 
-// enterCode gives a session the reduction of a promotion code that its customer types.
-func (s *Server) enterCode(sess *session, typed string) error {
+// reductionOf returns the reduction of a promotion code that the customer of a session types. It returns none for no code.
+func (s *Server) reductionOf(sess *session, typed string) (reduction, error) {
 	if typed == "" {
-		return nil
+		return reduction{}, nil
 	}
 	code := s.promotionCode(sess.account, typed)
 	if sess.object["allow_promotion_codes"] != true || code == nil {
-		return ErrPromotionCode
+		return reduction{}, ErrPromotionCode
 	}
 	r := reduction{coupon: code["coupon"].(object), code: code}
 	if why := r.refusal(s.Now().Unix(), sess.object["customer"], sess.str("currency"), sess.subtotal()); why != "" {
-		return fmt.Errorf("%w: %s", ErrPromotionCode, why)
+		return reduction{}, fmt.Errorf("%w: %s", ErrPromotionCode, why)
 	}
-	sess.reduction = r
-	s.total(sess)
-	return nil
+	return r, nil
 }
 
 // subtotal returns what the lines of a session cost without a reduction.

@@ -13,7 +13,8 @@ func (s *Server) Pay(sessionID string, method PaymentMethod) error {
 	return s.PayAs(sessionID, method, Buyer{})
 }
 
-// PayAs is Pay by a customer who gives details of their own. Errors: those of Pay, ErrQuantity and ErrPromotionCode.
+// PayAs is Pay by a customer who gives details of their own. Errors: those of Pay, ErrQuantity, ErrPromotionCode
+// and ErrAnswer.
 func (s *Server) PayAs(sessionID string, method PaymentMethod, buyer Buyer) error {
 	return s.changeSession(sessionID, func(sess *session) error {
 		var err error
@@ -75,10 +76,7 @@ func (s *Server) tryToPay(sess *session, method PaymentMethod, buyer Buyer) (cha
 	if !sess.offersMethod(method) {
 		return false, ErrMethodNotOffered
 	}
-	if err := s.enterCode(sess, buyer.PromotionCode); err != nil {
-		return false, err
-	}
-	if err := s.adjustQuantities(sess, buyer.Quantities); err != nil {
+	if err := s.changeBasket(sess, buyer); err != nil {
 		return false, err
 	}
 	sess.method, sess.buyer = method, buyer.orDefaults(sess)

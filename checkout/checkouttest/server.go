@@ -1,6 +1,7 @@
 package checkouttest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -25,6 +26,8 @@ type Config struct {
 	// Unverified has the account not take payments yet: its charges_enabled is false. Test payments succeed all the same, as they do
 	// in a sandbox. Default: false.
 	Unverified bool
+	// ShopName is the name of the shop that the hosted page, the account, invoices and statements show. Default: "Test Shop".
+	ShopName string
 	// WebhookURL makes the default endpoint deliver every event over HTTP. It must be a loopback URL. Default: none. Use
 	// Deliver for a receiver in the same process, and the API for further endpoints.
 	WebhookURL string
@@ -86,6 +89,7 @@ type Server struct {
 	expiredForm bool     // Config.ExpiredForm
 	permissions []string // Config.Permissions
 	unverified  bool     // Config.Unverified
+	shopName    string   // Config.ShopName
 	dunningEnd  DunningEnd
 	log         *slog.Logger
 	mux         *http.ServeMux
@@ -148,6 +152,7 @@ func NewServer(cfg Config) *Server {
 		liveRetries: cfg.LiveRetries,
 		permissions: cfg.Permissions,
 		unverified:  cfg.Unverified,
+		shopName:    cmp.Or(cfg.ShopName, "Test Shop"),
 		dunningEnd:  cfg.DunningEnd,
 	}
 	if err := cfg.validate(); err != nil {

@@ -206,6 +206,7 @@ var (
 		aField + "[dropdown][options][0][label]", "Red", aField + "[dropdown][options][0][value]", "red"}
 	number = []string{aField + "[key]", "size", aField + "[label][custom]", "Size", aField + "[label][type]", "custom", aField + "[type]", "numeric"}
 	words  = []string{aField + "[key]", "text", aField + "[label][custom]", "Text", aField + "[label][type]", "custom", aField + "[type]", "text"}
+	extra  = []string{"optional_items[0][price]", "price_1", "optional_items[0][quantity]", "1"}
 	post   = []string{aRate + "[display_name]", "Post", aRate + "[fixed_amount][amount]", "200", aRate + "[fixed_amount][currency]", "usd"}
 )
 
@@ -219,6 +220,7 @@ var creations = []creation{
 			"subscription_data": eachMonth, "payment_method_collection": eachMonth, "line_items[][price_data][recurring]": eachMonth, "setup_intent_data": setting,
 			"currency": setting, "return_url": embedded, "redirect_on_completion": embedded, "ui_mode": embedded,
 			"automatic_tax": {"automatic_tax[enabled]", "true"}, "customer_update": ofOne, "saved_payment_method_options": ofOne,
+			"optional_items": extra, "optional_items[][adjustable_quantity]": append(slices.Clone(extra), "optional_items[0][adjustable_quantity][enabled]", "true"),
 			"custom_fields": choice, "custom_fields[][numeric]": number, "custom_fields[][text]": words,
 			"shipping_options[][shipping_rate_data]":         post,
 			"line_items[][price_data][product]":              {"line_items[0][price_data][product_data][name]", "-"},
@@ -240,7 +242,7 @@ var creations = []creation{
 			"shipping_options[][shipping_rate_data][type]": "fixed_amount", "promotions": "auto", "terms_of_service": "required", "payment_method_types[]": "card",
 			"customer_update[address]": "auto", "customer_update[name]": "auto", "customer_update[shipping]": "auto", "required": "if_supported",
 			"line_items[][price_data][recurring][interval]": "week", "quantity": "3", "missing_payment_method": "pause", "trial_end": "1800900000",
-			"discounts[][coupon]": "COUPON", "discounts[][promotion_code]": "PROMO",
+			"discounts[][coupon]": "COUPON", "discounts[][promotion_code]": "PROMO", "locale": "de", "optional_items[][price]": "price_1",
 			"automatic_tax[liability][type]": "account", "shipping_address_collection[allowed_countries][]": "DE",
 		},
 		inert: map[string]string{

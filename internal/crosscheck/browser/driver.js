@@ -23,6 +23,11 @@ const commands = {
   async close({ page }) { await page.context().close(); },
   async goto({ page, url }) { await page.goto(url); },
   async fill({ page, label, value }) { await page.getByLabel(label, { exact: true }).fill(value); },
+  // Fills in fields by their names, as the browser scripts of shops do.
+  async fillNamed({ page, name, value }) { await page.locator(`[name="${name}"]`).fill(value); },
+  async selectNamed({ page, name, value }) { await page.locator(`[name="${name}"]`).selectOption(value); },
+  async clickOn({ page, selector }) { await page.locator(selector).click(); },
+  async visible({ page, selector }) { return page.locator(selector).isVisible(); },
   async value({ page, label }) { return page.getByLabel(label, { exact: true }).inputValue(); },
   async check({ page, label }) { await page.getByRole("radio", { name: label }).check(); },
   async select({ page, label, value }) { await page.getByLabel(label, { exact: true }).selectOption(value); },
