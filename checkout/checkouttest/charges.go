@@ -70,12 +70,11 @@ func (s *Server) latestCharge(sess *session) object {
 
 // chargeBy returns the charge that was made with a payment method, or nil.
 func (s *Server) chargeBy(method string) object {
-	for _, ch := range slices.Backward(s.byKind["charge"]) {
-		if ch["payment_method"] == method {
-			return ch
-		}
+	made := s.naming["charge/"+method]
+	if len(made) == 0 {
+		return nil
 	}
-	return nil
+	return made[len(made)-1]
 }
 
 // chargeFails records an attempt to pay that was declined. The session stays open.

@@ -110,6 +110,7 @@ type Server struct {
 	sessionsByAge    []*session          // the oldest first
 	objects          map[string]object   // by ID
 	byKind           map[string][]object // the oldest first
+	naming           map[string][]object // by the kind of the object, "/" and an ID of namedBy; the oldest first
 	owners           map[string]*session // by the ID of the object
 	events           []*event            // snapshot events
 	thinEvents       []*event
@@ -141,6 +142,7 @@ func NewServer(cfg Config) *Server {
 		sessions:     map[string]*session{},
 		objects:      map[string]object{},
 		byKind:       map[string][]object{},
+		naming:       map[string][]object{},
 		owners:       map[string]*session{},
 		savedAnswers: map[string]savedAnswer{},
 		keysInUse:    map[string]bool{},

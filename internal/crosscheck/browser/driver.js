@@ -52,7 +52,12 @@ const commands = {
   async status({ tab }) { return tab.status; },
   async waitText({ page, text }) { await page.getByText(text).first().waitFor(); },
   async waitURL({ page, prefix }) { await page.waitForURL((u) => u.href.startsWith(prefix)); },
-  async screenshot({ page, path }) { await page.screenshot({ path, fullPage: true }); },
+  async screenshot({ page, path }) {
+    for (const colorScheme of ["dark", "light"]) {
+      await page.emulateMedia({ colorScheme });
+      await page.screenshot({ path: `${path}-${colorScheme}.png`, fullPage: true });
+    }
+  },
   async audit({ page, tab }) {
     // axe-core needs JavaScript and would wait for ever without it. So it audits a copy of the page as it is now.
     const looked = tab.js ? page : await copyOf(page);

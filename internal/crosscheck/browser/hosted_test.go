@@ -23,7 +23,12 @@ func newTill(t *testing.T) till {
 	t.Helper()
 	srv := checkouttest.NewServer(checkouttest.Config{Addr: "127.0.0.1:0"})
 	t.Cleanup(srv.Close)
-	shop := httptest.NewServer(http.NotFoundHandler())
+	pages := http.NewServeMux()
+	pages.HandleFunc("GET /picture.svg", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "image/svg+xml")
+		_, _ = w.Write([]byte(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 48 48"><rect width="48" height="48" fill="#7a9"/><circle cx="24" cy="24" r="12" fill="#fff"/></svg>`))
+	})
+	shop := httptest.NewServer(pages)
 	t.Cleanup(shop.Close)
 	return till{srv, shop.URL}
 }
