@@ -3,6 +3,8 @@ package checkouttest
 import (
 	"slices"
 	"strings"
+
+	"github.com/gofulfil/fulfil/checkout/checkouttest/internal/formparams"
 )
 
 // charge makes the charge of an attempt to pay. It emits no event for a failed charge; failCharge does.
@@ -47,6 +49,39 @@ func (s *Server) charge(sess *session, status string) object {
 func statement(name string) string {
 	upper := []rune(strings.ToUpper(name))
 	return string(upper[:min(len(upper), 22)])
+}
+
+// updateCharge changes the texts of a charge: https://docs.stripe.com/api/charges/update
+func (s *Server) updateCharge(c *call) (object, *apiError) {
+	o, err := s.objectInPath(c, "charge")
+	if err != nil {
+		return nil, err
+	}
+	if err := only(c.params, "description", "expand", "fraud_details", "metadata", "receipt_email", "shipping", "transfer_group"); err != nil {
+		return nil, err
+	}
+	report := c.params.Get("fraud_details", "user_report")
+	if err := oneOf(report, "fraudulent", "safe"); err != nil {
+		return nil, err
+	}
+	return o, s.update(c, o, "charge.updated", func(o object, p *formparams.Param) *apiError {
+		o.set(p, "description", "receipt_email", "transfer_group")
+		o.setShipping(p)
+		if report != nil {
+			o["fraud_details"] = o["fraud_details"].(object).with(object{"user_report": report.String()})
+		}
+		return o.setMetadata(p)
+	})
+}
+
+// setShipping copies the parameter `shipping` of a charge or a payment intent.
+func (o object) setShipping(p *formparams.Param) {
+	if sh := p.Get("shipping"); sh != nil {
+		o["shipping"] = object{
+			"address": addressOf(sh.Get("address")), "carrier": value(sh.Get("carrier")), "name": value(sh.Get("name")), "phone": value(sh.Get("phone")),
+			"tracking_number": value(sh.Get("tracking_number")),
+		}
+	}
 }
 
 // failCharge fills in the reason why a charge failed, and emits an event. It does nothing for a nil charge, which is that

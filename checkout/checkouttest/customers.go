@@ -29,6 +29,12 @@ func (s *Server) createCustomer(c *call) (object, *apiError) {
 	if err := setCustomer(o, p); err != nil {
 		return nil, err
 	}
+	if clock := p.Get("test_clock"); clock != nil {
+		if _, err := s.objectInParam(c, "test_helpers.test_clock", clock); err != nil {
+			return nil, err
+		}
+		o["test_clock"] = clock.String()
+	}
 	var pm object
 	if method != nil {
 		var err *apiError
@@ -102,7 +108,7 @@ func (s *Server) updateCustomer(c *call) (object, *apiError) {
 
 // setCustomer copies the parameters that were sent into a customer.
 func setCustomer(o object, p *formparams.Param) *apiError {
-	if err := only(p, "address", "description", "email", "expand", "invoice_settings", "metadata", "name", "payment_method", "phone", "preferred_locales", "shipping", "tax_exempt"); err != nil {
+	if err := only(p, "address", "description", "email", "expand", "invoice_settings", "metadata", "name", "payment_method", "phone", "preferred_locales", "shipping", "tax_exempt", "test_clock"); err != nil {
 		return err
 	}
 	if email := p.Get("email"); email.String() != "" && !validEmail(email.String()) {

@@ -113,6 +113,27 @@ var calls = []struct {
 
 	{"GET /v1/account", stripe.AccountRetrieveParams{}},
 
+	{"POST /v1/payment_intents/{id}", stripe.PaymentIntentUpdateParams{}},
+	{"GET /v1/payment_methods", stripe.PaymentMethodListParams{}},
+	{"POST /v1/payment_methods/{id}", stripe.PaymentMethodUpdateParams{}},
+	{"POST /v1/payment_methods/{id}/detach", stripe.PaymentMethodDetachParams{}},
+	{"GET /v1/customers/{id}/payment_methods", stripe.CustomerListPaymentMethodsParams{}},
+	{"POST /v1/charges/{id}", stripe.ChargeUpdateParams{}},
+	{"POST /v1/setup_intents/{id}", stripe.SetupIntentUpdateParams{}},
+	{"GET /v1/balance", stripe.BalanceRetrieveParams{}},
+	{"GET /v1/charges/search", stripe.ChargeSearchParams{}},
+	{"GET /v1/customers/search", stripe.CustomerSearchParams{}},
+	{"GET /v1/invoices/search", stripe.InvoiceSearchParams{}},
+	{"GET /v1/payment_intents/search", stripe.PaymentIntentSearchParams{}},
+	{"GET /v1/prices/search", stripe.PriceSearchParams{}},
+	{"GET /v1/products/search", stripe.ProductSearchParams{}},
+	{"GET /v1/subscriptions/search", stripe.SubscriptionSearchParams{}},
+	{"POST /v1/test_helpers/test_clocks", stripe.TestHelpersTestClockCreateParams{}},
+	{"GET /v1/test_helpers/test_clocks", stripe.TestHelpersTestClockListParams{}},
+	{"GET /v1/test_helpers/test_clocks/{id}", stripe.TestHelpersTestClockRetrieveParams{}},
+	{"DELETE /v1/test_helpers/test_clocks/{id}", stripe.TestHelpersTestClockDeleteParams{}},
+	{"POST /v1/test_helpers/test_clocks/{id}/advance", stripe.TestHelpersTestClockAdvanceParams{}},
+
 	{"GET /v2/core/events", struct { // stripe-go lacks the filters that came after its API version, and the token of a page
 		Created struct {
 			GT  *string `form:"gt"`
@@ -217,6 +238,9 @@ func writeParams() {
 		walk(keys, "", reflect.TypeOf(c.params))
 		if strings.Contains(c.route, "{id}/line_items") {
 			delete(keys, "session") // it is in the path
+		}
+		if strings.Contains(c.route, "{id}/payment_methods") {
+			delete(keys, "customer")
 		}
 		lines := make([]string, 0, len(keys))
 		for k, kind := range keys {

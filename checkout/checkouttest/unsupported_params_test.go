@@ -61,8 +61,9 @@ func (c creation) try(t *testing.T, values url.Values) outcome {
 		"PROMO": func() string {
 			return made("promotion_codes", "coupon", made("coupons", "amount_off", "700", "currency", "usd"))
 		},
-		"PM": func() string { return made("payment_methods", "type", "card", "card[token]", "tok_visa") },
-		"PI": func() string { return made("payment_intents", card...) },
+		"PM":    func() string { return made("payment_methods", "type", "card", "card[token]", "tok_visa") },
+		"CLOCK": func() string { return made("test_helpers/test_clocks", "frozen_time", "1800000000") },
+		"PI":    func() string { return made("payment_intents", card...) },
 		"CH": func() string {
 			_, pi := request(t, srv, "GET", "/v1/payment_intents/"+made("payment_intents", card...), nil)
 			return pi["latest_charge"].(string)
@@ -283,7 +284,7 @@ var creations = []creation{
 	{
 		route: "POST /v1/customers",
 		values: map[string]string{
-			"email": "b@example.org", "tax_exempt": "exempt", "payment_method": "PM", "default_payment_method": "PM",
+			"email": "b@example.org", "tax_exempt": "exempt", "payment_method": "PM", "default_payment_method": "PM", "test_clock": "CLOCK",
 		},
 		context: map[string][]string{"invoice_settings": {"payment_method", "PM"}},
 	},

@@ -20,6 +20,7 @@ func TestResponses(t *testing.T) {
 	w.moneyBack()
 	w.intents()
 	w.billing()
+	w.changesOverAPI()
 	w.endpointsAndEvents()
 	w.subscriptions() // last: events are listed for thirty days
 	w.get("/v1/events", "limit", "100")

@@ -135,6 +135,7 @@ func (w *walk) payments(customer, price string) {
 			"custom_fields[0][key]", "size", "custom_fields[0][label][type]", "custom", "custom_fields[0][label][custom]", "Size",
 			"custom_fields[0][type]", "dropdown", "custom_fields[0][dropdown][options][0][label]", "M", "custom_fields[0][dropdown][options][0][value]", "m",
 			"custom_fields[1][key]", "text", "custom_fields[1][label][type]", "custom", "custom_fields[1][label][custom]", "Text", "custom_fields[1][type]", "text",
+			"optional_items[0][price]", price, "optional_items[0][quantity]", "1", "optional_items[0][adjustable_quantity][enabled]", "true",
 			"payment_method_options[card][setup_future_usage]", "on_session", "submit_type", "pay", "customer_email", "a@shop.example",
 		},
 		"embedded": {"ui_mode", "embedded", "success_url", "", "return_url", "https://shop.example/back"},
@@ -363,6 +364,33 @@ func (w *walk) billing() {
 	w.get("/v1/customers/" + customer)
 	pi := w.post("/v1/payment_intents", "amount", "2000", "currency", "usd", "confirm", "true", "payment_method", "pm_card_createDisputeInquiry").id()
 	w.post("/v1/disputes/" + w.get("/v1/disputes", "payment_intent", pi)["data"].([]any)[0].(map[string]any)["id"].(string) + "/close")
+}
+
+// changesOverAPI changes what payments have left behind, and looks it up.
+func (w *walk) changesOverAPI() {
+	session := w.session("customer_creation", "always", "payment_intent_data[setup_future_usage]", "off_session", "payment_intent_data[metadata][order]", "42")
+	require.NoError(w.t, w.srv.Pay(session, checkouttest.CardOK))
+	o := w.get("/v1/checkout/sessions/" + session)
+	intent, customer := o["payment_intent"].(string), o["customer"].(string)
+	charge := w.get("/v1/payment_intents/" + intent)["latest_charge"].(string)
+	pm := w.get("/v1/charges/" + charge)["payment_method"].(string)
+	w.post("/v1/payment_intents/"+intent, "description", "d", "metadata[k]", "v")
+	w.post("/v1/charges/"+charge, "description", "d", "fraud_details[user_report]", "safe", "shipping[name]", "A", "shipping[address][line1]", "1 Test Street")
+	w.get("/v1/payment_methods", "customer", customer, "type", "card")
+	w.get("/v1/customers/" + customer + "/payment_methods")
+	w.post("/v1/payment_methods/"+pm, "billing_details[name]", "B", "card[exp_year]", "2040")
+	w.post("/v1/payment_methods/" + pm + "/detach")
+	setup := w.session("mode", "setup", "currency", "usd")
+	w.post("/v1/setup_intents/"+w.get("/v1/checkout/sessions/" + setup)["setup_intent"].(string), "description", "d")
+	w.get("/v1/balance")
+	for _, kind := range []string{"charges", "customers", "invoices", "payment_intents", "prices", "products", "subscriptions"} {
+		w.get("/v1/"+kind+"/search", "query", `metadata["order"]:"42" OR created>1`, "limit", "3")
+	}
+	clock := w.post("/v1/test_helpers/test_clocks", "frozen_time", fmt.Sprint(w.srv.Now().Unix()+60), "name", "A").id()
+	w.get("/v1/test_helpers/test_clocks/" + clock)
+	w.get("/v1/test_helpers/test_clocks")
+	w.post("/v1/test_helpers/test_clocks/"+clock+"/advance", "frozen_time", fmt.Sprint(w.srv.Now().Unix()+120))
+	w.call(200, "DELETE", "/v1/test_helpers/test_clocks/"+clock)
 }
 
 func (w *walk) endpointsAndEvents() {
