@@ -104,6 +104,11 @@ func (s *Server) endpoints() map[string]endpoint {
 		"GET /v1/invoice_payments":             s.listInvoicePayments(),
 		"GET /v1/invoice_payments/{id}":        s.retrieve("invoice_payment"),
 
+		"POST /v1/tax_rates":      s.createTaxRate,
+		"GET /v1/tax_rates":       s.list("tax_rate", "active", "inclusive"),
+		"GET /v1/tax_rates/{id}":  s.retrieve("tax_rate"),
+		"POST /v1/tax_rates/{id}": s.updateTaxRate,
+
 		"GET /v1/customers/search":     s.search("customer"),
 		"GET /v1/invoices/search":      s.search("invoice"),
 		"GET /v1/prices/search":        s.search("price"),

@@ -148,7 +148,7 @@ func addressOf(p *formparams.Param) object {
 // none.
 func (s *Server) ensureCustomer(sess *session) {
 	o := sess.object
-	if o["customer"] != nil || o.str("mode") != "subscription" && o.str("customer_creation") != "always" {
+	if o["customer"] != nil || o.str("mode") != "subscription" && o.str("customer_creation") != "always" && !sess.createsInvoice() {
 		return
 	}
 	cus := s.newCustomer(s.Now().Unix())

@@ -120,6 +120,10 @@ var calls = []struct {
 	{"GET /v1/customers/{id}/payment_methods", stripe.CustomerListPaymentMethodsParams{}},
 	{"POST /v1/charges/{id}", stripe.ChargeUpdateParams{}},
 	{"POST /v1/setup_intents/{id}", stripe.SetupIntentUpdateParams{}},
+	{"POST /v1/tax_rates", stripe.TaxRateCreateParams{}},
+	{"GET /v1/tax_rates", stripe.TaxRateListParams{}},
+	{"GET /v1/tax_rates/{id}", stripe.TaxRateRetrieveParams{}},
+	{"POST /v1/tax_rates/{id}", stripe.TaxRateUpdateParams{}},
 	{"GET /v1/balance", stripe.BalanceRetrieveParams{}},
 	{"GET /v1/charges/search", stripe.ChargeSearchParams{}},
 	{"GET /v1/customers/search", stripe.CustomerSearchParams{}},
@@ -168,7 +172,7 @@ var objects = map[string]any{
 	"invoice_payment": stripe.InvoicePayment{}, "item": stripe.LineItem{}, "line_item": stripe.InvoiceLineItem{},
 	"payment_intent": stripe.PaymentIntent{}, "payment_method": stripe.PaymentMethod{}, "price": stripe.Price{},
 	"product": stripe.Product{}, "promotion_code": stripe.PromotionCode{}, "radar.early_fraud_warning": stripe.RadarEarlyFraudWarning{}, "refund": stripe.Refund{}, "setup_intent": stripe.SetupIntent{}, "shipping_rate": stripe.ShippingRate{},
-	"subscription": stripe.Subscription{}, "subscription_item": stripe.SubscriptionItem{}, "webhook_endpoint": stripe.WebhookEndpoint{},
+	"subscription": stripe.Subscription{}, "subscription_item": stripe.SubscriptionItem{}, "tax_rate": stripe.TaxRate{}, "webhook_endpoint": stripe.WebhookEndpoint{},
 }
 
 // lists are the lists in these objects that the server shows.

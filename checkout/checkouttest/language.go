@@ -223,8 +223,10 @@ var translations = map[string][3]string{
 	"Accept the terms to go on.":             {"Akzeptieren Sie die Bedingungen, um fortzufahren.", "Acceptez les conditions pour continuer.", "Acepte las condiciones para continuar."},
 
 	// What became of a payment.
-	"You have not been charged.":                       {"Es wurde nichts abgebucht.", "Vous n’avez pas été débité.", "No se le ha cobrado."},
-	"Try again or use another payment method.":         {"Versuchen Sie es noch einmal, oder nehmen Sie eine andere Zahlungsmethode.", "Réessayez ou utilisez un autre moyen de paiement.", "Inténtelo de nuevo o use otro método de pago."},
+	"You have not been charged.":               {"Es wurde nichts abgebucht.", "Vous n’avez pas été débité.", "No se le ha cobrado."},
+	"Try again or use another payment method.": {"Versuchen Sie es noch einmal, oder nehmen Sie eine andere Zahlungsmethode.", "Réessayez ou utilisez un autre moyen de paiement.", "Inténtelo de nuevo o use otro método de pago."},
+	"The tax of your country changes the total. Please look at it, and pay again.": {"Die Steuer Ihres Landes ändert die Summe. Bitte prüfen Sie sie, und bezahlen Sie noch einmal.",
+		"La taxe de votre pays change le total. Vérifiez-le, puis payez de nouveau.", "El impuesto de su país cambia el total. Revíselo y pague de nuevo."},
 	"This session does not offer that payment method.": {"Diese Zahlungsmethode wird hier nicht angeboten.", "Ce moyen de paiement n’est pas proposé ici.", "Este método de pago no se ofrece aquí."},
 	"Your card was declined.":                          {"Ihre Karte wurde abgelehnt.", "Votre carte a été refusée.", "Su tarjeta ha sido rechazada."},
 	"Your card has insufficient funds.":                {"Ihre Karte ist nicht ausreichend gedeckt.", "Votre carte ne dispose pas de fonds suffisants.", "Su tarjeta no tiene fondos suficientes."},

@@ -68,6 +68,13 @@ func (s *Server) submitPay(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	if v.ShowsForm() && s.addTax(v) {
+		form := v.Form
+		v, _ = s.view(r)
+		v.Form, v.Alert = form, v.Say("The tax of your country changes the total. Please look at it, and pay again.")
+		v.render(w, http.StatusOK)
+		return
+	}
 	var challenge bool
 	err := s.withSession(v.ID, func(sess *session) error {
 		var err error
@@ -79,6 +86,17 @@ func (s *Server) submitPay(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.afterPaying(w, r, v, err)
+}
+
+// addTax adds the automatic tax of the customer's country. It reports whether that changes the total that the customer has seen.
+func (s *Server) addTax(v view) (changed bool) {
+	_ = s.withSession(v.ID, func(sess *session) error { // the session was there a moment ago
+		if sess.str("status") == "open" {
+			changed = s.taxAutomatically(sess, v.Form.buyer(v))
+		}
+		return nil
+	})
+	return changed
 }
 
 // submitBasket changes what the customer buys, and shows the form again.

@@ -216,6 +216,15 @@ func (v *view) setTotals(sess *session) {
 		v.Discount, v.Code = "-"+v.Money(totals["amount_discount"].(int64), currency), sess.reduction.code.str("code")
 	}
 	total, _ := o["amount_total"].(int64)
+	if totals, ok := o["total_details"].(object); ok {
+		tax, net := totals["amount_tax"].(int64), sess.subtotal()-totals["amount_discount"].(int64)+totals["amount_shipping"].(int64)
+		if total > net {
+			v.Tax = v.Money(total-net, currency)
+		}
+		if within := tax - (total - net); within > 0 {
+			v.TaxWithin = v.Money(within, currency)
+		}
+	}
 	if o.str("mode") == "setup" {
 		v.Verb = v.Say("Save payment method")
 		return

@@ -80,6 +80,9 @@ func (s *Server) tryToPay(sess *session, method PaymentMethod, buyer Buyer) (cha
 		return false, err
 	}
 	sess.method, sess.buyer = method, buyer.orDefaults(sess)
+	if sess.id() != "" {
+		s.taxAutomatically(sess, sess.buyer)
+	}
 	if !sess.asksForMethod() {
 		sess.method = ""
 		s.complete(sess, "no_payment_required")
@@ -178,6 +181,9 @@ func (s *Server) complete(sess *session, paymentStatus string) {
 	switch o.str("mode") {
 	case "payment":
 		s.redeem(sess.reduction)
+		if paymentStatus != "unpaid" {
+			s.invoicePaid(sess)
+		}
 		if pi := s.objects[sess.pi]; pi["setup_future_usage"] != nil {
 			s.keepCharged(sess)
 		}
@@ -212,6 +218,7 @@ func (s *Server) debitSettles(sess *session) error {
 	if sess.subscription != nil {
 		s.firstDebitSettles(sess)
 	}
+	s.invoicePaid(sess)
 	sess.object["payment_status"] = "paid"
 	s.emit(sess, "checkout.session.async_payment_succeeded", sess.object, nil)
 	return nil

@@ -28,6 +28,9 @@ type Config struct {
 	Unverified bool
 	// ShopName is the name of the shop that the hosted page, the account, invoices and statements show. Default: "Test Shop".
 	ShopName string
+	// TaxRegistrations are the countries, of two letters, in which the shop is registered for taxes. Automatic tax is due there, by a fixed
+	// table of standard rates. Default: none, so that automatic tax is always 0.
+	TaxRegistrations []string
 	// WebhookURL makes the default endpoint deliver every event over HTTP. It must be a loopback URL. Default: none. Use
 	// Deliver for a receiver in the same process, and the API for further endpoints.
 	WebhookURL string
@@ -90,9 +93,11 @@ type Server struct {
 	permissions []string // Config.Permissions
 	unverified  bool     // Config.Unverified
 	shopName    string   // Config.ShopName
-	dunningEnd  DunningEnd
-	log         *slog.Logger
-	mux         *http.ServeMux
+
+	registrations []string // Config.TaxRegistrations
+	dunningEnd    DunningEnd
+	log           *slog.Logger
+	mux           *http.ServeMux
 
 	ctx       context.Context // ends with Close
 	cancel    context.CancelFunc
@@ -154,8 +159,10 @@ func NewServer(cfg Config) *Server {
 		liveRetries: cfg.LiveRetries,
 		permissions: cfg.Permissions,
 		unverified:  cfg.Unverified,
-		shopName:    cmp.Or(cfg.ShopName, "Test Shop"),
-		dunningEnd:  cfg.DunningEnd,
+
+		registrations: cfg.TaxRegistrations,
+		shopName:      cmp.Or(cfg.ShopName, "Test Shop"),
+		dunningEnd:    cfg.DunningEnd,
 	}
 	if err := cfg.validate(); err != nil {
 		panic("checkouttest: " + err.Error())

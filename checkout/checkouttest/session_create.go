@@ -145,6 +145,9 @@ func (s *Server) newSession(c *call) (*session, *apiError) {
 	if err := s.setExtras(sess); err != nil {
 		return nil, err
 	}
+	if err := s.setTaxes(sess); err != nil {
+		return nil, err
+	}
 	if err := s.fillByMode(sess); err != nil {
 		return nil, err
 	}
@@ -192,13 +195,9 @@ func (s *Server) fillByMode(sess *session) *apiError {
 	if p.Get("customer") != nil {
 		o["customer_creation"] = nil
 	}
-	o["invoice_creation"] = object{
-		"enabled": p.Get("invoice_creation", "enabled").Bool(),
-		"invoice_data": object{
-			"account_tax_ids": nil, "custom_fields": nil, "description": nil, "footer": nil, "issuer": nil, "metadata": object{}, "rendering_options": nil,
-		},
-	}
-	return nil
+	creation, err := sess.invoiceCreation()
+	o["invoice_creation"] = creation
+	return err
 }
 
 // savedMethodOptions shows how the session offers and saves payment methods of a returning customer.

@@ -174,7 +174,7 @@ func (s *Server) collectAnswers(sess *session) {
 		o["consent"] = buyer.consent(asked)
 	}
 	if tax := o["automatic_tax"].(object); tax["enabled"] == true {
-		o["automatic_tax"] = tax.with(object{"status": "complete"}) // the shop is registered for taxes nowhere, so the tax is 0
+		o["automatic_tax"] = tax.with(object{"status": "complete"})
 	}
 	s.saveToCustomer(sess)
 }

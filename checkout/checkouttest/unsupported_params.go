@@ -12,8 +12,7 @@ import (
 var unsupportedParams = map[string][]string{
 	"POST /v1/checkout/sessions": {
 		"after_expiration[recovery][allow_promotion_codes]=false",
-		"invoice_creation[enabled]=false", "invoice_creation[invoice_data]",
-		"line_items[][dynamic_tax_rates]", "line_items[][tax_rates]",
+		"invoice_creation[invoice_data][account_tax_ids]", "invoice_creation[invoice_data][rendering_options]", "line_items[][dynamic_tax_rates]",
 		"payment_method_configuration", "payment_method_data",
 		"payment_method_options[card][installments][enabled]=false",
 		"payment_method_options[card][request_extended_authorization]=never",

@@ -21,6 +21,7 @@ func TestResponses(t *testing.T) {
 	w.intents()
 	w.billing()
 	w.changesOverAPI()
+	w.taxes()
 	w.endpointsAndEvents()
 	w.subscriptions() // last: events are listed for thirty days
 	w.get("/v1/events", "limit", "100")

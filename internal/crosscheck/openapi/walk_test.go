@@ -25,7 +25,7 @@ type walk struct {
 }
 
 func newWalk(t *testing.T) *walk {
-	w := &walk{t: t, srv: checkouttest.NewServer(checkouttest.Config{})}
+	w := &walk{t: t, srv: checkouttest.NewServer(checkouttest.Config{TaxRegistrations: []string{"US"}})}
 	t.Cleanup(w.srv.Close)
 	w.tap = &tap{to: w.srv.Transport()}
 	w.srv.Deliver(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -364,6 +364,29 @@ func (w *walk) billing() {
 	w.get("/v1/customers/" + customer)
 	pi := w.post("/v1/payment_intents", "amount", "2000", "currency", "usd", "confirm", "true", "payment_method", "pm_card_createDisputeInquiry").id()
 	w.post("/v1/disputes/" + w.get("/v1/disputes", "payment_intent", pi)["data"].([]any)[0].(map[string]any)["id"].(string) + "/close")
+}
+
+// taxes taxes sessions by rates and automatically, and makes invoices of them.
+func (w *walk) taxes() {
+	rate := w.post("/v1/tax_rates", "display_name", "VAT", "percentage", "8.1", "inclusive", "false", "country", "CH", "tax_type", "vat").id()
+	w.post("/v1/tax_rates/"+rate, "description", "d")
+	w.get("/v1/tax_rates/" + rate)
+	w.get("/v1/tax_rates", "active", "true")
+	half := w.post("/v1/coupons", "percent_off", "50").id()
+	for _, method := range []checkouttest.PaymentMethod{checkouttest.CardOK, checkouttest.BankDebit} {
+		id := w.session("line_items[0][tax_rates][0]", rate, "invoice_creation[enabled]", "true", "invoice_creation[invoice_data][metadata][k]", "v", "discounts[0][coupon]", half,
+			"shipping_options[0][shipping_rate_data][display_name]", "Post", "shipping_options[0][shipping_rate_data][type]", "fixed_amount",
+			"shipping_options[0][shipping_rate_data][fixed_amount][amount]", "500", "shipping_options[0][shipping_rate_data][fixed_amount][currency]", "usd")
+		require.NoError(w.t, w.srv.Pay(id, method))
+		if method == checkouttest.BankDebit {
+			require.NoError(w.t, w.srv.Settle(id))
+		}
+		w.look(id)
+		w.get("/v1/checkout/sessions/"+id, "expand[]", "invoice.payments", "expand[]", "invoice.discounts")
+	}
+	id := w.session("automatic_tax[enabled]", "true")
+	require.NoError(w.t, w.srv.Pay(id, checkouttest.CardOK))
+	w.look(id)
 }
 
 // changesOverAPI changes what payments have left behind, and looks it up.
