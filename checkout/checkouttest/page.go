@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -51,9 +52,9 @@ func (s *Server) submitPay(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
-	v.Form = readForm(r, v)
+	v.Form = readForm(r, &v)
 	if card := r.PostFormValue("fill"); card != "" { // the button of a test card
-		v.Form.fillIn(v, PaymentMethod(card))
+		v.Form.fillIn(&v, PaymentMethod(card))
 		v.render(w, http.StatusOK)
 		return
 	}
@@ -62,13 +63,13 @@ func (s *Server) submitPay(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if v.ShowsForm() {
-		v.Errors = v.Form.check(v, s.Now())
+		v.Errors = v.Form.check(&v, s.Now())
 		if len(v.Errors) > 0 {
 			v.refuse(w)
 			return
 		}
 	}
-	if v.ShowsForm() && s.addTax(v) {
+	if v.ShowsForm() && s.addTax(&v) {
 		form := v.Form
 		v, _ = s.view(r)
 		v.Form, v.Alert = form, v.Say("The tax of your country changes the total. Please look at it, and pay again.")
@@ -78,7 +79,7 @@ func (s *Server) submitPay(w http.ResponseWriter, r *http.Request) {
 	var challenge bool
 	err := s.withSession(v.ID, func(sess *session) error {
 		var err error
-		s.onPage(func() { challenge, err = s.pay(sess, v.Form.paymentMethod(), v.Form.buyer(v)) })
+		s.onPage(func() { challenge, err = s.pay(sess, v.Form.paymentMethod(), v.Form.buyer(&v)) })
 		return err
 	})
 	if challenge {
@@ -89,7 +90,7 @@ func (s *Server) submitPay(w http.ResponseWriter, r *http.Request) {
 }
 
 // addTax adds the automatic tax of the customer's country. It reports whether that changes the total that the customer has seen.
-func (s *Server) addTax(v view) (changed bool) {
+func (s *Server) addTax(v *view) (changed bool) {
 	_ = s.withSession(v.ID, func(sess *session) error { // the session was there a moment ago
 		if sess.str("status") == "open" {
 			changed = s.taxAutomatically(sess, v.Form.buyer(v))
@@ -102,7 +103,7 @@ func (s *Server) addTax(v view) (changed bool) {
 // submitBasket changes what the customer buys, and shows the form again.
 func (s *Server) submitBasket(w http.ResponseWriter, r *http.Request, v view) {
 	v.Errors = map[string]string{}
-	v.Form.checkBasket(v, v.Errors)
+	v.Form.checkBasket(&v, v.Errors)
 	if len(v.Errors) > 0 {
 		v.refuse(w)
 		return
@@ -169,7 +170,7 @@ func (s *Server) showChallenge(w http.ResponseWriter, r *http.Request) {
 	case v.Status != "open" || !v.Challenge:
 		http.Redirect(w, r, "/c/pay/"+v.ID, http.StatusSeeOther)
 	default:
-		render(w, http.StatusOK, "authenticate", v)
+		render(w, http.StatusOK, "authenticate", &v)
 	}
 }
 
@@ -198,7 +199,7 @@ func (s *Server) showUnknown(w http.ResponseWriter, r *http.Request) {
 }
 
 // render shows the page that fits the session's status.
-func (v view) render(w http.ResponseWriter, status int) {
+func (v *view) render(w http.ResponseWriter, status int) {
 	if len(v.Pictures) > 0 {
 		w.Header().Set("Content-Security-Policy", contentPolicy(v.Pictures))
 	}
@@ -210,7 +211,7 @@ func (v view) render(w http.ResponseWriter, status int) {
 }
 
 // refuse shows the form again, with what is wrong with it.
-func (v view) refuse(w http.ResponseWriter) {
+func (v *view) refuse(w http.ResponseWriter) {
 	v.Alert = v.Say("Please look at the fields marked below.")
 	if v.Errors["cardNumber"] != "" {
 		v.Form.Number = "" // it may be the number of a real card
@@ -219,16 +220,21 @@ func (v view) refuse(w http.ResponseWriter) {
 }
 
 // ShowsForm reports whether the page is the form. Otherwise it is a notice about the session.
-func (v view) ShowsForm() bool { return v.Status == "open" || v.Late }
+func (v *view) ShowsForm() bool { return v.Status == "open" || v.Late }
 
 // contentPolicy lets a page load the style sheet and pictures from the origins given. The page has no scripts.
 func contentPolicy(pictures []string) string {
 	return "default-src 'none'; style-src 'self'; img-src " + strings.Join(append([]string{"data:"}, pictures...), " ") + "; base-uri 'none'; frame-ancestors 'none'"
 }
 
+// pages are buffers for pages. A page has some 15 KB.
+var pages = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
 func render(w http.ResponseWriter, status int, name string, v any) {
-	var b bytes.Buffer
-	if err := templates.ExecuteTemplate(&b, name, v); err != nil {
+	b := pages.Get().(*bytes.Buffer)
+	defer pages.Put(b)
+	b.Reset()
+	if err := templates.ExecuteTemplate(b, name, v); err != nil {
 		http.Error(w, "the page could not be made", http.StatusInternalServerError)
 		return
 	}

@@ -31,7 +31,7 @@ type formData struct {
 }
 
 // emptyForm returns the form as the customer first sees it.
-func (v view) emptyForm() formData {
+func (v *view) emptyForm() formData {
 	f := formData{Email: v.Email, Method: v.firstMethod(), SameAddress: true, Answers: map[string]string{}}
 	f.Billing.Address.Country, f.Shipping.Address.Country = testBuyer.Address.Country, testBuyer.Address.Country
 	if len(v.Countries) > 0 && !slices.Contains(v.Countries, f.Shipping.Address.Country) {
@@ -43,7 +43,7 @@ func (v view) emptyForm() formData {
 	return f
 }
 
-func readForm(r *http.Request, v view) formData {
+func readForm(r *http.Request, v *view) formData {
 	get := func(name string) string { return strings.TrimSpace(r.PostFormValue(name)) }
 	recipient := func(kind string) Recipient {
 		return Recipient{get(kind + "Name"), Address{
@@ -77,7 +77,7 @@ func readForm(r *http.Request, v view) formData {
 }
 
 // fillIn fills in every field that the customer has left empty, and a test card.
-func (f *formData) fillIn(v view, card PaymentMethod) {
+func (f *formData) fillIn(v *view, card PaymentMethod) {
 	fill := func(field *string, text string) { *field = cmp.Or(*field, text) }
 	address := func(a *Address, country string) {
 		test := testBuyer.Address
@@ -111,7 +111,7 @@ func (f *formData) fillIn(v view, card PaymentMethod) {
 }
 
 // check returns what is wrong with the form, by field.
-func (f formData) check(v view, now time.Time) map[string]string {
+func (f formData) check(v *view, now time.Time) map[string]string {
 	wrong := map[string]string{}
 	need := func(name, value, text string) {
 		if value == "" {
@@ -155,7 +155,7 @@ func (f formData) check(v view, now time.Time) map[string]string {
 	return wrong
 }
 
-func (f formData) checkBillingAddress(v view, wrong map[string]string) {
+func (f formData) checkBillingAddress(v *view, wrong map[string]string) {
 	if v.AskShipping && f.SameAddress {
 		return
 	}
@@ -176,7 +176,7 @@ func (f formData) checkBillingAddress(v view, wrong map[string]string) {
 	}
 }
 
-func (f formData) checkCard(v view, wrong map[string]string, now time.Time) {
+func (f formData) checkCard(v *view, wrong map[string]string, now time.Time) {
 	if number := PaymentMethod(digits(f.Number)); number == "" {
 		wrong["cardNumber"] = v.Say("Enter a card number.")
 	} else if number == badNumber {
@@ -203,7 +203,7 @@ func (f formData) checkCard(v view, wrong map[string]string, now time.Time) {
 }
 
 // checkBasket checks the quantities.
-func (f formData) checkBasket(v view, wrong map[string]string) {
+func (f formData) checkBasket(v *view, wrong map[string]string) {
 	for i, typed := range f.Quantities {
 		n, err := strconv.ParseInt(typed, 10, 64)
 		if l := v.Lines[i].Limits; typed != "" && l != (limits{}) && (err != nil || n < l.least || n > l.most) {
@@ -243,7 +243,7 @@ func (f formData) paymentMethod() PaymentMethod {
 }
 
 // buyer returns the customer who filled in the form. It has nothing that was not typed.
-func (f formData) buyer(v view) Buyer {
+func (f formData) buyer(v *view) Buyer {
 	b := f.basket()
 	b.typed = true
 	b.Email, b.Phone, b.Answers, b.AcceptsEmails = f.Email, f.Phone, f.Answers, f.Emails

@@ -116,7 +116,7 @@ func (s *Server) view(r *http.Request) (view, bool) {
 }
 
 // requiresTaxID reports whether a customer from a country must give a tax ID.
-func (v view) requiresTaxID(country string) bool {
+func (v *view) requiresTaxID(country string) bool {
 	return v.AskTaxID && v.NeedTaxID && taxIDType(country) != ""
 }
 
@@ -244,7 +244,7 @@ func (v *view) setTotals(sess *session) {
 	}
 }
 
-func (v view) firstMethod() string {
+func (v *view) firstMethod() string {
 	if !v.OffersCard && v.DebitType != "" {
 		return v.DebitType
 	}
@@ -252,21 +252,21 @@ func (v view) firstMethod() string {
 }
 
 // Payable reports whether one of the session's payment methods can be played here, or none is needed.
-func (v view) Payable() bool { return !v.AskMethod || v.OffersCard || v.DebitType != "" }
+func (v *view) Payable() bool { return !v.AskMethod || v.OffersCard || v.DebitType != "" }
 
 // MethodList names the types of payment methods that the session offers.
-func (v view) MethodList() string { return strings.Join(v.Methods, ", ") }
+func (v *view) MethodList() string { return strings.Join(v.Methods, ", ") }
 
 // HasExtras reports whether the customer can still add an optional item.
-func (v view) HasExtras() bool { return slices.ContainsFunc(v.Extras, viewLine.Adjustable) }
+func (v *view) HasExtras() bool { return slices.ContainsFunc(v.Extras, viewLine.Adjustable) }
 
 // CanUpdate reports whether the customer can change what is in the order.
-func (v view) CanUpdate() bool {
+func (v *view) CanUpdate() bool {
 	return v.HasExtras() || slices.ContainsFunc(v.Lines, viewLine.Adjustable)
 }
 
 // QuantityField is the input of a line's quantity.
-func (v view) QuantityField(i int) fieldView {
+func (v *view) QuantityField(i int) fieldView {
 	f := v.number("quantity-"+strconv.Itoa(i), v.Say("Quantity of %s", v.Lines[i].Name), v.Lines[i])
 	f.Value = strconv.FormatInt(v.Lines[i].Quantity, 10)
 	if i < len(v.Form.Quantities) && v.Form.Quantities[i] != "" {
@@ -276,7 +276,7 @@ func (v view) QuantityField(i int) fieldView {
 }
 
 // ExtraField is the input of an optional item's quantity.
-func (v view) ExtraField(i int) fieldView {
+func (v *view) ExtraField(i int) fieldView {
 	f := v.number("optional-"+strconv.Itoa(i), v.Say("Quantity of %s", v.Extras[i].Name), v.Extras[i])
 	f.Least = 0
 	if i < len(v.Form.Extras) {
@@ -285,12 +285,12 @@ func (v view) ExtraField(i int) fieldView {
 	return f
 }
 
-func (v view) number(name, label string, line viewLine) fieldView {
+func (v *view) number(name, label string, line viewLine) fieldView {
 	return fieldView{Name: name, Label: label, Error: v.Errors[name], Focus: name == v.firstError(), Least: line.Least(), Most: line.Most()}
 }
 
 // Options returns the options of a list of countries.
-func (v view) Options(kind string) template.HTML {
+func (v *view) Options(kind string) template.HTML {
 	if kind == "shipping" {
 		return v.countryOptions(v.Countries, v.Form.Shipping.Address.Country)
 	}
@@ -304,7 +304,7 @@ type addressField struct {
 }
 
 // AddressFields returns the inputs of an address, "shipping" or "billing", below the country.
-func (v view) AddressFields(kind string) []addressField {
+func (v *view) AddressFields(kind string) []addressField {
 	a := v.Form.Billing.Address
 	if kind == "shipping" {
 		a = v.Form.Shipping.Address
@@ -319,7 +319,7 @@ func (v view) AddressFields(kind string) []addressField {
 }
 
 // firstError returns the name of the first field of the form that has an error, or "".
-func (v view) firstError() string {
+func (v *view) firstError() string {
 	if len(v.Errors) == 0 {
 		return ""
 	}
@@ -353,7 +353,7 @@ type fieldView struct {
 }
 
 // field makes an input for the template. attrs are pairs of name and value.
-func field(v view, name, label, value string, attrs ...string) fieldView {
+func field(v *view, name, label, value string, attrs ...string) fieldView {
 	f := fieldView{Name: name, Label: v.Say(label), Value: value, Error: v.Errors[name], Type: "text", Autocomplete: "off", Focus: name == v.firstError()}
 	for i := 0; i+1 < len(attrs); i += 2 {
 		switch attrs[i] {

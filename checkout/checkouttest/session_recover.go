@@ -55,7 +55,7 @@ func (s *Server) followRecovery(w http.ResponseWriter, r *http.Request) {
 	recovered, err := s.Recover(r.PathValue("id"))
 	switch {
 	case errors.Is(err, ErrNotRecoverable):
-		render(w, http.StatusGone, "expired", view{language: pageLanguage("", r)})
+		render(w, http.StatusGone, "expired", &view{language: pageLanguage("", r)})
 	case err != nil:
 		s.showUnknown(w, r)
 	default:

@@ -19,10 +19,10 @@ func TestPayByKeyboard(t *testing.T) {
 		p.typeInto("email", "ann@example.com")
 		p.tabTo("payment-method-accordion-item-title-card")
 		card()
-		p.enter("Fail authentication")
+		p.enter("test-source-fail-3ds")
 		require.Contains(t, p.text(), "unable to authenticate")
 		card()
-		p.enter("Complete authentication")
+		p.enter("test-source-authorize-3ds")
 		require.Equal(t, shop.shop+"/thanks", p.url())
 	})
 }
