@@ -104,6 +104,12 @@ func (s *Server) endpoints() map[string]endpoint {
 		"GET /v1/invoice_payments":             s.listInvoicePayments(),
 		"GET /v1/invoice_payments/{id}":        s.retrieve("invoice_payment"),
 
+		"POST /v1/payment_links":                s.createPaymentLink,
+		"GET /v1/payment_links":                 s.list("payment_link", "active"),
+		"GET /v1/payment_links/{id}":            s.retrieve("payment_link"),
+		"POST /v1/payment_links/{id}":           s.updatePaymentLink,
+		"GET /v1/payment_links/{id}/line_items": s.listItemsOfLink,
+
 		"POST /v1/tax_rates":      s.createTaxRate,
 		"GET /v1/tax_rates":       s.list("tax_rate", "active", "inclusive"),
 		"GET /v1/tax_rates/{id}":  s.retrieve("tax_rate"),

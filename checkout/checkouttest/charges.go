@@ -34,6 +34,9 @@ func (s *Server) charge(sess *session, status string) object {
 		"shipping": pi["shipping"], "source": nil, "source_transfer": nil, "statement_descriptor": pi["statement_descriptor"],
 		"statement_descriptor_suffix": pi["statement_descriptor_suffix"], "transfer_data": pi["transfer_data"], "transfer_group": pi["transfer_group"],
 	}
+	if local := pi["presentment_details"]; local != nil {
+		o["presentment_details"] = local
+	}
 	s.keep(sess, o)
 	if captured {
 		s.capture(sess, o, pi["capture_method"] == "automatic_async")

@@ -120,6 +120,11 @@ var calls = []struct {
 	{"GET /v1/customers/{id}/payment_methods", stripe.CustomerListPaymentMethodsParams{}},
 	{"POST /v1/charges/{id}", stripe.ChargeUpdateParams{}},
 	{"POST /v1/setup_intents/{id}", stripe.SetupIntentUpdateParams{}},
+	{"POST /v1/payment_links", stripe.PaymentLinkCreateParams{}},
+	{"GET /v1/payment_links", stripe.PaymentLinkListParams{}},
+	{"GET /v1/payment_links/{id}", stripe.PaymentLinkRetrieveParams{}},
+	{"POST /v1/payment_links/{id}", stripe.PaymentLinkUpdateParams{}},
+	{"GET /v1/payment_links/{id}/line_items", stripe.PaymentLinkListLineItemsParams{}},
 	{"POST /v1/tax_rates", stripe.TaxRateCreateParams{}},
 	{"GET /v1/tax_rates", stripe.TaxRateListParams{}},
 	{"GET /v1/tax_rates/{id}", stripe.TaxRateRetrieveParams{}},
@@ -170,7 +175,7 @@ var objects = map[string]any{
 	"balance_transaction": stripe.BalanceTransaction{}, "charge": stripe.Charge{}, "checkout.session": stripe.CheckoutSession{},
 	"coupon": stripe.Coupon{}, "customer": stripe.Customer{}, "discount": stripe.Discount{}, "dispute": stripe.Dispute{}, "event": stripe.Event{}, "invoice": stripe.Invoice{},
 	"invoice_payment": stripe.InvoicePayment{}, "item": stripe.LineItem{}, "line_item": stripe.InvoiceLineItem{},
-	"payment_intent": stripe.PaymentIntent{}, "payment_method": stripe.PaymentMethod{}, "price": stripe.Price{},
+	"payment_intent": stripe.PaymentIntent{}, "payment_link": stripe.PaymentLink{}, "payment_method": stripe.PaymentMethod{}, "price": stripe.Price{},
 	"product": stripe.Product{}, "promotion_code": stripe.PromotionCode{}, "radar.early_fraud_warning": stripe.RadarEarlyFraudWarning{}, "refund": stripe.Refund{}, "setup_intent": stripe.SetupIntent{}, "shipping_rate": stripe.ShippingRate{},
 	"subscription": stripe.Subscription{}, "subscription_item": stripe.SubscriptionItem{}, "tax_rate": stripe.TaxRate{}, "webhook_endpoint": stripe.WebhookEndpoint{},
 }
@@ -242,6 +247,7 @@ func writeParams() {
 		walk(keys, "", reflect.TypeOf(c.params))
 		if strings.Contains(c.route, "{id}/line_items") {
 			delete(keys, "session") // it is in the path
+			delete(keys, "payment_link")
 		}
 		if strings.Contains(c.route, "{id}/payment_methods") {
 			delete(keys, "customer")

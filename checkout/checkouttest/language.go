@@ -123,6 +123,7 @@ var translations = map[string][3]string{
 	"Shipping":                         {"Versand", "Livraison", "Envío"},
 	"Tax":                              {"Steuer", "Taxe", "Impuesto"},
 	"including %s tax":                 {"darin %s Steuer", "dont %s de taxe", "incluye %s de impuesto"},
+	"You pay %s":                       {"Sie zahlen %s", "Vous payez %s", "Usted paga %s"},
 	"Total":                            {"Summe", "Total", "Total"},
 	"Quantity":                         {"Menge", "Quantité", "Cantidad"},
 	"Quantity %d":                      {"Menge %d", "Quantité %d", "Cantidad %d"},
@@ -267,6 +268,8 @@ var translations = map[string][3]string{
 		"Die Adresse ist falsch, oder dieser Testserver wurde seither neu gestartet. Beginnen Sie im Shop von vorn.",
 		"L’adresse est fausse, ou ce serveur de test a redémarré depuis. Recommencez depuis la boutique.",
 		"La dirección es incorrecta, o este servidor de prueba se reinició después. Empiece de nuevo en la tienda."},
+
+	"This link is no longer active": {"Dieser Link ist nicht mehr gültig", "Ce lien n’est plus actif", "Este enlace ya no está activo"},
 
 	// The billing portal.
 	"Subscriptions":          {"Abonnements", "Abonnements", "Suscripciones"},

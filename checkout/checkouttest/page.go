@@ -24,6 +24,7 @@ func (s *Server) pageRoutes(mux *http.ServeMux) {
 		"GET /c/pay/{id}/authenticate":  s.showChallenge,
 		"POST /c/pay/{id}/authenticate": s.submitChallenge,
 		"GET /c/recover/{id}":           s.followRecovery,
+		"GET /b/{slug}":                 s.followLink,
 		"GET /p/session/{id}":           s.showPortal,
 		"POST /p/session/{id}":          s.submitPortal,
 	} {

@@ -230,6 +230,9 @@ func (v *view) setTotals(sess *session) {
 		return
 	}
 	v.Total = v.Money(total, currency)
+	if local, ok := sess.presentment(v.Email).(object); ok {
+		v.Local = v.Say("You pay %s", v.Money(local["presentment_amount"].(int64), local.str("presentment_currency")))
+	}
 	switch {
 	case total == 0:
 		v.Verb = v.Say("Complete order")

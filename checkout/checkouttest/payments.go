@@ -89,6 +89,9 @@ func (s *Server) tryToPay(sess *session, method PaymentMethod, buyer Buyer) (cha
 		return false, nil
 	}
 	s.ensureIntent(sess)
+	if local := sess.presentment(sess.buyer.Email); local != nil && sess.id() != "" {
+		sess.object["presentment_details"], s.objects[sess.pi]["presentment_details"] = local, local
+	}
 	refusal := method.refusal()
 	if sess.pi == "" { // there is nothing to pay yet, and the method is saved
 		refusal = method.saveRefusal()

@@ -58,9 +58,13 @@ var unsupportedParams = map[string][]string{
 		"recurring[meter]", "recurring[trial_period_days]", "recurring[usage_type]=licensed",
 	},
 	"POST /v2/core/event_destinations": {"amazon_eventbridge"},
-	"POST /v1/products":                {"default_price_data[currency_options]", "default_price_data[custom_unit_amount]"},
-	"POST /v1/refunds":                 {"currency", "customer", "instructions_email", "origin", "refund_application_fee=false", "reverse_transfer=false"},
-	"POST /v1/shipping_rates":          {"fixed_amount[currency_options]"},
+	"POST /v1/payment_links": {
+		"after_completion[hosted_confirmation]", "application_fee_amount", "application_fee_percent", "invoice_creation[invoice_data][account_tax_ids]",
+		"invoice_creation[invoice_data][rendering_options]", "on_behalf_of", "restrictions", "subscription_data", "transfer_data",
+	},
+	"POST /v1/products":       {"default_price_data[currency_options]", "default_price_data[custom_unit_amount]"},
+	"POST /v1/refunds":        {"currency", "customer", "instructions_email", "origin", "refund_application_fee=false", "reverse_transfer=false"},
+	"POST /v1/shipping_rates": {"fixed_amount[currency_options]"},
 }
 
 // unsettableParams lists, by route, the parameters that an empty value removes. Maps such as metadata always can be emptied.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -387,6 +388,29 @@ func (w *walk) taxes() {
 	id := w.session("automatic_tax[enabled]", "true")
 	require.NoError(w.t, w.srv.Pay(id, checkouttest.CardOK))
 	w.look(id)
+}
+
+// links makes payment links, and follows one.
+func (w *walk) links(price string) {
+	link := w.post("/v1/payment_links", "line_items[0][price]", price, "line_items[0][quantity]", "2", "metadata[k]", "v", "after_completion[type]", "redirect",
+		"after_completion[redirect][url]", "https://shop.example/thanks", "phone_number_collection[enabled]", "true", "payment_intent_data[description]", "d",
+		"custom_fields[0][key]", "note", "custom_fields[0][label][type]", "custom", "custom_fields[0][label][custom]", "Note", "custom_fields[0][type]", "text",
+		"shipping_address_collection[allowed_countries][0]", "US", "allow_promotion_codes", "true", "invoice_creation[enabled]", "true").id()
+	at := w.get("/v1/payment_links/" + link)["url"].(string)
+	w.get("/v1/payment_links/" + link + "/line_items")
+	w.get("/v1/payment_links", "active", "true")
+	r, err := http.NewRequest(http.MethodGet, at+"?client_reference_id=order-42", nil)
+	require.NoError(w.t, err)
+	resp, err := w.srv.Transport().RoundTrip(r)
+	require.NoError(w.t, err)
+	resp.Body.Close()
+	session := path.Base(resp.Header.Get("Location"))
+	require.NoError(w.t, w.srv.Pay(session, checkouttest.CardOK))
+	w.look(session)
+	w.post("/v1/payment_links/"+link, "active", "false")
+	local := w.session("adaptive_pricing[enabled]", "true", "customer_email", "a+location_FR@shop.example")
+	require.NoError(w.t, w.srv.Pay(local, checkouttest.CardOK))
+	w.look(local)
 }
 
 // changesOverAPI changes what payments have left behind, and looks it up.
