@@ -128,6 +128,11 @@ func TestPageInventsNothing(t *testing.T) {
 		"email":   "ada@example.org", "name": "Ada", "phone": nil, "tax_exempt": "none", "tax_ids": []any{},
 	}, body["customer_details"])
 
+	free := makeSession(t, srv, teeForm("line_items[0][price_data][unit_amount]", "0"))
+	require.Equal(t, http.StatusSeeOther, v.submit(v.get("/c/pay/"+free), url.Values{"email": {"ada@example.org"}}).status)
+	details := retrieve(t, srv, free).CustomerDetails
+	require.Equal(t, []string{"", "", ""}, []string{details.Name, details.Address.Country, details.Address.Line1}, "the form of a free order does not ask for them")
+
 	set.Set("billingCountry", "GB")
 	other := v.submit(v.get(create(t, srv, tee()).URL), set)
 	require.Contains(t, other.body, `id="billingPostalCode-error"`, "Stripe asks for the postal code of British cards")

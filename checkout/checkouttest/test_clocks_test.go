@@ -41,6 +41,9 @@ func TestTestClockAdvances(t *testing.T) {
 	require.Equal(t, "test_helpers.test_clock.ready", types[len(types)-1])
 	require.Contains(t, types, "invoice.paid")
 	require.Equal(t, to, srv.Now().Unix())
+	_, invoices := request(t, srv, "GET", "/v1/invoices", nil)
+	item := sub["items"].(map[string]any)["data"].([]any)[0].(map[string]any)
+	require.Equal(t, item["current_period_end"], invoices["data"].([]any)[0].(map[string]any)["created"], "the renewal happens at its own time")
 
 	for _, back := range []int64{to, to - 1, now.Unix()} {
 		resp, _ := request(t, srv, "POST", path+"/advance", form("frozen_time", fmt.Sprint(back)))
