@@ -16,7 +16,13 @@ func (s *Server) retrieveAccount(c *call) (object, *apiError) {
 	}
 	return object{
 		"id": id, "object": "account", "charges_enabled": !s.unverified, "country": "US", "default_currency": "usd",
-		"details_submitted": !s.unverified, "email": nil, "payouts_enabled": !s.unverified, "type": "standard",
+		"details_submitted": !s.unverified, "email": nil, "business_profile": object{"mcc": nil, "name": s.shopName, "support_email": nil, "support_url": nil, "url": nil},
+		"settings": object{
+			"branding":      object{"icon": nil, "logo": nil, "primary_color": nil, "secondary_color": nil},
+			"card_payments": object{"statement_descriptor_prefix": nil, "statement_descriptor_prefix_kana": nil, "statement_descriptor_prefix_kanji": nil},
+			"dashboard":     object{"display_name": s.shopName, "timezone": "Etc/UTC"},
+			"payments":      object{"statement_descriptor": statement(s.shopName), "statement_descriptor_kana": nil, "statement_descriptor_kanji": nil},
+		}, "payouts_enabled": !s.unverified, "type": "standard",
 		"requirements": object{
 			"alternatives": []object{}, "current_deadline": nil, "currently_due": currentlyDue, "disabled_reason": nil, "errors": []object{},
 			"eventually_due": currentlyDue, "past_due": []string{}, "pending_verification": []string{},

@@ -146,6 +146,12 @@ func (s *Server) answer(r *http.Request, c *call, op *operation) (_ answer, repl
 			message: fmt.Sprintf("Unrecognized request URL (%s: %s). Please see https://stripe.com/docs or we can help at https://support.stripe.com/.", r.Method, r.URL.Path),
 		}), false
 	}
+	if op == notBuiltHere {
+		return c.failure(&apiError{
+			status: http.StatusBadRequest, typ: "invalid_request_error", unsaved: true,
+			message: fmt.Sprintf("This test server does not implement %s %s.", r.Method, r.URL.Path),
+		}), false
+	}
 	values, err := readValues(r, op)
 	if err != nil {
 		return c.failure(err), false

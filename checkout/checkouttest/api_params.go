@@ -47,6 +47,12 @@ func resultOf(route string) string {
 	if strings.HasSuffix(path, "/line_items") {
 		return "list:item"
 	}
+	if strings.HasSuffix(path, "}/payment_methods") {
+		return "list:payment_method"
+	}
+	if strings.HasPrefix(path, "test_helpers/") { // nothing in it can be expanded
+		return "test_helpers.test_clock"
+	}
 	path, ofRadar := strings.CutPrefix(path, "radar/")
 	name, _, one := strings.Cut(path, "/")
 	kind := strings.TrimSuffix(name, "s")
@@ -56,7 +62,7 @@ func resultOf(route string) string {
 	if kind == "session" {
 		kind = "checkout.session"
 	}
-	if method == http.MethodGet && !one {
+	if method == http.MethodGet && (!one || strings.HasSuffix(route, "/search")) {
 		return "list:" + kind
 	}
 	return kind

@@ -2,6 +2,7 @@ package checkouttest
 
 import (
 	"net/http"
+	"strings"
 )
 
 // endpoints returns the calls that the API answers, by method and path pattern. params.txt has the parameters of each.
@@ -26,16 +27,25 @@ func (s *Server) endpoints() map[string]endpoint {
 		"POST /v1/payment_intents/{id}/cancel":      s.cancelIntent,
 		"POST /v1/payment_intents/{id}/capture":     s.captureIntent,
 		"POST /v1/payment_intents/{id}/confirm":     s.confirmIntent,
+		"POST /v1/payment_intents/{id}":             s.updateIntent,
+		"GET /v1/payment_intents/search":            s.search("payment_intent"),
 		"POST /v1/payment_methods":                  s.createMethod,
+		"GET /v1/payment_methods":                   s.listMethods,
+		"POST /v1/payment_methods/{id}":             s.updateMethod,
+		"POST /v1/payment_methods/{id}/detach":      s.detachMethod,
+		"GET /v1/customers/{id}/payment_methods":    s.listMethodsOfCustomer,
 		"GET /v1/payment_methods/{id}":              s.retrieveMethod,
 		"GET /v1/payment_intents":                   s.list("payment_intent", "customer"),
 		"GET /v1/charges":                           s.list("charge", "customer", "payment_intent", "transfer_group"),
 		"GET /v1/charges/{id}":                      s.retrieve("charge"),
+		"POST /v1/charges/{id}":                     s.updateCharge,
+		"GET /v1/charges/search":                    s.search("charge"),
 		"POST /v1/refunds":                          s.createRefund,
 		"GET /v1/refunds":                           s.list("refund", "charge", "payment_intent"),
 		"GET /v1/refunds/{id}":                      s.retrieve("refund"),
 		"POST /v1/refunds/{id}":                     s.updateRefund,
 		"POST /v1/refunds/{id}/cancel":              s.cancelRefund,
+		"GET /v1/balance":                           s.retrieveBalance,
 		"GET /v1/balance_transactions":              s.list("balance_transaction", "currency", "source", "type"),
 		"GET /v1/balance_transactions/{id}":         s.retrieve("balance_transaction"),
 		"GET /v1/disputes":                          s.list("dispute", "charge", "payment_intent"),
@@ -51,9 +61,10 @@ func (s *Server) endpoints() map[string]endpoint {
 		"POST /v1/shipping_rates/{id}": s.updateShippingRate,
 		"GET /v1/setup_intents":        s.list("setup_intent", "customer", "payment_method"),
 		"GET /v1/setup_intents/{id}":   s.retrieve("setup_intent"),
+		"POST /v1/setup_intents/{id}":  s.updateSetupIntent,
 
 		"POST /v1/customers":        s.createCustomer,
-		"GET /v1/customers":         s.list("customer", "email"),
+		"GET /v1/customers":         s.list("customer", "email", "test_clock"),
 		"GET /v1/customers/{id}":    s.retrieveCustomer,
 		"DELETE /v1/customers/{id}": s.deleteCustomer,
 		"POST /v1/customers/{id}":   s.updateCustomer,
@@ -93,6 +104,29 @@ func (s *Server) endpoints() map[string]endpoint {
 		"GET /v1/invoice_payments":             s.listInvoicePayments(),
 		"GET /v1/invoice_payments/{id}":        s.retrieve("invoice_payment"),
 
+		"POST /v1/payment_links":                s.createPaymentLink,
+		"GET /v1/payment_links":                 s.list("payment_link", "active"),
+		"GET /v1/payment_links/{id}":            s.retrieve("payment_link"),
+		"POST /v1/payment_links/{id}":           s.updatePaymentLink,
+		"GET /v1/payment_links/{id}/line_items": s.listItemsOfLink,
+
+		"POST /v1/tax_rates":      s.createTaxRate,
+		"GET /v1/tax_rates":       s.list("tax_rate", "active", "inclusive"),
+		"GET /v1/tax_rates/{id}":  s.retrieve("tax_rate"),
+		"POST /v1/tax_rates/{id}": s.updateTaxRate,
+
+		"GET /v1/customers/search":     s.search("customer"),
+		"GET /v1/invoices/search":      s.search("invoice"),
+		"GET /v1/prices/search":        s.search("price"),
+		"GET /v1/products/search":      s.search("product"),
+		"GET /v1/subscriptions/search": s.search("subscription"),
+
+		"POST /v1/test_helpers/test_clocks":              s.createTestClock,
+		"GET /v1/test_helpers/test_clocks":               s.list("test_helpers.test_clock"),
+		"GET /v1/test_helpers/test_clocks/{id}":          s.retrieve("test_helpers.test_clock"),
+		"DELETE /v1/test_helpers/test_clocks/{id}":       s.deleteTestClock,
+		"POST /v1/test_helpers/test_clocks/{id}/advance": s.advanceTestClock,
+
 		"GET /v1/account": s.retrieveAccount,
 
 		"GET /v2/core/events":                           s.listThinEvents,
@@ -113,12 +147,26 @@ func (s *Server) routes() *http.ServeMux {
 	for route, serve := range s.endpoints() {
 		s.handle(mux, route, &operation{schema: schemas()[route], result: resultOf(route), serve: serve})
 	}
+	for _, resource := range notBuilt {
+		s.handle(mux, "/v1/"+resource, notBuiltHere)
+		s.handle(mux, "/v1/"+resource+"/", notBuiltHere)
+	}
 	s.handle(mux, "/v1/", nil)
 	s.handle(mux, "/v2/", nil)
 	s.pageRoutes(mux)
 	s.cliRoutes(mux)
 	return mux
 }
+
+// notBuilt are the resources of Stripe's API that the server does not have.
+var notBuilt = strings.Fields(`account_links account_sessions accounts apple_pay application_fees apps billing climate confirmation_tokens
+country_specs credit_notes customer_sessions crypto entitlements ephemeral_keys exchange_rates external_accounts file_links files
+financial_connections forwarding identity invoice_rendering_templates issuing link_account_sessions mandates payment_method_configurations
+payment_method_domains payment_records payouts plans quotes reporting reviews setup_attempts sigma sources subscription_items
+subscription_schedules tax_codes tax_ids terminal tokens topups transfers treasury`)
+
+// notBuiltHere refuses a call by its name. A call that Stripe would answer must not look like one that nobody knows.
+var notBuiltHere = &operation{schema: nil, serve: nil}
 
 // handle has a route of the API served. A nil operation stands for an unknown path.
 func (s *Server) handle(mux *http.ServeMux, route string, op *operation) {

@@ -29,7 +29,7 @@ func TestKeysAccountsAndPaths(t *testing.T) {
 	require.NotEmpty(t, resp.Header.Get("Request-Id"))
 	require.Equal(t, stripe.APIVersion, resp.Header.Get("Stripe-Version"))
 
-	for _, c := range []struct{ method, path string }{{"GET", "/v1/payouts"}, {"DELETE", "/v1/checkout/sessions"}, {"GET", "/v1/"}} {
+	for _, c := range []struct{ method, path string }{{"GET", "/v1/colours"}, {"DELETE", "/v1/checkout/sessions"}, {"GET", "/v1/"}} {
 		resp, body := request(t, srv, c.method, c.path, nil)
 		require.Equal(t, http.StatusNotFound, resp.StatusCode)
 		require.Contains(t, body["error"].(map[string]any)["message"], "Unrecognized request URL ("+c.method+": "+c.path+")")

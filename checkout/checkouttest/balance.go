@@ -2,6 +2,7 @@ package checkouttest
 
 import (
 	"maps"
+	"slices"
 	"time"
 )
 
@@ -36,6 +37,29 @@ func (s *Server) bookCharge(sess *session, ch object) {
 	}
 	s.keep(sess, txn)
 	ch["balance_transaction"] = txn["id"]
+}
+
+// retrieveBalance adds up the movements of the account's balance: https://docs.stripe.com/api/balance/balance_object
+func (s *Server) retrieveBalance(c *call) (object, *apiError) {
+	sums := map[string]map[string]int64{"available": {"usd": 0}, "pending": {"usd": 0}}
+	for _, txn := range s.byKind["balance_transaction"] {
+		if s.accountOf(txn) != c.account {
+			continue
+		}
+		state := "pending"
+		if txn["available_on"].(int64) <= s.Now().Unix() {
+			state = "available"
+		}
+		sums[state][txn.str("currency")] += txn["net"].(int64)
+	}
+	funds := func(state string) []any {
+		shown := []any{}
+		for _, currency := range slices.Sorted(maps.Keys(sums[state])) {
+			shown = append(shown, object{"amount": sums[state][currency], "currency": currency, "source_types": object{"card": sums[state][currency]}})
+		}
+		return shown
+	}
+	return object{"object": "balance", "available": funds("available"), "livemode": false, "pending": funds("pending")}, nil
 }
 
 // newBalanceTransaction makes a movement of the account's balance. Positive amounts come in. The fee is subtracted.

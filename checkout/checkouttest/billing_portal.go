@@ -35,6 +35,7 @@ func (s *Server) createPortalSession(c *call) (object, *apiError) {
 
 // A portalView is what the page shows of a customer's subscriptions.
 type portalView struct {
+	language
 	ID, Email, ReturnURL string
 	Subscriptions        []portalSubscription
 	Cards                []testCard
@@ -42,7 +43,7 @@ type portalView struct {
 
 type portalSubscription struct {
 	ID, Name, Price, Status string
-	Card                    string // the last four digits; empty: there is none
+	Card                    string // its last four digits, after dots; empty: there is none
 	Until                   string // when the period or the trial ends
 	Ends                    bool   // the subscription ends then
 	Over                    bool   // it has ended
@@ -50,10 +51,10 @@ type portalSubscription struct {
 
 func (s *Server) showPortal(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
-	v, ok := s.portalView(r.PathValue("id"))
+	v, ok := s.portalView(r)
 	s.mu.Unlock()
 	if !ok {
-		render(w, http.StatusNotFound, "unknown", v)
+		s.showUnknown(w, r)
 		return
 	}
 	render(w, http.StatusOK, "portal", v)
@@ -70,7 +71,7 @@ func (s *Server) submitPortal(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case portal.str("object") != "billing_portal.session":
 		s.mu.Unlock()
-		render(w, http.StatusNotFound, "unknown", portalView{})
+		s.showUnknown(w, r)
 		return
 	case sub.str("object") == "subscription" && sub["customer"] == portal["customer"] && !subscriptionOver(sub):
 		s.portalAction(sub, r.PostFormValue("action"), PaymentMethod(r.PostFormValue("card")))
@@ -98,21 +99,22 @@ func (s *Server) portalAction(sub object, action string, card PaymentMethod) {
 }
 
 // portalView reads the customer of a portal session. It reports false if there is no such session.
-func (s *Server) portalView(id string) (portalView, bool) {
+func (s *Server) portalView(r *http.Request) (portalView, bool) {
+	id := r.PathValue("id")
 	portal := s.objects[id]
 	if portal.str("object") != "billing_portal.session" {
 		return portalView{}, false
 	}
-	v := portalView{ID: id, Email: s.objects[portal.str("customer")].str("email"), ReturnURL: webURL(portal.str("return_url")), Cards: cardsOnThePage()}
+	v := portalView{language: pageLanguage(portal.str("locale"), r), ID: id, Email: s.objects[portal.str("customer")].str("email"), ReturnURL: webURL(portal.str("return_url")), Cards: cardsOnThePage()}
 	for _, sub := range s.byKind["subscription"] {
 		if sub["customer"] == portal["customer"] {
-			v.Subscriptions = append(v.Subscriptions, s.portalSubscription(sub))
+			v.Subscriptions = append(v.Subscriptions, s.portalSubscription(v.language, sub))
 		}
 	}
 	return v, true
 }
 
-func (s *Server) portalSubscription(sub object) portalSubscription {
+func (s *Server) portalSubscription(l language, sub object) portalSubscription {
 	var names []string
 	var total int64
 	for _, item := range itemsOf(sub) {
@@ -125,12 +127,12 @@ func (s *Server) portalSubscription(sub object) portalSubscription {
 		until = at
 	}
 	shown := portalSubscription{
-		ID: sub.str("id"), Name: strings.Join(names, ", "), Status: strings.ReplaceAll(sub.str("status"), "_", " "),
-		Price: money(total, sub.str("currency")) + " every " + itemsOf(sub)[0]["price"].(object)["recurring"].(object).str("interval"),
-		Until: time.Unix(until, 0).UTC().Format("2 January 2006"), Ends: sub["cancel_at"] != nil, Over: subscriptionOver(sub),
+		ID: sub.str("id"), Name: strings.Join(names, ", "), Status: l.Say(strings.ReplaceAll(sub.str("status"), "_", " ")),
+		Price: l.Money(total, sub.str("currency")) + " " + l.every(itemsOf(sub)[0]["price"].(object)["recurring"].(object)),
+		Until: l.date(time.Unix(until, 0)), Ends: sub["cancel_at"] != nil, Over: subscriptionOver(sub),
 	}
 	if card := s.ownerOf(sub).subscription.method.card(); card != nil {
-		shown.Card = card.last4()
+		shown.Card = "•••• " + card.last4()
 	}
 	return shown
 }

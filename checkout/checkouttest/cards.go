@@ -250,6 +250,13 @@ var testCards = []testCard{
 	{Number: "4000582600000045"},
 	{Number: "4000582600000102"},
 	{Number: "4000582600000110"},
+
+	// Payments with a PIN, at a reader: https://docs.stripe.com/testing#terminal. A PIN is a matter of the reader alone. On a page
+	// and over the API these are cards that are paid. They have no names that the API takes.
+	{Number: "4001007020000002", country: "SG"}, // offline PIN
+	{Number: "4000008260000075", country: "GB"}, // offline PIN, after a contactless try
+	{Number: "4001000360000005", country: "AU"}, // online PIN
+	{Number: "4000002760000008", country: "DE"}, // online PIN, after a contactless try
 }
 
 // badNumber is the number that Stripe documents for its error incorrect_number.

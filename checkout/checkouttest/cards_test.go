@@ -179,7 +179,7 @@ func TestCardsThatAuthenticate(t *testing.T) {
 		v := visitor{t, srv}
 		typed := card(checkouttest.PaymentMethod(c.number))
 		if strings.HasPrefix(c.number, "37") {
-			typed.Set("cvc", "1234")
+			typed.Set("cardCvc", "1234")
 		}
 		answer := v.submit(v.get(sess.URL), typed)
 		require.Equal(t, c.asks, strings.HasSuffix(answer.location, "/authenticate"), name)
@@ -218,6 +218,10 @@ func TestWhatChargesShowOfCards(t *testing.T) {
 		"4000000000009235":    "visa US credit line1:pass zip:pass cvc:pass elevated authorized",
 		"4000000000000101":    "visa US credit line1:pass zip:pass cvc:fail normal issuer_declined",
 		"4100000000000019":    "visa US credit line1:pass zip:pass cvc:pass highest blocked",
+		"4001007020000002":    "visa SG credit line1:pass zip:pass cvc:pass normal authorized",
+		"4000008260000075":    "visa GB credit line1:pass zip:pass cvc:pass normal authorized",
+		"4001000360000005":    "visa AU credit line1:pass zip:pass cvc:pass normal authorized",
+		"4000002760000008":    "visa DE credit line1:pass zip:pass cvc:pass normal authorized",
 	} {
 		srv := newServer(t, checkouttest.Config{})
 		id := create(t, srv, tee()).ID

@@ -2,6 +2,9 @@ package checkouttest
 
 import (
 	"slices"
+	"strings"
+
+	"github.com/gofulfil/fulfil/checkout/checkouttest/internal/formparams"
 )
 
 // charge makes the charge of an attempt to pay. It emits no event for a failed charge; failCharge does.
@@ -22,7 +25,7 @@ func (s *Server) charge(sess *session, status string) object {
 		"billing_details": object{
 			"address": sess.buyer.Address.shown(), "email": sess.buyer.Email, "name": orNull(sess.buyer.Name), "phone": nil, "tax_id": nil,
 		},
-		"calculated_statement_descriptor": "TEST SHOP", "customer": pi["customer"], "description": pi["description"], "destination": nil,
+		"calculated_statement_descriptor": statement(s.shopName), "customer": pi["customer"], "description": pi["description"], "destination": nil,
 		"dispute": nil, "disputed": false, "failure_balance_transaction": nil, "failure_code": nil, "failure_message": nil,
 		"fraud_details": object{}, "on_behalf_of": pi["on_behalf_of"], "order": nil,
 		"outcome":        card.outcome(nil),
@@ -30,6 +33,9 @@ func (s *Server) charge(sess *session, status string) object {
 		"receipt_email": pi["receipt_email"], "receipt_number": nil, "receipt_url": nil, "refunded": false, "review": nil,
 		"shipping": pi["shipping"], "source": nil, "source_transfer": nil, "statement_descriptor": pi["statement_descriptor"],
 		"statement_descriptor_suffix": pi["statement_descriptor_suffix"], "transfer_data": pi["transfer_data"], "transfer_group": pi["transfer_group"],
+	}
+	if local := pi["presentment_details"]; local != nil {
+		o["presentment_details"] = local
 	}
 	s.keep(sess, o)
 	if captured {
@@ -40,6 +46,45 @@ func (s *Server) charge(sess *session, status string) object {
 		s.emit(sess, "charge."+status, o, nil)
 	}
 	return o
+}
+
+// statement writes a name as a bank's statement does: https://docs.stripe.com/get-started/account/statement-descriptors
+func statement(name string) string {
+	upper := []rune(strings.ToUpper(name))
+	return string(upper[:min(len(upper), 22)])
+}
+
+// updateCharge changes the texts of a charge: https://docs.stripe.com/api/charges/update
+func (s *Server) updateCharge(c *call) (object, *apiError) {
+	o, err := s.objectInPath(c, "charge")
+	if err != nil {
+		return nil, err
+	}
+	if err := only(c.params, "description", "expand", "fraud_details", "metadata", "receipt_email", "shipping", "transfer_group"); err != nil {
+		return nil, err
+	}
+	report := c.params.Get("fraud_details", "user_report")
+	if err := oneOf(report, "fraudulent", "safe"); err != nil {
+		return nil, err
+	}
+	return o, s.update(c, o, "charge.updated", func(o object, p *formparams.Param) *apiError {
+		o.set(p, "description", "receipt_email", "transfer_group")
+		o.setShipping(p)
+		if report != nil {
+			o["fraud_details"] = o["fraud_details"].(object).with(object{"user_report": report.String()})
+		}
+		return o.setMetadata(p)
+	})
+}
+
+// setShipping copies the parameter `shipping` of a charge or a payment intent.
+func (o object) setShipping(p *formparams.Param) {
+	if sh := p.Get("shipping"); sh != nil {
+		o["shipping"] = object{
+			"address": addressOf(sh.Get("address")), "carrier": value(sh.Get("carrier")), "name": value(sh.Get("name")), "phone": value(sh.Get("phone")),
+			"tracking_number": value(sh.Get("tracking_number")),
+		}
+	}
 }
 
 // failCharge fills in the reason why a charge failed, and emits an event. It does nothing for a nil charge, which is that
@@ -63,12 +108,11 @@ func (s *Server) latestCharge(sess *session) object {
 
 // chargeBy returns the charge that was made with a payment method, or nil.
 func (s *Server) chargeBy(method string) object {
-	for _, ch := range slices.Backward(s.byKind["charge"]) {
-		if ch["payment_method"] == method {
-			return ch
-		}
+	made := s.naming["charge/"+method]
+	if len(made) == 0 {
+		return nil
 	}
-	return nil
+	return made[len(made)-1]
 }
 
 // chargeFails records an attempt to pay that was declined. The session stays open.

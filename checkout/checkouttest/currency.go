@@ -25,15 +25,22 @@ var (
 	symbols      = map[string]string{"usd": "$", "eur": "€", "gbp": "£", "jpy": "¥"}
 )
 
-// money writes an amount of minor units for people.
-func money(amount int64, currency string) string {
-	decimals, unit := 2, int64(100)
+// minorUnits returns how many minor units make one unit of a currency.
+func minorUnits(currency string) int64 {
 	switch {
 	case slices.Contains(zeroDecimal, currency):
-		decimals, unit = 0, 1
+		return 1
 	case slices.Contains(threeDecimal, currency):
-		decimals, unit = 3, 1000
+		return 1000
+	default:
+		return 100
 	}
+}
+
+// money writes an amount of minor units for people.
+func money(amount int64, currency string) string {
+	unit := minorUnits(currency)
+	decimals := len(fmt.Sprint(unit)) - 1
 	whole := fmt.Sprint(amount / unit)
 	for i := len(whole) - 3; i > 0; i -= 3 {
 		whole = whole[:i] + "," + whole[i:]

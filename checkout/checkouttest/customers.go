@@ -29,6 +29,12 @@ func (s *Server) createCustomer(c *call) (object, *apiError) {
 	if err := setCustomer(o, p); err != nil {
 		return nil, err
 	}
+	if clock := p.Get("test_clock"); clock != nil {
+		if _, err := s.objectInParam(c, "test_helpers.test_clock", clock); err != nil {
+			return nil, err
+		}
+		o["test_clock"] = clock.String()
+	}
 	var pm object
 	if method != nil {
 		var err *apiError
@@ -102,7 +108,7 @@ func (s *Server) updateCustomer(c *call) (object, *apiError) {
 
 // setCustomer copies the parameters that were sent into a customer.
 func setCustomer(o object, p *formparams.Param) *apiError {
-	if err := only(p, "address", "description", "email", "expand", "invoice_settings", "metadata", "name", "payment_method", "phone", "preferred_locales", "shipping", "tax_exempt"); err != nil {
+	if err := only(p, "address", "description", "email", "expand", "invoice_settings", "metadata", "name", "payment_method", "phone", "preferred_locales", "shipping", "tax_exempt", "test_clock"); err != nil {
 		return err
 	}
 	if email := p.Get("email"); email.String() != "" && !validEmail(email.String()) {
@@ -142,11 +148,11 @@ func addressOf(p *formparams.Param) object {
 // none.
 func (s *Server) ensureCustomer(sess *session) {
 	o := sess.object
-	if o["customer"] != nil || o.str("mode") != "subscription" && o.str("customer_creation") != "always" {
+	if o["customer"] != nil || o.str("mode") != "subscription" && o.str("customer_creation") != "always" && !sess.createsInvoice() {
 		return
 	}
 	cus := s.newCustomer(s.Now().Unix())
-	cus["email"], cus["name"], cus["address"] = sess.buyer.Email, sess.buyer.Name, sess.buyer.Address.shown()
+	cus["email"], cus["name"], cus["address"] = sess.buyer.Email, sess.buyer.details(nil)["name"], sess.buyer.Address.shown()
 	if sess.sent.Get("phone_number_collection", "enabled").Bool() {
 		cus["phone"] = sess.buyer.Phone
 	}
@@ -170,10 +176,10 @@ func (s *Server) saveToCustomer(sess *session) {
 		cus["address"] = sess.buyer.Address.shown()
 	}
 	if ask.Get("name").String() == "auto" {
-		cus["name"] = sess.buyer.Name
+		cus["name"] = sess.buyer.details(nil)["name"]
 	}
 	if ask.Get("shipping").String() == "auto" && sess.sent.Get("shipping_address_collection") != nil {
-		cus["shipping"] = object{"address": sess.buyer.Address.shown(), "name": sess.buyer.Name, "phone": nil}
+		cus["shipping"] = object{"address": sess.buyer.ShipTo.Address.shown(), "name": orNull(sess.buyer.ShipTo.Name), "phone": nil}
 	}
 	if len(previous(was, cus)) > 0 {
 		s.emitChange("customer.updated", cus, was, nil)

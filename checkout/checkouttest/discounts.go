@@ -139,22 +139,20 @@ func (s *Server) setReduction(c *call, sess *session) *apiError {
 	return nil
 }
 
-// enterCode gives a session the reduction of a promotion code that its customer types.
-func (s *Server) enterCode(sess *session, typed string) error {
+// reductionOf returns the reduction of a promotion code that the customer of a session types. It returns none for no code.
+func (s *Server) reductionOf(sess *session, typed string) (reduction, error) {
 	if typed == "" {
-		return nil
+		return reduction{}, nil
 	}
 	code := s.promotionCode(sess.account, typed)
 	if sess.object["allow_promotion_codes"] != true || code == nil {
-		return ErrPromotionCode
+		return reduction{}, ErrPromotionCode
 	}
 	r := reduction{coupon: code["coupon"].(object), code: code}
 	if why := r.refusal(s.Now().Unix(), sess.object["customer"], sess.str("currency"), sess.subtotal()); why != "" {
-		return fmt.Errorf("%w: %s", ErrPromotionCode, why)
+		return reduction{}, fmt.Errorf("%w: %s", ErrPromotionCode, why)
 	}
-	sess.reduction = r
-	s.total(sess)
-	return nil
+	return r, nil
 }
 
 // subtotal returns what the lines of a session cost without a reduction.
@@ -166,7 +164,7 @@ func (sess *session) subtotal() int64 {
 	return sum
 }
 
-// total computes the totals of a session from its lines, its reduction and its shipping.
+// total computes the totals of a session from its lines, its reduction, its taxes and its shipping.
 func (s *Server) total(sess *session) {
 	amounts := make([]int64, len(sess.lines))
 	for i, line := range sess.lines {
@@ -182,18 +180,20 @@ func (s *Server) total(sess *session) {
 			shown = append(shown, object{"coupon": nil, "promotion_code": r.code["id"]})
 		}
 	}
-	var discount int64
+	var discount, tax, onTop int64
 	for i, line := range sess.lines {
 		discount += off[i]
-		sess.lines[i] = line.with(object{"amount_discount": off[i], "amount_total": amounts[i] - off[i]})
+		_, taxed, added := sess.taxesOf(i, amounts[i]-off[i])
+		tax, onTop = tax+taxed, onTop+added
+		sess.lines[i] = line.with(object{"amount_discount": off[i], "amount_tax": taxed, "amount_total": amounts[i] - off[i] + added})
 	}
 	var shipping int64
 	if cost, ok := sess.object["shipping_cost"].(object); ok {
 		shipping = cost["amount_total"].(int64)
 	}
 	o, subtotal := sess.object, sess.subtotal()
-	o["amount_subtotal"], o["amount_total"], o["discounts"] = subtotal, subtotal-discount+shipping, shown
-	o["total_details"] = object{"amount_discount": discount, "amount_shipping": shipping, "amount_tax": int64(0)}
+	o["amount_subtotal"], o["amount_total"], o["discounts"] = subtotal, subtotal-discount+shipping+onTop, shown
+	o["total_details"] = object{"amount_discount": discount, "amount_shipping": shipping, "amount_tax": tax}
 	pi := s.objects[sess.pi]
 	switch {
 	case pi == nil:

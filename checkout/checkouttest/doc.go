@@ -36,7 +36,8 @@
 // # What a test does
 //
 //   - The customer: [Server.Pay] and [Server.PayAs] pay a session, with [BankDebit] or with any test card of
-//     https://docs.stripe.com/testing, by its number or its name, such as [CardOK] or "pm_card_visa_chargeDeclinedLostCard". [Server.Recover] opens the recovery link of an expired session. A browser can open the session's hosted page.
+//     https://docs.stripe.com/testing, by its number or its name, such as [CardOK] or "pm_card_visa_chargeDeclinedLostCard".
+//     [Server.Recover] opens the recovery link of an expired session. A browser can open the session's hosted page.
 //   - The bank: [Server.Settle] and [Server.Bounce] end a bank debit. [Server.Dispute], [Server.WinDispute] and
 //     [Server.LoseDispute] play a dispute. [Server.SettleRefund] and [Server.FailRefund] end a refund.
 //   - The dashboard: [Server.Refund] refunds a payment, [Server.AddPrice] adds a price, [Server.Redeliver] delivers an event again,
@@ -58,6 +59,22 @@
 //
 // Endpoints of an API version before 2025-03-31.basil get invoices, subscriptions, charges and payment intents in the older
 // shape. [Config].EventVersion sets the version of the default endpoint.
+//
+// # The hosted page
+//
+// The page asks for what the session asks for: name, country and postal code, addresses, custom fields, quantities, optional items, a
+// promotion code, consent and a tax ID. The session reports what the customer has typed, and nothing else. The page works without
+// JavaScript. Its inputs have the names and IDs of Stripe's own page (email, cardNumber, cardExpiry, cardCvc, billingName, billingCountry,
+// billingPostalCode, shippingAddressLine1, phoneNumber, promotionCode, termsOfServiceConsentCheckbox, …), and the button that pays has the
+// class SubmitButton, so that browser scripts made for that page work on this one. The inputs for quantities, optional items, custom
+// fields (custom- and the field's key), and businesses have names of this server.
+//
+// The page speaks English, German, French and Spanish: the session's locale, or else what the browser asks for.
+//
+// # Taxes
+//
+// Lines take tax rates in payment mode. Automatic tax is due in the countries of [Config].TaxRegistrations, by a fixed table of standard
+// rates, and by the customer's shipping or billing address. Shipping is not taxed, and neither are subscriptions.
 //
 // # Thin events
 //
@@ -109,8 +126,8 @@
 //
 // It refuses what Stripe refuses: unknown parameters at any depth, sessions beyond Stripe's limits, requests without the key.
 // It also refuses parameters that it does not implement, where ignoring them could mislead a test; the error names them.
-// Tax rates, optional items, invoices of single payments, schedules and metered prices are not implemented. Automatic tax is
-// always 0. The server sends no invoice.upcoming and no events of discounts, and finalizes a renewal's invoice after an hour
+// Resources that it lacks are refused by their names. Schedules and metered prices are not implemented. All test clocks are names for the
+// server's one clock, which goes forward only. A search finds an object at once. The server sends no invoice.upcoming and no events of discounts, and finalizes a renewal's invoice after an hour
 // even if no endpoint has accepted invoice.created. A subscription paid by bank debit is incomplete until the debit settles.
 //
 // The server takes no live key, and listens and delivers on loopback only.

@@ -29,6 +29,8 @@ var (
 	ErrQuantity = errors.New("checkouttest: session does not let its customer choose this quantity")
 	// ErrPromotionCode says that the session does not take the promotion code in Buyer.PromotionCode.
 	ErrPromotionCode = errors.New("checkouttest: session does not take this promotion code")
+	// ErrAnswer says that the session does not take an answer in Buyer.Answers.
+	ErrAnswer = errors.New("checkouttest: session does not take this answer")
 	// ErrNotPaid says that the session has no payment to refund or dispute: none has succeeded, or none was captured.
 	ErrNotPaid = errors.New("checkouttest: session has no successful payment")
 	// ErrOverRefund says that a refund exceeds what is left of the payment.

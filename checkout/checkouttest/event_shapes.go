@@ -72,10 +72,8 @@ func (s *Server) olderIntent(pi object) object {
 // oldIntent shows a payment intent with its charges.
 func (s *Server) oldIntent(pi object) object {
 	charges := []object{}
-	for _, ch := range slices.Backward(s.byKind["charge"]) {
-		if ch["payment_intent"] == pi["id"] {
-			charges = append(charges, s.oldCharge(ch))
-		}
+	for _, ch := range slices.Backward(s.naming["charge/"+pi.str("id")]) {
+		charges = append(charges, s.oldCharge(ch))
 	}
 	return s.olderIntent(pi).with(object{"charges": object{
 		"object": "list", "data": charges, "has_more": false, "total_count": len(charges), "url": "/v1/charges?payment_intent=" + pi.str("id"),

@@ -109,17 +109,13 @@ func (s *Server) include(id, list string) object {
 	if list == "line_items" {
 		return s.sessions[id].lineItems()
 	}
-	kind, of, url := "refund", "charge", "/v1/charges/"+id+"/refunds"
+	kind, url := "refund", "/v1/charges/"+id+"/refunds"
 	if list == "payments" {
-		kind, of, url = "invoice_payment", "invoice", "/v1/invoice_payments?invoice="+id
+		kind, url = "invoice_payment", "/v1/invoice_payments?invoice="+id
 	}
-	var found []object
-	for _, o := range slices.Backward(s.byKind[kind]) {
-		if o.str(of) == id {
-			found = append(found, o)
-		}
-	}
-	o, _ := listPage(found, url, kind, nil)
+	newest := slices.Clone(s.naming[kind+"/"+id])
+	slices.Reverse(newest)
+	o, _ := listPage(newest, url, kind, nil)
 	return o
 }
 

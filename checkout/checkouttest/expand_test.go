@@ -146,7 +146,7 @@ func TestExpandElsewhere(t *testing.T) {
 		"/v1/checkout/sessions/" + id + "/line_items?expand[]=data.price.product":       200,
 		"/v1/checkout/sessions/" + id + "/line_items?expand[]=data.quantity":            400,
 		"/v1/checkout/sessions/" + id + "?expand[]=payment_link":                        200,
-		"/v1/checkout/sessions/" + id + "?expand[]=payment_link.colour":                 200,
+		"/v1/checkout/sessions/" + id + "?expand[]=payment_intent.review.colour":        200,
 		"/v1/checkout/sessions/" + id + "?expand[]=data.customer":                       400,
 		"/v1/checkout/sessions/" + id + "?expand[]=payment_intent.payment_method":       200,
 		"/v1/checkout/sessions/" + id + "?expand[]=payment_intent.status":               400,

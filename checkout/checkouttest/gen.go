@@ -113,6 +113,36 @@ var calls = []struct {
 
 	{"GET /v1/account", stripe.AccountRetrieveParams{}},
 
+	{"POST /v1/payment_intents/{id}", stripe.PaymentIntentUpdateParams{}},
+	{"GET /v1/payment_methods", stripe.PaymentMethodListParams{}},
+	{"POST /v1/payment_methods/{id}", stripe.PaymentMethodUpdateParams{}},
+	{"POST /v1/payment_methods/{id}/detach", stripe.PaymentMethodDetachParams{}},
+	{"GET /v1/customers/{id}/payment_methods", stripe.CustomerListPaymentMethodsParams{}},
+	{"POST /v1/charges/{id}", stripe.ChargeUpdateParams{}},
+	{"POST /v1/setup_intents/{id}", stripe.SetupIntentUpdateParams{}},
+	{"POST /v1/payment_links", stripe.PaymentLinkCreateParams{}},
+	{"GET /v1/payment_links", stripe.PaymentLinkListParams{}},
+	{"GET /v1/payment_links/{id}", stripe.PaymentLinkRetrieveParams{}},
+	{"POST /v1/payment_links/{id}", stripe.PaymentLinkUpdateParams{}},
+	{"GET /v1/payment_links/{id}/line_items", stripe.PaymentLinkListLineItemsParams{}},
+	{"POST /v1/tax_rates", stripe.TaxRateCreateParams{}},
+	{"GET /v1/tax_rates", stripe.TaxRateListParams{}},
+	{"GET /v1/tax_rates/{id}", stripe.TaxRateRetrieveParams{}},
+	{"POST /v1/tax_rates/{id}", stripe.TaxRateUpdateParams{}},
+	{"GET /v1/balance", stripe.BalanceRetrieveParams{}},
+	{"GET /v1/charges/search", stripe.ChargeSearchParams{}},
+	{"GET /v1/customers/search", stripe.CustomerSearchParams{}},
+	{"GET /v1/invoices/search", stripe.InvoiceSearchParams{}},
+	{"GET /v1/payment_intents/search", stripe.PaymentIntentSearchParams{}},
+	{"GET /v1/prices/search", stripe.PriceSearchParams{}},
+	{"GET /v1/products/search", stripe.ProductSearchParams{}},
+	{"GET /v1/subscriptions/search", stripe.SubscriptionSearchParams{}},
+	{"POST /v1/test_helpers/test_clocks", stripe.TestHelpersTestClockCreateParams{}},
+	{"GET /v1/test_helpers/test_clocks", stripe.TestHelpersTestClockListParams{}},
+	{"GET /v1/test_helpers/test_clocks/{id}", stripe.TestHelpersTestClockRetrieveParams{}},
+	{"DELETE /v1/test_helpers/test_clocks/{id}", stripe.TestHelpersTestClockDeleteParams{}},
+	{"POST /v1/test_helpers/test_clocks/{id}/advance", stripe.TestHelpersTestClockAdvanceParams{}},
+
 	{"GET /v2/core/events", struct { // stripe-go lacks the filters that came after its API version, and the token of a page
 		Created struct {
 			GT  *string `form:"gt"`
@@ -145,9 +175,9 @@ var objects = map[string]any{
 	"balance_transaction": stripe.BalanceTransaction{}, "charge": stripe.Charge{}, "checkout.session": stripe.CheckoutSession{},
 	"coupon": stripe.Coupon{}, "customer": stripe.Customer{}, "discount": stripe.Discount{}, "dispute": stripe.Dispute{}, "event": stripe.Event{}, "invoice": stripe.Invoice{},
 	"invoice_payment": stripe.InvoicePayment{}, "item": stripe.LineItem{}, "line_item": stripe.InvoiceLineItem{},
-	"payment_intent": stripe.PaymentIntent{}, "payment_method": stripe.PaymentMethod{}, "price": stripe.Price{},
+	"payment_intent": stripe.PaymentIntent{}, "payment_link": stripe.PaymentLink{}, "payment_method": stripe.PaymentMethod{}, "price": stripe.Price{},
 	"product": stripe.Product{}, "promotion_code": stripe.PromotionCode{}, "radar.early_fraud_warning": stripe.RadarEarlyFraudWarning{}, "refund": stripe.Refund{}, "setup_intent": stripe.SetupIntent{}, "shipping_rate": stripe.ShippingRate{},
-	"subscription": stripe.Subscription{}, "subscription_item": stripe.SubscriptionItem{}, "webhook_endpoint": stripe.WebhookEndpoint{},
+	"subscription": stripe.Subscription{}, "subscription_item": stripe.SubscriptionItem{}, "tax_rate": stripe.TaxRate{}, "webhook_endpoint": stripe.WebhookEndpoint{},
 }
 
 // lists are the lists in these objects that the server shows.
@@ -217,6 +247,10 @@ func writeParams() {
 		walk(keys, "", reflect.TypeOf(c.params))
 		if strings.Contains(c.route, "{id}/line_items") {
 			delete(keys, "session") // it is in the path
+			delete(keys, "payment_link")
+		}
+		if strings.Contains(c.route, "{id}/payment_methods") {
+			delete(keys, "customer")
 		}
 		lines := make([]string, 0, len(keys))
 		for k, kind := range keys {

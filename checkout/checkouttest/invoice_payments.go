@@ -3,7 +3,6 @@ package checkouttest
 import (
 	"maps"
 	"net/http"
-	"slices"
 
 	"github.com/gofulfil/fulfil/checkout/checkouttest/internal/formparams"
 )
@@ -20,21 +19,21 @@ func (s *Server) attachPayment(inv object, intent string) {
 
 // paymentOf returns the payment of an invoice, or nil.
 func (s *Server) paymentOf(inv object) object {
-	return s.paymentWhere(func(payment object) bool { return payment["invoice"] == inv["id"] })
+	return s.latestPayment(inv.str("id"))
 }
 
 // paymentBy returns the invoice payment that a payment intent makes, or nil.
 func (s *Server) paymentBy(intent string) object {
-	return s.paymentWhere(func(payment object) bool { return intentOf(payment) == intent })
+	return s.latestPayment(intent)
 }
 
-func (s *Server) paymentWhere(matches func(payment object) bool) object {
-	for _, payment := range slices.Backward(s.byKind["invoice_payment"]) {
-		if matches(payment) {
-			return payment
-		}
+// latestPayment returns the newest invoice payment that names an invoice or a payment intent, or nil.
+func (s *Server) latestPayment(id string) object {
+	named := s.naming["invoice_payment/"+id]
+	if len(named) == 0 {
+		return nil
 	}
-	return nil
+	return named[len(named)-1]
 }
 
 // intentOf returns the ID of the payment intent of an invoice payment.

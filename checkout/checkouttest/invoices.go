@@ -154,7 +154,7 @@ func (s *Server) invoiceOf(sess *session, sub object, reason string) object {
 		parent = object{"quote_details": nil, "subscription_details": object{"metadata": sub["metadata"], "subscription": sub["id"]}, "type": "subscription_details"}
 	}
 	return object{
-		"id": id, "object": "invoice", "account_country": "US", "account_name": "Test Shop", "account_tax_ids": nil, "amount_overpaid": int64(0), "amount_paid": int64(0), "amount_shipping": int64(0), "application": nil,
+		"id": id, "object": "invoice", "account_country": "US", "account_name": s.shopName, "account_tax_ids": nil, "amount_overpaid": int64(0), "amount_paid": int64(0), "amount_shipping": int64(0), "application": nil,
 		"attempt_count": int64(0), "attempted": false, "auto_advance": true,
 		"automatic_tax":              object{"disabled_reason": nil, "enabled": false, "liability": nil, "provider": nil, "status": nil},
 		"automatically_finalizes_at": nil, "billing_reason": reason, "collection_method": "charge_automatically", "created": now,
@@ -188,13 +188,13 @@ func (s *Server) finalize(inv object) {
 }
 
 // applyBalance pays an invoice with the customer's credit as far as it goes, and keeps the credit of an invoice whose total
-// is negative. Checkout takes the first payment of a subscription without it.
+// is negative. Checkout takes the first payment of a subscription, and a payment that it makes an invoice of, without it.
 // https://docs.stripe.com/billing/customer/balance
 func (s *Server) applyBalance(inv object) {
 	cus := s.objects[inv.str("customer")]
 	balance, exists := cus["balance"].(int64)
 	inv["ending_balance"] = int64(0)
-	if !exists || inv["billing_reason"] == "subscription_create" {
+	if !exists || inv["billing_reason"] == "subscription_create" || inv["billing_reason"] == "manual" && s.paymentOf(inv) != nil {
 		return
 	}
 	due := inv["total"].(int64) + balance

@@ -57,6 +57,23 @@ func (s *Server) keep(owner *session, o object) {
 	s.objects[id] = o
 	s.byKind[kind] = append(s.byKind[kind], o)
 	s.owners[id] = owner
+	for _, named := range namedBy(o) {
+		s.naming[kind+"/"+named] = append(s.naming[kind+"/"+named], o)
+	}
+}
+
+// namedBy returns the IDs that an object names and by which the server looks it up. They never change.
+func namedBy(o object) []string {
+	switch o.str("object") {
+	case "charge":
+		return []string{o.str("payment_intent"), o.str("payment_method")}
+	case "invoice_payment":
+		return []string{o.str("invoice"), intentOf(o)}
+	case "refund":
+		return []string{o.str("charge")}
+	default:
+		return nil
+	}
 }
 
 // ownerOf returns the owner of a stored object.

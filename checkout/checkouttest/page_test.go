@@ -58,9 +58,16 @@ func (v visitor) submit(page visited, set url.Values) visited {
 	require.NotNil(v.t, action, page.body)
 	form := url.Values{}
 	for _, input := range regexp.MustCompile(`<input[^>]*>`).FindAllString(page.body, -1) {
-		if !strings.Contains(input, `type="radio"`) || strings.Contains(input, " checked") {
+		if !regexp.MustCompile(`type="(radio|checkbox)"`).MatchString(input) || strings.Contains(input, " checked") {
 			form.Set(attr(input, "name"), html.UnescapeString(attr(input, "value")))
 		}
+	}
+	for _, list := range regexp.MustCompile(`(?s)<select[^>]* name="([^"]+)"[^>]*>(.*?)</select>`).FindAllStringSubmatch(page.body, -1) {
+		option := regexp.MustCompile(`<option value="([^"]*)" selected`).FindStringSubmatch(list[2])
+		if option == nil {
+			option = regexp.MustCompile(`<option value="([^"]*)"`).FindStringSubmatch(list[2])
+		}
+		form.Set(list[1], html.UnescapeString(option[1]))
 	}
 	for name, value := range set {
 		form[name] = value
@@ -77,7 +84,10 @@ func attr(tag, name string) string {
 }
 
 func card(number checkouttest.PaymentMethod) url.Values {
-	return url.Values{"email": {"ada@example.org"}, "method": {"card"}, "number": {string(number)}, "expiry": {"12 / 34"}, "cvc": {"123"}}
+	return url.Values{
+		"email": {"ada@example.org"}, "cardNumber": {string(number)}, "cardExpiry": {"12 / 34"}, "cardCvc": {"123"}, "billingName": {"Ada"},
+		"billingCountry": {"US"}, "billingPostalCode": {"94107"}, "payment-method-accordion-item-title": {"card"},
+	}
 }
 
 func TestPageBuys(t *testing.T) {
@@ -101,13 +111,13 @@ func TestPageBuys(t *testing.T) {
 	declined := v.submit(page, card(checkouttest.CardDeclined))
 	require.Equal(t, http.StatusPaymentRequired, declined.status)
 	require.Contains(t, declined.body, "Your card was declined.")
-	require.Regexp(t, `<input id="number"[^>]* value="4000000000000002"`, declined.body, "the form keeps what was typed")
+	require.Regexp(t, `<input id="cardNumber"[^>]* value="4000000000000002"`, declined.body, "the form keeps what was typed")
 	require.Contains(t, declined.body, `value="ada@example.org"`)
 	require.EqualValues(t, "open", retrieve(t, srv, sess.ID).Status)
 
 	srv.Flush()
 	in.types(t)
-	paid := v.submit(declined, url.Values{"number": {"4242 4242 4242 4242"}})
+	paid := v.submit(declined, url.Values{"cardNumber": {"4242 4242 4242 4242"}, "billingCountry": {"US"}})
 	require.Equal(t, http.StatusSeeOther, paid.status)
 	require.Equal(t, "https://shop.example/thanks?session_id="+sess.ID, paid.location)
 	require.Contains(t, in.types(t), "checkout.session.completed", "the webhook was answered before the redirect")
@@ -132,14 +142,14 @@ func TestPageMessages(t *testing.T) {
 		status int
 		want   string
 	}{
-		"no e-mail":      {url.Values{"email": {""}}, 422, "Enter an e-mail address"},
-		"no number":      {url.Values{"number": {""}}, 422, "Enter a card number."},
-		"a real card":    {url.Values{"number": {"5500005555555559"}}, 422, "not one of the test cards"},
-		"no expiry":      {url.Values{"expiry": {"13/34"}}, 422, "Enter month and year"},
-		"past":           {url.Values{"expiry": {"12/19"}}, 422, "This date is in the past."},
-		"no CVC":         {url.Values{"cvc": {"12a"}}, 422, "Enter three digits."},
-		"no funds":       {url.Values{"number": {string(checkouttest.CardInsufficientFunds)}}, 402, "Your card has insufficient funds."},
-		"expired card":   {url.Values{"number": {string(checkouttest.CardExpired)}}, 402, "Your card has expired."},
+		"no e-mail":      {url.Values{"email": {""}}, 422, "Enter an email address"},
+		"no number":      {url.Values{"cardNumber": {""}}, 422, "Enter a card number."},
+		"a real card":    {url.Values{"cardNumber": {"5500005555555559"}}, 422, "not one of the test cards"},
+		"no expiry":      {url.Values{"cardExpiry": {"13/34"}}, 422, "Enter month and year"},
+		"past":           {url.Values{"cardExpiry": {"12/19"}}, 422, "This date is in the past."},
+		"no CVC":         {url.Values{"cardCvc": {"12a"}}, 422, "Enter three digits."},
+		"no funds":       {url.Values{"cardNumber": {string(checkouttest.CardInsufficientFunds)}}, 402, "Your card has insufficient funds."},
+		"expired card":   {url.Values{"cardNumber": {string(checkouttest.CardExpired)}}, 402, "Your card has expired."},
 		"fill in a card": {url.Values{"fill": {string(checkouttest.Card3DS)}, "email": {"kept@example.org"}}, 200, `value="kept@example.org"`},
 	} {
 		set := card(checkouttest.CardOK)
@@ -195,14 +205,17 @@ func TestPageDebitAndDelivery(t *testing.T) {
 	params.ShippingAddressCollection = &stripe.CheckoutSessionCreateShippingAddressCollectionParams{AllowedCountries: stripe.StringSlice([]string{"DE", "US"})}
 	sess := create(t, srv, params)
 	page := v.get(sess.URL)
-	form := url.Values{"method": {"debit"}, "email": {"other@example.org"}, "country": {"FR"}}
+	form := url.Values{"payment-method-accordion-item-title": {"us_bank_account"}, "email": {"other@example.org"}, "shippingCountry": {"FR"}}
 	got := v.submit(page, form)
 	require.Equal(t, http.StatusUnprocessableEntity, got.status)
-	for _, name := range []string{"phone", "name", "line1", "city", "country"} {
+	for _, name := range []string{"phoneNumber", "shippingName", "shippingAddressLine1", "shippingLocality", "shippingCountry", "billingName"} {
 		require.Contains(t, got.body, `id="`+name+`-error"`)
 	}
-	require.NotContains(t, got.body, `id="number-error"`)
-	form = url.Values{"method": {"debit"}, "phone": {"+49 30 1"}, "name": {"Ada"}, "line1": {"Allee 1"}, "city": {"Berlin"}, "country": {"de"}}
+	require.NotContains(t, got.body, `id="cardNumber-error"`)
+	form = url.Values{
+		"payment-method-accordion-item-title": {"us_bank_account"}, "phoneNumber": {"+49 30 1"}, "shippingName": {"Ada"}, "shippingAddressLine1": {"Allee 1"},
+		"shippingLocality": {"Berlin"}, "shippingCountry": {"de"}, "billingName": {"Countess"}, "cardUseShippingAsBilling": {"true"},
+	}
 	require.Equal(t, http.StatusSeeOther, v.submit(got, form).status)
 	after := retrieve(t, srv, sess.ID)
 	require.EqualValues(t, "unpaid", after.PaymentStatus)
@@ -236,12 +249,12 @@ func TestPageOfOtherSessions(t *testing.T) {
 	sess = create(t, srv, debit)
 	page = v.get(sess.URL)
 	require.NotContains(t, page.body, "Card number")
-	require.Equal(t, http.StatusSeeOther, v.submit(page, url.Values{"email": {"a@b.example"}}).status)
+	require.Equal(t, http.StatusSeeOther, v.submit(page, url.Values{"email": {"a@b.example"}, "billingName": {"A"}, "billingCountry": {"FR"}}).status)
 
 	none := tee()
 	none.PaymentMethodTypes = stripe.StringSlice([]string{"klarna"})
 	sess = create(t, srv, none)
-	require.Contains(t, v.get(sess.URL).body, "no payment method that this test page knows")
+	require.Contains(t, v.get(sess.URL).body, "it offers klarna, and this test page knows only cards")
 	require.Equal(t, http.StatusUnprocessableEntity, v.submit(v.get(sess.URL), card(checkouttest.CardOK)).status)
 
 	free := tee()
@@ -282,7 +295,7 @@ func TestPageOfAnExpiredSession(t *testing.T) {
 		require.Equal(t, !form, strings.Contains(late.body, "This checkout has expired"))
 		if form {
 			require.True(t, open.body == late.body, "nothing tells the customer")
-			mistyped := v.submit(late, url.Values{"number": {"1"}})
+			mistyped := v.submit(late, url.Values{"cardNumber": {"1"}})
 			require.Equal(t, http.StatusUnprocessableEntity, mistyped.status)
 			require.Contains(t, mistyped.body, "not one of the test cards")
 			filled := v.submit(late, url.Values{"fill": {string(checkouttest.CardOK)}})
@@ -324,7 +337,7 @@ func TestPageIsLabelled(t *testing.T) {
 	require.Contains(t, page.header.Get("Content-Security-Policy"), "default-src 'none'")
 	require.Contains(t, page.body, `<html lang="en">`)
 	inputs := regexp.MustCompile(`<(?:input|select)[^>]*>`).FindAllString(page.body, -1)
-	require.Len(t, inputs, 13)
+	require.Len(t, inputs, 17)
 	for _, input := range inputs {
 		require.Contains(t, page.body, `<label for="`+attr(input, "id")+`">`, input)
 	}

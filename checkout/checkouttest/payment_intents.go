@@ -132,6 +132,51 @@ func (s *Server) createIntent(c *call) (object, *apiError) {
 	return pi, nil
 }
 
+// updateIntent changes a payment intent. Stripe makes no event of it. The amount can change until the intent is paid, unless a Checkout
+// Session sets it. https://docs.stripe.com/api/payment_intents/update
+func (s *Server) updateIntent(c *call) (object, *apiError) {
+	pi, err := s.objectInPath(c, "payment_intent")
+	if err != nil {
+		return nil, err
+	}
+	p := c.params
+	if err := only(p, "amount", "description", "expand", "metadata", "payment_method", "receipt_email", "setup_future_usage", "shipping",
+		"statement_descriptor", "statement_descriptor_suffix", "transfer_group"); err != nil {
+		return nil, err
+	}
+	if err := oneOf(p.Get("setup_future_usage"), "off_session", "on_session"); err != nil {
+		return nil, err
+	}
+	owner, amount := s.ownerOf(pi), p.Get("amount")
+	open := pi["status"] == "requires_payment_method" || pi["status"] == "requires_confirmation" || pi["status"] == "requires_action"
+	switch {
+	case (amount != nil || p.Get("payment_method") != nil) && !open:
+		return nil, unexpectedState("This PaymentIntent's amount or payment method could not be updated because it has a status of " + pi.str("status") + ".")
+	case (amount != nil || p.Get("payment_method") != nil) && owner.id() != "":
+		return nil, unexpectedState("This PaymentIntent belongs to a Checkout Session, which sets its amount and its payment method.")
+	case amount != nil && amount.Int() < 1:
+		return nil, invalid("parameter_invalid_integer", "amount", "This value must be greater than or equal to 1.")
+	}
+	with, err := s.tenderOf(c, p.Get("payment_method").String())
+	if err != nil {
+		return nil, err
+	}
+	changed := maps.Clone(pi)
+	if err := changed.setMetadata(p); err != nil {
+		return nil, err
+	}
+	changed.set(p, "amount", "description", "payment_method", "receipt_email", "setup_future_usage", "statement_descriptor", "statement_descriptor_suffix", "transfer_group")
+	changed.setShipping(p)
+	if with.method != "" && pi["status"] == "requires_payment_method" {
+		changed["status"] = "requires_confirmation"
+	}
+	maps.Copy(pi, changed)
+	if amount != nil {
+		owner.object["amount_total"] = amount.Int()
+	}
+	return pi, nil
+}
+
 func (s *Server) confirmIntent(c *call) (object, *apiError) {
 	pi, err := s.objectInPath(c, "payment_intent")
 	if err != nil {

@@ -1,6 +1,7 @@
 package checkouttest
 
 import (
+	"maps"
 	"net/http"
 	"strings"
 
@@ -168,6 +169,73 @@ func (s *Server) attachMethod(c *call) (object, *apiError) {
 	pm["customer"] = cus["id"]
 	s.emitChange("payment_method.attached", pm, nil, c)
 	return pm, nil
+}
+
+// listMethods lists the payment methods of a customer. Without a customer, it lists those of the account:
+// https://docs.stripe.com/api/payment_methods/customer_list
+func (s *Server) listMethods(c *call) (object, *apiError) {
+	if c.params.Get("customer") != nil {
+		if _, err := s.objectInParam(c, "customer", c.params.Get("customer")); err != nil {
+			return nil, err
+		}
+	}
+	return s.list("payment_method", "customer", "type")(c)
+}
+
+// listMethodsOfCustomer lists the payment methods of the customer in the path.
+func (s *Server) listMethodsOfCustomer(c *call) (object, *apiError) {
+	if _, err := s.objectInPath(c, "customer"); err != nil {
+		return nil, err
+	}
+	all := s.listIf("payment_method", map[string]condition{"customer": func(o object, p *formparams.Param) bool { return o["customer"] == p.String() }}, "allow_redisplay", "type")
+	c.params.SetField("customer", c.path("id"))
+	return all(c)
+}
+
+// updateMethod changes the billing details and the metadata of a payment method: https://docs.stripe.com/api/payment_methods/update
+func (s *Server) updateMethod(c *call) (object, *apiError) {
+	o, err := s.objectInPath(c, "payment_method")
+	if err != nil {
+		return nil, err
+	}
+	if err := only(c.params, "allow_redisplay", "billing_details", "card", "expand", "metadata"); err != nil {
+		return nil, err
+	}
+	if err := only(c.params.Get("card"), "exp_month", "exp_year"); err != nil {
+		return nil, err
+	}
+	return o, s.update(c, o, "payment_method.updated", func(o object, p *formparams.Param) *apiError {
+		if b := p.Get("billing_details"); b != nil {
+			details := maps.Clone(o["billing_details"].(object))
+			details.set(b, "email", "name", "phone", "tax_id")
+			if b.Get("address") != nil {
+				details["address"] = addressOf(b.Get("address"))
+			}
+			o["billing_details"] = details
+		}
+		if card, ok := o["card"].(object); ok && p.Get("card") != nil {
+			card = maps.Clone(card)
+			card.set(p.Get("card"), "exp_month", "exp_year")
+			o["card"] = card
+		}
+		o.set(p, "allow_redisplay")
+		return o.setMetadata(p)
+	})
+}
+
+// detachMethod takes a payment method from its customer, for good: https://docs.stripe.com/api/payment_methods/detach
+func (s *Server) detachMethod(c *call) (object, *apiError) {
+	o, err := s.objectInPath(c, "payment_method")
+	if err != nil {
+		return nil, err
+	}
+	if o["customer"] == nil {
+		return nil, invalid("", "", "The payment method you provided is not attached to a customer so detachment is impossible.")
+	}
+	was := maps.Clone(o)
+	o["customer"] = nil
+	s.emitChange("payment_method.detached", o, was, c)
+	return o, nil
 }
 
 // refuseToSave returns Stripe's answer to an attempt to attach a card that is declined, or nil for a card that can be saved.

@@ -13,7 +13,8 @@ func (s *Server) Pay(sessionID string, method PaymentMethod) error {
 	return s.PayAs(sessionID, method, Buyer{})
 }
 
-// PayAs is Pay by a customer who gives details of their own. Errors: those of Pay, ErrQuantity and ErrPromotionCode.
+// PayAs is Pay by a customer who gives details of their own. Errors: those of Pay, ErrQuantity, ErrPromotionCode
+// and ErrAnswer.
 func (s *Server) PayAs(sessionID string, method PaymentMethod, buyer Buyer) error {
 	return s.changeSession(sessionID, func(sess *session) error {
 		var err error
@@ -75,19 +76,22 @@ func (s *Server) tryToPay(sess *session, method PaymentMethod, buyer Buyer) (cha
 	if !sess.offersMethod(method) {
 		return false, ErrMethodNotOffered
 	}
-	if err := s.enterCode(sess, buyer.PromotionCode); err != nil {
-		return false, err
-	}
-	if err := s.adjustQuantities(sess, buyer.Quantities); err != nil {
+	if err := s.changeBasket(sess, buyer); err != nil {
 		return false, err
 	}
 	sess.method, sess.buyer = method, buyer.orDefaults(sess)
+	if sess.id() != "" {
+		s.taxAutomatically(sess, sess.buyer)
+	}
 	if !sess.asksForMethod() {
 		sess.method = ""
 		s.complete(sess, "no_payment_required")
 		return false, nil
 	}
 	s.ensureIntent(sess)
+	if local := sess.presentment(sess.buyer.Email); local != nil && sess.id() != "" {
+		sess.object["presentment_details"], s.objects[sess.pi]["presentment_details"] = local, local
+	}
 	refusal := method.refusal()
 	if sess.pi == "" { // there is nothing to pay yet, and the method is saved
 		refusal = method.saveRefusal()
@@ -180,6 +184,9 @@ func (s *Server) complete(sess *session, paymentStatus string) {
 	switch o.str("mode") {
 	case "payment":
 		s.redeem(sess.reduction)
+		if paymentStatus != "unpaid" {
+			s.invoicePaid(sess)
+		}
 		if pi := s.objects[sess.pi]; pi["setup_future_usage"] != nil {
 			s.keepCharged(sess)
 		}
@@ -214,6 +221,7 @@ func (s *Server) debitSettles(sess *session) error {
 	if sess.subscription != nil {
 		s.firstDebitSettles(sess)
 	}
+	s.invoicePaid(sess)
 	sess.object["payment_status"] = "paid"
 	s.emit(sess, "checkout.session.async_payment_succeeded", sess.object, nil)
 	return nil

@@ -1,6 +1,7 @@
 package checkouttest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -25,6 +26,11 @@ type Config struct {
 	// Unverified has the account not take payments yet: its charges_enabled is false. Test payments succeed all the same, as they do
 	// in a sandbox. Default: false.
 	Unverified bool
+	// ShopName is the name of the shop that the hosted page, the account, invoices and statements show. Default: "Test Shop".
+	ShopName string
+	// TaxRegistrations are the countries, of two letters, in which the shop is registered for taxes. Automatic tax is due there, by a fixed
+	// table of standard rates. Default: none, so that automatic tax is always 0.
+	TaxRegistrations []string
 	// WebhookURL makes the default endpoint deliver every event over HTTP. It must be a loopback URL. Default: none. Use
 	// Deliver for a receiver in the same process, and the API for further endpoints.
 	WebhookURL string
@@ -86,9 +92,12 @@ type Server struct {
 	expiredForm bool     // Config.ExpiredForm
 	permissions []string // Config.Permissions
 	unverified  bool     // Config.Unverified
-	dunningEnd  DunningEnd
-	log         *slog.Logger
-	mux         *http.ServeMux
+	shopName    string   // Config.ShopName
+
+	registrations []string // Config.TaxRegistrations
+	dunningEnd    DunningEnd
+	log           *slog.Logger
+	mux           *http.ServeMux
 
 	ctx       context.Context // ends with Close
 	cancel    context.CancelFunc
@@ -106,6 +115,7 @@ type Server struct {
 	sessionsByAge    []*session          // the oldest first
 	objects          map[string]object   // by ID
 	byKind           map[string][]object // the oldest first
+	naming           map[string][]object // by the kind of the object, "/" and an ID of namedBy; the oldest first
 	owners           map[string]*session // by the ID of the object
 	events           []*event            // snapshot events
 	thinEvents       []*event
@@ -137,6 +147,7 @@ func NewServer(cfg Config) *Server {
 		sessions:     map[string]*session{},
 		objects:      map[string]object{},
 		byKind:       map[string][]object{},
+		naming:       map[string][]object{},
 		owners:       map[string]*session{},
 		savedAnswers: map[string]savedAnswer{},
 		keysInUse:    map[string]bool{},
@@ -148,7 +159,10 @@ func NewServer(cfg Config) *Server {
 		liveRetries: cfg.LiveRetries,
 		permissions: cfg.Permissions,
 		unverified:  cfg.Unverified,
-		dunningEnd:  cfg.DunningEnd,
+
+		registrations: cfg.TaxRegistrations,
+		shopName:      cmp.Or(cfg.ShopName, "Test Shop"),
+		dunningEnd:    cfg.DunningEnd,
 	}
 	if err := cfg.validate(); err != nil {
 		panic("checkouttest: " + err.Error())

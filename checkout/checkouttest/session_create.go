@@ -142,6 +142,12 @@ func (s *Server) newSession(c *call) (*session, *apiError) {
 	if err := s.setReduction(c, sess); err != nil {
 		return nil, err
 	}
+	if err := s.setExtras(sess); err != nil {
+		return nil, err
+	}
+	if err := s.setTaxes(sess); err != nil {
+		return nil, err
+	}
 	if err := s.fillByMode(sess); err != nil {
 		return nil, err
 	}
@@ -189,13 +195,9 @@ func (s *Server) fillByMode(sess *session) *apiError {
 	if p.Get("customer") != nil {
 		o["customer_creation"] = nil
 	}
-	o["invoice_creation"] = object{
-		"enabled": p.Get("invoice_creation", "enabled").Bool(),
-		"invoice_data": object{
-			"account_tax_ids": nil, "custom_fields": nil, "description": nil, "footer": nil, "issuer": nil, "metadata": object{}, "rendering_options": nil,
-		},
-	}
-	return nil
+	creation, err := sess.invoiceCreation()
+	o["invoice_creation"] = creation
+	return err
 }
 
 // savedMethodOptions shows how the session offers and saves payment methods of a returning customer.
@@ -317,6 +319,8 @@ func checkEnums(p *formparams.Param) *apiError {
 		{[]string{"submit_type"}, []string{"auto", "book", "donate", "pay", "subscribe"}},
 		{[]string{"payment_intent_data", "capture_method"}, []string{"automatic", "automatic_async", "manual"}},
 		{[]string{"payment_intent_data", "setup_future_usage"}, []string{"off_session", "on_session"}},
+		{[]string{"locale"}, locales},
+		{[]string{"tax_id_collection", "required"}, []string{"if_supported", "never"}},
 	} {
 		if err := oneOf(p.Get(e.path...), e.allowed...); err != nil {
 			return err
@@ -383,11 +387,11 @@ func checkModeFits(p *formparams.Param) *apiError {
 	only := map[string][]string{
 		"payment_intent_data": {"payment"}, "setup_intent_data": {"setup"}, "subscription_data": {"subscription"},
 		"discounts": {"payment", "subscription"}, "invoice_creation": {"payment"}, "submit_type": {"payment", "subscription"}, "customer_creation": {"payment", "setup"},
-		"shipping_options": {"payment"}, "line_items": {"payment", "subscription"}, "payment_method_collection": {"subscription"},
+		"shipping_options": {"payment"}, "line_items": {"payment", "subscription"}, "optional_items": {"payment", "subscription"}, "payment_method_collection": {"subscription"},
 	}
 	for _, name := range []string{
 		"payment_intent_data", "setup_intent_data", "subscription_data", "discounts", "invoice_creation", "submit_type", "customer_creation",
-		"shipping_options", "line_items", "payment_method_collection",
+		"shipping_options", "line_items", "optional_items", "payment_method_collection",
 	} {
 		if p.Get(name) != nil && !slices.Contains(only[name], mode) {
 			return invalid("", name, "You can not pass `%s` in `%s` mode.", name, mode)
@@ -445,6 +449,11 @@ func atMost(most int, p *formparams.Param) *apiError {
 	}
 	return nil
 }
+
+// locales are the languages that a session can name for its page.
+// https://docs.stripe.com/api/checkout/sessions/create#create_checkout_session-locale
+var locales = strings.Fields(`auto bg cs da de el en en-GB es es-419 et fi fil fr fr-CA hr hu id it ja ko lt lv ms mt nb nl pl pt
+pt-BR ro ru sk sl sv th tr vi zh zh-HK zh-TW`)
 
 // shippingCountries are the countries that can be asked for a shipping address.
 var shippingCountries = strings.Fields(`AC AD AE AF AG AI AL AM AO AQ AR AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR

@@ -1,7 +1,12 @@
 package checkouttest
 
 import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/gofulfil/fulfil/checkout/checkouttest/internal/formparams"
 )
@@ -41,26 +46,79 @@ func customFields(p *formparams.Param) ([]any, *apiError) {
 	return shown, nil
 }
 
-// answeredFields returns the fields as the customer leaves them, with their defaults. A required field without a default
-// gets its first choice, or as many ones as its minimum length asks for.
-func answeredFields(fields []any) []any {
+// answeredFields returns the fields as the customer leaves them. A field that a buyer in a test does not answer has its default, and a
+// required field without a default gets its first choice, or as many ones as its minimum length asks for.
+func (b Buyer) answeredFields(fields []any) []any {
 	filled := []any{}
 	for _, f := range fields {
 		field := f.(object)
-		typ := field.str("type")
-		kind := field[typ].(object)
-		value := kind["default_value"]
-		if value == nil && field["optional"] == false {
-			if typ == "dropdown" {
-				value = kind["options"].([]any)[0].(object)["value"]
-			} else {
-				least, _ := kind["minimum_length"].(int64)
-				value = strings.Repeat("1", max(1, int(least)))
-			}
+		kind := field[field.str("type")].(object)
+		answer, answered := b.Answers[field.str("key")]
+		value := orNull(answer)
+		if !answered && !b.typed {
+			value = defaultAnswer(field)
 		}
-		filled = append(filled, field.with(object{typ: kind.with(object{"value": value})}))
+		filled = append(filled, field.with(object{field.str("type"): kind.with(object{"value": value})}))
 	}
 	return filled
+}
+
+// defaultAnswer returns the answer that a field has by default, or nil.
+func defaultAnswer(field object) any {
+	kind := field[field.str("type")].(object)
+	switch {
+	case kind["default_value"] != nil, field["optional"] == true:
+		return kind["default_value"]
+	case field["type"] == "dropdown":
+		return kind["options"].([]any)[0].(object)["value"]
+	default:
+		least, _ := kind["minimum_length"].(int64)
+		return strings.Repeat("1", max(1, int(least)))
+	}
+}
+
+// wrongAnswer says what is wrong with an answer to a field, as a text of the page with its arguments. It returns "" for a good answer.
+func wrongAnswer(field object, answer string) (text string, args []any) {
+	kind := field[field.str("type")].(object)
+	least, _ := kind["minimum_length"].(int64)
+	most, limited := kind["maximum_length"].(int64)
+	length := int64(utf8.RuneCountInString(answer))
+	switch {
+	case answer == "" && field["optional"] == true:
+		return "", nil
+	case answer == "":
+		return "This field is required.", nil
+	case field["type"] == "dropdown":
+		if !slices.ContainsFunc(kind["options"].([]any), func(o any) bool { return o.(object)["value"] == answer }) {
+			return "Choose one of the options.", nil
+		}
+		return "", nil
+	case field["type"] == "numeric" && digits(answer) != answer:
+		return "Enter digits only.", nil
+	case length < least:
+		return "Enter at least %d characters.", []any{least}
+	case limited && length > most, length > maxAnswer:
+		return "Enter at most %d characters.", []any{min(cmp.Or(most, maxAnswer), maxAnswer)}
+	}
+	return "", nil
+}
+
+// maxAnswer is the greatest length of an answer: https://docs.stripe.com/payments/checkout/custom-fields
+const maxAnswer = 255
+
+// checkAnswers refuses answers that the session's fields do not take.
+func (sess *session) checkAnswers(answers map[string]string) error {
+	fields := sess.object["custom_fields"].([]any)
+	for _, key := range slices.Sorted(maps.Keys(answers)) {
+		i := slices.IndexFunc(fields, func(f any) bool { return f.(object)["key"] == key })
+		if i < 0 {
+			return fmt.Errorf("%w: it has no custom field %q", ErrAnswer, key)
+		}
+		if text, args := wrongAnswer(fields[i].(object), answers[key]); text != "" {
+			return fmt.Errorf("%w: %s: %s", ErrAnswer, key, english.Say(text, args...))
+		}
+	}
+	return nil
 }
 
 // consentCollection shows the consent that a session asks for.
@@ -81,11 +139,14 @@ func consentCollection(p *formparams.Param) (any, *apiError) {
 	}, nil
 }
 
-// consent returns the customer's answers: the customer accepts the terms and wants no e-mails.
-func consent(asked object) any {
+// consent returns the customer's answers. Nobody completes a session without accepting the terms that it requires.
+func (b Buyer) consent(asked object) any {
 	given := object{"promotions": nil, "terms_of_service": nil}
 	if asked["promotions"] == "auto" {
 		given["promotions"] = "opt_out"
+		if b.AcceptsEmails {
+			given["promotions"] = "opt_in"
+		}
 	}
 	if asked["terms_of_service"] == "required" {
 		given["terms_of_service"] = "accepted"
@@ -99,18 +160,32 @@ func (s *Server) collectAnswers(sess *session) {
 	if !p.Get("phone_number_collection", "enabled").Bool() {
 		buyer.Phone = ""
 	}
+	if !sess.collectsTaxID() {
+		buyer.TaxID, buyer.BusinessName = "", ""
+	}
 	o["customer_details"] = buyer.details(buyer.Address.shown())
 	collected := object{"shipping_details": nil}
 	if p.Get("shipping_address_collection") != nil {
-		collected["shipping_details"] = object{"address": buyer.Address.shown(), "name": buyer.Name}
+		collected["shipping_details"] = object{"address": buyer.ShipTo.Address.shown(), "name": orNull(buyer.ShipTo.Name)}
 	}
 	o["collected_information"] = collected
-	o["custom_fields"] = answeredFields(o["custom_fields"].([]any))
+	o["custom_fields"] = buyer.answeredFields(o["custom_fields"].([]any))
 	if asked, ok := o["consent_collection"].(object); ok {
-		o["consent"] = consent(asked)
+		o["consent"] = buyer.consent(asked)
 	}
 	if tax := o["automatic_tax"].(object); tax["enabled"] == true {
-		o["automatic_tax"] = tax.with(object{"status": "complete"}) // the shop is registered for taxes nowhere, so the tax is 0
+		o["automatic_tax"] = tax.with(object{"status": "complete"})
 	}
 	s.saveToCustomer(sess)
+}
+
+// collectsTaxID reports whether the session asks businesses for their tax ID.
+func (sess *session) collectsTaxID() bool {
+	return sess.sent.Get("tax_id_collection", "enabled").Bool()
+}
+
+// requiresTaxID reports whether a customer from a country must give a tax ID.
+// https://docs.stripe.com/api/checkout/sessions/create#create_checkout_session-tax_id_collection-required
+func (sess *session) requiresTaxID(country string) bool {
+	return sess.collectsTaxID() && sess.sent.Get("tax_id_collection", "required").String() == "if_supported" && taxIDType(country) != ""
 }

@@ -5,6 +5,7 @@ import (
 	"math/big"
 	"net/http"
 	"reflect"
+	"slices"
 
 	"github.com/gofulfil/fulfil/checkout/checkouttest/internal/formparams"
 )
@@ -51,10 +52,7 @@ func (s *Server) newLines(sess *session, now int64) ([]object, *apiError) {
 		if len(lines) > 0 && lines[0].str("currency") != currency {
 			return nil, invalid("", "line_items", "All line items must have the same currency: %s and %s were given.", lines[0].str("currency"), currency)
 		}
-		lines = append(lines, object{
-			"id": s.newID("li_", 24), "object": "item", "amount_discount": int64(0), "amount_subtotal": amount, "amount_tax": int64(0),
-			"amount_total": amount, "currency": currency, "description": name, "price": price, "quantity": quantity.Int(),
-		})
+		lines = append(lines, s.newLine(price, name, quantity.Int(), amount))
 	}
 	mode := p.Get("mode").String()
 	switch {
@@ -68,6 +66,14 @@ func (s *Server) newLines(sess *session, now int64) ([]object, *apiError) {
 		return nil, invalid("", "line_items", "There can be at most 20 recurring and 20 one-time line items in `subscription` mode.")
 	}
 	return lines, nil
+}
+
+// newLine returns a line of a session: https://docs.stripe.com/api/checkout/sessions/line_items
+func (s *Server) newLine(price object, name string, quantity, amount int64) object {
+	return object{
+		"id": s.newID("li_", 24), "object": "item", "amount_discount": int64(0), "amount_subtotal": amount, "amount_tax": int64(0),
+		"amount_total": amount, "currency": price["currency"], "description": name, "price": price, "quantity": quantity,
+	}
 }
 
 // lineAmount returns what the customer pays for a line when the session is completed. A price that recurs costs nothing in a
@@ -111,32 +117,104 @@ func (s *Server) linePrice(sess *session, item *formparams.Param, now int64) (pr
 	return price, product.str("name"), nil
 }
 
-// adjustQuantities gives the lines the quantities that the buyer chose, where the session allows it. If it returns an
-// error, it has changed nothing. https://docs.stripe.com/payments/checkout/adjustable-quantity
-func (s *Server) adjustQuantities(sess *session, quantities []int64) error {
-	items := sess.sent.Get("line_items").List()
-	if len(quantities) > len(items) {
-		return fmt.Errorf("%w: it has only %d lines", ErrQuantity, len(items))
+// changeBasket makes a session what its customer chooses: quantities, optional items and a promotion code. It also checks the answers
+// to the custom fields. If it returns an error, it has changed nothing.
+func (s *Server) changeBasket(sess *session, buyer Buyer) error {
+	if sess.id() == "" { // a payment intent of its own, which has no basket
+		return nil
 	}
-	for i, n := range quantities {
-		adjustable := items[i].Get("adjustable_quantity")
-		least, most := max(1, adjustable.Get("minimum").Int()), int64(99)
-		if m := adjustable.Get("maximum"); m != nil {
-			most = m.Int()
-		}
-		if n != 0 && n != sess.lines[i]["quantity"] && (!adjustable.Get("enabled").Bool() || n < least || n > most) {
-			return fmt.Errorf("%w: %d in line %d", ErrQuantity, n, i)
-		}
+	r, err := s.reductionOf(sess, buyer.PromotionCode)
+	if err == nil {
+		err = sess.checkAnswers(buyer.Answers)
 	}
-	changed := false
-	for i, n := range quantities {
+	if err == nil {
+		err = sess.checkQuantities(buyer.Quantities)
+	}
+	if err == nil {
+		err = sess.checkExtras(buyer.Extras)
+	}
+	if err != nil {
+		return err
+	}
+	changed := r.coupon != nil
+	if changed {
+		sess.reduction = r
+	}
+	for i, n := range buyer.Quantities {
 		if line := sess.lines[i]; n != 0 && n != line["quantity"] {
 			changed = true
 			sess.lines[i] = line.with(object{"quantity": n, "amount_subtotal": lineAmount(sess.sent, line["price"].(object), n)})
 		}
 	}
+	for i, n := range buyer.Extras {
+		if n != 0 {
+			changed = true
+			s.addExtra(sess, i, n)
+		}
+	}
 	if changed {
 		s.total(sess)
+	}
+	return nil
+}
+
+// limits are the quantities of a line that its customer may choose. The zero value stands for a line that the customer can't change.
+type limits struct{ least, most int64 }
+
+// maxQuantity is the greatest quantity that a customer may choose by default.
+// https://docs.stripe.com/payments/checkout/adjustable-quantity
+const maxQuantity = 99
+
+// limitsOf reads the parameter adjustable_quantity of an item.
+func limitsOf(adjustable *formparams.Param) limits {
+	if !adjustable.Get("enabled").Bool() {
+		return limits{}
+	}
+	l := limits{max(1, adjustable.Get("minimum").Int()), maxQuantity}
+	if most := adjustable.Get("maximum"); most != nil {
+		l.most = most.Int()
+	}
+	return l
+}
+
+// limits returns the quantities of a line that the customer may choose. Lines of optional items follow those that the session was
+// created with.
+func (sess *session) limits(line int) limits {
+	items := sess.sent.Get("line_items").List()
+	if line < len(items) {
+		return limitsOf(items[line].Get("adjustable_quantity"))
+	}
+	return limitsOf(sess.sent.Get("optional_items").List()[sess.extras[line-len(items)]].Get("adjustable_quantity"))
+}
+
+// checkQuantities refuses quantities that the session does not allow.
+func (sess *session) checkQuantities(quantities []int64) error {
+	if len(quantities) > len(sess.lines) {
+		return fmt.Errorf("%w: it has only %d lines", ErrQuantity, len(sess.lines))
+	}
+	for i, n := range quantities {
+		allowed := sess.limits(i)
+		if n != 0 && n != sess.lines[i]["quantity"] && (n < allowed.least || n > allowed.most) {
+			return fmt.Errorf("%w: %d in line %d", ErrQuantity, n, i)
+		}
+	}
+	return nil
+}
+
+// checkExtras refuses quantities of optional items that the session does not allow.
+func (sess *session) checkExtras(quantities []int64) error {
+	items := sess.sent.Get("optional_items").List()
+	if len(quantities) > len(items) {
+		return fmt.Errorf("%w: it has only %d optional items", ErrQuantity, len(items))
+	}
+	for i, n := range quantities {
+		if n == 0 {
+			continue
+		}
+		allowed := limitsOf(items[i].Get("adjustable_quantity"))
+		if slices.Contains(sess.extras, i) || n != items[i].Get("quantity").Int() && (n < allowed.least || n > allowed.most) {
+			return fmt.Errorf("%w: %d of optional item %d", ErrQuantity, n, i)
+		}
 	}
 	return nil
 }

@@ -55,9 +55,9 @@ func (s *Server) followRecovery(w http.ResponseWriter, r *http.Request) {
 	recovered, err := s.Recover(r.PathValue("id"))
 	switch {
 	case errors.Is(err, ErrNotRecoverable):
-		render(w, http.StatusGone, "expired", view{})
+		render(w, http.StatusGone, "expired", &view{language: pageLanguage("", r)})
 	case err != nil:
-		render(w, http.StatusNotFound, "unknown", view{})
+		s.showUnknown(w, r)
 	default:
 		http.Redirect(w, r, "/c/pay/"+recovered, http.StatusSeeOther)
 	}

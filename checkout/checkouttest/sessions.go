@@ -16,6 +16,8 @@ type session struct {
 	account      string
 	sent         *formparams.Param // the parameters that created it
 	lines        []object
+	taxRates     [][]object    // by line; nil: nothing is taxed
+	extras       []int         // the optional items that the customer has added, by index: their lines follow those of line_items
 	method       PaymentMethod // of the payment in progress; empty: there is none
 	buyer        Buyer         // of the payment in progress
 	debit        string        // the ID of the payment intent whose bank debit is on its way; empty: there is none

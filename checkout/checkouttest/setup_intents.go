@@ -20,6 +20,19 @@ func (s *Server) newSetupIntent(sess *session) object {
 	}
 }
 
+// updateSetupIntent changes the texts of a setup intent: https://docs.stripe.com/api/setup_intents/update
+func (s *Server) updateSetupIntent(c *call) (object, *apiError) {
+	o, err := s.objectInPath(c, "setup_intent")
+	if err != nil {
+		return nil, err
+	}
+	if err := only(c.params, "description", "expand", "metadata"); err != nil {
+		return nil, err
+	}
+	o.set(c.params, "description")
+	return o, o.setMetadata(c.params)
+}
+
 // saveMethod saves the payment method of a session in setup mode.
 func (s *Server) saveMethod(sess *session) {
 	o := s.objects[sess.str("setup_intent")]

@@ -12,9 +12,8 @@ import (
 var unsupportedParams = map[string][]string{
 	"POST /v1/checkout/sessions": {
 		"after_expiration[recovery][allow_promotion_codes]=false",
-		"invoice_creation[enabled]=false", "invoice_creation[invoice_data]",
-		"line_items[][dynamic_tax_rates]", "line_items[][tax_rates]",
-		"optional_items", "payment_method_configuration", "payment_method_data",
+		"invoice_creation[invoice_data][account_tax_ids]", "invoice_creation[invoice_data][rendering_options]", "line_items[][dynamic_tax_rates]",
+		"payment_method_configuration", "payment_method_data",
 		"payment_method_options[card][installments][enabled]=false",
 		"payment_method_options[card][request_extended_authorization]=never",
 		"payment_method_options[card][request_incremental_authorization]=never",
@@ -24,7 +23,6 @@ var unsupportedParams = map[string][]string{
 		"payment_method_options[card][restrictions]",
 		"permissions", "shipping_options[][shipping_rate_data][fixed_amount][currency_options]",
 		"subscription_data[billing_cycle_anchor]", "subscription_data[default_tax_rates]", "subscription_data[proration_behavior]",
-		"tax_id_collection[required]=never",
 	},
 	"POST /v1/coupons":         {"applies_to", "currency_options"},
 	"POST /v1/promotion_codes": {"restrictions[currency_options]", "restrictions[first_time_transaction]=false"},
@@ -60,9 +58,13 @@ var unsupportedParams = map[string][]string{
 		"recurring[meter]", "recurring[trial_period_days]", "recurring[usage_type]=licensed",
 	},
 	"POST /v2/core/event_destinations": {"amazon_eventbridge"},
-	"POST /v1/products":                {"default_price_data[currency_options]", "default_price_data[custom_unit_amount]"},
-	"POST /v1/refunds":                 {"currency", "customer", "instructions_email", "origin", "refund_application_fee=false", "reverse_transfer=false"},
-	"POST /v1/shipping_rates":          {"fixed_amount[currency_options]"},
+	"POST /v1/payment_links": {
+		"after_completion[hosted_confirmation]", "application_fee_amount", "application_fee_percent", "invoice_creation[invoice_data][account_tax_ids]",
+		"invoice_creation[invoice_data][rendering_options]", "on_behalf_of", "restrictions", "subscription_data", "transfer_data",
+	},
+	"POST /v1/products":       {"default_price_data[currency_options]", "default_price_data[custom_unit_amount]"},
+	"POST /v1/refunds":        {"currency", "customer", "instructions_email", "origin", "refund_application_fee=false", "reverse_transfer=false"},
+	"POST /v1/shipping_rates": {"fixed_amount[currency_options]"},
 }
 
 // unsettableParams lists, by route, the parameters that an empty value removes. Maps such as metadata always can be emptied.

@@ -62,7 +62,11 @@ func (c creation) try(t *testing.T, values url.Values) outcome {
 			return made("promotion_codes", "coupon", made("coupons", "amount_off", "700", "currency", "usd"))
 		},
 		"PM": func() string { return made("payment_methods", "type", "card", "card[token]", "tok_visa") },
-		"PI": func() string { return made("payment_intents", card...) },
+		"TAX": func() string {
+			return made("tax_rates", "display_name", "VAT", "percentage", "10", "inclusive", "false")
+		},
+		"CLOCK": func() string { return made("test_helpers/test_clocks", "frozen_time", "1800000000") },
+		"PI":    func() string { return made("payment_intents", card...) },
 		"CH": func() string {
 			_, pi := request(t, srv, "GET", "/v1/payment_intents/"+made("payment_intents", card...), nil)
 			return pi["latest_charge"].(string)
@@ -204,9 +208,12 @@ var (
 		"line_items[0][price_data][product_data][name]", "-", "line_items[0][quantity]", "-"}
 	choice = []string{aField + "[key]", "colour", aField + "[label][custom]", "Colour", aField + "[label][type]", "custom", aField + "[type]", "dropdown",
 		aField + "[dropdown][options][0][label]", "Red", aField + "[dropdown][options][0][value]", "red"}
-	number = []string{aField + "[key]", "size", aField + "[label][custom]", "Size", aField + "[label][type]", "custom", aField + "[type]", "numeric"}
-	words  = []string{aField + "[key]", "text", aField + "[label][custom]", "Text", aField + "[label][type]", "custom", aField + "[type]", "text"}
-	post   = []string{aRate + "[display_name]", "Post", aRate + "[fixed_amount][amount]", "200", aRate + "[fixed_amount][currency]", "usd"}
+	number   = []string{aField + "[key]", "size", aField + "[label][custom]", "Size", aField + "[label][type]", "custom", aField + "[type]", "numeric"}
+	words    = []string{aField + "[key]", "text", aField + "[label][custom]", "Text", aField + "[label][type]", "custom", aField + "[type]", "text"}
+	invoiced = []string{"invoice_creation[enabled]", "true", "invoice_creation[invoice_data][custom_fields][0][name]", "Order",
+		"invoice_creation[invoice_data][custom_fields][0][value]", "1"}
+	extra = []string{"optional_items[0][price]", "price_1", "optional_items[0][quantity]", "1"}
+	post  = []string{aRate + "[display_name]", "Post", aRate + "[fixed_amount][amount]", "200", aRate + "[fixed_amount][currency]", "usd"}
 )
 
 // creations are the calls that make something or take money.
@@ -218,7 +225,9 @@ var creations = []creation{
 		context: map[string][]string{
 			"subscription_data": eachMonth, "payment_method_collection": eachMonth, "line_items[][price_data][recurring]": eachMonth, "setup_intent_data": setting,
 			"currency": setting, "return_url": embedded, "redirect_on_completion": embedded, "ui_mode": embedded,
+			"invoice_creation": {"invoice_creation[enabled]", "true"}, "invoice_creation[invoice_data][custom_fields]": invoiced,
 			"automatic_tax": {"automatic_tax[enabled]", "true"}, "customer_update": ofOne, "saved_payment_method_options": ofOne,
+			"optional_items": extra, "optional_items[][adjustable_quantity]": append(slices.Clone(extra), "optional_items[0][adjustable_quantity][enabled]", "true"),
 			"custom_fields": choice, "custom_fields[][numeric]": number, "custom_fields[][text]": words,
 			"shipping_options[][shipping_rate_data]":         post,
 			"line_items[][price_data][product]":              {"line_items[0][price_data][product_data][name]", "-"},
@@ -240,7 +249,7 @@ var creations = []creation{
 			"shipping_options[][shipping_rate_data][type]": "fixed_amount", "promotions": "auto", "terms_of_service": "required", "payment_method_types[]": "card",
 			"customer_update[address]": "auto", "customer_update[name]": "auto", "customer_update[shipping]": "auto", "required": "if_supported",
 			"line_items[][price_data][recurring][interval]": "week", "quantity": "3", "missing_payment_method": "pause", "trial_end": "1800900000",
-			"discounts[][coupon]": "COUPON", "discounts[][promotion_code]": "PROMO",
+			"discounts[][coupon]": "COUPON", "discounts[][promotion_code]": "PROMO", "locale": "de", "line_items[][tax_rates][]": "TAX", "invoice_creation[invoice_data][issuer][type]": "account", "optional_items[][price]": "price_1",
 			"automatic_tax[liability][type]": "account", "shipping_address_collection[allowed_countries][]": "DE",
 		},
 		inert: map[string]string{
@@ -281,7 +290,7 @@ var creations = []creation{
 	{
 		route: "POST /v1/customers",
 		values: map[string]string{
-			"email": "b@example.org", "tax_exempt": "exempt", "payment_method": "PM", "default_payment_method": "PM",
+			"email": "b@example.org", "tax_exempt": "exempt", "payment_method": "PM", "default_payment_method": "PM", "test_clock": "CLOCK",
 		},
 		context: map[string][]string{"invoice_settings": {"payment_method", "PM"}},
 	},
@@ -334,6 +343,11 @@ var creations = []creation{
 			"url": "http://127.0.0.1:9/hook", "enabled_events[]": "*", "api_version": "2024-06-20",
 		},
 		inert: map[string]string{"connect": "deliveries show it: see TestSeveralEndpoints"},
+	},
+	{
+		route:  "POST /v1/tax_rates",
+		base:   []string{"display_name", "VAT", "percentage", "10", "inclusive", "false"},
+		values: map[string]string{"country": "DE", "percentage": "19", "tax_type": "vat", "active": "false"},
 	},
 	{
 		route: "POST /v1/shipping_rates",

@@ -98,11 +98,11 @@ func (b *browser) order(sku, name, quantity string) {
 // payBy fills in the payment page.
 func (b *browser) payBy(button string, fill ...string) {
 	b.t.Helper()
-	b.Press("", button, append([]string{"email", "customer@example.com"}, fill...)...)
+	b.Press("", button, append([]string{"email", "customer@example.com", "billingName", "A Customer"}, fill...)...)
 }
 
 func card(number string) []string {
-	return []string{"method", "card", "number", number, "expiry", "12 / 34", "cvc", "123"}
+	return []string{"payment-method-accordion-item-title", "card", "cardNumber", number, "cardExpiry", "12 / 34", "cardCvc", "123", "billingPostalCode", "94107"}
 }
 
 // requireOrders checks the status of every order on the orders page, the newest first.

@@ -31,7 +31,7 @@ func TestBuyWithACardAfterADecline(t *testing.T) {
 	require.NotContains(t, b.Body, "http-equiv", "the page must not reload anymore")
 
 	orders := p.requireOrders(t, "fulfilled")
-	require.Contains(t, visitor.Text(orders.Element(`data-status="fulfilled"`)), "Shipped to Test Buyer, customer@example.com")
+	require.Contains(t, visitor.Text(orders.Element(`data-status="fulfilled"`)), "Shipped to A Customer, customer@example.com")
 	p.requireStock(t, "notebook", "10 0 2")
 	require.Contains(t, p.visit(t).Element(`data-sku="notebook"`), `data-available="10"`)
 }
@@ -89,7 +89,7 @@ func TestBankDebit(t *testing.T) {
 			p := start(t, nil)
 			b := p.visit(t)
 			b.order("letters", "Letter set", "1")
-			b.payBy("Pay $12.75", "method", "debit")
+			b.payBy("Pay $12.75", "payment-method-accordion-item-title", "us_bank_account")
 			require.Equal(t, "/thanks", b.URL.Path)
 			require.Contains(t, b.Element(`id="order"`), `data-status="processing"`)
 			require.Contains(t, b.Body, `<noscript><meta http-equiv="refresh"`)

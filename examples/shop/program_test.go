@@ -209,8 +209,8 @@ func (b *browser) begin(note string) string {
 // payBy fills in the payment page.
 func (b *browser) payBy(button, card string) {
 	b.t.Helper()
-	b.Press("", button, "email", "ada@example.com", "name", "Ada Lovelace", "line1", "1 Mill Lane", "city", "Portland", "country", "CA",
-		"method", "card", "number", card, "expiry", "12 / 34", "cvc", "123")
+	b.Press("", button, "email", "ada@example.com", "shippingName", "Ada Lovelace", "shippingAddressLine1", "1 Mill Lane", "shippingLocality", "Portland",
+		"shippingCountry", "CA", "billingName", "Ada Lovelace", "cardNumber", card, "cardExpiry", "12 / 34", "cardCvc", "123")
 }
 
 var ada = checkouttest.Buyer{Email: "ada@example.com", Name: "Ada Lovelace",

@@ -96,7 +96,7 @@ func (p *running) visit(t *testing.T) *browser {
 }
 
 // card fills in the card on the payment page.
-var card = []string{"method", "card", "number", "4242424242424242", "expiry", "12 / 34", "cvc", "123"}
+var card = []string{"cardNumber", "4242424242424242", "cardExpiry", "12 / 34", "cardCvc", "123", "billingName", "A Sailor", "billingPostalCode", "94107"}
 
 // signUp begins a membership on the sign-up page and completes the payment page.
 func (b *browser) signUp(button string, choice ...string) {
@@ -106,7 +106,7 @@ func (b *browser) signUp(button string, choice ...string) {
 	require.Equal(b.t, http.StatusOK, b.Status)
 	require.Contains(b.t, b.URL.Path, "/c/pay/cs_test_")
 	fill := []string{"email", "sailor@example.com"}
-	if strings.Contains(b.Body, `name="number"`) {
+	if strings.Contains(b.Body, `name="cardNumber"`) {
 		fill = append(fill, card...)
 	}
 	b.Press("", button, fill...)

@@ -87,7 +87,8 @@ var (
 	formTag   = regexp.MustCompile(`(?s)<form\b([^>]*)>(.*?)</form>`)
 	inputTag  = regexp.MustCompile(`<input\b([^>]*)>`)
 	areaTag   = regexp.MustCompile(`(?s)<textarea\b([^>]*)>(.*?)</textarea>`)
-	selectTag = regexp.MustCompile(`(?s)<select\b([^>]*)>\s*<option\b([^>]*)>(.*?)</option>`) // its first option
+	selectTag = regexp.MustCompile(`(?s)<select\b([^>]*)>(.*?)</select>`)
+	optionTag = regexp.MustCompile(`(?s)<option\b([^>]*)>(.*?)</option>`)
 	buttonTag = regexp.MustCompile(`(?s)<button\b([^>]*)>(.*?)</button>`)
 	anyTag    = regexp.MustCompile(`<[^>]*>`)
 	tagName   = regexp.MustCompile(`^<[a-z]+`)
@@ -156,7 +157,7 @@ func fieldsOf(form string) url.Values {
 	fields := url.Values{}
 	for _, tag := range inputTag.FindAllStringSubmatch(form, -1) {
 		input := attributes(tag[1])
-		if _, checked := input["checked"]; input["type"] != "radio" || checked {
+		if _, checked := input["checked"]; input["type"] != "radio" && input["type"] != "checkbox" || checked {
 			fields.Set(input["name"], input["value"])
 		}
 	}
@@ -164,13 +165,26 @@ func fieldsOf(form string) url.Values {
 		fields.Set(attributes(tag[1])["name"], html.UnescapeString(tag[2]))
 	}
 	for _, tag := range selectTag.FindAllStringSubmatch(form, -1) {
-		value, has := attributes(tag[2])["value"]
-		if !has {
-			value = html.UnescapeString(tag[3])
-		}
-		fields.Set(attributes(tag[1])["name"], value)
+		fields.Set(attributes(tag[1])["name"], chosen(tag[2]))
 	}
 	return fields
+}
+
+// chosen returns the value of the option that is selected, or else of the first.
+func chosen(options string) string {
+	value := ""
+	for i, tag := range optionTag.FindAllStringSubmatch(options, -1) {
+		option := attributes(tag[1])
+		_, selected := option["selected"]
+		if i > 0 && !selected {
+			continue
+		}
+		var has bool
+		if value, has = option["value"]; !has {
+			value = html.UnescapeString(tag[2])
+		}
+	}
+	return value
 }
 
 // Element returns the element whose tag contains marker, up to the first end tag of its name. An empty marker stands for the

@@ -7,5 +7,6 @@
 // npm/package-lock.json pins into the user's cache directory, once.
 //
 // The tests build the examples, and go test does not notice changes to these: after a change to an example alone, add -count=1.
-// If FULFIL_SCREENSHOTS names a directory, the tests write a picture of every view there.
+// If FULFIL_SCREENSHOTS names a directory, the tests write two pictures of every view there, in light and in
+// dark colors.
 package browser

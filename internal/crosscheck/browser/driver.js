@@ -23,6 +23,11 @@ const commands = {
   async close({ page }) { await page.context().close(); },
   async goto({ page, url }) { await page.goto(url); },
   async fill({ page, label, value }) { await page.getByLabel(label, { exact: true }).fill(value); },
+  // Fills in fields by their names, as the browser scripts of shops do.
+  async fillNamed({ page, name, value }) { await page.locator(`[name="${name}"]`).fill(value); },
+  async selectNamed({ page, name, value }) { await page.locator(`[name="${name}"]`).selectOption(value); },
+  async clickOn({ page, selector }) { await page.locator(selector).click(); },
+  async visible({ page, selector }) { return page.locator(selector).isVisible(); },
   async value({ page, label }) { return page.getByLabel(label, { exact: true }).inputValue(); },
   async check({ page, label }) { await page.getByRole("radio", { name: label }).check(); },
   async select({ page, label, value }) { await page.getByLabel(label, { exact: true }).selectOption(value); },
@@ -47,7 +52,12 @@ const commands = {
   async status({ tab }) { return tab.status; },
   async waitText({ page, text }) { await page.getByText(text).first().waitFor(); },
   async waitURL({ page, prefix }) { await page.waitForURL((u) => u.href.startsWith(prefix)); },
-  async screenshot({ page, path }) { await page.screenshot({ path, fullPage: true }); },
+  async screenshot({ page, path }) {
+    for (const colorScheme of ["dark", "light"]) {
+      await page.emulateMedia({ colorScheme });
+      await page.screenshot({ path: `${path}-${colorScheme}.png`, fullPage: true });
+    }
+  },
   async audit({ page, tab }) {
     // axe-core needs JavaScript and would wait for ever without it. So it audits a copy of the page as it is now.
     const looked = tab.js ? page : await copyOf(page);

@@ -46,8 +46,7 @@ func TestQuickstart(t *testing.T) {
 
 		p.run("goto", "url", shop+"/shop")
 		p.press("Buy Letter set")
-		p.fill("E-mail", "ann@example.com")
-		p.run("check", "label", "Bank debit")
+		p.payByDebit()
 		p.press("Pay $12.75")
 		require.Contains(t, p.text(), "your bank is working on it")
 		p.audit("quickstart: thanks, debit")

@@ -23,7 +23,12 @@ func newTill(t *testing.T) till {
 	t.Helper()
 	srv := checkouttest.NewServer(checkouttest.Config{Addr: "127.0.0.1:0"})
 	t.Cleanup(srv.Close)
-	shop := httptest.NewServer(http.NotFoundHandler())
+	pages := http.NewServeMux()
+	pages.HandleFunc("GET /picture.svg", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "image/svg+xml")
+		_, _ = w.Write([]byte(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 48 48"><rect width="48" height="48" fill="#7a9"/><circle cx="24" cy="24" r="12" fill="#fff"/></svg>`))
+	})
+	shop := httptest.NewServer(pages)
 	t.Cleanup(shop.Close)
 	return till{srv, shop.URL}
 }
@@ -54,9 +59,34 @@ func (s till) session(t *testing.T, more func(p *stripe.CheckoutSessionCreatePar
 
 const payButton = "Pay $2,469.00"
 
+// fillCard fills in an e-mail address and a card.
 func (p *page) fillCard(number string) {
 	p.t.Helper()
-	p.fill("E-mail", "ann@example.com", "Card number", number, "Expiry (MM / YY)", "12 / 34", "Security code (CVC)", "123")
+	p.fillNamed("email", "ann@example.com", "cardNumber", number, "cardExpiry", "12 / 34", "cardCvc", "123", "billingName", "Ann Example")
+	if p.visible("#billingPostalCode") {
+		p.fillNamed("billingPostalCode", "94107")
+	}
+}
+
+// fillNamed fills in fields by their names. pairs are names and values.
+func (p *page) fillNamed(pairs ...string) {
+	p.t.Helper()
+	for i := 0; i+1 < len(pairs); i += 2 {
+		p.run("fillNamed", "name", pairs[i], "value", pairs[i+1])
+	}
+}
+
+func (p *page) visible(selector string) (is bool) {
+	p.t.Helper()
+	p.get(&is, "visible", "selector", selector)
+	return is
+}
+
+// payByDebit fills in what a bank debit needs.
+func (p *page) payByDebit() {
+	p.t.Helper()
+	p.run("check", "label", "Bank debit")
+	p.fillNamed("email", "ann@example.com", "billingName", "Ann Example")
 }
 
 func TestDeclineKeepsTheForm(t *testing.T) {
@@ -73,7 +103,7 @@ func TestDeclineKeepsTheForm(t *testing.T) {
 		p.audit("hosted: declined")
 		require.Equal(t, http.StatusPaymentRequired, p.status())
 		require.Contains(t, p.text(), "Your card was declined.")
-		for label, want := range map[string]string{"E-mail": "ann@example.com", "Card number": "4000 0000 0000 0002"} {
+		for label, want := range map[string]string{"Email": "ann@example.com", "Card number": "4000 0000 0000 0002"} {
 			var value string
 			p.get(&value, "value", "label", label)
 			require.Equal(t, want, value)
@@ -109,8 +139,7 @@ func TestDebitExpiryAndCancel(t *testing.T) {
 		shop := newTill(t)
 		url := shop.session(t, nil)
 		p := s.open(t, url)
-		p.fill("E-mail", "ann@example.com")
-		p.run("check", "label", "Bank debit")
+		p.payByDebit()
 		p.audit("hosted: debit chosen")
 		p.press(payButton)
 		p.run("waitURL", "prefix", shop.shop+"/thanks")

@@ -12,17 +12,17 @@ func TestPayByKeyboard(t *testing.T) {
 		p := s.open(t, shop.session(t, nil))
 		card := func() {
 			t.Helper()
-			p.typeInto("number", "4000000000003220", "expiry", "1234", "cvc", "123")
+			p.typeInto("cardNumber", "4000000000003220", "cardExpiry", "1234", "cardCvc", "123", "billingName", "Ann Example", "billingPostalCode", "94107")
 			p.enter(payButton)
 			require.Contains(t, p.text(), "3-D Secure test")
 		}
 		p.typeInto("email", "ann@example.com")
-		p.tabTo("method-card")
+		p.tabTo("payment-method-accordion-item-title-card")
 		card()
-		p.enter("Fail authentication")
+		p.enter("test-source-fail-3ds")
 		require.Contains(t, p.text(), "unable to authenticate")
 		card()
-		p.enter("Complete authentication")
+		p.enter("test-source-authorize-3ds")
 		require.Equal(t, shop.shop+"/thanks", p.url())
 	})
 }
@@ -31,10 +31,13 @@ func TestDeliveryByKeyboard(t *testing.T) {
 	walk(t, func(t *testing.T, s screen) {
 		shop := newTill(t)
 		p := s.open(t, shop.session(t, delivery))
-		p.typeInto("email", "ann@example.com", "phone", "+1 555 0100", "name", "Ann Example", "line1", "1 Mill Lane", "postal_code", "10115",
-			"city", "Berlin", "country", "DE")
-		p.tabTo("method-card")
+		p.typeInto("email", "ann@example.com", "phoneNumber", "+1 555 0100", "shippingName", "Ann Example")
+		p.tabTo("shippingCountry")
+		p.run("type", "text", "Germany")
+		p.typeInto("shippingAddressLine1", "1 Mill Lane", "shippingPostalCode", "10115", "shippingLocality", "Berlin")
+		p.tabTo("payment-method-accordion-item-title-card")
 		p.run("key", "key", "ArrowDown") // to the other choice
+		p.typeInto("billingName", "Ann Example")
 		p.enter("Pay $2,478.00")
 		require.Equal(t, shop.shop+"/thanks", p.url())
 	})
@@ -67,7 +70,7 @@ func TestQuickstartByKeyboard(t *testing.T) {
 	walk(t, func(t *testing.T, s screen) {
 		p := s.open(t, start(t, "quickstart", nil, "-addr", "127.0.0.1:0")["Shop"]+"/shop")
 		p.enter("Buy Notebook")
-		p.typeInto("email", "ann@example.com", "number", "4242424242424242", "expiry", "1234", "cvc", "123")
+		p.typeInto("email", "ann@example.com", "cardNumber", "4242424242424242", "cardExpiry", "1234", "cardCvc", "123", "billingName", "Ann Example", "billingPostalCode", "94107")
 		p.run("enter") // Enter in a field submits the form
 		require.Contains(t, p.text(), "Thank you, it’s on its way")
 	})
@@ -80,8 +83,8 @@ func TestShopByKeyboard(t *testing.T) {
 		p.enter("Add to cart (Everyday mug)")
 		p.typeInto("note", "by keyboard")
 		p.enter("Continue to payment")
-		p.typeInto("email", "ann@example.com", "name", "Ann Example", "line1", "1 Mill Lane", "city", "Portland", "country", "US",
-			"number", "4242424242424242", "expiry", "1234", "cvc", "123")
+		p.typeInto("email", "ann@example.com", "shippingName", "Ann Example", "shippingAddressLine1", "1 Mill Lane", "shippingLocality", "Portland",
+			"cardNumber", "4242424242424242", "cardExpiry", "1234", "cardCvc", "123", "billingName", "Ann Example")
 		p.enter("Pay $48.00")
 		require.Contains(t, p.text(), "Thank you, it’s on its way")
 		p.enter("Orders")

@@ -43,8 +43,8 @@ func TestDelivery(t *testing.T) {
 		require.Contains(t, p.text(), "This field is needed for the delivery.")
 		p.audit("hosted: delivery, fields missing")
 		p.fillCard("4242 4242 4242 4242")
-		p.fill("Phone", "+1 555 0100", "Full name", "Ann Example", "Address", "1 Mill Lane", "Postal code", "10115", "City", "Berlin")
-		p.run("select", "label", "Country", "value", "DE")
+		p.fillNamed("phoneNumber", "+1 555 0100", "shippingName", "Ann Example", "shippingAddressLine1", "1 Mill Lane", "shippingPostalCode", "10115", "shippingLocality", "Berlin")
+		p.run("selectNamed", "name", "shippingCountry", "value", "DE")
 		p.press("Pay $2,478.00")
 		p.run("waitURL", "prefix", shop.shop+"/thanks")
 	})
@@ -67,7 +67,7 @@ func TestModes(t *testing.T) {
 			require.Contains(t, p.text(), c.shows)
 			p.audit("hosted: " + name)
 			if name == "free" {
-				p.fill("E-mail", "ann@example.com")
+				p.fill("Email", "ann@example.com")
 			} else {
 				p.fillCard("4000 0000 0000 0002")
 				p.press(c.button)

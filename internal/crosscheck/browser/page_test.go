@@ -146,7 +146,7 @@ func (p *page) audit(view string) {
 	chromium.found += len(a.Found)
 	chromium.mu.Unlock()
 	if dir := os.Getenv("FULFIL_SCREENSHOTS"); dir != "" {
-		p.run("screenshot", "path", filepath.Join(dir, strings.NewReplacer(" ", "-", "/", "_", ":", "", ",", "").Replace(view+" "+p.t.Name())+".png"))
+		p.run("screenshot", "path", filepath.Join(dir, strings.NewReplacer(" ", "-", "/", "_", ":", "", ",", "").Replace(view+" "+p.t.Name())))
 	}
 	// Not require: the test goes on, so that one run finds all violations.
 	if len(a.Found) > 0 {

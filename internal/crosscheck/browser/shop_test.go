@@ -27,8 +27,8 @@ func (p *page) take(shop, product string) {
 
 func (p *page) fillAddress() {
 	p.t.Helper()
-	p.fill("Full name", "Ann Example", "Address", "1 Mill Lane", "Postal code", "K1A 0B1", "City", "Ottawa")
-	p.run("select", "label", "Country", "value", "CA")
+	p.fillNamed("shippingName", "Ann Example", "shippingAddressLine1", "1 Mill Lane", "shippingPostalCode", "K1A 0B1", "shippingLocality", "Ottawa")
+	p.run("selectNamed", "name", "shippingCountry", "value", "CA")
 }
 
 func TestShop(t *testing.T) {
@@ -68,9 +68,8 @@ func TestShop(t *testing.T) {
 
 		p.take(shop, "Bud vase")
 		p.press("Continue to payment")
-		p.fill("E-mail", "ann@example.com")
 		p.fillAddress()
-		p.run("check", "label", "Bank debit")
+		p.payByDebit()
 		p.press("Pay $39.50")
 		require.Contains(t, p.text(), "your bank is working on it")
 		p.audit("shop: thanks, debit")

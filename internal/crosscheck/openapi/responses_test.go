@@ -20,6 +20,9 @@ func TestResponses(t *testing.T) {
 	w.moneyBack()
 	w.intents()
 	w.billing()
+	w.changesOverAPI()
+	w.taxes()
+	w.links(price)
 	w.endpointsAndEvents()
 	w.subscriptions() // last: events are listed for thirty days
 	w.get("/v1/events", "limit", "100")

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -25,7 +26,7 @@ type walk struct {
 }
 
 func newWalk(t *testing.T) *walk {
-	w := &walk{t: t, srv: checkouttest.NewServer(checkouttest.Config{})}
+	w := &walk{t: t, srv: checkouttest.NewServer(checkouttest.Config{TaxRegistrations: []string{"US"}})}
 	t.Cleanup(w.srv.Close)
 	w.tap = &tap{to: w.srv.Transport()}
 	w.srv.Deliver(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -135,6 +136,7 @@ func (w *walk) payments(customer, price string) {
 			"custom_fields[0][key]", "size", "custom_fields[0][label][type]", "custom", "custom_fields[0][label][custom]", "Size",
 			"custom_fields[0][type]", "dropdown", "custom_fields[0][dropdown][options][0][label]", "M", "custom_fields[0][dropdown][options][0][value]", "m",
 			"custom_fields[1][key]", "text", "custom_fields[1][label][type]", "custom", "custom_fields[1][label][custom]", "Text", "custom_fields[1][type]", "text",
+			"optional_items[0][price]", price, "optional_items[0][quantity]", "1", "optional_items[0][adjustable_quantity][enabled]", "true",
 			"payment_method_options[card][setup_future_usage]", "on_session", "submit_type", "pay", "customer_email", "a@shop.example",
 		},
 		"embedded": {"ui_mode", "embedded", "success_url", "", "return_url", "https://shop.example/back"},
@@ -363,6 +365,79 @@ func (w *walk) billing() {
 	w.get("/v1/customers/" + customer)
 	pi := w.post("/v1/payment_intents", "amount", "2000", "currency", "usd", "confirm", "true", "payment_method", "pm_card_createDisputeInquiry").id()
 	w.post("/v1/disputes/" + w.get("/v1/disputes", "payment_intent", pi)["data"].([]any)[0].(map[string]any)["id"].(string) + "/close")
+}
+
+// taxes taxes sessions by rates and automatically, and makes invoices of them.
+func (w *walk) taxes() {
+	rate := w.post("/v1/tax_rates", "display_name", "VAT", "percentage", "8.1", "inclusive", "false", "country", "CH", "tax_type", "vat").id()
+	w.post("/v1/tax_rates/"+rate, "description", "d")
+	w.get("/v1/tax_rates/" + rate)
+	w.get("/v1/tax_rates", "active", "true")
+	half := w.post("/v1/coupons", "percent_off", "50").id()
+	for _, method := range []checkouttest.PaymentMethod{checkouttest.CardOK, checkouttest.BankDebit} {
+		id := w.session("line_items[0][tax_rates][0]", rate, "invoice_creation[enabled]", "true", "invoice_creation[invoice_data][metadata][k]", "v", "discounts[0][coupon]", half,
+			"shipping_options[0][shipping_rate_data][display_name]", "Post", "shipping_options[0][shipping_rate_data][type]", "fixed_amount",
+			"shipping_options[0][shipping_rate_data][fixed_amount][amount]", "500", "shipping_options[0][shipping_rate_data][fixed_amount][currency]", "usd")
+		require.NoError(w.t, w.srv.Pay(id, method))
+		if method == checkouttest.BankDebit {
+			require.NoError(w.t, w.srv.Settle(id))
+		}
+		w.look(id)
+		w.get("/v1/checkout/sessions/"+id, "expand[]", "invoice.payments", "expand[]", "invoice.discounts")
+	}
+	id := w.session("automatic_tax[enabled]", "true")
+	require.NoError(w.t, w.srv.Pay(id, checkouttest.CardOK))
+	w.look(id)
+}
+
+// links makes payment links, and follows one.
+func (w *walk) links(price string) {
+	link := w.post("/v1/payment_links", "line_items[0][price]", price, "line_items[0][quantity]", "2", "metadata[k]", "v", "after_completion[type]", "redirect",
+		"after_completion[redirect][url]", "https://shop.example/thanks", "phone_number_collection[enabled]", "true", "payment_intent_data[description]", "d",
+		"custom_fields[0][key]", "note", "custom_fields[0][label][type]", "custom", "custom_fields[0][label][custom]", "Note", "custom_fields[0][type]", "text",
+		"shipping_address_collection[allowed_countries][0]", "US", "allow_promotion_codes", "true", "invoice_creation[enabled]", "true").id()
+	at := w.get("/v1/payment_links/" + link)["url"].(string)
+	w.get("/v1/payment_links/" + link + "/line_items")
+	w.get("/v1/payment_links", "active", "true")
+	r, err := http.NewRequest(http.MethodGet, at+"?client_reference_id=order-42", nil)
+	require.NoError(w.t, err)
+	resp, err := w.srv.Transport().RoundTrip(r)
+	require.NoError(w.t, err)
+	resp.Body.Close()
+	session := path.Base(resp.Header.Get("Location"))
+	require.NoError(w.t, w.srv.Pay(session, checkouttest.CardOK))
+	w.look(session)
+	w.post("/v1/payment_links/"+link, "active", "false")
+	local := w.session("adaptive_pricing[enabled]", "true", "customer_email", "a+location_FR@shop.example")
+	require.NoError(w.t, w.srv.Pay(local, checkouttest.CardOK))
+	w.look(local)
+}
+
+// changesOverAPI changes what payments have left behind, and looks it up.
+func (w *walk) changesOverAPI() {
+	session := w.session("customer_creation", "always", "payment_intent_data[setup_future_usage]", "off_session", "payment_intent_data[metadata][order]", "42")
+	require.NoError(w.t, w.srv.Pay(session, checkouttest.CardOK))
+	o := w.get("/v1/checkout/sessions/" + session)
+	intent, customer := o["payment_intent"].(string), o["customer"].(string)
+	charge := w.get("/v1/payment_intents/" + intent)["latest_charge"].(string)
+	pm := w.get("/v1/charges/" + charge)["payment_method"].(string)
+	w.post("/v1/payment_intents/"+intent, "description", "d", "metadata[k]", "v")
+	w.post("/v1/charges/"+charge, "description", "d", "fraud_details[user_report]", "safe", "shipping[name]", "A", "shipping[address][line1]", "1 Test Street")
+	w.get("/v1/payment_methods", "customer", customer, "type", "card")
+	w.get("/v1/customers/" + customer + "/payment_methods")
+	w.post("/v1/payment_methods/"+pm, "billing_details[name]", "B", "card[exp_year]", "2040")
+	w.post("/v1/payment_methods/" + pm + "/detach")
+	setup := w.session("mode", "setup", "currency", "usd")
+	w.post("/v1/setup_intents/"+w.get("/v1/checkout/sessions/" + setup)["setup_intent"].(string), "description", "d")
+	w.get("/v1/balance")
+	for _, kind := range []string{"charges", "customers", "invoices", "payment_intents", "prices", "products", "subscriptions"} {
+		w.get("/v1/"+kind+"/search", "query", `metadata["order"]:"42" OR created>1`, "limit", "3")
+	}
+	clock := w.post("/v1/test_helpers/test_clocks", "frozen_time", fmt.Sprint(w.srv.Now().Unix()+60), "name", "A").id()
+	w.get("/v1/test_helpers/test_clocks/" + clock)
+	w.get("/v1/test_helpers/test_clocks")
+	w.post("/v1/test_helpers/test_clocks/"+clock+"/advance", "frozen_time", fmt.Sprint(w.srv.Now().Unix()+120))
+	w.call(200, "DELETE", "/v1/test_helpers/test_clocks/"+clock)
 }
 
 func (w *walk) endpointsAndEvents() {
