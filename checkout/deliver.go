@@ -362,7 +362,8 @@ func (f *Flow[Tx]) markDelivered(ctx context.Context, tx Tx, id, token string, l
 		o.FulfilledAt = now
 	}
 	*l.state(o) = store.Delivery{}
-	return o, f.save(ctx, tx, o, now)
+	tidy(o, now)
+	return o, f.store.Save(ctx, tx, o)
 }
 
 // recordFailure gives the lease back, counts a failed try of the callback or of its transaction, and sets the time of the
