@@ -2,6 +2,7 @@ package checkout
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/subtle"
 	"errors"
 	"fmt"
@@ -44,14 +45,15 @@ func (f *Flow[Tx]) settle(ctx context.Context, o *store.Order, u sessionUpdate) 
 	}()
 	var s settlement
 	var leased map[lane]func()
+	token := rand.Text()
 	err = f.recordFacts(ctx, &recording[Tx]{
 		id: o.ID, cause: u.cause,
 		facts: func(locked *store.Order, now time.Time) (changed bool, err error) {
-			leased = nil
+			leased = leasedLanes(locked, lanes, token)
 			s = settlement{o: locked, update: u, now: now, before: locked.Status(), verifyFirst: f.holdForReview || f.deliverElsewhere}
 			return s.join(f.refund), nil
 		},
-		lease: func(locked *store.Order, now time.Time) { leased = leaseLanes(locked, now, lanes) },
+		lease: func(locked *store.Order, now time.Time) { leased = leaseLanes(locked, now, lanes, token) },
 	})
 	if errors.Is(err, ErrNotFound) {
 		return handover{}, fmt.Errorf("%w: %s", ErrUnknownOrder, o.ID)
