@@ -596,3 +596,16 @@ func TestObserve(t *testing.T) {
 		require.Len(t, ends, 4)
 	})
 }
+
+// BenchmarkOneCallerAlone measures what a caller pays for the Combiner when nobody else is there.
+func BenchmarkOneCallerAlone(b *testing.B) {
+	answers := []Answer[string]{{Value: "done"}}
+	c := New(Config[int, string]{
+		Run: func(context.Context, []int) ([]Answer[string], error) { return answers, nil }, Batch: 64, Queue: 1024, Patience: time.Second,
+	})
+	for b.Loop() {
+		if _, err := c.Do(b.Context(), 1); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
