@@ -132,10 +132,10 @@ func (w *world) outside(t *testing.T, ctx context.Context, o op) {
 		w.take(ctx, o.order)
 		return
 	case opJam:
-		if o.dice == 0 {
-			w.jam.begin()
-		} else {
+		if o.dice == 1 {
 			w.endJam()
+		} else if !w.calm { // time may pass before the jam ends
+			w.jam.begin()
 		}
 		return
 	}
