@@ -125,6 +125,10 @@ func New[Tx any](c Config[Tx]) (*Flow[Tx], error) {
 		Run: f.openBatch, Batch: batchSize, Queue: batchQueue, Patience: batchPatience, Split: f.logSplit("begin"),
 		Observe: f.observe.batches(OperationHold),
 	})
+	f.recording = combiner.New(combiner.Config[*recording[Tx], struct{}]{
+		Run: f.recordTogether, Batch: batchSize, Queue: batchQueue, Patience: batchPatience, Split: f.logSplit("record"),
+		Key: func(r *recording[Tx]) string { return r.id }, Stays: true,
+	})
 	f.stripeClock = &clockOffset{local: f.clock, log: f.log}
 	f.stripe = stripeAPI{client: f.observe.client(c.Stripe), clock: f.stripeClock, now: f.now}
 	f.sweptCheck.Store(f.clock().Unix())

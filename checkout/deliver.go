@@ -202,7 +202,7 @@ func (f *Flow[Tx]) leaseDelivery(ctx context.Context, id string, l lane) (*store
 		if nextNotice(o, l) == nil {
 			return false, nil
 		}
-		if err := l.lease(o, now); err != nil {
+		if err := l.lease(o, now, rand.Text()); err != nil {
 			return false, err
 		}
 		leased = o
@@ -214,8 +214,8 @@ func (f *Flow[Tx]) leaseDelivery(ctx context.Context, id string, l lane) (*store
 	return leased, nil
 }
 
-// lease takes the lease on a lane of a locked order. The error matches [ErrBusy] or [ErrBackoff] if the lane is not free.
-func (l lane) lease(o *store.Order, now time.Time) error {
+// lease takes the lease on a lane of a locked order, in the name of a token. The error matches [ErrBusy] or [ErrBackoff] if the lane is not free.
+func (l lane) lease(o *store.Order, now time.Time, token string) error {
 	d := l.state(o)
 	switch {
 	case d.LeasedUntil.After(now):
@@ -223,7 +223,7 @@ func (l lane) lease(o *store.Order, now time.Time) error {
 	case d.NextAt.After(now):
 		return fmt.Errorf("%w: %s", ErrBackoff, o.ID)
 	}
-	d.Token, d.LeasedUntil = rand.Text(), now.Add(deliverLease)
+	d.Token, d.LeasedUntil = token, now.Add(deliverLease)
 	return nil
 }
 
@@ -238,18 +238,30 @@ func (f *Flow[Tx]) tryLanes(id string) map[lane]func() {
 	return held
 }
 
-// leaseLanes takes the leases on those lanes of a locked order that can be delivered at once and whose mutexes are held, and
-// returns these lanes. The delivery takes the other leases itself, or says why it can't.
-func leaseLanes(o *store.Order, now time.Time, held map[lane]func()) map[lane]func() {
-	leased := map[lane]func(){}
+// leaseLanes takes the leases, in the name of a token, on those lanes of a locked order that can be delivered at once and whose
+// mutexes are held, and returns these lanes. The delivery takes the other leases itself, or says why it can't.
+func leaseLanes(o *store.Order, now time.Time, held map[lane]func(), token string) map[lane]func() {
+	leased := leasedLanes(o, held, token)
 	for l, unlock := range held {
-		if nextNotice(o, l) == nil {
+		if leased[l] != nil || nextNotice(o, l) == nil {
 			continue
 		}
 		if _, asks := questionStep(o, now); asks && l == fulfilLane {
 			continue
 		}
-		if l.lease(o, now) == nil {
+		if l.lease(o, now, token) == nil {
+			leased[l] = unlock
+		}
+	}
+	return leased
+}
+
+// leasedLanes returns the lanes of an order that are leased in the name of the token. There are some if the transaction that took
+// the leases was committed, and the answer was lost.
+func leasedLanes(o *store.Order, held map[lane]func(), token string) map[lane]func() {
+	leased := map[lane]func(){}
+	for l, unlock := range held {
+		if l.state(o).Token == token && nextNotice(o, l) != nil {
 			leased[l] = unlock
 		}
 	}
@@ -362,7 +374,8 @@ func (f *Flow[Tx]) markDelivered(ctx context.Context, tx Tx, id, token string, l
 		o.FulfilledAt = now
 	}
 	*l.state(o) = store.Delivery{}
-	return o, f.save(ctx, tx, o, now)
+	tidy(o, now)
+	return o, f.store.Save(ctx, tx, o)
 }
 
 // recordFailure gives the lease back, counts a failed try of the callback or of its transaction, and sets the time of the

@@ -2,7 +2,6 @@ package checkout
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -40,8 +39,9 @@ type Flow[Tx any] struct {
 	// the list of failed events.
 	beginning, settling, asking, fulfilling, telling, settingAside keyedMutex
 
-	// opening is step one of Begin.
-	opening *combiner.Combiner[opening, opened]
+	// opening is step one of Begin. recording is everything that is recorded about an order that exists.
+	opening   *combiner.Combiner[opening, opened]
+	recording *combiner.Combiner[*recording[Tx], struct{}]
 
 	waiters      waitingRoom
 	statusBudget askBudget
@@ -116,31 +116,6 @@ func (f *Flow[Tx]) Erase(ctx context.Context, id string) error {
 // processes of a shop agree on the time.
 func (f *Flow[Tx]) now() time.Time { return store.Time(f.stripeClock.at(f.clock())) }
 
-// record runs fn on a locked order. If fn changed the order, record carries out what [next] says can be done under the lock,
-// puts what the merchant's callbacks receive into the outbox, and saves the order. fn may run more than once.
-func (f *Flow[Tx]) record(ctx context.Context, id, cause string, fn func(o *store.Order, now time.Time) (changed bool, err error)) error {
-	return f.recordTx(ctx, id, cause, func(_ Tx, o *store.Order, now time.Time) (bool, error) { return fn(o, now) })
-}
-
-// recordTx is record for a fn that also moves stock, in the transaction in which the order is locked.
-func (f *Flow[Tx]) recordTx(ctx context.Context, id, cause string, fn func(tx Tx, o *store.Order, now time.Time) (changed bool, err error)) error {
-	if err := f.lookForListeners(ctx); err != nil {
-		return err
-	}
-	return f.inTx(ctx, func(tx Tx) error {
-		o, err := f.lock(ctx, tx, id)
-		if err != nil {
-			return err
-		}
-		now, before := f.now(), o.Status()
-		changed, err := fn(tx, o, now)
-		if err != nil || !changed {
-			return err
-		}
-		return f.carryOut(ctx, tx, o, before, now, cause)
-	})
-}
-
 // inTx runs fn, in which none of the merchant's callbacks runs, in a transaction.
 func (f *Flow[Tx]) inTx(ctx context.Context, fn func(tx Tx) error) error {
 	if st, ok := f.store.(store.OwnTx[Tx]); ok {
@@ -162,89 +137,6 @@ func (f *Flow[Tx]) inCallbackTx(ctx context.Context, callback, fn func(tx Tx) er
 	})
 }
 
-// recorder records an answer of Stripe's on a locked order, and reports whether the order changed.
-type recorder func(o *store.Order, now time.Time) (changed bool)
-
-// answerTries is how often Stripe is asked about an object while other answers about it are recorded at the same time.
-const answerTries = 5
-
-// recordNewest records Stripe's newest answer about an object that an order keeps facts of, such as a refund. answers is how
-// many answers about the object were recorded. ask asks Stripe and returns what records the answer; nil: there is nothing to
-// record. Between the look at the order and the lock another answer may have been recorded, and may be newer: then ask is
-// called again.
-func (f *Flow[Tx]) recordNewest(ctx context.Context, id, object, cause string, answers func(o *store.Order) int, ask func(o *store.Order) (recorder, error)) error {
-	for range answerTries {
-		o, err := f.store.Find(ctx, id)
-		if err != nil {
-			return err
-		}
-		before := answers(o)
-		set, err := ask(o)
-		if set == nil || err != nil {
-			return err
-		}
-		newest := true
-		err = f.record(ctx, id, cause, func(o *store.Order, now time.Time) (bool, error) {
-			newest = answers(o) == before
-			return newest && set(o, now), nil
-		})
-		if err != nil || newest {
-			return err
-		}
-	}
-	return fmt.Errorf("checkout: %s changes too fast to be recorded", object)
-}
-
-// lock returns the locked order, or an error that matches [ErrNotFound].
-func (f *Flow[Tx]) lock(ctx context.Context, tx Tx, id string) (*store.Order, error) {
-	orders, err := f.store.Lock(ctx, tx, id)
-	if err != nil {
-		return nil, err
-	}
-	if orders[0] == nil {
-		return nil, fmt.Errorf("%w: %s", ErrNotFound, id)
-	}
-	return orders[0], nil
-}
-
-// carryOut does what follows from the facts of a locked order, and saves it: see advance.
-func (f *Flow[Tx]) carryOut(ctx context.Context, tx Tx, o *store.Order, before store.Status, now time.Time, cause string) error {
-	if err := f.advance(ctx, tx, o, before, now, cause); err != nil {
-		return err
-	}
-	return f.save(ctx, tx, o, now)
-}
-
-// advance does the steps that are due and need neither Stripe nor the merchant: it closes attempts and moves stock. Then it
-// fills the outbox. before is the status of the order before it was changed.
-func (f *Flow[Tx]) advance(ctx context.Context, tx Tx, o *store.Order, before store.Status, now time.Time, cause string) error {
-	tried := map[Step]bool{} // no step is done twice here, so that a step after which the facts stay the same ends, too
-	for moved := true; moved; {
-		moved = false
-		for _, step := range next(o, now) {
-			if tried[step] {
-				continue
-			}
-			done, err := f.moveStock(ctx, tx, o, step, now)
-			if err != nil {
-				return err
-			}
-			if done {
-				moved, tried[step] = true, true
-				break // the other steps may be different now
-			}
-		}
-	}
-	if len(tried) > 0 && now.Sub(o.CreatedAt) >= holdsKept { // pruneHolds may have passed the order already
-		if err := f.forgetHolds(ctx, tx, o); err != nil {
-			return err
-		}
-	}
-	park(o)
-	f.enqueueNotices(o, before, now, cause)
-	return nil
-}
-
 // parkedMismatch begins the reason of an order that is parked because its payment is not for what was sold.
 const parkedMismatch = "mismatch: "
 
@@ -257,12 +149,6 @@ func park(o *store.Order) {
 	case strings.HasPrefix(o.Parked, parkedMismatch):
 		o.Parked = ""
 	}
-}
-
-// save writes the order as tidy leaves it.
-func (f *Flow[Tx]) save(ctx context.Context, tx Tx, o *store.Order, now time.Time) error {
-	tidy(o, now)
-	return f.store.Save(ctx, tx, o)
 }
 
 // tidy prepares an order for being written: it sets the time at which the order is due next, and removes what is not needed

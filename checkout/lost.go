@@ -97,10 +97,8 @@ func (f *Flow[Tx]) recordLost(ctx context.Context, id string, u sessionUpdate) e
 			return nil
 		}
 		s := settlement{o: o, update: u, now: now, before: store.Draft}
-		if _, err := s.join(f.refund); err != nil {
-			return err
-		}
-		return f.carryOut(ctx, tx, o, store.Draft, now, u.cause)
+		s.join(f.refund)
+		return f.carryOut(ctx, tx, &recorded{order: o, before: store.Draft, now: now, cause: u.cause})
 	})
 	if err != nil || inserted {
 		return err

@@ -175,7 +175,7 @@ func (f *Flow[Tx]) openAgain(ctx context.Context, tx Tx, o *store.Order, c *cart
 		return a, nil
 	}
 	n := a.N
-	if err := f.carryOut(ctx, tx, o, before, now, "begin"); err != nil {
+	if err := f.carryOut(ctx, tx, &recorded{order: o, before: before, now: now, cause: "begin"}); err != nil {
 		return nil, err
 	}
 	return o.Attempt(n), nil

@@ -18,15 +18,16 @@ import (
 	"github.com/gofulfil/fulfil/store/memstore"
 )
 
-// slowStore takes a tenth of a second to insert orders, in which other callers come to wait.
+// slowStore takes a tenth of a second to insert orders, and to lock them if locks is not nil. In that time other callers come to wait.
 type slowStore struct {
 	*memstore.Store
-	// end ends each transaction that inserted several orders.
+	// end ends each transaction that inserted or slowly locked several orders.
 	end func(commit func() error) error
 
-	mu       sync.Mutex
-	inserted map[tx][]string
-	batches  []string // the IDs of the orders of each insert
+	mu      sync.Mutex
+	several map[tx]bool
+	batches []string // the IDs of the orders of each insert
+	locks   []string // and of each lock
 }
 
 func (s *slowStore) Insert(ctx context.Context, t tx, orders ...*store.Order) ([]bool, error) {
@@ -41,9 +42,34 @@ func (s *slowStore) Insert(ctx context.Context, t tx, orders ...*store.Order) ([
 	}
 	s.mu.Lock()
 	s.batches = append(s.batches, strings.Join(ids, " "))
-	s.inserted[t] = ids
+	s.several[t] = len(ids) > 1
 	s.mu.Unlock()
 	return inserted, nil
+}
+
+func (s *slowStore) Lock(ctx context.Context, t tx, ids ...string) ([]*store.Order, error) {
+	s.mu.Lock()
+	slow := s.locks != nil
+	s.mu.Unlock()
+	if !slow {
+		return s.Store.Lock(ctx, t, ids...)
+	}
+	time.Sleep(time.Second / 10)
+	orders, err := s.Store.Lock(ctx, t, ids...)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err == nil {
+		s.locks = append(s.locks, strings.Join(ids, " "))
+		s.several[t] = len(ids) > 1
+	}
+	return orders, err
+}
+
+// lockSlowly has the store lock slowly from now on.
+func (s *slowStore) lockSlowly() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.locks = []string{}
 }
 
 func (s *slowStore) InTx(ctx context.Context, fn func(tx) error) error {
@@ -56,7 +82,7 @@ func (s *slowStore) InTx(ctx context.Context, fn func(tx) error) error {
 			return err
 		}
 		s.mu.Lock()
-		several = len(s.inserted[t]) > 1
+		several = s.several[t]
 		s.mu.Unlock()
 		if !several || s.end == nil {
 			return nil
@@ -110,7 +136,7 @@ func beginAtOnce(t *testing.T, flow *checkout.Flow[tx], sessions ...checkout.Ses
 func slowShop(t *testing.T, fn func(t *testing.T, s *testShop, st *slowStore, flow *checkout.Flow[tx])) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newShop(t)
-		st := &slowStore{Store: s.st, inserted: map[tx][]string{}}
+		st := &slowStore{Store: s.st, several: map[tx]bool{}}
 		flow, _ := s.processOn(st, s.stock, s.wire)
 		fn(t, s, st, flow)
 	})

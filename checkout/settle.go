@@ -2,6 +2,7 @@ package checkout
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/subtle"
 	"errors"
 	"fmt"
@@ -30,9 +31,6 @@ func (f *Flow[Tx]) settle(ctx context.Context, o *store.Order, u sessionUpdate) 
 	if err := f.askLines(ctx, o, &u); err != nil {
 		return handover{}, err
 	}
-	if err := f.lookForListeners(ctx); err != nil {
-		return handover{}, err
-	}
 	var lanes map[lane]func()
 	if u.delivers {
 		lanes = f.tryLanes(o.ID)
@@ -46,24 +44,16 @@ func (f *Flow[Tx]) settle(ctx context.Context, o *store.Order, u sessionUpdate) 
 		}
 	}()
 	var s settlement
-	var locked *store.Order
 	var leased map[lane]func()
-	err = f.inTx(ctx, func(tx Tx) error {
-		var err error
-		if locked, err = f.lock(ctx, tx, o.ID); err != nil {
-			return err
-		}
-		leased = nil
-		s = settlement{o: locked, update: u, now: f.now(), before: locked.Status(), verifyFirst: f.holdForReview || f.deliverElsewhere}
-		changed, err := s.join(f.refund)
-		if err != nil || !changed {
-			return err
-		}
-		if err := f.advance(ctx, tx, locked, s.before, s.now, u.cause); err != nil {
-			return err
-		}
-		leased = leaseLanes(locked, s.now, lanes)
-		return f.save(ctx, tx, locked, s.now)
+	token := rand.Text()
+	err = f.recordFacts(ctx, &recording[Tx]{
+		id: o.ID, cause: u.cause,
+		facts: func(locked *store.Order, now time.Time) (changed bool, err error) {
+			leased = leasedLanes(locked, lanes, token)
+			s = settlement{o: locked, update: u, now: now, before: locked.Status(), verifyFirst: f.holdForReview || f.deliverElsewhere}
+			return s.join(f.refund), nil
+		},
+		lease: func(locked *store.Order, now time.Time) { leased = leaseLanes(locked, now, lanes, token) },
 	})
 	if errors.Is(err, ErrNotFound) {
 		return handover{}, fmt.Errorf("%w: %s", ErrUnknownOrder, o.ID)
@@ -77,7 +67,7 @@ func (f *Flow[Tx]) settle(ctx context.Context, o *store.Order, u sessionUpdate) 
 			f.waiters.changed(o.ID)
 		}
 	}
-	h.order, h.leased = locked, leased
+	h.order, h.leased = s.o, leased
 	return h, nil
 }
 
@@ -107,10 +97,10 @@ func (s *settlement) log(ctx context.Context, log *slog.Logger) {
 
 // join takes an update into the facts of the order. It reports whether the order changed. refund names the changes after
 // which a payment is given back automatically.
-func (s *settlement) join(refund []ChangeKind) (changed bool, err error) {
+func (s *settlement) join(refund []ChangeKind) (changed bool) {
 	s.attempt = s.identify()
 	if s.attempt == nil {
-		return false, nil
+		return false
 	}
 	a, u, f := s.attempt, &s.update, &s.update.facts
 	s.paid = u.paid && !a.Paid
@@ -156,7 +146,7 @@ func (s *settlement) join(refund []ChangeKind) (changed bool, err error) {
 			a.HeardAt = store.Time(u.at)
 		}
 	}
-	return changed, nil
+	return changed
 }
 
 // setAmount sets what was charged: what was captured if Stripe says that, and the total of the session otherwise.

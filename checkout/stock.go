@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/gofulfil/fulfil/reservation"
@@ -47,6 +48,62 @@ func (f *Flow[Tx]) moveStock(ctx context.Context, tx Tx, o *store.Order, step St
 		return true, f.transfer(ctx, tx, o, a, successor(o, a), now)
 	}
 	return true, f.sell(ctx, tx, o, a)
+}
+
+// endHolds ends holds of several orders together, as far as next says so of the facts: one request to the Reserver gives back, and
+// one sells. It reports of which orders it ended holds. A hold that the Reserver does not end is left to moveStock.
+func (f *Flow[Tx]) endHolds(ctx context.Context, tx Tx, all []*recorded) (ended map[*store.Order]bool, err error) {
+	ended = map[*store.Order]bool{}
+	if f.reserver == nil {
+		return ended, nil
+	}
+	var back, sold []heldStock
+	for _, r := range all {
+		for _, step := range stockSteps(r.order) {
+			a := r.order.Attempt(step.Attempt)
+			switch step.Action {
+			case ReleaseStock:
+				back = append(back, heldStock{r.order, &a.Hold}, heldStock{r.order, &a.Increase})
+			case SellStock:
+				back, sold = append(back, heldStock{r.order, &a.Increase}), append(sold, heldStock{r.order, &a.Hold})
+			}
+		}
+	}
+	if err := endTogether(ctx, tx, f.reserver.Release, back, store.Released, ended); err != nil {
+		return nil, err
+	}
+	return ended, endTogether(ctx, tx, f.reserver.Commit, sold, store.Sold, ended)
+}
+
+// heldStock is a hold of an order.
+type heldStock struct {
+	order *store.Order
+	hold  *store.Hold
+}
+
+// endTogether ends those holds that are held, and adds their orders to ended.
+func endTogether[Tx any](
+	ctx context.Context, tx Tx, end func(ctx context.Context, tx Tx, ids ...string) ([]error, error),
+	holds []heldStock, state store.HoldState, ended map[*store.Order]bool,
+) error {
+	holds = slices.DeleteFunc(holds, func(h heldStock) bool { return h.hold.State != store.Held })
+	if len(holds) == 0 {
+		return nil
+	}
+	ids := make([]string, len(holds))
+	for i, h := range holds {
+		ids[i] = h.hold.ID
+	}
+	answers, err := end(ctx, tx, ids...)
+	if err != nil {
+		return err
+	}
+	for i, h := range holds {
+		if answers[i] == nil {
+			h.hold.State, ended[h.order] = state, true
+		}
+	}
+	return nil
 }
 
 // holdStock sets lines aside as h. The refusal is a [*reservation.ShortageError] or what else the Reserver answers.

@@ -15,6 +15,8 @@ import (
 //
 // A Combiner has no goroutine of its own. One of the callers of a batch runs it, the first that came, and then wakes the first
 // that waits for the next batch. So nothing runs after the last caller has returned.
+//
+// A batch that takes longer than Config.Patience holds the next one up no longer.
 type Combiner[Req, Ans any] struct {
 	config Config[Req, Ans]
 	places chan struct{} // one element for each caller inside
@@ -24,7 +26,7 @@ type Combiner[Req, Ans any] struct {
 	waiting []*call[Req, Ans] // the first came first
 }
 
-// Config is what [New] needs. All fields but Split and Observe must be set.
+// Config is what [New] needs. Run, Batch, Queue and Patience must be set.
 type Config[Req, Ans any] struct {
 	// Run carries out the requests, all or none of them, and returns an answer for each, in their sequence. An error or a panic
 	// means that none was carried out, or that it is unknown whether they were.
@@ -37,8 +39,14 @@ type Config[Req, Ans any] struct {
 	// Queue is the number of callers that are inside at most. Others wait for a place.
 	Queue int
 	// Patience is how long a batch of several may take. Then it is given up, and each of its requests runs alone, so that a lock
-	// that one of them waits for keeps the others waiting no longer.
+	// that one of them waits for keeps the others waiting no longer. A request that runs alone is not given up: after Patience the
+	// next batch runs beside it.
 	Patience time.Duration
+	// Key, if set, names what a request is about. Two requests with the same key are never in one batch.
+	Key func(Req) string
+	// Stays says that a caller whose context ends leaves only while it waits. Once its batch runs, the caller stays to its end, as
+	// the batch uses what belongs to the caller. If Stays is false, such a caller leaves its batch, too.
+	Stays bool
 	// Split, if set, is told of a batch of several that failed.
 	Split func(requests int, err error)
 	// Observe, if set, is told of each run, also of a single request: how many requests it has, and how long the first of them has
@@ -96,8 +104,7 @@ func (c *Combiner[Req, Ans]) Do(ctx context.Context, request Req) (answer Ans, e
 	}
 	me := c.wait(request, came)
 	if me == nil {
-		defer c.handOn()
-		return c.alone(ctx, request, came)
+		return c.aloneFirst(ctx, request, came)
 	}
 	select {
 	case <-me.woken:
@@ -105,6 +112,7 @@ func (c *Combiner[Req, Ans]) Do(ctx context.Context, request Req) (answer Ans, e
 		if c.leave(me) {
 			return answer, ctx.Err()
 		}
+		<-me.woken
 	}
 	switch me.next {
 	case lead:
@@ -136,12 +144,13 @@ func (c *Combiner[Req, Ans]) wait(request Req, came time.Time) *call[Req, Ans] {
 	return me
 }
 
-// leave takes a caller whose context has ended out. It returns false if the caller was woken: it must go on.
+// leave takes a caller whose context has ended out. It returns false if the caller was woken, or stays with its batch: it must
+// go on.
 func (c *Combiner[Req, Ans]) leave(me *call[Req, Ans]) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case me.next != 0:
+	case me.next != 0, me.batch != nil && c.config.Stays:
 		return false
 	case me.batch != nil:
 		me.batch.leave()
@@ -182,6 +191,14 @@ func (c *Combiner[Req, Ans]) alone(ctx context.Context, request Req, came time.T
 	return answers[0].Value, answers[0].Err
 }
 
+// aloneFirst runs one request and then hands on. The others wait for it, but not longer than Patience.
+func (c *Combiner[Req, Ans]) aloneFirst(ctx context.Context, request Req, came time.Time) (Ans, error) {
+	handOn := sync.OnceFunc(c.handOn)
+	defer handOn()
+	defer time.AfterFunc(c.config.Patience, handOn).Stop()
+	return c.alone(ctx, request, came)
+}
+
 // run runs requests of which the first came at a time, and panics if it did not get an answer for each.
 func (c *Combiner[Req, Ans]) run(ctx context.Context, requests []Req, came time.Time) (answers []Answer[Ans], err error) {
 	if c.config.Observe != nil {
@@ -207,8 +224,7 @@ func (c *Combiner[Req, Ans]) lead(ctx context.Context, me *call[Req, Ans]) (answ
 	b := &batch{cancel: cancel}
 	calls := c.take(me, b)
 	if len(calls) == 1 {
-		defer c.handOn()
-		return c.alone(ctx, me.request, me.came)
+		return c.aloneFirst(ctx, me.request, me.came)
 	}
 	defer context.AfterFunc(ctx, func() {
 		c.mu.Lock()
@@ -225,14 +241,33 @@ func (c *Combiner[Req, Ans]) lead(ctx context.Context, me *call[Req, Ans]) (answ
 func (c *Combiner[Req, Ans]) take(me *call[Req, Ans], b *batch) []*call[Req, Ans] {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	others := min(len(c.waiting), c.config.Batch-1)
-	calls := append([]*call[Req, Ans]{me}, c.waiting[:others]...)
-	c.waiting = slices.Delete(c.waiting, 0, others)
+	calls, keys := []*call[Req, Ans]{me}, map[string]bool{}
+	c.isNew(keys, me.request)
+	var later []*call[Req, Ans]
+	for _, other := range c.waiting {
+		if len(calls) < c.config.Batch && c.isNew(keys, other.request) {
+			calls = append(calls, other)
+		} else {
+			later = append(later, other)
+		}
+	}
+	c.waiting = later
 	for _, call := range calls {
 		call.batch = b
 	}
 	b.callers = len(calls)
 	return calls
+}
+
+// isNew reports whether no request with the same key is in a batch with these keys, and adds the key.
+func (c *Combiner[Req, Ans]) isNew(keys map[string]bool, request Req) bool {
+	if c.config.Key == nil {
+		return true
+	}
+	key := c.config.Key(request)
+	known := keys[key]
+	keys[key] = true
+	return !known
 }
 
 // runBatch runs a batch of several callers and wakes them. It reports whether they have their answers; if not, each runs alone.

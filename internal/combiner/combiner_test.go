@@ -315,6 +315,69 @@ func TestPatience(t *testing.T) {
 	})
 }
 
+// What a caller alone waits for keeps the others no longer than Patience, and there is one next batch.
+func TestPatienceWithOneAlone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := &database{act: func(ctx context.Context, requests []int) error {
+			if requests[0] == 1 {
+				time.Sleep(time.Hour) // somebody has its lock
+			}
+			return second(ctx, requests)
+		}}
+		c := d.combiner()
+		slow, others := start(t.Context(), c, 1), []*result{start(t.Context(), c, 2), start(t.Context(), c, 3)}
+		time.Sleep(30 * time.Minute)
+		last := start(t.Context(), c, 4)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		require.Equal(t, result{value: "done 1", at: time.Hour + time.Second}, *slow)
+		for i, r := range others {
+			require.Equal(t, result{value: fmt.Sprint("done ", i+2), at: time.Minute + time.Second}, *r)
+		}
+		require.Equal(t, time.Second, last.at)
+		require.Equal(t, [][]int{{2, 3}, {4}, {1}}, d.batches)
+		require.False(t, c.running)
+	})
+}
+
+// Requests about the same thing run one after the other.
+func TestKeys(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := &database{act: second}
+		c := New(Config[int, string]{Run: d.run, Batch: 3, Queue: 100, Patience: time.Minute, Key: func(r int) string { return fmt.Sprint(r % 10) }})
+		var results []*result
+		for _, r := range []int{1, 12, 22, 3, 13, 32, 4, 5} {
+			results = append(results, start(t.Context(), c, r))
+		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		require.Equal(t, [][]int{{1}, {12, 3, 4}, {22, 13, 5}, {32}}, d.batches)
+		require.Equal(t, 4*time.Second, results[5].at)
+	})
+}
+
+// A caller that stays leaves only while it waits.
+func TestStays(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := &database{act: second}
+		c := New(Config[int, string]{Run: d.run, Batch: 3, Queue: 100, Patience: time.Minute, Stays: true})
+		soon, cancel := context.WithTimeout(t.Context(), time.Second/2)
+		defer cancel()
+		late, cancel := context.WithTimeout(t.Context(), 3*time.Second/2)
+		defer cancel()
+		start(t.Context(), c, 1)
+		waits, leads, inBatch := start(soon, c, 2), start(late, c, 3), start(late, c, 4)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		require.Equal(t, result{err: context.DeadlineExceeded, at: time.Second / 2}, *waits)
+		require.Equal(t, result{value: "done 3", at: 2 * time.Second}, *leads)
+		require.Equal(t, result{value: "done 4", at: 2 * time.Second}, *inBatch)
+	})
+}
+
 // A request inside of another does not wait for the batch that waits for it.
 func TestDoInsideOfRun(t *testing.T) {
 	t.Parallel()
@@ -392,6 +455,8 @@ func TestModel(t *testing.T) {
 	}
 }
 
+func modelKey(request int) string { return fmt.Sprint(request % 10) }
+
 func model(t *testing.T, seed uint64) {
 	random := rand.New(rand.NewPCG(seed, 1))
 	var mu sync.Mutex
@@ -400,7 +465,7 @@ func model(t *testing.T, seed uint64) {
 		defer mu.Unlock()
 		return random.Int64N(n)
 	}
-	flaky := errors.New("flaky")
+	flaky, keyed := errors.New("flaky"), seed%2 == 0
 	committed := map[int]int{}
 	inside, most := 0, 0
 	d := &database{}
@@ -423,9 +488,15 @@ func model(t *testing.T, seed uint64) {
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
+		keys := map[string]bool{}
 		for _, r := range requests {
 			if r%17 == 16 {
 				panic("poison")
+			}
+			if key := modelKey(r); keyed && keys[key] {
+				t.Errorf("seed %d: %v are in one batch", seed, requests)
+			} else {
+				keys[key] = true
 			}
 		}
 		if draw(10) == 0 {
@@ -439,7 +510,11 @@ func model(t *testing.T, seed uint64) {
 		time.Sleep(time.Duration(draw(int64(time.Second)))) // the answer of the commit is on its way
 		return d.run(ctx, requests)
 	}
-	c := New(Config[int, string]{Run: run, Batch: int(1 + draw(8)), Queue: int(1 + draw(40)), Patience: 3 * time.Second / 2})
+	config := Config[int, string]{Run: run, Batch: int(1 + draw(8)), Queue: int(1 + draw(40)), Patience: 3 * time.Second / 2, Stays: seed%3 == 0}
+	if keyed {
+		config.Key = modelKey
+	}
+	c := New(config)
 	var wg sync.WaitGroup
 	for i := range 100 {
 		request := i + 1
@@ -520,4 +595,17 @@ func TestObserve(t *testing.T) {
 		require.Equal(t, []string{"1 after 0s: <nil>", "2 after 750ms: broken"}, ends[:2])
 		require.Len(t, ends, 4)
 	})
+}
+
+// BenchmarkOneCallerAlone measures what a caller pays for the Combiner when nobody else is there.
+func BenchmarkOneCallerAlone(b *testing.B) {
+	answers := []Answer[string]{{Value: "done"}}
+	c := New(Config[int, string]{
+		Run: func(context.Context, []int) ([]Answer[string], error) { return answers, nil }, Batch: 64, Queue: 1024, Patience: time.Second,
+	})
+	for b.Loop() {
+		if _, err := c.Do(b.Context(), 1); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

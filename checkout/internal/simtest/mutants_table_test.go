@@ -158,6 +158,23 @@ var mutants = []mutant{
 	{name: "take a failure of the database for the callback's", edits: []edit{{"../../deliver.go",
 		"err = &storeError{err}", "err = fmt.Errorf(\"checkout: %w\", err)"}}},
 
+	// Callers that share a transaction.
+	{name: "answer before the commit", edits: []edit{
+		{"../../../internal/combiner/combiner.go", "\tif !c.runBatch(together, calls) {\n",
+			"\tif _, bare := any(answer).(struct{}); bare {\n\t\tc.wakeAll(calls[1:], true)\n\t}\n\tif !c.runBatch(together, calls) {\n"},
+		{"../../../internal/combiner/combiner.go", "\tme.next = n\n\tclose(me.woken)\n", "\tif me.next == 0 {\n\t\tme.next = n\n\t\tclose(me.woken)\n\t}\n"},
+	}},
+	{name: "answer although the commit failed", edits: []edit{{"../../record.go", "\treturn answers, err\n", "\tif len(recordings) > 1 && answers != nil {\n\t\terr = nil\n\t}\n\treturn answers, err\n"}}},
+	{name: "give one caller's refusal to another", edits: []edit{{"../../open.go",
+		"answers[i] = combiner.Answer[opened]{Err: refusals[n]}", "answers[holders[0]] = combiner.Answer[opened]{Err: refusals[n]}"}}},
+	{name: "lose a caller", edits: []edit{{"../../../internal/combiner/combiner.go",
+		"\tc.waiting = later\n", "\tif c.waiting = later; len(calls) > 2 {\n\t\tcalls = calls[:2]\n\t}\n"}}},
+	{name: "answer a caller with another's order", edits: []edit{{"../../open.go",
+		"opened{order: o, attempt: o.OpenAttempt(), existed: !inserted[i]}", "opened{order: orders[0], attempt: orders[0].OpenAttempt(), existed: !inserted[i]}"}}},
+	{name: "save one order of a batch", edits: []edit{{"../../record.go", "f.store.Save(ctx, tx, orders...)", "f.store.Save(ctx, tx, orders[:1]...)"}}},
+	{name: "sell the stock of one order of a batch", edits: []edit{{"../../stock.go", "answers, err := end(ctx, tx, ids...)\n",
+		"answers, err := end(ctx, tx, ids[0])\n\tfor len(answers) > 0 && len(answers) < len(ids) {\n\t\tanswers = append(answers, nil)\n\t}\n"}}},
+
 	// Limits.
 	{name: "record copies without bound", edits: []edit{{"../../settle.go", "s.strays() >= maxStrays", "s.strays() < 0"}}},
 }

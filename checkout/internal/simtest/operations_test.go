@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -31,6 +32,7 @@ func (w *world) start(t *testing.T, o op) {
 	w.note("%s starts", a.name)
 	go func() {
 		defer w.running.Add(-1)
+		defer w.sched.leads(a)()
 		defer func() {
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -129,6 +131,13 @@ func (w *world) outside(t *testing.T, ctx context.Context, o op) {
 	case opTake:
 		w.take(ctx, o.order)
 		return
+	case opJam:
+		if o.dice == 1 {
+			w.endJam()
+		} else if !w.calm { // time may pass before the jam ends
+			w.jam.begin()
+		}
+		return
 	}
 	s := w.payable(o.order, o.n)
 	if s == nil {
@@ -182,6 +191,9 @@ func (w *world) begin(ctx context.Context, p *simProcess, o op) {
 	if err == nil && losses == w.losses.Load() && replaced(before, started.Attempt) {
 		w.fail("%s#%d was to be replaced, and a customer is sent to it", o.order, started.Attempt)
 	}
+	if kept := w.order(o.order); err == nil && losses == w.losses.Load() && (kept == nil || kept.AttemptBySession(started.SessionID) == nil) {
+		w.fail("%s#%d is handed out and not recorded", o.order, started.Attempt)
+	}
 	if lost := w.conflict(ctx); lost != nil && err == nil {
 		w.fail("%v was paid before the database lost it, and %s is sold again", lost, o.order)
 	}
@@ -190,8 +202,15 @@ func (w *world) begin(ctx context.Context, p *simProcess, o op) {
 		return
 	}
 	w.answered(ctx, "begin", err)
+	var short *reservation.ShortageError
+	if errors.As(err, &short) && !strings.HasPrefix(short.Hold, o.order+"/") {
+		w.fail("%s was refused as %s was: %v", o.order, short.Hold, err)
+	}
 	if err != nil {
 		return
+	}
+	if started.OrderID != o.order {
+		w.fail("the customer of %s is sent to the session of %s", o.order, started.OrderID)
 	}
 	s := w.session(started.SessionID, started.OrderID, fmt.Sprint(started.Attempt))
 	w.mu.Lock()

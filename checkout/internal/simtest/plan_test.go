@@ -85,6 +85,7 @@ const (
 	opBreak      opKind = "break"
 	opMend       opKind = "mend"
 	opTake       opKind = "take"
+	opJam        opKind = "jam"
 )
 
 // op is one thing that somebody does. N and dice draw what exactly.
@@ -95,7 +96,8 @@ type op struct {
 	dice  uint64
 	proc  int
 	d     time.Duration
-	quiet bool // it begins once nothing else goes on
+	// quiet: it begins once nothing else goes on. rushes: it begins at once, whatever goes on.
+	quiet, rushes bool
 }
 
 func (o op) String() string { return fmt.Sprintf("%s %s", o.kind, o.order) }
@@ -190,6 +192,9 @@ func newPlan(seed uint64) plan {
 	p.apart = [...]time.Duration{0, 0, -2 * time.Minute, -time.Minute, time.Minute, 2 * time.Minute}[r.IntN(6)]
 	if !p.heard() && r.IntN(8) == 0 {
 		p.ops = append(outage(r), p.ops...)
+	}
+	if r.IntN(5) == 0 {
+		p.ops = append(p.rush(r), p.ops...)
 	}
 	p.payloads = [...]checkouttest.Payloads{checkouttest.Snapshot, checkouttest.Snapshot, checkouttest.Thin, checkouttest.Both}[r.IntN(4)]
 	p.addSubscriptions(*simSubscriptions)

@@ -22,16 +22,15 @@ import (
 type simProcess struct {
 	w    *world
 	name string
-	// batch is who acts for several callers at once: it is the process, as its name and the number of deaths before tell it.
-	batch actor
-	dead  atomic.Bool
-	skew  atomic.Int64 // of its clock, in nanoseconds
-	flow  *checkout.Flow[tx]
-	hook  *webhook.Handler
+	life string // tells the process from those of its name that died
+	dead atomic.Bool
+	skew atomic.Int64 // of its clock, in nanoseconds
+	flow *checkout.Flow[tx]
+	hook *webhook.Handler
 }
 
 func (w *world) newProcess(t *testing.T, name string) *simProcess {
-	p := &simProcess{w: w, name: name, batch: actor{name: fmt.Sprintf("%s (%d)", name, w.crashes)}}
+	p := &simProcess{w: w, name: name, life: fmt.Sprintf("%s (%d)", name, w.crashes)}
 	p.skew.Store(int64(w.apartOf(name)))
 	clock := func() time.Time { return w.srv.Now().Add(time.Duration(p.skew.Load())) }
 	logger := slog.New(slog.DiscardHandler)
@@ -65,7 +64,7 @@ func (w *world) apartOf(process string) time.Duration {
 
 // step waits for a turn to do something. Its error says why it can't be done: the process died, or the caller has gone.
 func (p *simProcess) step(ctx context.Context, what string) error {
-	if p.actor(ctx) == p.batch {
+	if actorOf(ctx) == (actor{}) {
 		p.w.met("one transaction for several callers: " + what[:strings.IndexByte(what+" ", ' ')])
 	}
 	if err := ended(ctx); err != nil {
@@ -81,12 +80,13 @@ func (p *simProcess) step(ctx context.Context, what string) error {
 	return ended(ctx)
 }
 
-// actor is who acts with ctx. A transaction for several callers has the context of none of them.
+// actor is who acts with ctx. A transaction for several callers has the context of none of them: there it is the process, and
+// the caller whose goroutine runs the transaction.
 func (p *simProcess) actor(ctx context.Context) actor {
 	if a := actorOf(ctx); a != (actor{}) {
 		return a
 	}
-	return p.batch
+	return actor{name: p.life + " for several: " + p.w.sched.leader()}
 }
 
 // ended is the error of a context that has ended. A context whose deadline is now has ended, though its timer may be about to
@@ -149,8 +149,10 @@ func (s simStore) Lock(ctx context.Context, t tx, ids ...string) ([]*store.Order
 	if err := s.p.step(ctx, "lock "+ids[0]); err != nil {
 		return nil, err
 	}
-	if err := s.p.w.read(ids[0]); err != nil {
-		return nil, err
+	for _, id := range ids {
+		if err := s.p.w.read(id); err != nil {
+			return nil, err
+		}
 	}
 	return s.p.w.database().Lock(ctx, t, ids...)
 }
@@ -277,9 +279,23 @@ type hookRouter struct{ w *world }
 
 func (h hookRouter) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	h.w.sched.wait("webhook", "arrives")
+	if h.w.jam.keeps(r) {
+		rw.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	p, a := h.receiver()
+	h.serve(rw, r, p, a)
+}
+
+// receiver is who takes the next delivery.
+func (h hookRouter) receiver() (*simProcess, actor) {
 	n := h.w.deliveries.Add(1)
 	p := h.w.processes[mix(h.w.seed, uint64(n))%uint64(len(h.w.processes))].Load()
-	a := actor{name: h.w.actorName("webhook to " + p.name)}
+	return p, actor{name: h.w.actorName("webhook to " + p.name)}
+}
+
+func (h hookRouter) serve(rw http.ResponseWriter, r *http.Request, p *simProcess, a actor) {
+	defer h.w.sched.leads(a)()
 	ctx := a.context(r.Context())
 	answer := &statusWriter{ResponseWriter: rw}
 	told := h.w.hearing(r)

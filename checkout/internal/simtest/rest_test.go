@@ -26,6 +26,7 @@ var restTimes = []time.Duration{
 
 // settleDown ends all trouble and lets time pass until nothing is due.
 func (w *world) settleDown(t *testing.T) {
+	w.jam.end()
 	w.note("--- all is well")
 	w.healed.Store(true)
 	w.sched.release()

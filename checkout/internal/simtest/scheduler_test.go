@@ -19,6 +19,8 @@ type scheduler struct {
 	free   bool // nobody waits anymore
 	// threads tells the goroutines of one sweep apart, by the order that each looked up last.
 	threads map[string]string
+	// leaders says who a goroutine acts for, as the context of a transaction for several callers does not.
+	leaders map[string]string
 }
 
 // spot is where a goroutine waits for its turn.
@@ -93,6 +95,27 @@ func (s *scheduler) looksAt(ctx context.Context, order string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.threads[goroutine()] = order
+	s.leaders[goroutine()] = actorOf(ctx).name + " of " + order
+}
+
+// leads notes that the calling goroutine acts for a, until it calls done.
+func (s *scheduler) leads(a actor) (done func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	who := goroutine()
+	s.leaders[who] = a.name
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.leaders, who)
+	}
+}
+
+// leader is who the calling goroutine acts for.
+func (s *scheduler) leader() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.leaders[goroutine()]
 }
 
 // thread is the order that the calling goroutine is about.

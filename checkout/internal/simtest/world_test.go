@@ -45,6 +45,7 @@ type world struct {
 	crashes    int
 	losses     atomic.Int64 // times that the database went back to a backup
 	backup     []memstore.Row
+	jam        jam
 	dirty      atomic.Bool // something was committed, or Stripe changed
 	healed     atomic.Bool
 
@@ -78,7 +79,7 @@ func newWorld(t *testing.T, p plan, record bool) *world {
 		plan: p, rng: rand.New(rand.NewPCG(p.seed, 2)), record: record,
 		srv:     checkouttest.NewServer(checkouttest.Config{Start: testStart, Sequential: true, Seed: p.seed, DunningEnd: p.dunning}),
 		stock:   memreserver.New(),
-		sched:   &scheduler{threads: map[string]string{}},
+		sched:   &scheduler{threads: map[string]string{}, leaders: map[string]string{}},
 		callers: map[string]context.CancelFunc{}, runs: map[string]int{}, commits: map[string]int{}, failures: map[string]int{}, fulfilling: map[string]time.Time{}, faults: map[string]int{},
 		unreadable: map[string]bool{}, consoles: map[string]chan struct{}{}, ended: map[tx]bool{},
 		lostPaid: map[string]*simSession{}, forgotten: map[string]bool{}, refunds: map[string]string{},
@@ -130,7 +131,7 @@ func (w *world) run(t *testing.T) error {
 		busy := int(w.running.Load())
 		canStart := len(todo) > 0 && busy < w.crowd && !(todo[0].passesTime() && w.advancing.Load())
 		switch {
-		case canStart && (len(waiting) == 0 || !todo[0].quiet && w.rng.IntN(10) == 0):
+		case canStart && (len(waiting) == 0 || todo[0].rushes || !todo[0].quiet && w.rng.IntN(10) == 0):
 			w.start(t, todo[0])
 			todo = todo[1:]
 			continue
