@@ -127,7 +127,7 @@ func New[Tx any](c Config[Tx]) (*Flow[Tx], error) {
 	})
 	f.recording = combiner.New(combiner.Config[*recording[Tx], struct{}]{
 		Run: f.recordTogether, Batch: batchSize, Queue: batchQueue, Patience: batchPatience, Split: f.logSplit("record"),
-		Key: func(r *recording[Tx]) string { return r.id }, Stays: true,
+		Key: func(r *recording[Tx]) string { return r.id }, Stays: true, Observe: f.observe.batches(OperationRecord),
 	})
 	f.stripeClock = &clockOffset{local: f.clock, log: f.log}
 	f.stripe = stripeAPI{client: f.observe.client(c.Stripe), clock: f.stripeClock, now: f.now}

@@ -22,6 +22,9 @@ const (
 	// OperationHold is step one of Begin: it stores an order with its attempt and holds the stock, in one transaction. Callers that
 	// wait at the same time share the transaction.
 	OperationHold OperationKind = "hold"
+	// OperationRecord records facts of an order, in a transaction that callers share who wait at the same time: it is only seen as
+	// Operation.Batch.
+	OperationRecord OperationKind = "record"
 	// OperationSettle brings an order in line with what Stripe says of one of its sessions.
 	OperationSettle OperationKind = "settle"
 	// OperationDeliver is one run of Config.Fulfil or Config.OnChange, with its transaction.
@@ -51,7 +54,7 @@ type Operation struct {
 	Try int
 	// Method, Host and Path describe a request. Path has {id} in place of each ID, and no query.
 	Method, Host, Path string
-	// Batch is what a batch's callers do: [OperationHold]. Callers is their number. Waited is how long the first of them has waited
+	// Batch is what a batch's callers do: [OperationHold] or [OperationRecord]. Callers is their number. Waited is how long the first of them has waited
 	// for the batch to begin.
 	Batch   OperationKind
 	Callers int

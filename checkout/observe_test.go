@@ -110,12 +110,14 @@ func TestObserve(t *testing.T) {
 		"  hold order-1",
 		"    batch of 1 hold",
 		"  request POST /v1/checkout/sessions: 200",
+		"  batch of 1 record",
 		"",
 	}, "\n"), lines("", w.roots))
 	s.pay(started.SessionID)
 	s.requireStatus("order-1", checkout.Fulfilled)
 	require.Equal(t, strings.Join([]string{
 		"settle order-1: paid",
+		"  batch of 1 record",
 		"deliver order-1 fulfil",
 		"",
 	}, "\n"), lines("", w.roots[1:]))

@@ -78,7 +78,7 @@ func TestMetricsOfAnOrder(t *testing.T) {
 	}
 	require.Equal(t, []string{
 		"fulfil.callback=fulfil,fulfil.operation=deliver,fulfil.outcome=ok 1",
-		"fulfil.operation=batch,fulfil.outcome=ok 2",
+		"fulfil.operation=batch,fulfil.outcome=ok 5",
 		"fulfil.operation=begin,fulfil.outcome=ok 2",
 		"fulfil.operation=hold,fulfil.outcome=ok 2",
 		"fulfil.operation=settle,fulfil.outcome=ok 1",
@@ -91,8 +91,8 @@ func TestMetricsOfAnOrder(t *testing.T) {
 		"fulfil.event.type=checkout.session.completed,fulfil.outcome=ok,http.response.status_code=200 1",
 		"fulfil.event.type=payment_intent.succeeded,fulfil.outcome=ok,http.response.status_code=200 1",
 	}, texts("fulfil.webhook.duration"))
-	require.Equal(t, []string{"fulfil.batch=hold 2"}, texts("fulfil.batch.size"))
-	require.Equal(t, []string{"fulfil.batch=hold 2"}, texts("fulfil.batch.wait"))
+	require.Equal(t, []string{"fulfil.batch=hold 2", "fulfil.batch=record 3"}, texts("fulfil.batch.size"))
+	require.Equal(t, []string{"fulfil.batch=hold 2", "fulfil.batch=record 3"}, texts("fulfil.batch.wait"))
 	require.Equal(t, []string{" 2"}, texts("fulfil.stock.held"))
 	require.Equal(t, []string{" 0"}, texts("fulfil.orders.stuck"))
 	require.Empty(t, texts("fulfil.sweep.age"), "no sweep yet")

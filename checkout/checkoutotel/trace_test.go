@@ -73,11 +73,13 @@ checkout.begin order-1 ok
   checkout.hold order-1 ok
     checkout.batch hold ok
   POST /v1/checkout/sessions 200
+  checkout.batch record ok
 webhook charge.succeeded unhandled 200
 webhook payment_intent.succeeded ok 200
 webhook payment_intent.created unhandled 200
 webhook checkout.session.completed ok 200
   checkout.settle order-1 ok paid
+    checkout.batch record ok
   checkout.deliver fulfil order-1 ok
 `, "\n"), tree(s.spans.Ended(), "fulfil.order.id", "fulfil.outcome", "fulfil.order.status", "http.response.status_code"))
 

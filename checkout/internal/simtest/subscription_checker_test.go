@@ -191,10 +191,12 @@ func factsAtRest(o *store.Order, a *store.Attempt, s *subscriptionTruth) error {
 	return nil
 }
 
-// renewalsTold checks that each paid renewal was told once, in order and with the end of its period, and no other.
+// renewalsTold checks that each paid renewal was told once, with the end of its period, and no other. They are told in the order in
+// which they were paid; those that were heard of at once, in the order of their periods.
 func renewalsTold(tales []tale, s *subscriptionTruth) error {
 	told := map[string]int{}
 	var latest int64
+	var at time.Time
 	for _, t := range tales {
 		if t.kind != checkout.ChangeRenewed {
 			continue
@@ -206,10 +208,10 @@ func renewalsTold(tales []tale, s *subscriptionTruth) error {
 		if _, end := s.invoices[n].period(); !t.when.Equal(end) {
 			return fmt.Errorf("a renewal until %v was told as %+v", end, t)
 		}
-		if paid := s.invoices[n].Transitions.PaidAt; paid < latest {
+		if paid := s.invoices[n].Transitions.PaidAt; paid < latest && !t.at.Equal(at) {
 			return fmt.Errorf("the renewal of %v was told after that of %v", unix(paid), unix(latest))
 		} else {
-			latest = paid
+			latest, at = max(latest, paid), t.at
 		}
 		told[t.invoice]++
 	}
