@@ -16,6 +16,16 @@ import (
 // ErrNotFound is returned by [Store.Find] and [Store.FindRef] when there is no such order.
 var ErrNotFound = errors.New("store: no such order")
 
+// Failures of a database that say what to do next. A Store's errors match them with [errors.Is] if it knows.
+var (
+	// ErrInDoubt: the answer to a COMMIT was lost, so the transaction may be committed or not. Look at what is stored, and go on
+	// from there.
+	ErrInDoubt = errors.New("store: it is unknown whether the transaction was committed")
+	// ErrUnavailable: the database could not be reached, or refused to write, for as long as the Store tried. Nothing was
+	// committed. Try again later.
+	ErrUnavailable = errors.New("store: the database is not available")
+)
+
 // Store keeps orders, claims and a few named values. Tx is the backend's own transaction, such as *sql.Tx. Everything that is
 // written through one Tx commits together or not at all, by this Store or by other code.
 //
