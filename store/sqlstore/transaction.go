@@ -64,13 +64,21 @@ func (s *Store) InOwnTx(ctx context.Context, callback, record func(tx *sql.Tx) e
 	}))
 }
 
+// doubtTries is how often ownTx runs a function while the answers to its COMMIT are lost.
+const doubtTries = 3
+
 // ownTx is InTx for functions of this package. They return every error, so ownTx need not check that the transaction is still
-// open.
+// open. Each of them may be carried out twice, so ownTx runs it again if the answer to its COMMIT was lost.
 func (s *Store) ownTx(ctx context.Context, level sql.IsolationLevel, fn func(tx *sql.Tx) error) error {
 	if err := s.ready(ctx); err != nil {
 		return err
 	}
-	return named(sqlkit.InTxLevel(ctx, s.db, s.dialect, level, fn))
+	for try := 1; ; try++ {
+		err := sqlkit.InTxLevel(ctx, s.db, s.dialect, level, fn)
+		if !errors.Is(err, sqlkit.ErrInDoubt) || try == doubtTries || ctx.Err() != nil {
+			return named(err)
+		}
+	}
 }
 
 // named has an error match the error of package store that says what to do next, if there is one.
