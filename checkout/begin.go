@@ -43,8 +43,9 @@ const (
 //
 // Errors: an [*InvalidSessionError]; [ErrNoReserver]; a [*reservation.ShortageError], or one that matches
 // [reservation.ErrUnknownSKU]; [ErrAlreadyPaid], [ErrProcessing], [ErrCanceled]; [ErrSuperseded]; [ErrStillOpen];
-// [ErrWrongMode]; [ErrWrongAccount]; a [*stripe.Error] by errors.As if Stripe refused or could not be reached. After each of them either no
-// stock is held for the customer, or a sweep gives it back within minutes.
+// [ErrWrongMode]; [ErrWrongAccount]; a [*stripe.Error] by errors.As if Stripe refused or could not be reached; [store.ErrUnavailable];
+// [store.ErrInDoubt]. After each of them either no stock is held for the customer, or a sweep gives it back within minutes. To begin
+// the same order again is always safe.
 func (f *Flow[Tx]) Begin(ctx context.Context, s Session) (begun *Started, err error) {
 	ctx, ended := f.observe.begin(ctx, Operation{Kind: OperationBegin, OrderID: s.OrderID})
 	defer func() { ended(begunOutcome(begun, err)) }()

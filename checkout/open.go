@@ -48,7 +48,7 @@ func (f *Flow[Tx]) open(ctx context.Context, c *cart) (_ *store.Order, _ *store.
 	}
 	req := opening{cart: c, fresh: c.fresh(f.now())}
 	var answer opened
-	err := surely(ctx, func() (err error) {
+	err = surely(ctx, func() (err error) {
 		if answer, err = f.opening.Do(ctx, req); err == nil && answer.existed {
 			answer, err = f.openAlone(ctx, req)
 		}

@@ -15,11 +15,13 @@ import (
 	"github.com/gofulfil/fulfil/reservation"
 )
 
-// crowd is a number of customers who come at a steady rate, whether the shop answers or not.
+// crowd is a number of customers. With a rate they come steadily, whether the shop answers or not. With buyers, so many are in the
+// shop, and for each that leaves another comes.
 type crowd struct {
 	from   int // the number of the first order
 	orders int
 	rate   float64 // in a second
+	buyers int
 	// patience is how long a customer waits for one answer of Begin. Default: a minute.
 	patience time.Duration
 	// hopeless has a customer leave after the first error of Begin. Otherwise the customer begins the same order again.
@@ -71,9 +73,16 @@ func (s *shop) sell(c crowd, at map[int]func()) *sales {
 	all := &sales{visits: make([]visit, c.orders), began: time.Now()}
 	var running sync.WaitGroup
 	var doing sync.Mutex // what happens does so in turn
-	interval := time.Duration(float64(time.Second) / c.rate)
+	var interval time.Duration
+	places := make(chan struct{}, max(c.buyers, 1))
+	if c.buyers == 0 {
+		interval = time.Duration(float64(time.Second) / c.rate)
+	}
 	for i := range c.orders {
 		time.Sleep(time.Until(all.began.Add(time.Duration(i) * interval)))
+		if c.buyers > 0 {
+			places <- struct{}{}
+		}
 		if what := at[i]; what != nil {
 			running.Go(func() {
 				doing.Lock()
@@ -81,7 +90,12 @@ func (s *shop) sell(c crowd, at map[int]func()) *sales {
 				what()
 			})
 		}
-		running.Go(func() { all.visits[i] = s.visit(c, c.from+i) })
+		running.Go(func() {
+			all.visits[i] = s.visit(c, c.from+i)
+			if c.buyers > 0 {
+				<-places
+			}
+		})
 	}
 	running.Wait()
 	all.took = time.Since(all.began)

@@ -1,8 +1,11 @@
 package clustertest
 
 import (
+	"database/sql"
+	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -10,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gofulfil/fulfil/checkout"
+	"github.com/gofulfil/fulfil/store"
 	"github.com/gofulfil/fulfil/store/sqlstore"
 )
 
@@ -235,4 +239,35 @@ func TestPostgresSerializable(t *testing.T) {
 			sold.report(t, s, time.Time{}, "transactions rolled back: "+ratio)
 		})
 	}
+}
+
+// A Store on the standby reads, and shows what was committed a moment later.
+func TestPostgresReadsFromStandby(t *testing.T) {
+	scene(t, true)
+	primary := newPostgres(t)
+	standby := primary.standby(address(primary.port))
+	s := newShop(t, sqlstore.Postgres, same(1, "pgx", primary.dsn("shop"))...)
+	db, err := sql.Open("pgx", standby.dsn("shop"))
+	require.NoError(t, err)
+	defer db.Close()
+	reader := sqlstore.New(db, sqlstore.Postgres)
+	s.stockUp(map[string]int64{"ink": plenty})
+	var lags []time.Duration
+	for order := range 50 {
+		_, err := s.processes[0].flow.Begin(t.Context(), cart(order, "ink"))
+		require.NoError(t, err)
+		began := time.Now()
+		for err = store.ErrNotFound; errors.Is(err, store.ErrNotFound); {
+			_, err = reader.Find(t.Context(), fmt.Sprintf("order-%d", order))
+		}
+		require.NoError(t, err)
+		lags = append(lags, time.Since(began))
+	}
+	orders, err := reader.List(t.Context(), store.Query{Limit: 100})
+	require.NoError(t, err)
+	require.Len(t, orders, 50)
+	err = reader.InTx(t.Context(), func(tx *sql.Tx) error { _, err := reader.Insert(t.Context(), tx, orders[0]); return err })
+	require.ErrorIs(t, err, store.ErrUnavailable, "a standby writes nothing")
+	slices.Sort(lags)
+	t.Logf("an order shows at the standby after %s, at most %s", lags[len(lags)/2], lags[len(lags)-1])
 }
