@@ -8,7 +8,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"testing"
 	"time"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/gofulfil/fulfil/checkout"
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
@@ -22,10 +25,8 @@ type crowd struct {
 	orders int
 	rate   float64 // in a second
 	buyers int
-	// patience is how long a customer waits for one answer of Begin. Default: a minute.
+	// patience is how long a customer waits for one answer of Begin. Default: two minutes.
 	patience time.Duration
-	// hopeless has a customer leave after the first error of Begin. Otherwise the customer begins the same order again.
-	hopeless bool
 }
 
 // visit is what became of one customer.
@@ -65,7 +66,7 @@ func cart(order int, skus ...string) checkout.Session {
 func (s *shop) sell(c crowd, at map[int]func()) *sales {
 	s.t.Helper()
 	if c.patience == 0 {
-		c.patience = time.Minute
+		c.patience = 2 * time.Minute
 	}
 	if s.stock == nil {
 		s.stockUp(map[string]int64{"ink": plenty, "pen": plenty, "rare": int64(c.orders / 10)})
@@ -142,7 +143,7 @@ func (s *shop) begin(c crowd, p *process, v *visit, cart checkout.Session) *chec
 			return nil
 		}
 		v.fails = append(v.fails, kind(err))
-		if c.hopeless || tries == 20 {
+		if tries == 20 {
 			v.left = true
 			return nil
 		}
@@ -176,6 +177,12 @@ func (a *sales) errors() map[string]int {
 		}
 	}
 	return kinds
+}
+
+// requireSmooth fails the test if a customer saw an error of Begin.
+func (a *sales) requireSmooth(t testing.TB) {
+	t.Helper()
+	require.Empty(t, a.errors(), "customers saw errors of Begin")
 }
 
 // count counts visits.

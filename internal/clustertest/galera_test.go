@@ -103,6 +103,7 @@ func TestGaleraWriters(t *testing.T) {
 			g.settleNodes()
 			s.requireRight()
 			sold.report(t, s, time.Time{}, "")
+			sold.requireSmooth(t)
 		})
 	}
 }
@@ -130,6 +131,7 @@ func TestGaleraKilled(t *testing.T) {
 	g.settleNodes()
 	s.requireRight()
 	sold.report(t, s, killed, "")
+	sold.requireSmooth(t)
 }
 
 // A node stands still for twenty seconds. The cluster waits for it, then goes on without it, and it joins again.
@@ -156,6 +158,7 @@ func TestGaleraStopped(t *testing.T) {
 	g.settleNodes()
 	s.requireRight()
 	sold.report(t, s, stopped, "")
+	sold.requireSmooth(t)
 }
 
 // A node refuses queries (1047), and nothing leads its clients away.
@@ -183,6 +186,7 @@ func TestGaleraRefuses(t *testing.T) {
 	g.settleNodes()
 	s.requireRight()
 	sold.report(t, s, refused, "")
+	sold.requireSmooth(t)
 }
 
 // A node is cut off from the others and refuses queries, as it is in the minority. Its clients are led away and back.
@@ -209,6 +213,7 @@ func TestGaleraPartition(t *testing.T) {
 	g.settleNodes()
 	s.requireRight()
 	sold.report(t, s, cut, "")
+	sold.requireSmooth(t)
 }
 
 // Each connection goes to another node, so that a process reads at one node what it wrote at another.

@@ -26,6 +26,7 @@ func TestPgBouncerRestarted(t *testing.T) {
 			s.rest()
 			s.requireRight()
 			sold.report(t, s, first, "restarted three times")
+			sold.requireSmooth(t)
 		})
 	}
 }

@@ -55,6 +55,7 @@ func TestPostgresPromotedSynchronous(t *testing.T) {
 	s.rest()
 	s.requireRight()
 	sold.report(t, s, killed, "")
+	sold.requireSmooth(t)
 }
 
 // The same with both hosts in the DSN, as each process finds the primary by itself.
@@ -77,6 +78,7 @@ func TestPostgresTwoHosts(t *testing.T) {
 			s.rest()
 			s.requireRight()
 			sold.report(t, s, killed, "")
+			sold.requireSmooth(t)
 		})
 	}
 }
@@ -100,6 +102,7 @@ func TestPostgresTerminated(t *testing.T) {
 			s.rest()
 			s.requireRight()
 			sold.report(t, s, time.Time{}, fmt.Sprintf("all connections ended %d times", ended))
+			sold.requireSmooth(t)
 		})
 	}
 }
@@ -122,6 +125,7 @@ func TestPostgresRestarted(t *testing.T) {
 			s.rest()
 			s.requireRight()
 			sold.report(t, s, first, "restarted twice")
+			sold.requireSmooth(t)
 		})
 	}
 }
@@ -140,6 +144,7 @@ func TestPostgresCommitAnswersLost(t *testing.T) {
 			s.rest()
 			s.requireRight()
 			sold.report(t, s, time.Time{}, fmt.Sprintf("%d of %d answers lost", way.lost.Load(), way.commits.Load()))
+			sold.requireSmooth(t)
 			require.Positive(t, way.lost.Load())
 		})
 	}
@@ -163,6 +168,7 @@ func TestPostgresReplayPaused(t *testing.T) {
 	s.rest()
 	s.requireRight()
 	sold.report(t, s, paused, "")
+	sold.requireSmooth(t)
 }
 
 // The primary is killed, and the standby that takes over lacks the last commits: orders that customers have paid are gone. Sweeps and
@@ -237,6 +243,7 @@ func TestPostgresSerializable(t *testing.T) {
 			s.requireRight()
 			ratio := p.ask("SELECT xact_rollback || ' of ' || xact_commit + xact_rollback FROM pg_stat_database WHERE datname = 'shop'")
 			sold.report(t, s, time.Time{}, "transactions rolled back: "+ratio)
+			sold.requireSmooth(t)
 		})
 	}
 }
