@@ -18,9 +18,11 @@ type jetStream struct {
 
 const subject = "stripe.events"
 
-// openNATS connects to a broker. The connection comes back by itself when the broker does.
+// openNATS connects to a broker. The connection comes back by itself when the broker does. Meanwhile it keeps no events, so that a
+// publish fails at once and Stripe keeps them.
 func openNATS(url string) (*jetStream, error) {
-	conn, err := nats.Connect(url, nats.MaxReconnects(-1), nats.RetryOnFailedConnect(true), nats.ReconnectWait(250*time.Millisecond))
+	conn, err := nats.Connect(url, nats.MaxReconnects(-1), nats.RetryOnFailedConnect(true), nats.ReconnectWait(250*time.Millisecond),
+		nats.ReconnectBufSize(-1))
 	if err != nil {
 		return nil, err
 	}
@@ -65,8 +67,7 @@ func (q *jetStream) work(ctx context.Context, dispatch func(ctx context.Context,
 			}
 			switch err := dispatch(ctx, message.Data()); {
 			case err == nil:
-				err = message.Ack() // if this is lost, the event comes again
-				logged(err)
+				logged(message.Ack()) // if this is lost, the event comes again
 			case hopeless(err):
 				slog.Error("event is dropped", "error", err)
 				logged(message.Term())

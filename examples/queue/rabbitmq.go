@@ -13,7 +13,8 @@ import (
 type rabbit struct {
 	url     string
 	mu      sync.Mutex
-	channel *amqp.Channel // for publishing; nil: there is none yet
+	conn    *amqp.Connection // for publishing; nil: there is none yet
+	channel *amqp.Channel
 }
 
 // open opens a channel with the queue, which keeps its events on disk.
@@ -35,15 +36,19 @@ func (q *rabbit) open() (*amqp.Connection, *amqp.Channel, error) {
 func (q *rabbit) publish(ctx context.Context, event []byte) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.channel == nil || q.channel.IsClosed() {
-		_, channel, err := q.open()
-		if err == nil {
-			err = channel.Confirm(false)
+	if q.conn == nil || q.channel.IsClosed() {
+		if q.conn != nil {
+			_ = q.conn.Close()
+			q.conn = nil
 		}
+		conn, channel, err := q.open()
 		if err != nil {
 			return err
 		}
-		q.channel = channel
+		q.conn, q.channel = conn, channel
+		if err := channel.Confirm(false); err != nil {
+			return err
+		}
 	}
 	confirmed, err := q.channel.PublishWithDeferredConfirmWithContext(ctx, "", subject, true, false,
 		amqp.Publishing{DeliveryMode: amqp.Persistent, Body: event})
@@ -80,4 +85,12 @@ func (q *rabbit) work(ctx context.Context, dispatch func(ctx context.Context, ev
 		_ = conn.Close()
 	}
 	return ctx.Err()
+}
+
+func (q *rabbit) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.conn != nil {
+		_ = q.conn.Close()
+	}
 }

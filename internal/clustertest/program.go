@@ -28,7 +28,7 @@ func scene(t *testing.T, long bool) {
 }
 
 // startTime is how long a server may take to start or to join its cluster.
-const startTime = 90 * time.Second
+const startTime = 3 * time.Minute
 
 // account is the user of the system that servers run as. Neither PostgreSQL nor MariaDB runs as root.
 type account struct {
