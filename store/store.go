@@ -36,6 +36,9 @@ type Store[Tx any] interface {
 	// InTx runs fn in a transaction. It commits when fn returns nil. It rolls back when fn panics or returns an error. InTx
 	// returns that error so that errors.Is and errors.As still match it. After a serialization failure or a deadlock InTx runs
 	// fn again in a new transaction, so fn must set its results anew each time. Fn's tx can't be used after fn has returned.
+	//
+	// A Store over a network returns an error that matches [ErrInDoubt] if it can't tell whether it committed, and one that
+	// matches [ErrUnavailable] if the database could not be reached.
 	InTx(ctx context.Context, fn func(tx Tx) error) error
 
 	// Insert adds the orders whose IDs are free, with their references. Inserted says for each order, in the sequence given,

@@ -233,6 +233,7 @@ func TestGaleraRoundRobin(t *testing.T) {
 			g.settleNodes()
 			s.requireRight()
 			sold.report(t, s, time.Time{}, "")
+			sold.requireSmooth(t, "ErrConflict")
 		})
 	}
 }
