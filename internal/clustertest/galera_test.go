@@ -90,6 +90,7 @@ func TestGaleraWriters(t *testing.T) {
 	g := newGalera(t, 3)
 	for _, writers := range []int{1, 3} {
 		t.Run(fmt.Sprint(writers), func(t *testing.T) {
+			scene(t, writers == 1)
 			g.nodes[0].exec("DROP DATABASE shop")
 			g.nodes[0].exec("CREATE DATABASE shop")
 			var sources []source

@@ -27,7 +27,7 @@ func same(n int, driver, dsn string) (sources []source) {
 
 // Nothing happens: what the other scenes are compared with.
 func TestPostgresAlone(t *testing.T) {
-	scene(t, false)
+	scene(t, true)
 	p := newPostgres(t)
 	s := newShop(t, sqlstore.Postgres, same(3, "pgx", p.dsn("shop"))...)
 	sold := s.sell(crowd{orders: 300, rate: 100}, nil)
@@ -85,7 +85,7 @@ func TestPostgresTwoHosts(t *testing.T) {
 
 // Every connection is ended several times in a second.
 func TestPostgresTerminated(t *testing.T) {
-	scene(t, false)
+	scene(t, true)
 	for _, driver := range []string{"pgx", "postgres"} {
 		t.Run(driver, func(t *testing.T) {
 			p := newPostgres(t)
@@ -135,6 +135,7 @@ func TestPostgresCommitAnswersLost(t *testing.T) {
 	scene(t, false)
 	for _, driver := range []string{"pgx", "postgres"} {
 		t.Run(driver, func(t *testing.T) {
+			scene(t, driver != "pgx")
 			p := newPostgres(t)
 			way := newProxy(t, address(p.port))
 			s := newShop(t, sqlstore.Postgres, same(3, driver, p.dsn("shop", way.addr()))...)

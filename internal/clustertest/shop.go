@@ -173,7 +173,7 @@ func (s *shop) deliver(p *process, r *http.Request, body []byte) bool {
 	return false
 }
 
-// rest lets a day pass in which nothing fails: Stripe sends again what no process took, and sweeps do what is due.
+// rest lets two days pass in which nothing fails: Stripe sends again what no process took, and sweeps do what is due.
 func (s *shop) rest() {
 	s.t.Helper()
 	s.delivering.Wait()
@@ -181,8 +181,8 @@ func (s *shop) rest() {
 	for _, id := range s.late {
 		require.NoError(s.t, s.srv.Redeliver(id))
 	}
-	for range 30 {
-		s.srv.Advance(time.Hour)
+	for _, hours := range []time.Duration{1, 1, 1, 1, 4, 8, 12, 24} {
+		s.srv.Advance(hours * time.Hour)
 		_, err := s.processes[0].flow.Sweep(s.t.Context())
 		require.NoError(s.t, err)
 	}
