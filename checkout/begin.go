@@ -43,8 +43,9 @@ const (
 //
 // Errors: an [*InvalidSessionError]; [ErrNoReserver]; a [*reservation.ShortageError], or one that matches
 // [reservation.ErrUnknownSKU]; [ErrAlreadyPaid], [ErrProcessing], [ErrCanceled]; [ErrSuperseded]; [ErrStillOpen];
-// [ErrWrongMode]; [ErrWrongAccount]; a [*stripe.Error] by errors.As if Stripe refused or could not be reached. After each of them either no
-// stock is held for the customer, or a sweep gives it back within minutes.
+// [ErrWrongMode]; [ErrWrongAccount]; a [*stripe.Error] by errors.As if Stripe refused or could not be reached; [store.ErrUnavailable];
+// [store.ErrInDoubt]. After each of them either no stock is held for the customer, or a sweep gives it back within minutes. To begin
+// the same order again is always safe.
 func (f *Flow[Tx]) Begin(ctx context.Context, s Session) (begun *Started, err error) {
 	ctx, ended := f.observe.begin(ctx, Operation{Kind: OperationBegin, OrderID: s.OrderID})
 	defer func() { ended(begunOutcome(begun, err)) }()
@@ -114,7 +115,7 @@ func (f *Flow[Tx]) begin(ctx context.Context, c *cart) (*Started, error) {
 		case ctx.Err() != nil:
 			return nil, err // the caller is gone; a later Begin or a sweep closes the attempt
 		}
-		if closeErr := f.closeAttempt(ctx, o.ID, a.N, "begin"); closeErr != nil {
+		if closeErr := f.closeBegun(ctx, o.ID, a.N); closeErr != nil {
 			return nil, errors.Join(err, closeErr)
 		}
 		if lost(err) && a.N <= lostAttempts {
@@ -138,7 +139,9 @@ func (f *Flow[Tx]) begin(ctx context.Context, c *cart) (*Started, error) {
 
 // replace ends the session that a takes the place of. It returns nil if a can go on.
 func (f *Flow[Tx]) replace(ctx context.Context, o *store.Order, a *store.Attempt) error {
-	err := f.end(ctx, o, o.Attempt(a.Replaces), "begin")
+	err := untilShown(ctx, func() (bool, error) {
+		return true, surely(ctx, func() error { return f.end(ctx, o, o.Attempt(a.Replaces), "begin") })
+	})
 	if err == nil {
 		err = f.mayCreate(ctx, o.ID, a.N)
 	}
@@ -146,12 +149,16 @@ func (f *Flow[Tx]) replace(ctx context.Context, o *store.Order, a *store.Attempt
 		return nil
 	}
 	// The increase is given back; the old session stays as it is.
-	return errors.Join(err, f.closeAttempt(ctx, o.ID, a.N, "begin"))
+	return errors.Join(err, f.closeBegun(ctx, o.ID, a.N))
 }
 
 // mayCreate says why attempt n must not get a session after all; nil: it may.
 func (f *Flow[Tx]) mayCreate(ctx context.Context, id string, n int) error {
-	o, err := f.store.Find(ctx, id)
+	var o *store.Order
+	err := untilShown(ctx, func() (shown bool, err error) {
+		o, err = f.store.Find(ctx, id)
+		return err == nil && o.Attempt(n) != nil, err
+	})
 	if err != nil {
 		return err
 	}
@@ -183,11 +190,11 @@ func (f *Flow[Tx]) create(ctx context.Context, o *store.Order, a *store.Attempt)
 		return nil, err
 	}
 	var recorded *Started
-	err = f.record(ctx, o.ID, "begin", func(locked *store.Order, now time.Time) (bool, error) {
+	err = f.recordBegun(ctx, o.ID, a.N, func(locked *store.Order, now time.Time) (bool, error) {
 		recorded = nil
 		open := locked.Attempt(a.N)
 		switch {
-		case open == nil || !open.Open() || open.Mark != a.Mark || open.SessionID != "" && open.SessionID != answer.facts.ID:
+		case !open.Open() || open.Mark != a.Mark || open.SessionID != "" && open.SessionID != answer.facts.ID:
 			return false, nil
 		case open.Hold.ID != "" && open.Hold.State != store.Held:
 			return false, nil // the database went back to before the stock was held

@@ -427,7 +427,7 @@ func TestCommitInDoubt(t *testing.T) {
 	t.Parallel()
 	for at := 1; at <= 3; at++ {
 		s := newShop(t)
-		st := &doubtStore{Store: s.st, at: at}
+		st := &doubtStore{Store: s.st, at: at, err: errors.New("connection lost at commit")}
 		flow, _ := s.processOn(st, s.stock, s.wire)
 		var again *checkout.Started
 		for range 3 { // one of them is told that its commit failed
@@ -442,17 +442,101 @@ func TestCommitInDoubt(t *testing.T) {
 	}
 }
 
+// A Store that says that a commit is in doubt has Begin look for itself, and the caller notices nothing.
+func TestBeginResolvesDoubt(t *testing.T) {
+	t.Parallel()
+	carts := []checkout.Session{cartOf("order-1", "last"), cartOf("order-1", "last", "tee"), cartOf("order-1", "tee")}
+	for at := 1; ; at++ {
+		s := newShop(t)
+		st := &doubtStore{Store: s.st, at: at, err: store.ErrInDoubt}
+		flow, _ := s.processOn(st, s.stock, s.wire)
+		var started *checkout.Started
+		for i, cart := range carts {
+			var err error
+			started, err = flow.Begin(t.Context(), cart)
+			require.NoError(t, err, "cart %d, the answer to commit %d is lost", i+1, at)
+		}
+		s.pay(started.SessionID)
+		s.requireStatus("order-1", checkout.Fulfilled)
+		s.requireStock("last", 1, 0, 0)
+		s.requireStock("tee", 4, 0, 1)
+		require.LessOrEqual(t, len(s.order("order-1").Attempts), len(carts)+1)
+		if st.n < at {
+			require.Greater(t, at, 5)
+			break
+		}
+	}
+}
+
+// A node of a cluster that shows a commit only a moment later has no Begin fail.
+func TestBeginAtANodeThatLags(t *testing.T) {
+	t.Parallel()
+	for at := 1; ; at++ {
+		s := newShop(t)
+		st := &laggingStore{Store: s.st, at: at, looks: 3}
+		flow, _ := s.processOn(st, s.stock, s.wire)
+		for _, cart := range []checkout.Session{cartOf("order-1", "last"), cartOf("order-1", "tee", "last")} {
+			started, err := flow.Begin(t.Context(), cart)
+			require.NoError(t, err, "the order is not shown to look %d", at)
+			require.Equal(t, "open", s.stripeStatus(started.SessionID))
+		}
+		if st.n < at {
+			require.Greater(t, at, 3)
+			break
+		}
+	}
+}
+
+// laggingStore does not show an order to some of the looks at it, as a node of a cluster that another node is ahead of.
+type laggingStore struct {
+	store.Store[tx]
+	n, at, looks int
+	alone        bool // the transaction inserted an order itself, or found that there is one
+}
+
+// hides reports whether this look shows nothing.
+func (l *laggingStore) hides() bool {
+	l.n++
+	return l.n >= l.at && l.n < l.at+l.looks
+}
+
+func (l *laggingStore) Insert(ctx context.Context, tx tx, orders ...*store.Order) ([]bool, error) {
+	l.alone = true // a node that lags refuses the COMMIT of an INSERT: a conflict, after which it has caught up
+	return l.Store.Insert(ctx, tx, orders...)
+}
+
+func (l *laggingStore) Lock(ctx context.Context, tx tx, ids ...string) ([]*store.Order, error) {
+	if inserted := l.alone; inserted {
+		l.alone = false
+		return l.Store.Lock(ctx, tx, ids...)
+	}
+	orders, err := l.Store.Lock(ctx, tx, ids...)
+	if err == nil && orders[0] != nil && l.hides() {
+		orders[0] = nil
+	}
+	return orders, err
+}
+
+func (l *laggingStore) Find(ctx context.Context, id string) (*store.Order, error) {
+	o, err := l.Store.Find(ctx, id)
+	if err == nil && l.hides() {
+		return nil, store.ErrNotFound
+	}
+	return o, err
+}
+
 // doubtStore reports its n-th transaction as failed although it was committed.
 type doubtStore struct {
 	store.Store[tx]
 	n, at int
+	err   error
 }
 
 func (f *doubtStore) InTx(ctx context.Context, fn func(tx) error) error {
 	f.n++
 	err := f.Store.InTx(ctx, fn)
 	if err == nil && f.n == f.at {
-		return errors.New("connection lost at commit")
+		return f.err
 	}
 	return err
 }

@@ -97,11 +97,11 @@ func closeUnrecorded(o *store.Order, now time.Time) (closed bool) {
 	return closed
 }
 
-// closeAttempt closes attempt n, if its session was not recorded.
-func (f *Flow[Tx]) closeAttempt(ctx context.Context, id string, n int, doing string) error {
-	return f.record(ctx, id, doing, func(o *store.Order, now time.Time) (bool, error) {
+// closeBegun closes the attempt n that Begin has just committed, if its session was not recorded.
+func (f *Flow[Tx]) closeBegun(ctx context.Context, id string, n int) error {
+	return f.recordBegun(ctx, id, n, func(o *store.Order, now time.Time) (bool, error) {
 		a := o.Attempt(n)
-		if a == nil || !a.Open() || a.SessionID != "" {
+		if !a.Open() || a.SessionID != "" {
 			return false, nil
 		}
 		return closeUnrecorded(o, now), nil

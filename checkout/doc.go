@@ -64,7 +64,8 @@
 // # Errors
 //
 // All of these match with [errors.Is], and those with a star with [errors.As]. A failure of the Store or of the context is
-// returned as it is, in the error's chain.
+// returned as it is, in the error's chain: [store.ErrUnavailable], or [store.ErrInDoubt] if the answers to a COMMIT were lost again
+// and again. docs/failover.md says after which errors to begin an order again. To do so with the same ID is always safe.
 //
 //	method     errors
 //	Begin      *InvalidSessionError ErrNoReserver *reservation.ShortageError reservation.ErrUnknownSKU ErrAlreadyPaid

@@ -47,10 +47,13 @@ func (f *Flow[Tx]) open(ctx context.Context, c *cart) (_ *store.Order, _ *store.
 		return nil, nil, err
 	}
 	req := opening{cart: c, fresh: c.fresh(f.now())}
-	answer, err := f.opening.Do(ctx, req)
-	if err == nil && answer.existed {
-		answer, err = f.openAlone(ctx, req)
-	}
+	var answer opened
+	err = surely(ctx, func() (err error) {
+		if answer, err = f.opening.Do(ctx, req); err == nil && answer.existed {
+			answer, err = f.openAlone(ctx, req)
+		}
+		return err
+	})
 	return answer.order, answer.attempt, err
 }
 
@@ -116,6 +119,10 @@ func (f *Flow[Tx]) openAlone(ctx context.Context, req opening) (answer opened, e
 		o, err := f.lock(ctx, tx, req.fresh.ID)
 		if err != nil {
 			return err
+		}
+		if a := o.OpenAttempt(); a != nil && a.Mark == req.fresh.OpenAttempt().Mark {
+			answer = opened{order: o, attempt: a} // an earlier try was committed, and its answer was lost
+			return nil
 		}
 		a, err := f.openAgain(ctx, tx, o, req.cart, f.now())
 		answer = opened{order: o, attempt: a}

@@ -16,6 +16,16 @@ import (
 // ErrNotFound is returned by [Store.Find] and [Store.FindRef] when there is no such order.
 var ErrNotFound = errors.New("store: no such order")
 
+// Failures of a database that say what to do next. A Store's errors match them with [errors.Is] if it knows.
+var (
+	// ErrInDoubt: the answer to a COMMIT was lost, so the transaction may be committed or not. Look at what is stored, and go on
+	// from there.
+	ErrInDoubt = errors.New("store: it is unknown whether the transaction was committed")
+	// ErrUnavailable: the database could not be reached, or refused to write, for as long as the Store tried. Nothing was
+	// committed. Try again later.
+	ErrUnavailable = errors.New("store: the database is not available")
+)
+
 // Store keeps orders, claims and a few named values. Tx is the backend's own transaction, such as *sql.Tx. Everything that is
 // written through one Tx commits together or not at all, by this Store or by other code.
 //
@@ -26,6 +36,9 @@ type Store[Tx any] interface {
 	// InTx runs fn in a transaction. It commits when fn returns nil. It rolls back when fn panics or returns an error. InTx
 	// returns that error so that errors.Is and errors.As still match it. After a serialization failure or a deadlock InTx runs
 	// fn again in a new transaction, so fn must set its results anew each time. Fn's tx can't be used after fn has returned.
+	//
+	// A Store over a network returns an error that matches [ErrInDoubt] if it can't tell whether it committed, and one that
+	// matches [ErrUnavailable] if the database could not be reached.
 	InTx(ctx context.Context, fn func(tx Tx) error) error
 
 	// Insert adds the orders whose IDs are free, with their references. Inserted says for each order, in the sequence given,

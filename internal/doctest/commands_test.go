@@ -73,6 +73,8 @@ var commands = map[string]string{
 	"go test ./checkout/internal/simtest -run TestMutants -mutants -v -timeout 2h":              "TestMutants",
 	"go test ./internal/dbtest/flowtest -run TestKill -kills 500 -kill-seed 7":                  "TestKill",
 	"go test ./internal/dbtest/flowtest -run TestStories -story-sequences 1000 -timeout 2h":     "TestStories",
+	"FULFIL_TEST_CLUSTER=1 go test -count=1 -v -timeout 1h ./internal/clustertest":              "needs PostgreSQL, Galera and PgBouncer; the gate runs the short scenes",
+	"FULFIL_TEST_CLUSTER=1 go test -count=1 -run TestRollingUpgrade ./internal/dbtest/flowtest": "TestRollingUpgrade",
 	"FULFIL_CROSSCHECK=1 go test -count=1 ./internal/crosscheck/...":                            "needs node and npm; the gate runs it",
 	"go test ./webhook -run '^$' -fuzz '^FuzzEnvelope$' -fuzztime 5m -fuzzminimizetime 10x":     "FuzzEnvelope",
 }

@@ -17,7 +17,7 @@ type Table struct {
 // Check returns an error if a setting of a connection does not suit the library, or if a table, a column or an index of the
 // component is missing. The tables may have been made by any tool.
 func Check(ctx context.Context, db *sql.DB, d Dialect, c Component) error {
-	err := Retry(ctx, func() error { return check(ctx, db, d, c) })
+	err := retry(ctx, startTime, func() error { return check(ctx, db, d, c) })
 	if err != nil {
 		return fmt.Errorf("checking %s of fulfil on %s: %w", c.Name, d, explainPooler(err))
 	}

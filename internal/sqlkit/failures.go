@@ -72,6 +72,11 @@ func isReadOnly(err error) bool {
 	})
 }
 
+// failedAtCommit reports whether err is ER_ERROR_DURING_COMMIT, after which a node of Galera may have passed the transaction on.
+func failedAtCommit(err error) bool {
+	return anyError(err, func(err error) bool { return mysqlNumber(err) == 1180 })
+}
+
 // anyError reports whether is(e) is true for err or for any error that err wraps.
 func anyError(err error, is func(error) bool) bool {
 	for err != nil {

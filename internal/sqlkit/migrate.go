@@ -35,7 +35,7 @@ const lockTimeout = 5 * time.Minute
 // On MySQL, which commits each schema change by itself, that statement may have been run already. So on MySQL each statement
 // must also succeed when it is run again. A statement that only adds an index may fail then: Migrate ignores that error.
 func Migrate(ctx context.Context, db *sql.DB, d Dialect, c Component) error {
-	if err := Retry(ctx, func() error { return migrate(ctx, db, d, c) }); err != nil {
+	if err := retry(ctx, startTime, func() error { return migrate(ctx, db, d, c) }); err != nil {
 		return fmt.Errorf("migrating %s of fulfil on %s: %w", c.Name, d, explainPooler(err))
 	}
 	return nil

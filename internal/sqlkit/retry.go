@@ -19,28 +19,39 @@ const (
 	firstConflictPause   = 2 * time.Millisecond
 	longestConflictPause = 250 * time.Millisecond
 
-	// outageTries is how often a database is tried that can't be reached or refuses to write. The pauses between the tries come
-	// to about five seconds: a server needs less to restart.
-	outageTries = 12
+	// outageTime is how long a database is tried that can't be reached or refuses to write: a standby takes over in less.
+	outageTime = 30 * time.Second
+	// startTime is the same for Check and Migrate, which run when a program starts: a wrong address is soon known.
+	startTime = 5 * time.Second
 	// The pause doubles from the first to the longest. Up to a quarter of it is left out at random.
 	firstOutagePause   = 10 * time.Millisecond
 	longestOutagePause = time.Second
 )
 
-// ErrConflict is matched by the error of a transaction that collided with others in all of its tries.
-var ErrConflict = errors.New("transaction gave up")
+var (
+	// ErrConflict is matched by the error of a transaction that collided with others in all of its tries.
+	ErrConflict = errors.New("transaction gave up")
+	// ErrUnavailable is matched by the error of a database that failed for as long as it was tried.
+	ErrUnavailable = errors.New("the database failed")
+	// ErrInDoubt is matched by the error of a transaction whose COMMIT was sent and not answered.
+	ErrInDoubt = errors.New("the answer to the COMMIT was lost")
+)
 
 // Retry runs fn until it succeeds or fails for good. It runs fn again after two kinds of failure, with growing pauses:
 //
 //   - A conflict with another transaction: up to 30 times within a minute. Statements outside of transactions need that, too: at
 //     SERIALIZABLE the database may refuse even a statement that only reads.
-//   - A database that can't be reached, broke the connection or refuses to write, as during a restart or a failover: up to
-//     12 times, which takes about five seconds.
+//   - A database that can't be reached, broke the connection or refuses to write, as during a restart or a failover: for half a
+//     minute. Then the error matches [ErrUnavailable].
 //
 // Retry never runs fn again if the answer to a COMMIT was lost: that transaction may be committed.
-func Retry(ctx context.Context, fn func() error) error {
+func Retry(ctx context.Context, fn func() error) error { return retry(ctx, outageTime, fn) }
+
+// retry is Retry with another limit for outages.
+func retry(ctx context.Context, outageTime time.Duration, fn func() error) error {
 	began := time.Now()
 	conflicts, outages := 0, 0
+	var outageBegan time.Time
 	for {
 		err := fn()
 		var wait time.Duration
@@ -55,11 +66,14 @@ func Retry(ctx context.Context, fn func() error) error {
 			wait = rand.N(doubled(firstConflictPause, longestConflictPause, conflicts))
 		case isBroken(err) || isReadOnly(err):
 			outages++
-			if outages == outageTries {
-				return fmt.Errorf("the database failed %d times in a row: %w", outages, err)
+			if outages == 1 {
+				outageBegan = time.Now()
 			}
 			wait = doubled(firstOutagePause, longestOutagePause, outages)
 			wait -= rand.N(wait / 4)
+			if tried := time.Since(outageBegan); tried+wait > outageTime {
+				return fmt.Errorf("%w %d times in %v: %w", ErrUnavailable, outages, tried.Round(time.Second), err)
+			}
 		default:
 			return err
 		}
@@ -71,7 +85,7 @@ func Retry(ctx context.Context, fn func() error) error {
 
 // doubled returns first, doubled for each repetition after the first one, and at most longest.
 func doubled(first, longest time.Duration, repetition int) time.Duration {
-	return min(first<<(repetition-1), longest)
+	return min(first<<min(repetition-1, 20), longest) // the shift must not overflow
 }
 
 // pause waits for d. If the context ends earlier, pause returns the context's error.

@@ -98,6 +98,9 @@ func once(ctx context.Context, db *sql.DB, d Dialect, level sql.IsolationLevel, 
 		if isConflict(err) {
 			return err
 		}
+		if isBroken(err) || isReadOnly(err) || failedAtCommit(err) {
+			err = fmt.Errorf("%w: %w", ErrInDoubt, err)
+		}
 		return finalError{err} // the transaction may be committed
 	}
 	committed = true

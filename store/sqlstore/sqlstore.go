@@ -73,7 +73,7 @@ func (s *Store) read(ctx context.Context, fn func() error) error {
 	if err := s.ready(ctx); err != nil {
 		return err
 	}
-	return sqlkit.Retry(ctx, fn)
+	return named(sqlkit.Retry(ctx, fn))
 }
 
 // ready checks the settings of a connection before the Store is first used. A setting that would lose a customer's name then
@@ -83,7 +83,7 @@ func (s *Store) ready(ctx context.Context) error {
 		return nil
 	}
 	if err := sqlkit.CheckSettings(ctx, s.db, s.dialect); err != nil {
-		return sqlkit.Fail(ctx, "check the connection", err)
+		return named(sqlkit.Fail(ctx, "check the connection", err))
 	}
 	s.checked.Store(true)
 	return nil

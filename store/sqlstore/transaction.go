@@ -3,6 +3,8 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"errors"
+	"fmt"
 	"sync"
 
 	"github.com/gofulfil/fulfil/internal/sqlkit"
@@ -13,11 +15,11 @@ import (
 // between. So anything that fn does outside of tx may happen several times.
 //
 //   - The transaction collided with another: up to 30 times within a minute. After that the error matches [ErrConflict].
-//   - The database could not be reached, broke the connection or refused to write, as during a restart or a failover: up to
-//     12 times, which takes about five seconds. InTx closes a connection to a server that refuses to write.
+//   - The database could not be reached, broke the connection or refused to write, as during a restart or a failover: for half a
+//     minute. After that the error matches [store.ErrUnavailable]. InTx closes a connection to a server that refuses to write.
 //
-// If the answer to a COMMIT is lost, InTx returns an error and does not run fn again: the transaction may be committed, and the
-// caller must find out.
+// If the answer to a COMMIT is lost, InTx returns an error that matches [store.ErrInDoubt] and does not run fn again: the
+// transaction may be committed, and the caller must find out.
 //
 // InTx commits only the transaction that it began. A database may roll a transaction back in the middle: MySQL does so on a
 // deadlock, SQLite on a full disk. If fn does not return that error, or ends the transaction itself, InTx returns an error
@@ -31,11 +33,11 @@ func (s *Store) InTx(ctx context.Context, fn func(tx *sql.Tx) error) error {
 	if err := s.ready(ctx); err != nil {
 		return err
 	}
-	return sqlkit.InMarkedTx(ctx, s.db, s.dialect, func(tx *sql.Tx) error {
+	return named(sqlkit.InMarkedTx(ctx, s.db, s.dialect, func(tx *sql.Tx) error {
 		s.begun.Store(tx, &transaction{checks: true})
 		defer s.begun.Delete(tx)
 		return fn(tx)
-	})
+	}))
 }
 
 // InOwnTx runs callback and then record in a transaction, as [store.OwnTx] says. What is said of [Store.InTx] is true of InOwnTx,
@@ -45,13 +47,13 @@ func (s *Store) InOwnTx(ctx context.Context, callback, record func(tx *sql.Tx) e
 		return err
 	}
 	if callback == nil {
-		return sqlkit.InTx(ctx, s.db, s.dialect, func(tx *sql.Tx) error {
+		return named(sqlkit.InTx(ctx, s.db, s.dialect, func(tx *sql.Tx) error {
 			s.begun.Store(tx, &transaction{})
 			defer s.begun.Delete(tx)
 			return record(tx)
-		})
+		}))
 	}
-	return sqlkit.InCallbackTx(ctx, s.db, s.dialect, callback, func(tx *sql.Tx) error {
+	return named(sqlkit.InCallbackTx(ctx, s.db, s.dialect, callback, func(tx *sql.Tx) error {
 		t := &transaction{unchecked: s.dialect == Postgres}
 		s.begun.Store(tx, t)
 		defer s.begun.Delete(tx)
@@ -59,16 +61,35 @@ func (s *Store) InOwnTx(ctx context.Context, callback, record func(tx *sql.Tx) e
 			return err
 		}
 		return s.check(ctx, tx, t) // if record locked no order
-	})
+	}))
 }
 
+// doubtTries is how often ownTx runs a function while the answers to its COMMIT are lost.
+const doubtTries = 3
+
 // ownTx is InTx for functions of this package. They return every error, so ownTx need not check that the transaction is still
-// open.
+// open. Each of them may be carried out twice, so ownTx runs it again if the answer to its COMMIT was lost.
 func (s *Store) ownTx(ctx context.Context, level sql.IsolationLevel, fn func(tx *sql.Tx) error) error {
 	if err := s.ready(ctx); err != nil {
 		return err
 	}
-	return sqlkit.InTxLevel(ctx, s.db, s.dialect, level, fn)
+	for try := 1; ; try++ {
+		err := sqlkit.InTxLevel(ctx, s.db, s.dialect, level, fn)
+		if !errors.Is(err, sqlkit.ErrInDoubt) || try == doubtTries || ctx.Err() != nil {
+			return named(err)
+		}
+	}
+}
+
+// named has an error match the error of package store that says what to do next, if there is one.
+func named(err error) error {
+	switch {
+	case errors.Is(err, sqlkit.ErrInDoubt):
+		return fmt.Errorf("%w: %w", store.ErrInDoubt, err)
+	case errors.Is(err, sqlkit.ErrUnavailable):
+		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	}
+	return err
 }
 
 // transaction is what the Store knows of an open transaction.

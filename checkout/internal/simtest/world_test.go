@@ -141,7 +141,7 @@ func (w *world) run(t *testing.T) error {
 		case len(waiting) == 0 && busy > 0 && w.limited.Swap(false):
 			time.Sleep(checkout.DeliverTimeout) // longer than any pause of a Begin
 			continue
-		case len(waiting) == 0 && busy > 0 && w.locked() && waited < lockedMost:
+		case len(waiting) == 0 && busy > 0 && (w.locked() || w.losses.Load() > 0) && waited < lockedMost: // or a Begin waits for a lost order
 			time.Sleep(checkout.DeliverTimeout)
 			waited++
 			continue

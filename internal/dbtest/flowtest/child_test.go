@@ -3,6 +3,7 @@ package flowtest
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -246,12 +247,13 @@ func readClock(file string) time.Time {
 
 // process is a shop in a child process, which can be killed and started again. Its address changes with each start.
 type process struct {
-	t      testing.TB
-	config childConfig
-	client *http.Client
-	cmd    *exec.Cmd
-	said   *bufio.Scanner // the child's output
-	stderr *logBuffer
+	t       testing.TB
+	program string // default: this test's own
+	config  childConfig
+	client  *http.Client
+	cmd     *exec.Cmd
+	said    *bufio.Scanner // the child's output
+	stderr  *logBuffer
 
 	mu      sync.Mutex
 	addr    string        // empty: the process does not run
@@ -278,7 +280,7 @@ func (p *process) start() {
 		p.t.Fatal(err)
 	}
 	p.stderr = &logBuffer{}
-	p.cmd = exec.Command(os.Args[0])
+	p.cmd = exec.Command(cmp.Or(p.program, os.Args[0]))
 	p.cmd.Env = append(os.Environ(), childEnv+"="+string(settings))
 	p.cmd.Stderr = p.stderr
 	out, err := p.cmd.StdoutPipe()
