@@ -2,6 +2,7 @@ package checkout
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/gofulfil/fulfil/store"
@@ -25,7 +26,8 @@ type Health struct {
 	// Orders is how many orders are stuck and due, and since when; nil: the Store is no store.Counter. A shop that is swept has no
 	// order that is due for much longer than half a minute.
 	Orders *store.Counts
-	// Held is the number of units of stock that are held; nil: no stock is kept, or the Reserver has no method Held.
+	// Held is the number of units of stock that are held; nil: no stock is kept, or the Reserver can't count them, as without WithDB
+	// of sqlreserver or WithStore of memreserver.
 	Held *int64
 	// Refunds says that the Flow gives payments back by itself, HoldForReview that it asks for reviews, and Connects that it has
 	// orders on connected accounts.
@@ -73,22 +75,22 @@ func (f *Flow[Tx]) Health(ctx context.Context) (Health, error) {
 	return h, nil
 }
 
-// heldReader is a Reserver that can count what is held, as sqlreserver and memreserver can.
-type heldReader[Tx any] interface {
-	Held(ctx context.Context, tx Tx) (units int64, err error)
+// heldReader is a Reserver that can count what is held, without a transaction, as sqlreserver and memreserver can. An error that matches
+// [errors.ErrUnsupported] says that this one can't.
+type heldReader interface {
+	Held(ctx context.Context) (units int64, err error)
 }
 
 // held returns the number of units that are held; nil: the Reserver can't count them.
 func (f *Flow[Tx]) held(ctx context.Context) (*int64, error) {
-	reader, ok := f.reserver.(heldReader[Tx])
+	reader, ok := f.reserver.(heldReader)
 	if !ok {
 		return nil, nil
 	}
-	var units int64
-	err := f.inTx(ctx, func(tx Tx) (err error) {
-		units, err = reader.Held(ctx, tx)
-		return err
-	})
+	units, err := reader.Held(ctx)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,7 @@ import (
 func TestHealth(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
+	s.runAs(func(c *checkout.Config[tx]) { c.Reserver = s.stock.WithStore(s.st) })
 	health := func() checkout.Health {
 		h, err := s.flow.Health(t.Context())
 		require.NoError(t, err)

@@ -45,7 +45,7 @@ func newShop(t *testing.T, reader metric.Reader) *shop {
 		st: memstore.New(), spans: tracetest.NewSpanRecorder(),
 	}
 	t.Cleanup(s.srv.Close)
-	stock := memreserver.New()
+	stock := memreserver.New().WithStore(s.st)
 	require.NoError(t, s.st.InTx(t.Context(), func(tx *memstore.Tx) error { return stock.Set(t.Context(), tx, "tee", 5) }))
 	telemetry, err := checkoutotel.New(checkoutotel.Config{
 		TracerProvider: sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(s.spans)),

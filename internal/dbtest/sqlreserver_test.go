@@ -66,12 +66,12 @@ func TestSQLReserverHeld(t *testing.T) {
 		t.Parallel()
 		r := newReserver(t, d, reserverConns)
 		held := func() (units int64) {
-			require.NoError(t, r.inTx(func(tx *sql.Tx) (err error) {
-				units, err = r.Held(t.Context(), tx)
-				return err
-			}))
+			units, err := r.WithDB(r.db).Held(t.Context())
+			require.NoError(t, err)
 			return units
 		}
+		_, err := r.Held(t.Context())
+		require.ErrorIs(t, err, errors.ErrUnsupported)
 		require.Zero(t, held())
 		r.set(t, 10, "cup", "tee")
 		for _, h := range []reservation.Hold{holdOf("h1", 2, "cup", "tee"), holdOf("h2", 3, "tee"), holdOf("h3", 1, "cup")} {
@@ -79,7 +79,7 @@ func TestSQLReserverHeld(t *testing.T) {
 			require.NoError(t, errors.Join(append(refusals, err)...))
 		}
 		require.Equal(t, int64(8), held())
-		_, err := r.commit("h1")
+		_, err = r.commit("h1")
 		require.NoError(t, err)
 		_, err = r.release("h2")
 		require.NoError(t, err)

@@ -28,13 +28,14 @@ var (
 // Reserver is a [reservation.Reserver] that keeps its state in the [memstore.Store] that makes the transactions. All Reservers
 // that are used with one Store share its stock. Make one with [New].
 type Reserver struct {
-	store *memstore.Store // for Preview; may be nil
+	store *memstore.Store // for Preview and Held; may be nil
 }
 
 // New returns a Reserver.
 func New() *Reserver { return &Reserver{} }
 
-// WithStore returns a Reserver that can also [Reserver.Preview] holds. The Store must be the one that makes the transactions.
+// WithStore returns a Reserver that can also [Reserver.Preview] holds and count them ([Reserver.Held]). The Store must be the one that
+// makes the transactions.
 func (*Reserver) WithStore(st *memstore.Store) *Reserver { return &Reserver{store: st} }
 
 // hold is a stored hold. It is never changed, only replaced.

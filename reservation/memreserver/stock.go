@@ -2,6 +2,7 @@ package memreserver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -88,12 +89,15 @@ func (*Reserver) Stock(_ context.Context, tx *memstore.Tx, skus ...string) ([]re
 	return stock, nil
 }
 
-// Held returns the number of units that are held, of all SKUs. It locks nothing.
-func (*Reserver) Held(_ context.Context, tx *memstore.Tx) (units int64, err error) {
-	for _, row := range tx.Scan(stockTable) {
+// Held returns the number of units that are held, of all SKUs. It needs [Reserver.WithStore]. It locks nothing.
+func (r *Reserver) Held(ctx context.Context) (units int64, err error) {
+	if r.store == nil {
+		return 0, fmt.Errorf("memreserver: a Reserver without a Store counts nothing: use WithStore: %w", errors.ErrUnsupported)
+	}
+	for _, row := range r.store.Scan(stockTable) {
 		units += row.Value.(reservation.Stock).Held
 	}
-	return units, nil
+	return units, ctx.Err()
 }
 
 // Holds returns at most limit of the holds that are neither sold nor released, sorted by ID, beginning behind the ID after.

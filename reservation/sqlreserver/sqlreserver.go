@@ -49,6 +49,6 @@ func New(dialect Dialect) *Reserver {
 	panic(fmt.Sprintf("sqlreserver: %v", dialect))
 }
 
-// WithDB returns a Reserver that can also [Reserver.Preview] holds. The database must be the one of the transactions that the
-// Reserver receives.
+// WithDB returns a Reserver that can also [Reserver.Preview] holds and count them ([Reserver.Held]). The database must be the one of the
+// transactions that the Reserver receives.
 func (r *Reserver) WithDB(db *sql.DB) *Reserver { return &Reserver{sql: r.sql, db: db} }

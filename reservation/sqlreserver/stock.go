@@ -3,6 +3,7 @@ package sqlreserver
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"math"
 
@@ -177,9 +178,12 @@ func tooMany(sku string) error {
 	return fmt.Errorf("%w: %q would have more than fits in 64 bits", reservation.ErrInvalidStock, sku)
 }
 
-// Held returns the number of units that are held, of all SKUs. It locks nothing, and takes as long as there are holds that are neither
-// sold nor released.
-func (r *Reserver) Held(ctx context.Context, tx *sql.Tx) (units int64, err error) {
-	err = tx.QueryRowContext(ctx, r.sql.sumHeld).Scan(&units)
+// Held returns the number of units that are held, of all SKUs. It needs [Reserver.WithDB]. It locks nothing, and takes as long as there
+// are holds that are neither sold nor released.
+func (r *Reserver) Held(ctx context.Context) (units int64, err error) {
+	if r.db == nil {
+		return 0, fmt.Errorf("sqlreserver: a Reserver without a database counts nothing: use WithDB: %w", errors.ErrUnsupported)
+	}
+	err = r.db.QueryRowContext(ctx, r.sql.sumHeld).Scan(&units)
 	return units, sqlkit.Fail(ctx, "sqlreserver: counting what is held", err)
 }
