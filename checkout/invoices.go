@@ -329,7 +329,7 @@ func (f *Flow[Tx]) orderOfInvoicePayment(ctx context.Context, account, intent st
 	if o == nil || err != nil {
 		return nil, err
 	}
-	if o.SubscriptionByID(subscription) == nil {
+	if !latestInvoice(o, subscription, answer.ID) {
 		err = f.settleSubscription(ctx, o.ID, subscription, "refund or dispute")
 	} else {
 		err = f.settleInvoice(ctx, o.ID, answer, "refund or dispute")

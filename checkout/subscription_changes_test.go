@@ -341,3 +341,17 @@ func TestTrialEndsBeforeTheDebitArrives(t *testing.T) {
 	require.True(t, s.order("club").Paid())
 	require.Equal(t, []checkout.ChangeKind{checkout.ChangeRenewed}, s.subscriptionKinds())
 }
+
+// Two renewals are not heard of, and the second is disputed: the first is told before it.
+func TestDisputeOfARenewalThatWasNotHeardOf(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.subscribe("club")
+	s.loseWebhooks()
+	s.srv.Advance(64 * day)
+	s.srv.Deliver(s.hook, testPayloads())
+	_, err := s.srv.Dispute(s.order("club").Attempts[0].SessionID)
+	require.NoError(t, err)
+	require.Equal(t, []checkout.ChangeKind{checkout.ChangeRenewed, checkout.ChangeRenewed, checkout.ChangeDisputed}, s.kinds())
+	require.True(t, s.changes[0].When.Before(s.changes[1].When))
+}

@@ -46,6 +46,8 @@ var subscriptionMutants = []mutant{
 	{name: "take a canceled subscription for a failed debit", edits: []edit{{"../../session_facts.go",
 		"u.completed && u.facts.Subscription.Status == \"incomplete_expired\"", "u.completed && u.facts.Subscription.Status != \"incomplete\" && u.facts.Subscription.Status != \"\""}}},
 	{name: "tell a renewal before an older one", edits: []edit{{"../../invoices.go", "if !latestInvoice(o, subscription, i.ID) {", "if o.SubscriptionByID(subscription) == nil {"}}},
+	{name: "tell a renewal that was disputed before an older one", edits: []edit{{"../../invoices.go",
+		"if !latestInvoice(o, subscription, answer.ID) {", "if o.SubscriptionByID(subscription) == nil {"}}},
 	{name: "take the dispute of a renewal for that of the first payment", edits: []edit{{"../../disputes.go",
 		"State: disputeState(d.Status), Attempt: attempt, Invoice: invoice}", "State: disputeState(d.Status), Attempt: attempt, Invoice: invoice[:0]}"}}},
 	{name: "fulfil an old subscription without asking", edits: []edit{{"../../next.go",
