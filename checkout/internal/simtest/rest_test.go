@@ -31,7 +31,10 @@ func (w *world) settleDown(t *testing.T) {
 	w.healed.Store(true)
 	w.sched.release()
 	w.srv.Faults()
-	w.srv.Deliver(hookRouter{w}, w.payloads)
+	if left := noticedAfter - w.muteFor(); left > 0 {
+		w.srv.Advance(left)
+	}
+	w.receive()
 	if w.deaf {
 		w.srv.Deliver(nil)
 	}

@@ -139,7 +139,7 @@ type subscriptionTruth struct {
 	invoices []invoiceTruth      // as they are now, the oldest first
 	// tries are the failed tries to collect the payments: by invoice and number of the try, when Stripe said that it tries again.
 	tries map[string]map[int][]int64
-	// warned are the ends of trials of which Stripe warned while the subscription was to go on.
+	// warned are the ends of trials of which Stripe warned before them, while the subscription was to go on.
 	warned []int64
 }
 
@@ -179,7 +179,7 @@ func (c *checker) askSubscription(t *testing.T, account string, session *stripe.
 	for _, e := range c.w.srv.Events() {
 		if s, ok := subscriptionIn(e); ok && s.ID == session.Subscription.ID {
 			truth.states = append(truth.states, s)
-			if e.Type == "customer.subscription.trial_will_end" && s.CancelAt == 0 {
+			if e.Type == "customer.subscription.trial_will_end" && s.CancelAt == 0 && e.Created.Unix() < s.TrialEnd {
 				truth.warned = append(truth.warned, s.TrialEnd)
 			}
 		}

@@ -46,6 +46,7 @@ type world struct {
 	losses     atomic.Int64 // times that the database went back to a backup
 	backup     []memstore.Row
 	jam        jam
+	mute       time.Time   // since when there is no receiver for events; zero: there is one
 	dirty      atomic.Bool // something was committed, or Stripe changed
 	healed     atomic.Bool
 
