@@ -530,3 +530,25 @@ func TestChangedQuantities(t *testing.T) {
 	s.requireStatus("order-1", checkout.Fulfilled)
 	require.Equal(t, []store.Line{{Name: "Item", UnitAmount: 1999, Quantity: 3}}, s.order("order-1").Lines)
 }
+
+// An order is settled, fulfilled and given back by the events of an endpoint of another API version than stripe-go's.
+func TestEventsOfOtherVersions(t *testing.T) {
+	t.Parallel()
+	for _, version := range []string{"2020-08-27", "2024-06-20", "2025-09-30.clover", "2026-03-25.dahlia", "2026-09-30.endive"} {
+		t.Run(version, func(t *testing.T) {
+			t.Parallel()
+			s := newShopOf(t, checkouttest.Config{Start: testStart, EventVersion: version})
+			started := s.begin(cartOf("a", "tee"))
+			s.pay(started.SessionID)
+			s.requireStatus("a", checkout.Fulfilled)
+			s.requireStock("tee", 4, 0, 1)
+			s.refund(started.SessionID, 0)
+			require.Equal(t, []checkout.ChangeKind{checkout.ChangeRefunded}, s.kinds())
+
+			s.begin(cartOf("b", "tee"))
+			s.srv.Advance(25 * time.Hour)
+			require.Equal(t, []checkout.ChangeKind{checkout.ChangeRefunded, checkout.ChangeExpired}, s.kinds())
+			s.requireStock("tee", 4, 0, 1)
+		})
+	}
+}

@@ -272,10 +272,10 @@ func TestSubscriptionsOfOthers(t *testing.T) {
 	require.EqualValues(t, 6, s.flow.ForeignSessions())
 }
 
-// Events of API versions before 2025-03-31 lead to the same facts.
-func TestSubscriptionByOldEvents(t *testing.T) {
+// Events of API versions before 2025-03-31, and of later ones than stripe-go's, lead to the same facts.
+func TestSubscriptionByEventsOfOtherVersions(t *testing.T) {
 	t.Parallel()
-	for _, version := range []string{"2020-08-27", "2022-11-15", "2024-06-20"} {
+	for _, version := range []string{"2020-08-27", "2022-11-15", "2024-06-20", "2025-09-30.clover", "2026-03-25.dahlia", "2026-09-30.endive"} {
 		s := newShopOf(t, checkouttest.Config{Start: testStart, EventVersion: version})
 		sub := s.subscribe("club")
 		s.requireStatus("club", checkout.Fulfilled)

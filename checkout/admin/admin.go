@@ -33,6 +33,8 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"path"
+	"strings"
 	"time"
 
 	"github.com/gofulfil/fulfil/checkout"
@@ -116,5 +118,19 @@ func New(c Config) (http.Handler, error) {
 	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.message(w, r, http.StatusForbidden, "This came from another site", "Nothing was done. Open the page here, and send its form again.")
 	}))
-	return protection.Handler(http.MaxBytesHandler(mux, maxForm)), nil
+	return withSlash(protection.Handler(http.MaxBytesHandler(mux, maxForm))), nil
+}
+
+// withSlash leads from the address of the pages without a slash at its end to the one with it. Routers other than http.ServeMux pass
+// such a request on, with a path that StripPrefix made empty. The links of the pages are relative, so the slash is needed.
+func withSlash(pages http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "" {
+			pages.ServeHTTP(w, r)
+			return
+		}
+		whole, _, _ := strings.Cut(r.RequestURI, "?")
+		w.Header().Set("Location", "./"+path.Base(whole)+"/") // relative, as a proxy may strip a prefix, too
+		w.WriteHeader(http.StatusPermanentRedirect)
+	})
 }

@@ -515,3 +515,17 @@ func TestManyAttempts(t *testing.T) {
 	require.Contains(t, page.body, "and 97 more")
 	require.Less(t, len(page.body), 2<<20)
 }
+
+// A router that passes on the address without a slash, as chi's Mount does, leads to the pages, also below other folders.
+func TestAddressWithoutSlash(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	handler, err := admin.New(admin.Config{Flow: s.flow})
+	require.NoError(t, err)
+	for _, prefix := range []string{"/admin", "/shop/admin"} {
+		w := httptest.NewRecorder()
+		http.StripPrefix(prefix, handler).ServeHTTP(w, httptest.NewRequest("GET", prefix+"?a=b", nil))
+		require.Equal(t, http.StatusPermanentRedirect, w.Code)
+		require.Equal(t, "./admin/", w.Header().Get("Location"))
+	}
+}

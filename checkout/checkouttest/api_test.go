@@ -69,7 +69,7 @@ func TestVersions(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t, checkouttest.Config{})
 	for v, status := range map[string]int{
-		stripe.APIVersion: 200, "2024-06-20": 200, "2020-08-27": 200, "2026-03-25.dahlia": 200, "2025-02-24.acacia": 200,
+		"2025-08-27.basil": 200, "2025-09-30.clover": 200, "2026-09-30.endive": 200, "2024-06-20": 200, "2020-08-27": 200, "2026-03-25.dahlia": 200, "2025-02-24.acacia": 200,
 		"2019-2-19": 400, "2020-08-28": 400, "2025-13-01.basil": 400, "2025-08-27.parsley": 400, "2020-08-27; beta=v1": 400, "x": 400,
 	} {
 		resp, body := request(t, srv, "GET", "/v1/events", nil, "Stripe-Version", v)

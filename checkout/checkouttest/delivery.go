@@ -32,6 +32,14 @@ var sandboxRetries = []time.Duration{firstRetry, 2 * firstRetry, 3 * time.Hour}
 // and the retries of earlier deliveries. It replaces the receiver that was set before. With nil, the default endpoint has
 // no receiver, and the server does not keep events for a later one.
 //
+// The path of the requests is "/". So the handler is that of the webhook, and not the router in which it is mounted: a router
+// answers 404, which is a failed delivery as any other. To test the router too, set the path of its route:
+//
+//	srv.Deliver(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+//		r.URL.Path = "/stripe/webhook"
+//		router.ServeHTTP(w, r)
+//	}))
+//
 // The handler gets events of the kinds in payloads: Snapshot, Thin or Both. Default: the kinds that the endpoint got before,
 // which at first are those of Config.Payloads. Deliver panics if payloads holds anything else.
 func (s *Server) Deliver(h http.Handler, payloads ...Payloads) {
