@@ -1,9 +1,8 @@
-package sqlstore
+package sqlorders
 
 import (
 	"context"
 	"crypto/sha256"
-	"database/sql"
 	"slices"
 
 	"github.com/gofulfil/fulfil/internal/sqlkit"
@@ -26,7 +25,7 @@ func hashTerm(term string) []byte {
 // Position when no order is left. limit is that of [store.Query]. Index may be called again, and while the Store is in use.
 //
 // A program that had orders before calls it once for all pages, after the last process of the older version has ended.
-func (s *Store) Index(ctx context.Context, after store.Position, limit int) (next store.Position, err error) {
+func (s *Store[Tx]) Index(ctx context.Context, after store.Position, limit int) (next store.Position, err error) {
 	page, err := s.List(ctx, store.Query{After: after, Limit: limit})
 	if err != nil {
 		return after, err
@@ -38,7 +37,7 @@ func (s *Store) Index(ctx context.Context, after store.Position, limit int) (nex
 	for i, o := range page {
 		ids[i] = o.ID
 	}
-	err = s.InTx(ctx, func(tx *sql.Tx) error {
+	err = s.InTx(ctx, func(tx Tx) error {
 		orders, err := s.Lock(ctx, tx, ids...)
 		if err != nil {
 			return err
@@ -60,44 +59,30 @@ func (s *Store) Index(ctx context.Context, after store.Position, limit int) (nex
 	return store.Position{CreatedAt: last.CreatedAt, ID: last.ID}, nil
 }
 
-// deleteTerms deletes the terms of an order that is deleted: those that it has, and those that the transaction knows of it.
-func (s *Store) deleteTerms(ctx context.Context, tx *sql.Tx, o *store.Order) error {
+// deleteTerms returns the statements that delete the terms of an order that is deleted: those that it has, and those that the
+// transaction knows of it.
+func (s *Store[Tx]) deleteTerms(tx Tx, o *store.Order) (statements []sqlkit.Statement) {
 	terms := append(o.Terms(), s.in(tx).set(o.ID, written{}).terms...)
 	slices.Sort(terms)
 	for _, term := range slices.Compact(terms) {
-		if err := s.deleteTerm(ctx, tx, term, o.ID); err != nil {
-			return err
-		}
+		statements = append(statements, s.deleteTerm(term, o.ID))
 	}
-	return nil
+	return statements
 }
 
-func (s *Store) deleteTerm(ctx context.Context, tx *sql.Tx, term, id string) error {
-	statement := s.dialect.Rebind("DELETE FROM fulfil_terms WHERE term = ? AND order_id = ?")
-	_, err := tx.ExecContext(ctx, statement, hashTerm(term), id)
-	return sqlkit.Fail(ctx, "sqlstore: delete terms", err)
+func (s *Store[Tx]) deleteTerm(term, id string) sqlkit.Statement {
+	query := s.dialect.Rebind("DELETE FROM fulfil_terms WHERE term = ? AND order_id = ?")
+	return sqlkit.Statement{Query: query, Args: []any{hashTerm(term), id}}
 }
 
 // listByTerm returns a page of the orders that have a term and match q.
-func (s *Store) listByTerm(ctx context.Context, q store.Query, term string) ([]*store.Order, error) {
+func (s *Store[Tx]) listByTerm(ctx context.Context, q store.Query, term string) ([]*store.Order, error) {
 	var page []*store.Order
 	for at := q.After; ; {
 		query, args := s.termPage(q, term, at)
-		var read []*store.Order
-		err := s.read(ctx, func() error {
-			read = nil
-			return each(ctx, s.db, query, args, func(scan func(...any) error) error {
-				var r storedOrder
-				if err := scan(&r.data, &r.due); err != nil {
-					return err
-				}
-				o, err := r.order()
-				read = append(read, o)
-				return err
-			})
-		})
+		read, err := s.readOrders(ctx, query, args)
 		if err != nil {
-			return nil, sqlkit.Fail(ctx, "sqlstore: list the orders of a customer", err)
+			return nil, s.fail(ctx, "list the orders of a customer", err)
 		}
 		for _, o := range read {
 			if len(page) < q.PageSize() && q.Matches(o) {
@@ -114,7 +99,7 @@ func (s *Store) listByTerm(ctx context.Context, q store.Query, term string) ([]*
 
 // termPage returns the query for the orders behind a place in the list of those that have a term. It reads the keys from the index
 // first, and then the orders with those keys.
-func (s *Store) termPage(q store.Query, term string, at store.Position) (query string, args []any) {
+func (s *Store[Tx]) termPage(q store.Query, term string, at store.Position) (query string, args []any) {
 	compare, descending := ">", ""
 	if q.Newest {
 		compare, descending = "<", " DESC"

@@ -1,4 +1,4 @@
-package sqlstore
+package sqlorders
 
 import (
 	"database/sql"
@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gofulfil/fulfil/internal/sqlkit"
 	"github.com/gofulfil/fulfil/store"
 )
 
@@ -34,9 +35,26 @@ var (
 	valuesTable = table{"fulfil_values", []string{"name", "value"}}
 )
 
+// Needs returns the tables and indexes that the Store uses.
+func Needs(d sqlkit.Dialect) (tables []sqlkit.Table, indexes []string) {
+	for _, t := range []table{ordersTable, refsTable, claimsTable, valuesTable, termsTable} {
+		columns := t.columns
+		if d == sqlkit.MySQL && (t.name == ordersTable.name || t.name == claimsTable.name) {
+			columns = tokenTable(t).columns
+		}
+		tables = append(tables, sqlkit.Table{Name: t.name, Columns: columns})
+	}
+	if d == sqlkit.SQLite { // each transaction takes the write lock through this table
+		tables = append(tables, sqlkit.Table{Name: "fulfil_schema", Columns: []string{"component", "version", "statement"}})
+	}
+	return tables, []string{
+		"fulfil_orders_created", "fulfil_orders_status", "fulfil_orders_stuck", "fulfil_orders_due", "fulfil_claims_claimed",
+	}
+}
+
 // row returns the values of an order for the columns of ordersTable. It removes or replaces the characters that PostgreSQL
 // refuses: a payment that can't be stored would be lost.
-func (s *Store) row(o *store.Order) ([]any, error) {
+func (s *Store[Tx]) row(o *store.Order) ([]any, error) {
 	data, err := o.Encode()
 	if err != nil {
 		return nil, err

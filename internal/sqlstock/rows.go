@@ -1,14 +1,14 @@
-package sqlreserver
+package sqlstock
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
+	"github.com/gofulfil/fulfil/internal/sqlkit"
 	"github.com/gofulfil/fulfil/reservation"
 )
 
@@ -18,6 +18,20 @@ const (
 	stateSold     = "sold"
 	stateReleased = "released"
 )
+
+// Needs returns the tables and indexes that the Reserver uses.
+func Needs(d sqlkit.Dialect) (tables []sqlkit.Table, indexes []string) {
+	tables = []sqlkit.Table{
+		{Name: "fulfil_stock", Columns: []string{"sku", "stocked", "taken"}},
+		{Name: "fulfil_holds", Columns: []string{"id", "state", "hold_lines"}},
+		{Name: "fulfil_held", Columns: []string{"sku", "hold_id", "quantity"}},
+	}
+	if d == sqlkit.MySQL {
+		tables[1].Columns = append(tables[1].Columns, "repeats")
+		return tables, []string{"fulfil_holds_state"}
+	}
+	return tables, []string{"fulfil_holds_held"}
+}
 
 // hold is a row of fulfil_holds.
 type hold struct {
@@ -59,13 +73,13 @@ func decode(text []byte) ([]reservation.Line, error) {
 }
 
 // lockHolds locks and returns the holds that exist.
-func (r *Reserver) lockHolds(ctx context.Context, tx *sql.Tx, ids []string) (map[string]*hold, error) {
+func (r *Reserver[Tx]) lockHolds(ctx context.Context, tx Tx, ids []string) (map[string]*hold, error) {
 	known := make(map[string]*hold)
-	err := r.sql.query(ctx, tx, r.sql.lockHolds, column(ids), func(rows *sql.Rows) error {
+	err := r.sql.query(ctx, r.in(tx), r.sql.lockHolds, column(ids), func(scan sqlkit.Scan) error {
 		var id string
 		var text []byte
 		h := new(hold)
-		err := rows.Scan(&id, &h.state, &text)
+		err := scan(&id, &h.state, &text)
 		if err == nil {
 			h.lines, err = decode(text)
 		}
@@ -76,12 +90,12 @@ func (r *Reserver) lockHolds(ctx context.Context, tx *sql.Tx, ids []string) (map
 }
 
 // lockStock locks and returns the stock of the SKUs that exist.
-func (r *Reserver) lockStock(ctx context.Context, tx *sql.Tx, skus []string) (map[string]*level, error) {
+func (r *Reserver[Tx]) lockStock(ctx context.Context, tx Tx, skus []string) (map[string]*level, error) {
 	stock := make(map[string]*level)
-	err := r.sql.query(ctx, tx, r.sql.lockStock, column(skus), func(rows *sql.Rows) error {
+	err := r.sql.query(ctx, r.in(tx), r.sql.lockStock, column(skus), func(scan sqlkit.Scan) error {
 		var sku string
 		l := new(level)
-		err := rows.Scan(&sku, &l.stocked, &l.taken)
+		err := scan(&sku, &l.stocked, &l.taken)
 		stock[sku] = l
 		return err
 	})
@@ -89,8 +103,8 @@ func (r *Reserver) lockStock(ctx context.Context, tx *sql.Tx, skus []string) (ma
 }
 
 // writeStock writes the changes of locked stock.
-func (r *Reserver) writeStock(ctx context.Context, tx *sql.Tx, stock map[string]*level) error {
-	_, err := r.sql.exec(ctx, tx, r.sql.take, changes(stock))
+func (r *Reserver[Tx]) writeStock(ctx context.Context, tx Tx, stock map[string]*level) error {
+	_, err := r.sql.exec(ctx, r.in(tx), r.sql.take, changes(stock))
 	return err
 }
 

@@ -1,8 +1,7 @@
-package sqlreserver
+package sqlstock
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"math"
@@ -15,50 +14,48 @@ import (
 // the SKU known. Call Set after an inventory count. At every start of a program call [Reserver.SetNew] instead. The error
 // matches [reservation.ErrBelowHeld], or [reservation.ErrInvalidStock] if onHand is negative, or if onHand and all units ever
 // sold together do not fit in 64 bits.
-func (r *Reserver) Set(ctx context.Context, tx *sql.Tx, sku string, onHand int64) error {
+func (r *Reserver[Tx]) Set(ctx context.Context, tx Tx, sku string, onHand int64) error {
 	if err := checkSKU(sku); err != nil {
 		return err
 	}
 	if onHand < 0 {
 		return below(sku, onHand, 0)
 	}
-	if _, err := tx.ExecContext(ctx, r.sql.makeStock, sku, 0); err != nil {
-		return sqlkit.Fail(ctx, "sqlreserver: setting stock", err)
-	}
-	stock, _, err := r.lockOne(ctx, tx, sku)
+	made := sqlkit.Statement{Query: r.sql.makeStock, Args: []any{sku, 0}}
+	stock, _, err := r.lockOne(ctx, tx, sku, made)
 	if err != nil {
-		return sqlkit.Fail(ctx, "sqlreserver: setting stock", err)
+		return r.fail(ctx, "setting stock", err)
 	}
 	return r.put(ctx, tx, stock, onHand)
 }
 
 // SetNew records the stock of a SKU whose stock was never set. For any other SKU it changes nothing. A program calls SetNew at
 // every start for the SKUs of its catalog. The error matches [reservation.ErrInvalidStock].
-func (r *Reserver) SetNew(ctx context.Context, tx *sql.Tx, sku string, onHand int64) error {
+func (r *Reserver[Tx]) SetNew(ctx context.Context, tx Tx, sku string, onHand int64) error {
 	if err := checkSKU(sku); err != nil {
 		return err
 	}
 	if onHand < 0 {
 		return below(sku, onHand, 0)
 	}
-	_, err := tx.ExecContext(ctx, r.sql.makeStock, sku, onHand)
-	return sqlkit.Fail(ctx, "sqlreserver: setting new stock", err)
+	made := sqlkit.Statement{Query: r.sql.makeStock, Args: []any{sku, onHand}}
+	return r.fail(ctx, "setting new stock", r.in(tx).Send(ctx, made))
 }
 
 // Adjust adds delta to the stock of a SKU: units that came in or, with a negative delta, units that went away without a sale.
 // The error matches [reservation.ErrUnknownSKU] if the stock of the SKU was never set, [reservation.ErrInvalidStock], or
 // [reservation.ErrBelowHeld].
-func (r *Reserver) Adjust(ctx context.Context, tx *sql.Tx, sku string, delta int64) error {
+func (r *Reserver[Tx]) Adjust(ctx context.Context, tx Tx, sku string, delta int64) error {
 	if err := checkSKU(sku); err != nil {
 		return err
 	}
 	if err := r.begin(ctx, tx); err != nil {
-		return sqlkit.Fail(ctx, "sqlreserver: adjusting stock", err)
+		return r.fail(ctx, "adjusting stock", err)
 	}
 	stock, known, err := r.lockOne(ctx, tx, sku)
 	switch {
 	case err != nil:
-		return sqlkit.Fail(ctx, "sqlreserver: adjusting stock", err)
+		return r.fail(ctx, "adjusting stock", err)
 	case !known:
 		return fmt.Errorf("%w: %q", reservation.ErrUnknownSKU, sku)
 	case delta > math.MaxInt64-stock.OnHand:
@@ -67,17 +64,25 @@ func (r *Reserver) Adjust(ctx context.Context, tx *sql.Tx, sku string, delta int
 	return r.put(ctx, tx, stock, stock.OnHand+delta)
 }
 
-// lockOne locks the stock of one SKU and returns its current values.
-func (r *Reserver) lockOne(ctx context.Context, tx *sql.Tx, sku string) (s reservation.Stock, known bool, err error) {
-	locked, err := r.lockStock(ctx, tx, []string{sku})
-	if err != nil || locked[sku] == nil {
+// lockOne locks the stock of one SKU, after other statements, and returns its current values.
+func (r *Reserver[Tx]) lockOne(ctx context.Context, tx Tx, sku string, first ...sqlkit.Statement) (s reservation.Stock, known bool, err error) {
+	query, args, err := r.sql.lockStock(column([]string{sku}))
+	if err != nil {
 		return s, false, err
 	}
+	var l level
 	var held int64
-	if err := tx.QueryRowContext(ctx, r.sql.lockHeld, sku).Scan(&held); err != nil {
+	err = r.in(tx).Send(ctx, append(first,
+		sqlkit.Statement{Query: query, Args: args, Row: func(scan sqlkit.Scan) error {
+			known = true
+			return scan(&sku, &l.stocked, &l.taken)
+		}},
+		sqlkit.Statement{Query: r.sql.lockHeld, Args: []any{sku}, Row: func(scan sqlkit.Scan) error { return scan(&held) }},
+	)...)
+	if err != nil || !known {
 		return s, false, err
 	}
-	return locked[sku].stock(sku, held), true, nil
+	return l.stock(sku, held), true, nil
 }
 
 // stock splits the taken quantity into held and sold.
@@ -86,15 +91,15 @@ func (l *level) stock(sku string, held int64) reservation.Stock {
 	return reservation.Stock{SKU: sku, OnHand: l.stocked - sold, Held: held, Sold: sold}
 }
 
-func (r *Reserver) put(ctx context.Context, tx *sql.Tx, s reservation.Stock, onHand int64) error {
+func (r *Reserver[Tx]) put(ctx context.Context, tx Tx, s reservation.Stock, onHand int64) error {
 	switch {
 	case onHand < s.Held:
 		return below(s.SKU, onHand, s.Held)
 	case onHand > math.MaxInt64-s.Sold:
 		return tooMany(s.SKU)
 	}
-	_, err := tx.ExecContext(ctx, r.sql.setStocked, onHand+s.Sold, s.SKU)
-	return sqlkit.Fail(ctx, "sqlreserver: writing stock", err)
+	set := sqlkit.Statement{Query: r.sql.setStocked, Args: []any{onHand + s.Sold, s.SKU}}
+	return r.fail(ctx, "writing stock", r.in(tx).Send(ctx, set))
 }
 
 // Stock returns the stock of each SKU, in the sequence given, as last committed or as this transaction changed it. A SKU whose
@@ -103,19 +108,19 @@ func (r *Reserver) put(ctx context.Context, tx *sql.Tx, s reservation.Stock, onH
 // On MySQL at REPEATABLE READ a transaction sees the rows that it changed as they are now, and all others as they were at its
 // first read. So Held and Sold are right only if the transaction changed stock before its first read. Available is always
 // right.
-func (r *Reserver) Stock(ctx context.Context, tx *sql.Tx, skus ...string) ([]reservation.Stock, error) {
+func (r *Reserver[Tx]) Stock(ctx context.Context, tx Tx, skus ...string) ([]reservation.Stock, error) {
 	var all []reservation.Stock
-	scan := func(rows *sql.Rows) error {
+	row := func(scan sqlkit.Scan) error {
 		var sku string
 		var l level
 		var held int64
-		err := rows.Scan(&sku, &l.stocked, &l.taken, &held)
+		err := scan(&sku, &l.stocked, &l.taken, &held)
 		all = append(all, l.stock(sku, held))
 		return err
 	}
 	if len(skus) == 0 {
-		if err := each(ctx, tx, scan, r.sql.readAll); err != nil {
-			return nil, sqlkit.Fail(ctx, "sqlreserver: reading stock", err)
+		if err := r.in(tx).Send(ctx, sqlkit.Statement{Query: r.sql.readAll, Row: row}); err != nil {
+			return nil, r.fail(ctx, "reading stock", err)
 		}
 		return all, nil
 	}
@@ -125,8 +130,8 @@ func (r *Reserver) Stock(ctx context.Context, tx *sql.Tx, skus ...string) ([]res
 			keys[sku] = true
 		}
 	}
-	if err := r.sql.query(ctx, tx, r.sql.readStock, column(sorted(keys)), scan); err != nil {
-		return nil, sqlkit.Fail(ctx, "sqlreserver: reading stock", err)
+	if err := r.sql.query(ctx, r.in(tx), r.sql.readStock, column(sorted(keys)), row); err != nil {
+		return nil, r.fail(ctx, "reading stock", err)
 	}
 	known := make(map[string]reservation.Stock, len(all))
 	for _, s := range all {
@@ -142,20 +147,21 @@ func (r *Reserver) Stock(ctx context.Context, tx *sql.Tx, skus ...string) ([]res
 
 // Holds returns at most limit of the holds that are neither sold nor released, sorted by ID, beginning behind the ID after.
 // Each SKU of a hold is one line. Holds locks nothing.
-func (r *Reserver) Holds(ctx context.Context, tx *sql.Tx, after string, limit int) ([]reservation.Hold, error) {
+func (r *Reserver[Tx]) Holds(ctx context.Context, tx Tx, after string, limit int) ([]reservation.Hold, error) {
 	var holds []reservation.Hold
-	err := each(ctx, tx, func(rows *sql.Rows) error {
+	query := sqlkit.Statement{Query: r.sql.readHolds, Args: []any{after, max(0, limit)}}
+	query.Row = func(scan sqlkit.Scan) error {
 		var h reservation.Hold
 		var text []byte
-		err := rows.Scan(&h.ID, &text)
+		err := scan(&h.ID, &text)
 		if err == nil {
 			h.Lines, err = decode(text)
 		}
 		holds = append(holds, h)
 		return err
-	}, r.sql.readHolds, after, max(0, limit))
-	if err != nil {
-		return nil, sqlkit.Fail(ctx, "sqlreserver: listing holds", err)
+	}
+	if err := r.in(tx).Send(ctx, query); err != nil {
+		return nil, r.fail(ctx, "listing holds", err)
 	}
 	return holds, nil
 }
@@ -178,12 +184,12 @@ func tooMany(sku string) error {
 	return fmt.Errorf("%w: %q would have more than fits in 64 bits", reservation.ErrInvalidStock, sku)
 }
 
-// Held returns the number of units that are held, of all SKUs. It needs [Reserver.WithDB]. It locks nothing, and takes as long as there
-// are holds that are neither sold nor released.
-func (r *Reserver) Held(ctx context.Context) (units int64, err error) {
+// Held returns the number of units that are held, of all SKUs. It locks nothing, and takes as long as there are holds that are neither
+// sold nor released. It reads outside of transactions, as Preview does.
+func (r *Reserver[Tx]) Held(ctx context.Context) (units int64, err error) {
 	if r.db == nil {
-		return 0, fmt.Errorf("sqlreserver: a Reserver without a database counts nothing: use WithDB: %w", errors.ErrUnsupported)
+		return 0, fmt.Errorf("%s: a Reserver without a database counts nothing: use WithDB: %w", r.name, errors.ErrUnsupported)
 	}
-	err = r.db.QueryRowContext(ctx, r.sql.sumHeld).Scan(&units)
-	return units, sqlkit.Fail(ctx, "sqlreserver: counting what is held", err)
+	sum := sqlkit.Statement{Query: r.sql.sumHeld, Row: func(scan sqlkit.Scan) error { return scan(&units) }}
+	return units, r.fail(ctx, "counting what is held", r.db.Send(ctx, sum))
 }

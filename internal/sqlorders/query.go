@@ -1,4 +1,4 @@
-package sqlstore
+package sqlorders
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 )
 
 // List returns a page of committed orders, as [store.Store] says.
-func (s *Store) List(ctx context.Context, q store.Query) ([]*store.Order, error) {
+func (s *Store[Tx]) List(ctx context.Context, q store.Query) ([]*store.Order, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -20,30 +20,35 @@ func (s *Store) List(ctx context.Context, q store.Query) ([]*store.Order, error)
 		return s.listByTerm(ctx, q, terms[0])
 	}
 	query, args := s.page(q)
-	var page []*store.Order
-	err := s.read(ctx, func() error {
-		page = nil
-		return each(ctx, s.db, query, args, func(scan func(...any) error) error {
+	page, err := s.readOrders(ctx, query, args)
+	if err != nil {
+		return nil, s.fail(ctx, "list orders", err)
+	}
+	return page, nil
+}
+
+// readOrders returns the orders that a query returns.
+func (s *Store[Tx]) readOrders(ctx context.Context, query string, args []any) (orders []*store.Order, err error) {
+	err = s.read(ctx, func() error {
+		orders = nil
+		return s.db.Send(ctx, sqlkit.Statement{Query: query, Args: args, Row: func(scan sqlkit.Scan) error {
 			var r storedOrder
 			if err := scan(&r.data, &r.due); err != nil {
 				return err
 			}
 			o, err := r.order()
-			page = append(page, o)
+			orders = append(orders, o)
 			return err
-		})
+		}})
 	})
-	if err != nil {
-		return nil, sqlkit.Fail(ctx, "sqlstore: list orders", err)
-	}
-	return page, nil
+	return orders, err
 }
 
 // page returns the query for a page. It first reads the keys of the page from an index, and then the orders with those keys.
 // Each status has a subquery of its own that reads at most one page: the index sorts the orders of one status by time. For
 // several statuses at once the database would read and sort all of their orders. Stuck orders are few and need only one
 // subquery.
-func (s *Store) page(q store.Query) (query string, args []any) {
+func (s *Store[Tx]) page(q store.Query) (query string, args []any) {
 	parted := [][]store.Status{q.Status}
 	if !q.Stuck && len(q.Status) > 0 {
 		statuses := slices.Clone(q.Status)
@@ -69,7 +74,7 @@ func (s *Store) page(q store.Query) (query string, args []any) {
 }
 
 // where returns the condition of q for orders in one of statuses, or in any status if there are none.
-func (s *Store) where(q store.Query, statuses []store.Status) (condition string, args []any) {
+func (s *Store[Tx]) where(q store.Query, statuses []store.Status) (condition string, args []any) {
 	var all []string
 	and := func(condition string, arg ...any) {
 		all = append(all, condition)
@@ -106,7 +111,7 @@ func (s *Store) where(q store.Query, statuses []store.Status) (condition string,
 }
 
 // Count counts orders, as [store.Counter] says. It reads two indexes, and of these only the orders that it counts.
-func (s *Store) Count(ctx context.Context, now time.Time) (counts store.Counts, err error) {
+func (s *Store[Tx]) Count(ctx context.Context, now time.Time) (counts store.Counts, err error) {
 	if err := ctx.Err(); err != nil {
 		return counts, err
 	}
@@ -115,47 +120,50 @@ func (s *Store) Count(ctx context.Context, now time.Time) (counts store.Counts, 
 		"(SELECT " + s.grammar.dueText + " FROM fulfil_orders WHERE due_at <= ? ORDER BY due_at LIMIT 1)")
 	var since sql.NullString
 	err = s.read(ctx, func() error {
-		return s.db.QueryRowContext(ctx, query, s.dialect.Time(now), s.dialect.Time(now)).Scan(&counts.Stuck, &counts.Due, &since)
+		args := []any{s.dialect.Time(now), s.dialect.Time(now)}
+		return s.db.Send(ctx, sqlkit.Statement{Query: query, Args: args, Row: func(scan sqlkit.Scan) error {
+			return scan(&counts.Stuck, &counts.Due, &since)
+		}})
 	})
 	if err == nil && since.Valid {
 		counts.DueSince, err = time.Parse(time.RFC3339, since.String)
 	}
 	if err != nil {
-		return store.Counts{}, sqlkit.Fail(ctx, "sqlstore: count orders", err)
+		return store.Counts{}, s.fail(ctx, "count orders", err)
 	}
 	counts.DueSince = store.Time(counts.DueSince)
 	return counts, nil
 }
 
 // Due leases orders that are due, as [store.Store] says, in a transaction of its own.
-func (s *Store) Due(ctx context.Context, now time.Time, lease time.Duration, limit int) ([]string, error) {
+func (s *Store[Tx]) Due(ctx context.Context, now time.Time, lease time.Duration, limit int) ([]string, error) {
 	if err := ctx.Err(); err != nil || limit <= 0 {
 		return nil, err
 	}
 	query := s.dialect.Rebind("SELECT id FROM fulfil_orders WHERE due_at <= ? ORDER BY due_at, id LIMIT ?" + s.grammar.skipLocked)
 	var ids []string
-	err := s.ownTx(ctx, s.grammar.skipLevel, func(tx *sql.Tx) error {
+	err := s.ownTx(ctx, s.grammar.skipLevel, func(tx Tx) error {
 		ids = nil
-		err := each(ctx, tx, query, []any{s.dialect.Time(now), limit}, func(scan func(...any) error) error {
+		q := s.db.In(tx)
+		err := q.Send(ctx, sqlkit.Statement{Query: query, Args: []any{s.dialect.Time(now), limit}, Row: func(scan sqlkit.Scan) error {
 			var id string
 			err := scan(&id)
 			ids = append(ids, id)
 			return err
-		})
+		}})
 		if err != nil {
 			return err
 		}
+		var leases []sqlkit.Statement
 		for chunk := range slices.Chunk(ids, maxParams-1) {
 			statement := "UPDATE fulfil_orders" + s.grammar.byKey + " SET due_at = ? WHERE id IN " + sqlkit.List(len(chunk))
 			args := append([]any{s.dialect.Time(now.Add(lease))}, texts(chunk)...)
-			if _, err := tx.ExecContext(ctx, s.dialect.Rebind(statement), args...); err != nil {
-				return err
-			}
+			leases = append(leases, sqlkit.Statement{Query: s.dialect.Rebind(statement), Args: args})
 		}
-		return nil
+		return q.Send(ctx, leases...)
 	})
 	if err != nil {
-		return nil, sqlkit.Fail(ctx, "sqlstore: lease due orders", err)
+		return nil, s.fail(ctx, "lease due orders", err)
 	}
 	return ids, nil
 }

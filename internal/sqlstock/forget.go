@@ -1,8 +1,7 @@
-package sqlreserver
+package sqlstock
 
 import (
 	"context"
-	"database/sql"
 	"slices"
 
 	"github.com/gofulfil/fulfil/internal/sqlkit"
@@ -10,13 +9,13 @@ import (
 )
 
 // Forget deletes holds that have ended, as [reservation.Forgetter] says.
-func (r *Reserver) Forget(ctx context.Context, tx *sql.Tx, ids ...string) error {
-	return sqlkit.Fail(ctx, "sqlreserver: forgetting holds", r.forget(ctx, tx, ids))
+func (r *Reserver[Tx]) Forget(ctx context.Context, tx Tx, ids ...string) error {
+	return r.fail(ctx, "forgetting holds", r.forget(ctx, tx, ids))
 }
 
 // forget first looks which of the holds have ended: to look for a row that is missing, a DELETE of MySQL would lock the gap where
 // the row could be, and new holds would wait.
-func (r *Reserver) forget(ctx context.Context, tx *sql.Tx, ids []string) error {
+func (r *Reserver[Tx]) forget(ctx context.Context, tx Tx, ids []string) error {
 	keys := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !reservation.ValidID(id) })
 	slices.Sort(keys)
 	keys = slices.Compact(keys)
@@ -27,9 +26,9 @@ func (r *Reserver) forget(ctx context.Context, tx *sql.Tx, ids []string) error {
 		return err
 	}
 	var ended []string
-	err := r.sql.query(ctx, tx, r.sql.seeEnded, column(keys), func(rows *sql.Rows) error {
+	err := r.sql.query(ctx, r.in(tx), r.sql.seeEnded, column(keys), func(scan sqlkit.Scan) error {
 		var id string
-		err := rows.Scan(&id)
+		err := scan(&id)
 		ended = append(ended, id)
 		return err
 	})
@@ -37,6 +36,6 @@ func (r *Reserver) forget(ctx context.Context, tx *sql.Tx, ids []string) error {
 		return err
 	}
 	slices.Sort(ended)
-	_, err = r.sql.exec(ctx, tx, r.sql.forget, column(ended))
+	_, err = r.sql.exec(ctx, r.in(tx), r.sql.forget, column(ended))
 	return err
 }

@@ -1,4 +1,4 @@
-package sqlstore
+package sqlorders
 
 import (
 	"context"
@@ -11,50 +11,32 @@ import (
 	"github.com/gofulfil/fulfil/store"
 )
 
-// InTx runs fn in a transaction, as [store.Store] says. In two cases it runs fn again in a new transaction, with growing pauses
-// between. So anything that fn does outside of tx may happen several times.
-//
-//   - The transaction collided with another: up to 30 times within a minute. After that the error matches [ErrConflict].
-//   - The database could not be reached, broke the connection or refused to write, as during a restart or a failover: for half a
-//     minute. After that the error matches [store.ErrUnavailable]. InTx closes a connection to a server that refuses to write.
-//
-// If the answer to a COMMIT is lost, InTx returns an error that matches [store.ErrInDoubt] and does not run fn again: the
-// transaction may be committed, and the caller must find out.
-//
-// InTx commits only the transaction that it began. A database may roll a transaction back in the middle: MySQL does so on a
-// deadlock, SQLite on a full disk. If fn does not return that error, or ends the transaction itself, InTx returns an error
-// that matches [ErrTxEnded].
-//
-// On SQLite the transaction has the write lock from its beginning.
-//
-// Fn must use the database only through tx. Otherwise it waits for a second connection while it holds one, and on SQLite it
-// waits for itself.
-func (s *Store) InTx(ctx context.Context, fn func(tx *sql.Tx) error) error {
+// InTx runs fn in a transaction, as [store.Store] and the documentation of package sqlstore say.
+func (s *Store[Tx]) InTx(ctx context.Context, fn func(tx Tx) error) error {
 	if err := s.ready(ctx); err != nil {
 		return err
 	}
-	return named(sqlkit.InMarkedTx(ctx, s.db, s.dialect, func(tx *sql.Tx) error {
+	return named(s.db.InMarkedTx(ctx, func(tx Tx) error {
 		s.begun.Store(tx, &transaction{checks: true})
 		defer s.begun.Delete(tx)
 		return fn(tx)
 	}))
 }
 
-// InOwnTx runs callback and then record in a transaction, as [store.OwnTx] says. What is said of [Store.InTx] is true of InOwnTx,
-// too.
-func (s *Store) InOwnTx(ctx context.Context, callback, record func(tx *sql.Tx) error) error {
+// InOwnTx runs callback and then record in a transaction, as [store.OwnTx] says. What is said of [Store.InTx] is true of InOwnTx, too.
+func (s *Store[Tx]) InOwnTx(ctx context.Context, callback, record func(tx Tx) error) error {
 	if err := s.ready(ctx); err != nil {
 		return err
 	}
 	if callback == nil {
-		return named(sqlkit.InTx(ctx, s.db, s.dialect, func(tx *sql.Tx) error {
+		return named(s.db.InTx(ctx, sql.LevelDefault, func(tx Tx) error {
 			s.begun.Store(tx, &transaction{})
 			defer s.begun.Delete(tx)
 			return record(tx)
 		}))
 	}
-	return named(sqlkit.InCallbackTx(ctx, s.db, s.dialect, callback, func(tx *sql.Tx) error {
-		t := &transaction{unchecked: s.dialect == Postgres}
+	return named(s.db.InCallbackTx(ctx, callback, func(tx Tx) error {
+		t := &transaction{unchecked: s.dialect == sqlkit.Postgres}
 		s.begun.Store(tx, t)
 		defer s.begun.Delete(tx)
 		if err := record(tx); err != nil {
@@ -69,12 +51,12 @@ const doubtTries = 3
 
 // ownTx is InTx for functions of this package. They return every error, so ownTx need not check that the transaction is still
 // open. Each of them may be carried out twice, so ownTx runs it again if the answer to its COMMIT was lost.
-func (s *Store) ownTx(ctx context.Context, level sql.IsolationLevel, fn func(tx *sql.Tx) error) error {
+func (s *Store[Tx]) ownTx(ctx context.Context, level sql.IsolationLevel, fn func(tx Tx) error) error {
 	if err := s.ready(ctx); err != nil {
 		return err
 	}
 	for try := 1; ; try++ {
-		err := sqlkit.InTxLevel(ctx, s.db, s.dialect, level, fn)
+		err := s.db.InTx(ctx, level, fn)
 		if !errors.Is(err, sqlkit.ErrInDoubt) || try == doubtTries || ctx.Err() != nil {
 			return named(err)
 		}
@@ -109,7 +91,7 @@ type transaction struct {
 type written struct{ refs, terms []string }
 
 // in returns what is known of an open transaction; nil: it is none of InTx or InOwnTx.
-func (s *Store) in(tx *sql.Tx) *transaction {
+func (s *Store[Tx]) in(tx Tx) *transaction {
 	known, _ := s.begun.Load(tx)
 	t, _ := known.(*transaction)
 	return t
@@ -134,10 +116,10 @@ func (t *transaction) set(id string, now written) (before written) {
 }
 
 // check checks after a callback that the transaction is still open, unless that was done.
-func (s *Store) check(ctx context.Context, tx *sql.Tx, t *transaction) error {
+func (s *Store[Tx]) check(ctx context.Context, tx Tx, t *transaction) error {
 	if !t.unchecked {
 		return nil
 	}
 	t.unchecked = false
-	return sqlkit.Fail(ctx, "sqlstore: after the callback", sqlkit.CheckTx(ctx, tx, s.dialect))
+	return s.fail(ctx, "after the callback", sqlkit.CheckTx(ctx, s.db.In(tx), s.dialect))
 }

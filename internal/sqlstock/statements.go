@@ -1,10 +1,11 @@
-package sqlreserver
+package sqlstock
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"slices"
+
+	"github.com/gofulfil/fulfil/internal/sqlkit"
 )
 
 // statements holds the statements of a dialect. A field of type statement takes any number of rows. Its comment gives the
@@ -93,19 +94,14 @@ func (s *statements) chunks(rows [][]any) func(func([][]any) bool) {
 }
 
 // exec executes a statement for rows and returns the number of rows that it changed.
-func (s *statements) exec(ctx context.Context, tx *sql.Tx, build statement, rows [][]any) (int64, error) {
-	var changed int64
+func (s *statements) exec(ctx context.Context, q sqlkit.Sender, build statement, rows [][]any) (changed int64, err error) {
 	for chunk := range s.chunks(rows) {
 		query, args, err := build(chunk)
 		if err != nil {
 			return 0, err
 		}
-		result, err := tx.ExecContext(ctx, query, args...)
-		if err != nil {
-			return 0, err
-		}
-		n, err := result.RowsAffected()
-		if err != nil {
+		var n int64
+		if err := q.Send(ctx, sqlkit.Statement{Query: query, Args: args, Changed: &n}); err != nil {
 			return 0, err
 		}
 		changed += n
@@ -113,38 +109,18 @@ func (s *statements) exec(ctx context.Context, tx *sql.Tx, build statement, rows
 	return changed, nil
 }
 
-// querier is a transaction or a database.
-type querier interface {
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-}
-
-// query calls scan for each row that a statement for rows returns.
-func (s *statements) query(ctx context.Context, q querier, build statement, rows [][]any, scan func(*sql.Rows) error) error {
+// query calls row for each row that a statement for rows returns.
+func (s *statements) query(ctx context.Context, q sqlkit.Sender, build statement, rows [][]any, row func(scan sqlkit.Scan) error) error {
 	for chunk := range s.chunks(rows) {
 		query, args, err := build(chunk)
 		if err != nil {
 			return err
 		}
-		if err := each(ctx, q, scan, query, args...); err != nil {
+		if err := q.Send(ctx, sqlkit.Statement{Query: query, Args: args, Row: row}); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// each calls scan for each row of a query.
-func each(ctx context.Context, q querier, scan func(*sql.Rows) error, query string, args ...any) error {
-	rows, err := q.QueryContext(ctx, query, args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := scan(rows); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
 }
 
 // column returns rows with one column.

@@ -1,8 +1,7 @@
-package sqlreserver
+package sqlstock
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"slices"
 
@@ -12,25 +11,25 @@ import (
 
 // Commit turns holds into sales, as [reservation.Reserver] says. It locks no stock. It waits only for transactions that end the
 // same holds and, on MySQL, for transactions that have called Set or Adjust for the same SKUs.
-func (r *Reserver) Commit(ctx context.Context, tx *sql.Tx, ids ...string) ([]error, error) {
+func (r *Reserver[Tx]) Commit(ctx context.Context, tx Tx, ids ...string) ([]error, error) {
 	answers, err := r.end(ctx, tx, ids, stateSold)
 	if err != nil {
-		return nil, sqlkit.Fail(ctx, "sqlreserver: committing", err)
+		return nil, r.fail(ctx, "committing", err)
 	}
 	return answers, nil
 }
 
 // Release gives the stock of holds back, as [reservation.Reserver] says.
-func (r *Reserver) Release(ctx context.Context, tx *sql.Tx, ids ...string) ([]error, error) {
+func (r *Reserver[Tx]) Release(ctx context.Context, tx Tx, ids ...string) ([]error, error) {
 	answers, err := r.end(ctx, tx, ids, stateReleased)
 	if err != nil {
-		return nil, sqlkit.Fail(ctx, "sqlreserver: releasing", err)
+		return nil, r.fail(ctx, "releasing", err)
 	}
 	return answers, nil
 }
 
 // end ends holds in the state to.
-func (r *Reserver) end(ctx context.Context, tx *sql.Tx, ids []string, to string) ([]error, error) {
+func (r *Reserver[Tx]) end(ctx context.Context, tx Tx, ids []string, to string) ([]error, error) {
 	keys := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !reservation.ValidID(id) })
 	slices.Sort(keys)
 	keys = slices.Compact(keys)
@@ -58,7 +57,7 @@ func (r *Reserver) end(ctx context.Context, tx *sql.Tx, ids []string, to string)
 }
 
 // endAtOnce ends the holds that stand, in one statement. It returns the states before.
-func (r *Reserver) endAtOnce(ctx context.Context, tx *sql.Tx, ids []string, to string) (map[string]string, error) {
+func (r *Reserver[Tx]) endAtOnce(ctx context.Context, tx Tx, ids []string, to string) (map[string]string, error) {
 	states := make(map[string]string, len(ids))
 	if len(ids) == 0 {
 		return states, nil
@@ -67,10 +66,10 @@ func (r *Reserver) endAtOnce(ctx context.Context, tx *sql.Tx, ids []string, to s
 	if to == stateReleased {
 		build = r.sql.giveBackAtOnce
 	}
-	err := r.sql.query(ctx, tx, build, column(ids), func(rows *sql.Rows) error {
+	err := r.sql.query(ctx, r.in(tx), build, column(ids), func(scan sqlkit.Scan) error {
 		var id, state string
 		var missing int64
-		if err := rows.Scan(&id, &state, &missing); err != nil {
+		if err := scan(&id, &state, &missing); err != nil {
 			return err
 		}
 		states[id] = state
@@ -83,7 +82,7 @@ func (r *Reserver) endAtOnce(ctx context.Context, tx *sql.Tx, ids []string, to s
 }
 
 // endInSteps ends the holds that stand. It returns the states before.
-func (r *Reserver) endInSteps(ctx context.Context, tx *sql.Tx, ids []string, to string) (map[string]string, error) {
+func (r *Reserver[Tx]) endInSteps(ctx context.Context, tx Tx, ids []string, to string) (map[string]string, error) {
 	if err := r.begin(ctx, tx); err != nil {
 		return nil, err
 	}
@@ -106,15 +105,15 @@ func (r *Reserver) endInSteps(ctx context.Context, tx *sql.Tx, ids []string, to 
 			return nil, err
 		}
 	}
-	if _, err := r.sql.exec(ctx, tx, state, column(sorted(ending))); err != nil {
+	if _, err := r.sql.exec(ctx, r.in(tx), state, column(sorted(ending))); err != nil {
 		return nil, err
 	}
-	_, err = r.sql.exec(ctx, tx, r.sql.deleteHeld, heldRows(ending))
+	_, err = r.sql.exec(ctx, r.in(tx), r.sql.deleteHeld, heldRows(ending))
 	return states, err
 }
 
 // giveBack lowers the taken quantity of the SKUs of holds. The statement locks the stock by ascending SKU.
-func (r *Reserver) giveBack(ctx context.Context, tx *sql.Tx, holds map[string][]reservation.Line) error {
+func (r *Reserver[Tx]) giveBack(ctx context.Context, tx Tx, holds map[string][]reservation.Line) error {
 	stock := make(map[string]*level)
 	for _, lines := range holds {
 		for _, l := range lines {
@@ -125,7 +124,7 @@ func (r *Reserver) giveBack(ctx context.Context, tx *sql.Tx, holds map[string][]
 		}
 	}
 	rows := changes(stock)
-	changed, err := r.sql.exec(ctx, tx, r.sql.take, rows)
+	changed, err := r.sql.exec(ctx, r.in(tx), r.sql.take, rows)
 	if err == nil && changed != int64(len(rows)) {
 		err = fmt.Errorf("%d SKUs are held but missing in fulfil_stock", int64(len(rows))-changed)
 	}
@@ -133,10 +132,9 @@ func (r *Reserver) giveBack(ctx context.Context, tx *sql.Tx, holds map[string][]
 }
 
 // begin takes the write lock of SQLite. A transaction that begins with a read may be refused the lock later.
-func (r *Reserver) begin(ctx context.Context, tx *sql.Tx) error {
+func (r *Reserver[Tx]) begin(ctx context.Context, tx Tx) error {
 	if r.sql.begin == "" {
 		return nil
 	}
-	_, err := tx.ExecContext(ctx, r.sql.begin)
-	return err
+	return r.in(tx).Send(ctx, sqlkit.Statement{Query: r.sql.begin})
 }

@@ -1,4 +1,4 @@
-package sqlstore
+package sqlorders
 
 import (
 	"context"
@@ -38,7 +38,7 @@ func ignoreDuplicate(t table) string { return "ON DUPLICATE KEY UPDATE " + t.key
 // addToken inserts rows with a token of this call and reads back which rows have the token: MySQL has no RETURNING. The read
 // locks its rows, although the INSERT has locked them before: a read without a lock would take the transaction's snapshot too
 // early for the caller.
-func addToken(ctx context.Context, tx *sql.Tx, t table, rows [][]any) (added map[string]bool, err error) {
+func addToken(ctx context.Context, q sqlkit.Sender, t table, rows [][]any) (added map[string]bool, err error) {
 	marked := tokenTable(t)
 	added = map[string]bool{}
 	for chunk := range slices.Chunk(rows, maxParams/len(marked.columns)) {
@@ -48,12 +48,12 @@ func addToken(ctx context.Context, tx *sql.Tx, t table, rows [][]any) (added map
 			args = append(append(args, row...), token)
 			keys = append(keys, row[0])
 		}
-		if _, err := tx.ExecContext(ctx, insert(marked, len(chunk))+ignoreDuplicate(t), args...); err != nil {
+		if err := q.Send(ctx, sqlkit.Statement{Query: insert(marked, len(chunk)) + ignoreDuplicate(t), Args: args}); err != nil {
 			return nil, err
 		}
 		query := "SELECT " + t.key() + " FROM " + t.name + mysqlByKey +
 			" WHERE " + t.key() + " IN " + sqlkit.List(len(keys)) + " AND token = ? FOR UPDATE"
-		if err := addKeys(ctx, tx, query, append(keys, token), added); err != nil {
+		if err := addKeys(ctx, q, query, append(keys, token), added); err != nil {
 			return nil, err
 		}
 	}
@@ -66,7 +66,7 @@ func tokenTable(t table) table { return table{t.name, append(slices.Clone(t.colu
 // saveCase picks each row's values by its ID, because MySQL and MariaDB share no syntax to join with a list of rows. The new
 // token changes every row, so that MySQL counts each row it found as affected. saveCase need not check that the transaction is
 // still open: InTx turns autocommit off and rolls back everything after the transaction's end.
-func saveCase(ctx context.Context, tx *sql.Tx, _ bool, rows [][]any, _ beside) (saved int64, err error) {
+func saveCase(ctx context.Context, q sqlkit.Sender, _ bool, rows [][]any, _ beside) (saved int64, err error) {
 	var statement strings.Builder
 	var args []any
 	statement.WriteString("UPDATE fulfil_orders" + mysqlByKey + " SET ")
@@ -81,5 +81,5 @@ func saveCase(ctx context.Context, tx *sql.Tx, _ bool, rows [][]any, _ beside) (
 	for _, row := range rows {
 		args = append(args, row[0])
 	}
-	return exec(ctx, tx, statement.String(), args)
+	return saved, q.Send(ctx, sqlkit.Statement{Query: statement.String(), Args: args, Changed: &saved})
 }

@@ -1,9 +1,7 @@
-package sqlstore
+package sqlorders
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -13,11 +11,11 @@ import (
 )
 
 // Insert adds the orders whose IDs are free, as [store.Store] says. An ID has 1 to 200 bytes of UTF-8.
-func (s *Store) Insert(ctx context.Context, tx *sql.Tx, orders ...*store.Order) (inserted []bool, err error) {
+func (s *Store[Tx]) Insert(ctx context.Context, tx Tx, orders ...*store.Order) (inserted []bool, err error) {
 	first := map[string]int{}
 	for i, o := range orders {
 		if !validKey(o.ID, maxID) {
-			return nil, fmt.Errorf("sqlstore: insert an order: its ID has %d bytes; give it 1 to %d bytes of UTF-8 without U+0000", len(o.ID), maxID)
+			return nil, fmt.Errorf(s.name+": insert an order: its ID has %d bytes; give it 1 to %d bytes of UTF-8 without U+0000", len(o.ID), maxID)
 		}
 		if _, repeated := first[o.ID]; !repeated {
 			first[o.ID] = i
@@ -27,18 +25,18 @@ func (s *Store) Insert(ctx context.Context, tx *sql.Tx, orders ...*store.Order) 
 	for _, id := range slices.Sorted(maps.Keys(first)) {
 		row, err := s.row(orders[first[id]])
 		if err != nil {
-			return nil, fmt.Errorf("sqlstore: insert: %w", err)
+			return nil, fmt.Errorf(s.name+": insert: %w", err)
 		}
 		rows = append(rows, row)
 	}
-	if t := s.in(tx); s.dialect == MySQL && len(rows) > 1 && t != nil && !t.checks {
+	if t := s.in(tx); s.dialect == sqlkit.MySQL && len(rows) > 1 && t != nil && !t.checks {
 		if rows, err = s.withoutTaken(ctx, tx, rows); err != nil {
 			return nil, err
 		}
 	}
-	added, err := s.grammar.add(ctx, tx, ordersTable, rows)
+	added, err := s.grammar.add(ctx, s.db.In(tx), ordersTable, rows)
 	if err != nil {
-		return nil, sqlkit.Fail(ctx, "sqlstore: insert orders", err)
+		return nil, s.fail(ctx, "insert orders", err)
 	}
 	inserted = make([]bool, len(orders))
 	var fresh []*store.Order
@@ -58,7 +56,7 @@ func (s *Store) Insert(ctx context.Context, tx *sql.Tx, orders ...*store.Order) 
 // withoutTaken leaves out the rows of orders that exist. On MySQL an INSERT would wait for whoever has locked one of them, and all
 // other orders of the same INSERT with it. The read takes the snapshot of the transaction, which must be one of the library's own:
 // the library decides by what it has locked or written, and never by a snapshot.
-func (s *Store) withoutTaken(ctx context.Context, tx *sql.Tx, rows [][]any) ([][]any, error) {
+func (s *Store[Tx]) withoutTaken(ctx context.Context, tx Tx, rows [][]any) ([][]any, error) {
 	taken := map[string]bool{}
 	for chunk := range slices.Chunk(rows, maxParams) {
 		var ids []any
@@ -66,15 +64,15 @@ func (s *Store) withoutTaken(ctx context.Context, tx *sql.Tx, rows [][]any) ([][
 			ids = append(ids, row[0])
 		}
 		query := "SELECT id FROM fulfil_orders" + s.grammar.byKey + " WHERE id IN " + sqlkit.List(len(ids))
-		if err := addKeys(ctx, tx, query, ids, taken); err != nil {
-			return nil, sqlkit.Fail(ctx, "sqlstore: insert orders", err)
+		if err := addKeys(ctx, s.db.In(tx), query, ids, taken); err != nil {
+			return nil, s.fail(ctx, "insert orders", err)
 		}
 	}
 	return slices.DeleteFunc(rows, func(row []any) bool { return taken[row[0].(string)] }), nil
 }
 
 // Lock returns orders and keeps other transactions from locking them, as [store.Store] says.
-func (s *Store) Lock(ctx context.Context, tx *sql.Tx, ids ...string) ([]*store.Order, error) {
+func (s *Store[Tx]) Lock(ctx context.Context, tx Tx, ids ...string) ([]*store.Order, error) {
 	wanted := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !validKey(id, maxID) })
 	slices.Sort(wanted)
 	t := s.in(tx)
@@ -86,7 +84,7 @@ func (s *Store) Lock(ctx context.Context, tx *sql.Tx, ids ...string) ([]*store.O
 	for chunk := range slices.Chunk(slices.Compact(wanted), maxParams) {
 		query := "SELECT id, data, " + s.grammar.dueText + ", " + isOpen + " FROM fulfil_orders" + s.grammar.byKey +
 			" WHERE id IN " + sqlkit.List(len(chunk)) + " ORDER BY id" + s.grammar.lock
-		err := each(ctx, tx, s.dialect.Rebind(query), texts(chunk), func(scan func(...any) error) error {
+		err := s.db.In(tx).Send(ctx, sqlkit.Statement{Query: s.dialect.Rebind(query), Args: texts(chunk), Row: func(scan sqlkit.Scan) error {
 			var id string
 			var open bool
 			var r storedOrder
@@ -96,9 +94,9 @@ func (s *Store) Lock(ctx context.Context, tx *sql.Tx, ids ...string) ([]*store.O
 				t.unchecked = false
 			}
 			return err
-		})
+		}})
 		if err != nil {
-			return nil, sqlkit.Fail(ctx, "sqlstore: lock orders", err)
+			return nil, s.fail(ctx, "lock orders", err)
 		}
 	}
 	if t != nil {
@@ -114,7 +112,7 @@ func (s *Store) Lock(ctx context.Context, tx *sql.Tx, ids ...string) ([]*store.O
 		}
 		o, err := stored.order()
 		if err != nil {
-			return nil, fmt.Errorf("sqlstore: lock order %s: %w", id, err)
+			return nil, fmt.Errorf(s.name+": lock order %s: %w", id, err)
 		}
 		orders[i] = o
 		t.found(o)
@@ -124,7 +122,7 @@ func (s *Store) Lock(ctx context.Context, tx *sql.Tx, ids ...string) ([]*store.O
 
 // Save writes orders with their references, as [store.Store] says. If an order is missing, Save returns an error that matches
 // [store.ErrNotFound], and the transaction must be rolled back.
-func (s *Store) Save(ctx context.Context, tx *sql.Tx, orders ...*store.Order) error {
+func (s *Store[Tx]) Save(ctx context.Context, tx Tx, orders ...*store.Order) error {
 	last := map[string]*store.Order{}
 	for _, o := range orders {
 		last[o.ID] = o
@@ -133,7 +131,7 @@ func (s *Store) Save(ctx context.Context, tx *sql.Tx, orders ...*store.Order) er
 	for _, id := range slices.Sorted(maps.Keys(last)) {
 		row, err := s.row(last[id])
 		if err != nil {
-			return fmt.Errorf("sqlstore: save: %w", err)
+			return fmt.Errorf(s.name+": save: %w", err)
 		}
 		rows = append(rows, row)
 	}
@@ -148,59 +146,56 @@ func (s *Store) Save(ctx context.Context, tx *sql.Tx, orders ...*store.Order) er
 		if len(chunk) == len(rows) && !checks && s.grammar.savesBeside && len(more.refs)+len(more.terms) <= saveRows {
 			with.refs, with.terms, more.refs, more.terms = more.refs, more.terms, nil, nil
 		}
-		saved, err := s.grammar.save(ctx, tx, checks, chunk, with)
+		saved, err := s.grammar.save(ctx, s.db.In(tx), checks, chunk, with)
 		if err == nil && saved != int64(len(chunk)) {
 			err = fmt.Errorf("found %d of %d: %w", saved, len(chunk), store.ErrNotFound)
 		}
 		if err != nil {
-			return sqlkit.Fail(ctx, "sqlstore: save orders", err)
+			return s.fail(ctx, "save orders", err)
 		}
 	}
 	return s.writeBeside(ctx, tx, more)
 }
 
 // Delete removes orders with their references, as [store.Store] says.
-func (s *Store) Delete(ctx context.Context, tx *sql.Tx, orders ...*store.Order) error {
+func (s *Store[Tx]) Delete(ctx context.Context, tx Tx, orders ...*store.Order) error {
 	byID := map[string]*store.Order{}
 	for _, o := range orders {
 		byID[o.ID] = o
 	}
-	for _, id := range slices.Sorted(maps.Keys(byID)) {
+	ids := slices.Sorted(maps.Keys(byID))
+	var statements []sqlkit.Statement
+	add := func(query string, args ...any) {
+		statements = append(statements, sqlkit.Statement{Query: s.dialect.Rebind(query), Args: args})
+	}
+	for _, id := range ids {
 		// The references are looked up by their key, as there is no index on the order that they lead to.
 		for refs := range slices.Chunk(byID[id].Refs(), maxParams-1) {
-			statement := s.dialect.Rebind("DELETE FROM fulfil_refs WHERE order_id = ? AND ref IN " + sqlkit.List(len(refs)))
-			if _, err := tx.ExecContext(ctx, statement, append([]any{id}, texts(refs)...)...); err != nil {
-				return sqlkit.Fail(ctx, "sqlstore: delete references", err)
-			}
+			add("DELETE FROM fulfil_refs WHERE order_id = ? AND ref IN "+sqlkit.List(len(refs)), append([]any{id}, texts(refs)...)...)
 		}
-		if err := s.deleteTerms(ctx, tx, byID[id]); err != nil {
-			return err
-		}
+		statements = append(statements, s.deleteTerms(tx, byID[id])...)
 	}
 	together := maxParams
-	if s.dialect == MySQL {
+	if s.dialect == sqlkit.MySQL {
 		together = 1 // a DELETE with a list of keys would read, and lock, the whole of a small table
 	}
-	for ids := range slices.Chunk(slices.Sorted(maps.Keys(byID)), together) {
-		statement := s.dialect.Rebind("DELETE FROM fulfil_orders WHERE id IN " + sqlkit.List(len(ids)))
-		if _, err := tx.ExecContext(ctx, statement, texts(ids)...); err != nil {
-			return sqlkit.Fail(ctx, "sqlstore: delete orders", err)
-		}
+	for chunk := range slices.Chunk(ids, together) {
+		add("DELETE FROM fulfil_orders WHERE id IN "+sqlkit.List(len(chunk)), texts(chunk)...)
 	}
-	return nil
+	return s.fail(ctx, "delete orders", s.db.In(tx).Send(ctx, statements...))
 }
 
 // Find returns the last committed order, as [store.Store] says.
-func (s *Store) Find(ctx context.Context, id string) (*store.Order, error) {
+func (s *Store[Tx]) Find(ctx context.Context, id string) (*store.Order, error) {
 	return s.find(ctx, "find an order", validKey(id, maxID), "id = ?", id)
 }
 
 // FindRef returns the order that a Stripe ID leads to, as [store.Store] says.
-func (s *Store) FindRef(ctx context.Context, ref string) (*store.Order, error) {
+func (s *Store[Tx]) FindRef(ctx context.Context, ref string) (*store.Order, error) {
 	return s.find(ctx, "find an order by reference", validKey(ref, maxRef), "id = (SELECT order_id FROM fulfil_refs WHERE ref = ?)", ref)
 }
 
-func (s *Store) find(ctx context.Context, doing string, valid bool, where, arg string) (*store.Order, error) {
+func (s *Store[Tx]) find(ctx context.Context, doing string, valid bool, where, arg string) (*store.Order, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -208,17 +203,23 @@ func (s *Store) find(ctx context.Context, doing string, valid bool, where, arg s
 		return nil, store.ErrNotFound
 	}
 	query := s.dialect.Rebind("SELECT data, " + s.grammar.dueText + " FROM fulfil_orders WHERE " + where)
-	var r storedOrder
-	err := s.read(ctx, func() error { return s.db.QueryRowContext(ctx, query, arg).Scan(&r.data, &r.due) })
-	if errors.Is(err, sql.ErrNoRows) {
+	var found *storedOrder
+	err := s.read(ctx, func() error {
+		found = nil
+		return s.db.Send(ctx, sqlkit.Statement{Query: query, Args: []any{arg}, Row: func(scan sqlkit.Scan) error {
+			found = new(storedOrder)
+			return scan(&found.data, &found.due)
+		}})
+	})
+	if err != nil {
+		return nil, s.fail(ctx, doing, err)
+	}
+	if found == nil {
 		return nil, store.ErrNotFound
 	}
+	o, err := found.order()
 	if err != nil {
-		return nil, sqlkit.Fail(ctx, "sqlstore: "+doing, err)
-	}
-	o, err := r.order()
-	if err != nil {
-		return nil, fmt.Errorf("sqlstore: %s: %w", doing, err)
+		return nil, fmt.Errorf("%s: %s: %w", s.name, doing, err)
 	}
 	return o, nil
 }

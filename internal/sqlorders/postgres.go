@@ -1,4 +1,4 @@
-package sqlstore
+package sqlorders
 
 import (
 	"context"
@@ -19,13 +19,13 @@ var postgres = grammar{
 		return "DELETE FROM fulfil_claims WHERE claim = ANY (ARRAY (" + query + "))" // IN might scan the whole table for a join
 	},
 	ignore:      ignoreConflict,
-	add:         addReturning(Postgres),
+	add:         addReturning(sqlkit.Postgres),
 	save:        savePostgres,
 	savesBeside: true,
 }
 
 // savePostgres joins the table with a list of rows. Their parameters need casts, because no column gives them a type.
-func savePostgres(ctx context.Context, tx *sql.Tx, checks bool, rows [][]any, with beside) (saved int64, err error) {
+func savePostgres(ctx context.Context, q sqlkit.Sender, checks bool, rows [][]any, with beside) (saved int64, err error) {
 	const typed = "(?::text, ?::text, ?::boolean, ?::text, ?::text, ?::bigint, ?::boolean, ?::timestamptz, ?::timestamptz, ?::timestamptz, ?::json)"
 	statement, args := "WITH ", []any{}
 	insertWith := func(name string, t table, rows [][]any) {
@@ -40,9 +40,10 @@ func savePostgres(ctx context.Context, tx *sql.Tx, checks bool, rows [][]any, wi
 	if checks {
 		statement += " AND " + sqlkit.PostgresMark
 	}
-	saved, err = exec(ctx, tx, Postgres.Rebind(statement), append(args, slices.Concat(rows...)...))
+	args = append(args, slices.Concat(rows...)...)
+	err = q.Send(ctx, sqlkit.Statement{Query: sqlkit.Postgres.Rebind(statement), Args: args, Changed: &saved})
 	if err == nil && saved == 0 && checks {
-		err = sqlkit.CheckTx(ctx, tx, Postgres)
+		err = sqlkit.CheckTx(ctx, q, sqlkit.Postgres)
 	}
 	return saved, err
 }
@@ -55,12 +56,4 @@ func updateFrom(values string) string {
 	}
 	return "v (" + strings.Join(ordersTable.columns, ", ") + ") AS (VALUES " + values + ") " +
 		"UPDATE fulfil_orders SET " + strings.Join(sets, ", ") + " FROM v WHERE fulfil_orders.id = v.id"
-}
-
-func exec(ctx context.Context, tx *sql.Tx, statement string, args []any) (affected int64, err error) {
-	result, err := tx.ExecContext(ctx, statement, args...)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
 }

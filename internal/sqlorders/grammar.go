@@ -1,4 +1,4 @@
-package sqlstore
+package sqlorders
 
 import (
 	"context"
@@ -28,15 +28,15 @@ type grammar struct {
 	// key.
 	ignore func(t table) string
 	// add inserts the rows whose keys are free and returns those keys.
-	add func(ctx context.Context, tx *sql.Tx, t table, rows [][]any) (added map[string]bool, err error)
+	add func(ctx context.Context, q sqlkit.Sender, t table, rows [][]any) (added map[string]bool, err error)
 	// save updates rows of ordersTable and counts those that exist. It takes at most saveRows rows, each ID once. If checks is
 	// set, the transaction is one of InTx, and save changes nothing after that transaction has ended. If savesBeside is set, the
 	// same statement writes the references and terms of with, at most saveRows, unless checks is set.
-	save        func(ctx context.Context, tx *sql.Tx, checks bool, rows [][]any, with beside) (saved int64, err error)
+	save        func(ctx context.Context, q sqlkit.Sender, checks bool, rows [][]any, with beside) (saved int64, err error)
 	savesBeside bool
 }
 
-var grammars = map[Dialect]grammar{Postgres: postgres, MySQL: mysql, SQLite: sqlite}
+var grammars = map[sqlkit.Dialect]grammar{sqlkit.Postgres: postgres, sqlkit.MySQL: mysql, sqlkit.SQLite: sqlite}
 
 const (
 	// maxParams is the largest number of parameters in a statement. SQLite has the lowest limit.
@@ -50,24 +50,22 @@ func insert(t table, n int) string {
 	return "INSERT INTO " + t.name + " (" + strings.Join(t.columns, ", ") + ") VALUES " + sqlkit.Rows(n, len(t.columns)) + " "
 }
 
-// keep inserts the rows whose keys are free.
-func (s *Store) keep(ctx context.Context, tx *sql.Tx, t table, rows [][]any) error {
+// keep returns the statements that insert the rows whose keys are free.
+func (s *Store[Tx]) keep(t table, rows [][]any) (statements []sqlkit.Statement) {
 	for chunk := range slices.Chunk(rows, maxParams/len(t.columns)) {
-		statement := insert(t, len(chunk)) + s.grammar.ignore(t)
-		if _, err := tx.ExecContext(ctx, s.dialect.Rebind(statement), slices.Concat(chunk...)...); err != nil {
-			return err
-		}
+		query := s.dialect.Rebind(insert(t, len(chunk)) + s.grammar.ignore(t))
+		statements = append(statements, sqlkit.Statement{Query: query, Args: slices.Concat(chunk...)})
 	}
-	return nil
+	return statements
 }
 
 // addReturning makes grammar.add for a dialect with RETURNING.
-func addReturning(d Dialect) func(ctx context.Context, tx *sql.Tx, t table, rows [][]any) (added map[string]bool, err error) {
-	return func(ctx context.Context, tx *sql.Tx, t table, rows [][]any) (added map[string]bool, err error) {
+func addReturning(d sqlkit.Dialect) func(ctx context.Context, q sqlkit.Sender, t table, rows [][]any) (added map[string]bool, err error) {
+	return func(ctx context.Context, q sqlkit.Sender, t table, rows [][]any) (added map[string]bool, err error) {
 		added = map[string]bool{}
 		for chunk := range slices.Chunk(rows, maxParams/len(t.columns)) {
 			statement := insert(t, len(chunk)) + ignoreConflict(t) + " RETURNING " + t.key()
-			if err := addKeys(ctx, tx, d.Rebind(statement), slices.Concat(chunk...), added); err != nil {
+			if err := addKeys(ctx, q, d.Rebind(statement), slices.Concat(chunk...), added); err != nil {
 				return nil, err
 			}
 		}
@@ -78,33 +76,13 @@ func addReturning(d Dialect) func(ctx context.Context, tx *sql.Tx, t table, rows
 func ignoreConflict(t table) string { return "ON CONFLICT (" + t.keys() + ") DO NOTHING" }
 
 // addKeys adds the keys that a query returns to keys.
-func addKeys(ctx context.Context, tx *sql.Tx, query string, args []any, keys map[string]bool) error {
-	return each(ctx, tx, query, args, func(scan func(...any) error) error {
-		var key string
+func addKeys(ctx context.Context, q sqlkit.Sender, query string, args []any, keys map[string]bool) error {
+	return q.Send(ctx, sqlkit.Statement{Query: query, Args: args, Row: func(scan sqlkit.Scan) error {
+		var key []byte // a claim is no text
 		err := scan(&key)
-		keys[key] = true
+		keys[string(key)] = true
 		return err
-	})
-}
-
-// querier is *sql.DB or *sql.Tx.
-type querier interface {
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-}
-
-// each calls fn for each row that the query returns.
-func each(ctx context.Context, q querier, query string, args []any, fn func(scan func(...any) error) error) error {
-	rows, err := q.QueryContext(ctx, query, args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := fn(rows.Scan); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
+	}})
 }
 
 // texts returns strings as arguments of a query.

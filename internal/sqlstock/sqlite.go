@@ -1,4 +1,4 @@
-package sqlreserver
+package sqlstock
 
 import "math"
 

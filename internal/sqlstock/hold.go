@@ -1,8 +1,7 @@
-package sqlreserver
+package sqlstock
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"math"
 	"slices"
@@ -12,12 +11,12 @@ import (
 )
 
 // Hold sets stock aside, as [reservation.Reserver] says.
-func (r *Reserver) Hold(ctx context.Context, tx *sql.Tx, holds ...reservation.Hold) ([]error, error) {
+func (r *Reserver[Tx]) Hold(ctx context.Context, tx Tx, holds ...reservation.Hold) ([]error, error) {
 	answers := make([]error, 0, len(holds))
 	for len(holds) > 0 {
 		b := newBatch(holds)
 		if err := r.holdBatch(ctx, tx, b); err != nil {
-			return nil, sqlkit.Fail(ctx, "sqlreserver: holding", err)
+			return nil, r.fail(ctx, "holding", err)
 		}
 		answers = append(answers, b.answers...)
 		holds = holds[len(b.answers):]
@@ -67,7 +66,7 @@ func (b *batch) add(id string, lines []reservation.Line) bool {
 }
 
 // holdBatch first tries to take all holds at once. If that is not possible, it decides about one hold after the other.
-func (r *Reserver) holdBatch(ctx context.Context, tx *sql.Tx, b *batch) error {
+func (r *Reserver[Tx]) holdBatch(ctx context.Context, tx Tx, b *batch) error {
 	if len(b.lines) == 0 {
 		return nil
 	}
@@ -120,7 +119,7 @@ type claim struct {
 
 // claim inserts the holds whose IDs are free. If all of them are, it tries to take their stock. It inserts holds before it locks
 // stock: a transaction that waits for another with the same ID has locked no stock that the other could be waiting for.
-func (r *Reserver) claim(ctx context.Context, tx *sql.Tx, b *batch) (*claim, error) {
+func (r *Reserver[Tx]) claim(ctx context.Context, tx Tx, b *batch) (*claim, error) {
 	rows := make([][]any, 0, len(b.lines))
 	for _, id := range sorted(b.lines) {
 		text, err := encode(b.lines[id])
@@ -144,26 +143,26 @@ func (r *Reserver) claim(ctx context.Context, tx *sql.Tx, b *batch) (*claim, err
 	if len(fresh) < len(rows) || len(totals) > r.sql.fitting {
 		return c, nil
 	}
-	changed, err := r.sql.exec(ctx, tx, r.sql.takeFitting, totals)
+	changed, err := r.sql.exec(ctx, r.in(tx), r.sql.takeFitting, totals)
 	if err != nil || changed == 0 {
 		return c, err
 	}
 	c.all = true
-	_, err = r.sql.exec(ctx, tx, r.sql.insertHeld, heldRows(b.lines))
+	_, err = r.sql.exec(ctx, r.in(tx), r.sql.insertHeld, heldRows(b.lines))
 	return c, err
 }
 
 // claimAtOnce is claim in one statement.
-func (r *Reserver) claimAtOnce(ctx context.Context, tx *sql.Tx, holds, totals, held [][]any) (*claim, error) {
+func (r *Reserver[Tx]) claimAtOnce(ctx context.Context, tx Tx, holds, totals, held [][]any) (*claim, error) {
 	c := &claim{fresh: make(map[string]bool)}
 	query, args, err := r.sql.takeAtOnce(holds, totals, held)
 	if err != nil {
 		return nil, err
 	}
-	err = each(ctx, tx, func(rows *sql.Rows) error {
+	err = r.in(tx).Send(ctx, sqlkit.Statement{Query: query, Args: args, Row: func(scan sqlkit.Scan) error {
 		var kind, key string
 		var l level
-		if err := rows.Scan(&kind, &key, &l.stocked, &l.taken); err != nil {
+		if err := scan(&kind, &key, &l.stocked, &l.taken); err != nil {
 			return err
 		}
 		switch kind {
@@ -178,23 +177,23 @@ func (r *Reserver) claimAtOnce(ctx context.Context, tx *sql.Tx, holds, totals, h
 			c.stock[key] = &l
 		}
 		return nil
-	}, query, args...)
+	}})
 	return c, err
 }
 
 // insertHolds inserts the holds whose IDs are free and returns those IDs.
-func (r *Reserver) insertHolds(ctx context.Context, tx *sql.Tx, rows [][]any) (map[string]bool, error) {
+func (r *Reserver[Tx]) insertHolds(ctx context.Context, tx Tx, rows [][]any) (map[string]bool, error) {
 	fresh := make(map[string]bool, len(rows))
-	scan := func(rows *sql.Rows) error {
+	row := func(scan sqlkit.Scan) error {
 		var id string
-		err := rows.Scan(&id)
+		err := scan(&id)
 		fresh[id] = true
 		return err
 	}
 	if r.sql.fresh == nil {
-		return fresh, r.sql.query(ctx, tx, r.sql.claim, rows, scan)
+		return fresh, r.sql.query(ctx, r.in(tx), r.sql.claim, rows, row)
 	}
-	changed, err := r.sql.exec(ctx, tx, r.sql.claim, rows)
+	changed, err := r.sql.exec(ctx, r.in(tx), r.sql.claim, rows)
 	if err != nil {
 		return nil, err
 	}
@@ -204,7 +203,7 @@ func (r *Reserver) insertHolds(ctx context.Context, tx *sql.Tx, rows [][]any) (m
 		}
 		return fresh, nil
 	}
-	return fresh, r.sql.query(ctx, tx, r.sql.fresh, rows, scan)
+	return fresh, r.sql.query(ctx, r.in(tx), r.sql.fresh, rows, row)
 }
 
 // decide returns the answer to one hold. If the hold fits, decide adds it to known.
@@ -244,7 +243,7 @@ func fits(stock map[string]*level, id string, lines []reservation.Line) error {
 }
 
 // keep writes the decisions: it deletes the refused holds and takes the stock of the others.
-func (r *Reserver) keep(ctx context.Context, tx *sql.Tx, c *claim, known map[string]*hold) error {
+func (r *Reserver[Tx]) keep(ctx context.Context, tx Tx, c *claim, known map[string]*hold) error {
 	var refused []string
 	kept := make(map[string][]reservation.Line)
 	for _, id := range sorted(c.fresh) {
@@ -262,15 +261,14 @@ func (r *Reserver) keep(ctx context.Context, tx *sql.Tx, c *claim, known map[str
 		if err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, query, args...)
-		return err
+		return r.in(tx).Send(ctx, sqlkit.Statement{Query: query, Args: args})
 	}
-	if _, err := r.sql.exec(ctx, tx, r.sql.unclaim, column(refused)); err != nil {
+	if _, err := r.sql.exec(ctx, r.in(tx), r.sql.unclaim, column(refused)); err != nil {
 		return err
 	}
 	if err := r.writeStock(ctx, tx, c.stock); err != nil {
 		return err
 	}
-	_, err := r.sql.exec(ctx, tx, r.sql.insertHeld, heldRows(kept))
+	_, err := r.sql.exec(ctx, r.in(tx), r.sql.insertHeld, heldRows(kept))
 	return err
 }

@@ -1,14 +1,12 @@
-package sqlstore
+package sqlorders
 
 import (
 	"bytes"
 	"context"
-	"database/sql"
 	"fmt"
 	"slices"
 	"strings"
 
-	"github.com/gofulfil/fulfil/internal/sqlkit"
 	"github.com/gofulfil/fulfil/store"
 )
 
@@ -22,7 +20,7 @@ type goneTerm struct{ term, order string }
 
 // beside returns what a save of orders changes beside fulfil_orders, as far as the transaction knows what is there. A reference
 // that already leads to another order stays. If several orders have the same reference, the first gets it.
-func (s *Store) beside(tx *sql.Tx, orders []*store.Order) (beside, error) {
+func (s *Store[Tx]) beside(tx Tx, orders []*store.Order) (beside, error) {
 	t := s.in(tx)
 	if t == nil {
 		t = &transaction{}
@@ -35,7 +33,7 @@ func (s *Store) beside(tx *sql.Tx, orders []*store.Order) (beside, error) {
 		for _, ref := range now.refs {
 			switch {
 			case !validKey(ref, maxRef):
-				return beside{}, fmt.Errorf("sqlstore: save order %s: a reference has %d bytes; give it 1 to %d bytes of UTF-8 without U+0000", o.ID, len(ref), maxRef)
+				return beside{}, fmt.Errorf(s.name+": save order %s: a reference has %d bytes; give it 1 to %d bytes of UTF-8 without U+0000", o.ID, len(ref), maxRef)
 			case !leads[ref] && !slices.Contains(before.refs, ref):
 				leads[ref] = true
 				b.refs = append(b.refs, []any{ref, o.ID})
@@ -64,17 +62,10 @@ func (s *Store) beside(tx *sql.Tx, orders []*store.Order) (beside, error) {
 }
 
 // writeBeside writes what a save changes beside fulfil_orders.
-func (s *Store) writeBeside(ctx context.Context, tx *sql.Tx, b beside) error {
-	if err := s.keep(ctx, tx, refsTable, b.refs); err != nil {
-		return sqlkit.Fail(ctx, "sqlstore: save references", err)
-	}
-	if err := s.keep(ctx, tx, termsTable, b.terms); err != nil {
-		return sqlkit.Fail(ctx, "sqlstore: save terms", err)
-	}
+func (s *Store[Tx]) writeBeside(ctx context.Context, tx Tx, b beside) error {
+	statements := slices.Concat(s.keep(refsTable, b.refs), s.keep(termsTable, b.terms))
 	for _, gone := range b.gone {
-		if err := s.deleteTerm(ctx, tx, gone.term, gone.order); err != nil {
-			return err
-		}
+		statements = append(statements, s.deleteTerm(gone.term, gone.order))
 	}
-	return nil
+	return s.fail(ctx, "save references and terms", s.db.In(tx).Send(ctx, statements...))
 }

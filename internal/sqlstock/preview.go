@@ -1,8 +1,7 @@
-package sqlreserver
+package sqlstock
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 
@@ -10,10 +9,10 @@ import (
 	"github.com/gofulfil/fulfil/reservation"
 )
 
-// Preview tells whether holds would be refused, as [reservation.Previewer] says. It needs [Reserver.WithDB], and makes one query.
-func (r *Reserver) Preview(ctx context.Context, holds ...reservation.Hold) ([]error, error) {
+// Preview tells whether holds would be refused, as [reservation.Previewer] says. It makes one query.
+func (r *Reserver[Tx]) Preview(ctx context.Context, holds ...reservation.Hold) ([]error, error) {
 	if r.db == nil {
-		return nil, fmt.Errorf("sqlreserver: a Reserver without a database has no preview: use WithDB: %w", errors.ErrUnsupported)
+		return nil, fmt.Errorf("%s: a Reserver without a database has no preview: use WithDB: %w", r.name, errors.ErrUnsupported)
 	}
 	answers := make([]error, len(holds))
 	merged := make([][]reservation.Line, len(holds))
@@ -27,16 +26,16 @@ func (r *Reserver) Preview(ctx context.Context, holds ...reservation.Hold) ([]er
 	var stock map[string]*level
 	err := sqlkit.Retry(ctx, func() error {
 		stock = make(map[string]*level, len(skus))
-		return r.sql.query(ctx, r.db, r.sql.seeStock, column(sorted(skus)), func(rows *sql.Rows) error {
+		return r.sql.query(ctx, r.db, r.sql.seeStock, column(sorted(skus)), func(scan sqlkit.Scan) error {
 			var sku string
 			l := new(level)
-			err := rows.Scan(&sku, &l.stocked, &l.taken)
+			err := scan(&sku, &l.stocked, &l.taken)
 			stock[sku] = l
 			return err
 		})
 	})
 	if err != nil {
-		return nil, sqlkit.Fail(ctx, "sqlreserver: previewing holds", err)
+		return nil, r.fail(ctx, "previewing holds", err)
 	}
 	for i, h := range holds {
 		if answers[i] == nil {
