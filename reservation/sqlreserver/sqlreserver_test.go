@@ -1,12 +1,17 @@
 package sqlreserver
 
 import (
+	"database/sql"
 	"io/fs"
+	"os"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/gofulfil/fulfil/reservation"
 )
 
 func TestNew(t *testing.T) {
@@ -15,6 +20,27 @@ func TestNew(t *testing.T) {
 		require.NotNil(t, New(d))
 	}
 	require.PanicsWithValue(t, "sqlreserver: unknown dialect 0", func() { New(0) })
+}
+
+// Methods that come from an internal type do not show in go doc, so the comment of Reserver names those that no interface has.
+func TestTheDocumentationOfReserverNamesItsMethods(t *testing.T) {
+	t.Parallel()
+	r := reflect.TypeFor[*Reserver]()
+	known := map[string]bool{"WithDB": true}
+	for _, i := range []reflect.Type{
+		reflect.TypeFor[reservation.Reserver[*sql.Tx]](), reflect.TypeFor[reservation.Previewer](), reflect.TypeFor[reservation.Forgetter[*sql.Tx]](),
+	} {
+		for m := range i.NumMethod() {
+			known[i.Method(m).Name] = true
+		}
+	}
+	text, err := os.ReadFile("sqlreserver.go")
+	require.NoError(t, err)
+	for m := range r.NumMethod() {
+		if name := r.Method(m).Name; !known[name] {
+			require.Contains(t, string(text), "//\t"+name+"(")
+		}
+	}
 }
 
 func TestSchema(t *testing.T) {
