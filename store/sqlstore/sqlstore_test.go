@@ -62,7 +62,7 @@ func TestTheDocumentationOfStoreNamesItsMethods(t *testing.T) {
 	t.Parallel()
 	st := reflect.TypeFor[*sqlstore.Store]()
 	known := map[string]bool{}
-	for _, i := range []reflect.Type{reflect.TypeFor[store.Store[*sql.Tx]](), reflect.TypeFor[store.OwnTx[*sql.Tx]]()} {
+	for _, i := range []reflect.Type{reflect.TypeFor[store.Store[*sql.Tx]](), reflect.TypeFor[store.OwnTx[*sql.Tx]](), reflect.TypeFor[store.Counter]()} {
 		for m := range i.NumMethod() {
 			known[i.Method(m).Name] = true
 		}
