@@ -3,8 +3,12 @@ module github.com/gofulfil/fulfil/examples/shop
 go 1.25.0
 
 require (
+	entgo.io/ent v0.14.5
 	github.com/go-sql-driver/mysql v1.10.1
 	github.com/gofulfil/fulfil v0.0.0
+	github.com/gofulfil/fulfil/internal/pgxkit v0.0.0 // indirect
+	github.com/gofulfil/fulfil/reservation/pgxreserver v0.0.0
+	github.com/gofulfil/fulfil/store/pgxstore v0.0.0
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/stretchr/testify v1.12.1
 	github.com/stripe/stripe-go/v82 v82.5.1
@@ -30,4 +34,9 @@ require (
 	modernc.org/memory v1.12.1 // indirect
 )
 
-replace github.com/gofulfil/fulfil => ../..
+replace (
+	github.com/gofulfil/fulfil => ../..
+	github.com/gofulfil/fulfil/internal/pgxkit => ../../internal/pgxkit
+	github.com/gofulfil/fulfil/reservation/pgxreserver => ../../reservation/pgxreserver
+	github.com/gofulfil/fulfil/store/pgxstore => ../../store/pgxstore
+)

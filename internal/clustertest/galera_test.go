@@ -78,7 +78,7 @@ func TestGaleraConformance(t *testing.T) {
 		reservationtest.Run(t, func(t *testing.T) reservationtest.Subject[*sql.Tx] {
 			empty(t, "fulfil_held", "fulfil_holds", "fulfil_stock")
 			return reservationtest.Subject[*sql.Tx]{Reserver: r, Stock: r, InTx: func(ctx context.Context, fn func(tx *sql.Tx) error) error {
-				return sqlkit.InTx(ctx, db, sqlkit.MySQL, fn)
+				return sqlkit.SQL{DB: db, Dialect: sqlkit.MySQL}.InTx(ctx, sql.LevelDefault, fn)
 			}}
 		})
 	})

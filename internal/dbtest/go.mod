@@ -5,6 +5,9 @@ go 1.25.0
 require (
 	github.com/go-sql-driver/mysql v1.10.1
 	github.com/gofulfil/fulfil v0.0.0
+	github.com/gofulfil/fulfil/internal/pgxkit v0.0.0
+	github.com/gofulfil/fulfil/reservation/pgxreserver v0.0.0
+	github.com/gofulfil/fulfil/store/pgxstore v0.0.0
 	github.com/golang-migrate/migrate/v4 v4.19.1
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/lib/pq v1.12.3
@@ -37,4 +40,9 @@ require (
 	modernc.org/memory v1.12.1 // indirect
 )
 
-replace github.com/gofulfil/fulfil => ../..
+replace (
+	github.com/gofulfil/fulfil => ../..
+	github.com/gofulfil/fulfil/internal/pgxkit => ../pgxkit
+	github.com/gofulfil/fulfil/reservation/pgxreserver => ../../reservation/pgxreserver
+	github.com/gofulfil/fulfil/store/pgxstore => ../../store/pgxstore
+)

@@ -216,7 +216,7 @@ func TestSQLReserverCommitLocksNoStock(t *testing.T) {
 		require.NoError(t, r.inTx(func(tx *sql.Tx) error {
 			answers, err := r.Hold(ctx, tx, holdOf("i", 1, "tee"))
 			require.NoError(t, errors.Join(append(answers, err)...))
-			return sqlkit.InTx(ctx, r.db, d.Dialect, func(other *sql.Tx) error {
+			return sqlkit.SQL{DB: r.db, Dialect: d.Dialect}.InTx(ctx, sql.LevelDefault, func(other *sql.Tx) error {
 				answers, err := r.Commit(ctx, other, "h")
 				return errors.Join(append(answers, err)...)
 			})

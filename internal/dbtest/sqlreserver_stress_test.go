@@ -31,7 +31,7 @@ func newReserver(t testing.TB, d Database, conns int) *reserver {
 }
 
 func (r *reserver) inTx(fn func(tx *sql.Tx) error) error {
-	err := sqlkit.InTx(context.Background(), r.db, r.dialect, func(tx *sql.Tx) error {
+	err := sqlkit.SQL{DB: r.db, Dialect: r.dialect}.InTx(context.Background(), sql.LevelDefault, func(tx *sql.Tx) error {
 		r.runs.Add(1)
 		return fn(tx)
 	})

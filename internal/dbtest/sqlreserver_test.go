@@ -54,7 +54,7 @@ func runReservationtest(t *testing.T, d Database, level sql.IsolationLevel) {
 			Reserver: r,
 			Stock:    r,
 			InTx: func(ctx context.Context, fn func(tx *sql.Tx) error) error {
-				return sqlkit.InTxLevel(ctx, db, d.Dialect, level, fn)
+				return sqlkit.SQL{DB: db, Dialect: d.Dialect}.InTx(ctx, level, fn)
 			},
 		}
 	})

@@ -154,12 +154,27 @@ func (tr *tree) checkIdentifier(d document, name string, miss func(what, name st
 	}
 }
 
+// promoted reports whether a name such as sqlstore.Store.Find is a method of the type that the struct embeds.
+func (tr *tree) promoted(name string) bool {
+	owner, method, found := cutLast(name)
+	return found && tr.exported[tr.aliases[tr.embeds[owner]]+"."+method]
+}
+
+// cutLast splits a name at its last dot.
+func cutLast(name string) (before, after string, found bool) {
+	at := strings.LastIndexByte(name, '.')
+	if at < 0 {
+		return "", name, false
+	}
+	return name[:at], name[at+1:], true
+}
+
 // known reports whether the name is exported, alone or as a name of the package.
 func (tr *tree) known(pkg, name string) bool {
 	parts := strings.Split(name, ".")
 	for n := len(parts); n > 0; n-- { // members of another project's type are unknown, so a known beginning may be enough
 		whole := strings.Join(parts[:n], ".")
-		if tr.exported[whole] || tr.exported[pkg+"."+whole] || n == 1 && (tr.types[whole] && len(parts) == 1) {
+		if tr.exported[whole] || tr.exported[pkg+"."+whole] || tr.promoted(whole) || n == 1 && (tr.types[whole] && len(parts) == 1) {
 			return n == len(parts) || n > 2 || n == 2 && !tr.types[parts[1]]
 		}
 	}

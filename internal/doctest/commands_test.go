@@ -39,6 +39,8 @@ var commands = map[string]string{
 	"export STRIPE_SECRET_KEY=sk_test_… STRIPE_WEBHOOK_SECRET=whsec_…":                       "TestStripeIsUsedWhenItsSecretsAreSet",
 	"STRIPE_SECRET_KEY=sk_test_… STRIPE_WEBHOOK_SECRET=whsec_… go run ./examples/quickstart": "TestStripeIsUsedWhenItsSecretsAreSet",
 	"STRIPE_SECRET_KEY=sk_test_… STRIPE_WEBHOOK_SECRET=whsec_… go run ./examples/minimal":    "needs a Stripe account",
+	"go get github.com/gofulfil/fulfil/store/pgxstore@latest":                                "needs the network",
+	"go get github.com/gofulfil/fulfil/reservation/pgxreserver@latest":                       "needs the network",
 	"go get github.com/gofulfil/fulfil@latest":                                               "needs the network",
 	"git clone https://github.com/gofulfil/fulfil && cd fulfil":                              "needs the network",
 	"go build -o fulfil ./cmd/fulfil":                                                        "TestMigrationTools",

@@ -25,6 +25,9 @@ type tree struct {
 	// package.Type.Member and Type.Member. types holds the names of the packages and of the exported types.
 	names, exported, types map[string]bool
 
+	// embeds holds, by package.Type, the alias that a struct embeds, and aliases what an alias stands for: both as package.Type.
+	embeds, aliases map[string]string
+
 	variables map[string]bool // environment variables of this project
 	docs      []document
 }
@@ -40,6 +43,7 @@ func newTree() *tree {
 	return &tree{
 		files: map[string]bool{}, bases: map[string]bool{}, tests: map[string]bool{}, names: map[string]bool{},
 		exported: map[string]bool{}, types: map[string]bool{}, variables: map[string]bool{},
+		embeds: map[string]string{}, aliases: map[string]string{},
 	}
 }
 
@@ -142,6 +146,20 @@ func (tr *tree) members(pkg string, s *ast.TypeSpec) {
 	switch t := s.Type.(type) {
 	case *ast.StructType:
 		fields = t.Fields
+		for _, field := range fields.List {
+			if pointer, ok := field.Type.(*ast.StarExpr); ok && field.Names == nil {
+				if embedded, ok := pointer.X.(*ast.Ident); ok {
+					tr.embeds[pkg+"."+s.Name.Name] = pkg + "." + embedded.Name
+				}
+			}
+		}
+	case *ast.IndexExpr: // an alias of a generic type with a type argument
+		if generic, ok := t.X.(*ast.SelectorExpr); ok && s.Assign.IsValid() {
+			if from, ok := generic.X.(*ast.Ident); ok {
+				tr.aliases[pkg+"."+s.Name.Name] = from.Name + "." + generic.Sel.Name
+			}
+		}
+		return
 	case *ast.InterfaceType:
 		fields = t.Methods
 	default:

@@ -43,14 +43,14 @@ func check(ctx context.Context, db *sql.DB, d Dialect, c Component) error {
 }
 
 // CheckSettings returns an error if a setting of a connection does not suit the library.
-func CheckSettings(ctx context.Context, db *sql.DB, d Dialect) error {
+func (s SQL) CheckSettings(ctx context.Context) error {
 	return Retry(ctx, func() error {
-		conn, err := db.Conn(ctx)
+		conn, err := s.DB.Conn(ctx)
 		if err != nil {
 			return err
 		}
 		defer conn.Close()
-		return checkSettings(ctx, conn, d)
+		return checkSettings(ctx, conn, s.Dialect)
 	})
 }
 

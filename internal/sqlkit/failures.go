@@ -65,8 +65,8 @@ func isBroken(err error) bool {
 	})
 }
 
-// isReadOnly reports whether err says that the server refuses to write.
-func isReadOnly(err error) bool {
+// IsReadOnly reports whether err says that the server refuses to write.
+func IsReadOnly(err error) bool {
 	return anyError(err, func(err error) bool {
 		return slices.Contains(readOnlySQLStates, sqlState(err)) || slices.Contains(readOnlyMySQL, mysqlNumber(err))
 	})

@@ -2,7 +2,6 @@ package sqlkit
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 )
 
@@ -29,10 +28,13 @@ const (
 // PostgresMark is a condition that is true in a transaction of InMarkedTx until that transaction ends.
 const PostgresMark = "current_setting('fulfil.transaction', true) = 'begun'"
 
+// MarkPostgres is the statement that makes [PostgresMark] true.
+const MarkPostgres = "SET LOCAL fulfil.transaction = 'begun'"
+
 var guards = map[Dialect]guard{
 	// PostgreSQL gets no savepoint: a subtransaction has a transaction ID of its own and slows down standbys.
 	Postgres: {
-		mark:     "SET LOCAL fulfil.transaction = 'begun'",
+		mark:     MarkPostgres,
 		look:     "SELECT 1 WHERE " + PostgresMark,
 		findsRow: true,
 	},
@@ -45,26 +47,34 @@ var guards = map[Dialect]guard{
 	SQLite: {mark: savepoint, look: release},
 }
 
+// guardOf returns the guard of a transaction, which is marked or not.
+func guardOf(d Dialect, marked bool) guard {
+	if !marked {
+		return guard{}
+	}
+	return guards[d]
+}
+
 // begin marks the transaction.
-func (g guard) begin(ctx context.Context, tx *sql.Tx) error {
+func (g guard) begin(ctx context.Context, q Sender) error {
 	if g.mark == "" {
 		return nil
 	}
-	_, err := tx.ExecContext(ctx, g.mark)
-	return err
+	return q.Send(ctx, Statement{Query: g.mark})
 }
 
 // check returns an error unless the transaction that begin has marked is still open. The error matches [ErrTxEnded], or is one
 // after which Retry tries again.
-func (g guard) check(ctx context.Context, tx *sql.Tx) error {
+func (g guard) check(ctx context.Context, q Sender) error {
 	if g.look == "" {
 		return nil
 	}
-	result, err := tx.ExecContext(ctx, g.look)
-	if err == nil && g.findsRow {
-		err = requireOneRow(result, g.look)
+	var rows int64
+	err := q.Send(ctx, Statement{Query: g.look, Changed: &rows})
+	if err == nil && g.findsRow && rows != 1 {
+		err = fmt.Errorf("%d rows for %s", rows, g.look)
 	}
-	if err == nil || ctx.Err() != nil || isBroken(err) || isReadOnly(err) || isConflict(err) {
+	if err == nil || ctx.Err() != nil || isBroken(err) || IsReadOnly(err) || isConflict(err) {
 		return err
 	}
 	return finalError{fmt.Errorf("%w: a statement failed and the function did not return its error, or the function ran a COMMIT, "+
@@ -72,21 +82,13 @@ func (g guard) check(ctx context.Context, tx *sql.Tx) error {
 }
 
 // CheckTx returns an error that matches [ErrTxEnded] unless the transaction that InMarkedTx began is still open.
-func CheckTx(ctx context.Context, tx *sql.Tx, d Dialect) error {
+func CheckTx(ctx context.Context, q Sender, d Dialect) error {
 	g := guards[d]
-	if err := g.check(ctx, tx); err != nil {
+	if err := g.check(ctx, q); err != nil {
 		return err
 	}
 	if d == Postgres {
 		return nil // looking leaves the mark
 	}
-	return g.begin(ctx, tx) // looking has released the savepoint
-}
-
-func requireOneRow(result sql.Result, statement string) error {
-	rows, err := result.RowsAffected()
-	if err == nil && rows != 1 {
-		return fmt.Errorf("%d rows for %s", rows, statement)
-	}
-	return err
+	return g.begin(ctx, q) // looking has released the savepoint
 }

@@ -64,7 +64,7 @@ func retry(ctx context.Context, outageTime time.Duration, fn func() error) error
 				return fmt.Errorf("%w after %d tries: %w", ErrConflict, conflicts, err)
 			}
 			wait = rand.N(doubled(firstConflictPause, longestConflictPause, conflicts))
-		case isBroken(err) || isReadOnly(err):
+		case isBroken(err) || IsReadOnly(err):
 			outages++
 			if outages == 1 {
 				outageBegan = time.Now()

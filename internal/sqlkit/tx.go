@@ -12,18 +12,13 @@ import (
 // ErrTxEnded is matched by the error of InMarkedTx when the transaction ended before its function returned.
 var ErrTxEnded = errors.New("the transaction ended before its function did")
 
-// InTx runs fn in a transaction and commits it. If fn panics or returns an error, InTx rolls back. InTx runs fn again in a new
-// transaction as [Retry] says. Fn must return every error of a statement, and must not end the transaction.
+// InTx runs fn in a transaction of an isolation level and commits it. If fn panics or returns an error, InTx rolls back. InTx runs
+// fn again in a new transaction as [Retry] says. Fn must return every error of a statement, and must not end the transaction.
 //
 // On SQLite the transaction takes the write lock before fn runs. So it waits for other writers for up to busy_timeout. If a
 // transaction began by reading, SQLite would refuse its first write at once.
-func InTx(ctx context.Context, db *sql.DB, d Dialect, fn func(tx *sql.Tx) error) error {
-	return InTxLevel(ctx, db, d, sql.LevelDefault, fn)
-}
-
-// InTxLevel is InTx with an isolation level.
-func InTxLevel(ctx context.Context, db *sql.DB, d Dialect, level sql.IsolationLevel, fn func(tx *sql.Tx) error) error {
-	return Retry(ctx, func() error { return once(ctx, db, d, level, guard{}, fn, nil) })
+func (s SQL) InTx(ctx context.Context, level sql.IsolationLevel, fn func(tx *sql.Tx) error) error {
+	return Retry(ctx, func() error { return s.once(ctx, level, false, fn, nil) })
 }
 
 // InMarkedTx is InTx for a function that calls the merchant's code. It commits only the transaction that it began. If the
@@ -31,8 +26,8 @@ func InTxLevel(ctx context.Context, db *sql.DB, d Dialect, level sql.IsolationLe
 // rolls back everything since then and returns an error that matches [ErrTxEnded].
 //
 // The mark takes two more statements on PostgreSQL and SQLite, and four on MySQL. One of them is between fn and the COMMIT.
-func InMarkedTx(ctx context.Context, db *sql.DB, d Dialect, fn func(tx *sql.Tx) error) error {
-	return Retry(ctx, func() error { return once(ctx, db, d, sql.LevelDefault, guards[d], fn, nil) })
+func (s SQL) InMarkedTx(ctx context.Context, fn func(tx *sql.Tx) error) error {
+	return Retry(ctx, func() error { return s.once(ctx, sql.LevelDefault, true, fn, nil) })
 }
 
 // InCallbackTx is InMarkedTx for a callback of the merchant's and for code of the library's that runs behind the callback in the
@@ -40,20 +35,20 @@ func InMarkedTx(ctx context.Context, db *sql.DB, d Dialect, fn func(tx *sql.Tx) 
 // behind it: the check comes between the two.
 //
 // On PostgreSQL the check can be a part of a statement, so there record makes it: with [PostgresMark], or by [CheckTx].
-func InCallbackTx(ctx context.Context, db *sql.DB, d Dialect, callback, record func(tx *sql.Tx) error) error {
-	return Retry(ctx, func() error { return once(ctx, db, d, sql.LevelDefault, guards[d], callback, record) })
+func (s SQL) InCallbackTx(ctx context.Context, callback, record func(tx *sql.Tx) error) error {
+	return Retry(ctx, func() error { return s.once(ctx, sql.LevelDefault, true, callback, record) })
 }
 
-// once runs fn in one transaction, checks that the transaction is still open, and then runs record, which may be nil.
-func once(ctx context.Context, db *sql.DB, d Dialect, level sql.IsolationLevel, g guard, fn, record func(tx *sql.Tx) error) (err error) {
-	committed := false
-	conn, err := db.Conn(ctx)
+// once runs fn and record, which may be nil, in one transaction.
+func (s SQL) once(ctx context.Context, level sql.IsolationLevel, marked bool, fn, record func(tx *sql.Tx) error) (err error) {
+	g, committed := guardOf(s.Dialect, marked), false
+	conn, err := s.DB.Conn(ctx)
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
 	defer conn.Close() // waits for the end of the transaction
 	defer func() {
-		if isReadOnly(err) {
+		if IsReadOnly(err) {
 			discard(conn)
 		}
 	}()
@@ -69,42 +64,61 @@ func once(ctx context.Context, db *sql.DB, d Dialect, level sql.IsolationLevel, 
 		return beginError(err)
 	}
 	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing, and otherwise the first error counts
-	if d == SQLite {
-		if _, err := tx.ExecContext(ctx, `DELETE FROM fulfil_schema WHERE 0`); err != nil {
+	q := s.In(tx)
+	if s.Dialect == SQLite {
+		if err := q.Send(ctx, Statement{Query: `DELETE FROM fulfil_schema WHERE 0`}); err != nil {
 			return Fail(ctx, "begin", err)
 		}
 	}
-	if err := g.begin(ctx, tx); err != nil {
+	if err := g.begin(ctx, q); err != nil {
 		return Fail(ctx, "begin", err)
 	}
+	if err := Run(ctx, s.Dialect, q, marked, tx, fn, record); err != nil {
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		return CommitError(err)
+	}
+	committed = true
+	return nil
+}
+
+// Run runs fn and record, which may be nil, in an open transaction, which is marked or not, and checks that a marked transaction is
+// still open. The caller commits if Run returns nil, and rolls back otherwise.
+func Run[Tx any](ctx context.Context, d Dialect, q Sender, marked bool, tx Tx, fn, record func(tx Tx) error) error {
 	if err := fn(tx); err != nil {
-		if isBroken(err) && isAlive(ctx, tx) {
+		if isBroken(err) && isAlive(ctx, q) {
 			return finalError{err} // another connection broke, such as one to a carrier's API
 		}
 		return err
 	}
 	if record == nil || d != Postgres {
-		if err := g.check(ctx, tx); err != nil {
+		if err := guardOf(d, marked).check(ctx, q); err != nil {
 			return Fail(ctx, "before the commit", err)
 		}
 	}
-	if record != nil {
-		if err := record(tx); err != nil {
-			return err
-		}
+	if record == nil {
+		return nil
 	}
-	if err := tx.Commit(); err != nil {
-		err = fmt.Errorf("commit: %w", err)
-		if isConflict(err) {
-			return err
-		}
-		if isBroken(err) || isReadOnly(err) || failedAtCommit(err) {
-			err = fmt.Errorf("%w: %w", ErrInDoubt, err)
-		}
-		return finalError{err} // the transaction may be committed
+	return record(tx)
+}
+
+// isAlive reports whether the connection of a transaction still works. The transaction may be aborted.
+func isAlive(ctx context.Context, q Sender) bool {
+	return !isBroken(q.Send(ctx, Statement{Query: "SELECT 1"}))
+}
+
+// CommitError adds the action to an error of COMMIT. Retry runs the transaction again only if the error is a conflict: after any
+// other the transaction may be committed.
+func CommitError(err error) error {
+	err = fmt.Errorf("commit: %w", err)
+	if isConflict(err) {
+		return err
 	}
-	committed = true
-	return nil
+	if isBroken(err) || IsReadOnly(err) || failedAtCommit(err) {
+		err = fmt.Errorf("%w: %w", ErrInDoubt, err)
+	}
+	return finalError{err}
 }
 
 // beginError adds the action to an error of BEGIN. lib/pq begins a transaction as READ WRITE. A standby of PostgreSQL refuses
@@ -121,12 +135,6 @@ type readOnlyError struct{ error }
 
 func (readOnlyError) SQLState() string { return readOnlySQLStates[0] }
 func (e readOnlyError) Unwrap() error  { return e.error }
-
-// isAlive reports whether the connection of a transaction still works. The transaction may be aborted.
-func isAlive(ctx context.Context, tx *sql.Tx) bool {
-	_, err := tx.ExecContext(ctx, "SELECT 1")
-	return !isBroken(err)
-}
 
 // discard closes a connection instead of returning it to the pool.
 func discard(conn *sql.Conn) {

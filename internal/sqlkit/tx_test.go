@@ -28,11 +28,11 @@ func TestStatementsOfATransaction(t *testing.T) {
 		SQLite:   {"BEGIN", "DELETE FROM fulfil_schema WHERE 0", savepoint, release, "COMMIT"},
 	} {
 		server := &fakeServer{}
-		require.NoError(t, InMarkedTx(t.Context(), server.open(t), d, noSteps))
+		require.NoError(t, SQL{server.open(t), d}.InMarkedTx(t.Context(), noSteps))
 		require.Equal(t, "1: CONNECT\n1: "+strings.Join(want, "\n1: "), strings.Join(server.log, "\n"), d)
 	}
 	server := &fakeServer{}
-	require.NoError(t, InTx(t.Context(), server.open(t), Postgres, noSteps))
+	require.NoError(t, SQL{server.open(t), Postgres}.InTx(t.Context(), sql.LevelDefault, noSteps))
 	require.Equal(t, []string{"1: CONNECT", "1: BEGIN", "1: COMMIT"}, server.log)
 }
 
@@ -71,7 +71,7 @@ func TestOutageBeforeTheCommit(t *testing.T) {
 					}}
 					db := server.open(t)
 					runs := 0
-					require.NoError(t, InMarkedTx(t.Context(), db, Postgres, func(tx *sql.Tx) error {
+					require.NoError(t, SQL{db, Postgres}.InMarkedTx(t.Context(), func(tx *sql.Tx) error {
 						runs++
 						_, err := tx.Exec("INSERT")
 						return err
@@ -96,7 +96,7 @@ func TestCommitIsNotRepeated(t *testing.T) {
 			return nil
 		}}
 		runs := 0
-		err := InMarkedTx(t.Context(), server.open(t), Postgres, func(*sql.Tx) error { runs++; return nil })
+		err := SQL{server.open(t), Postgres}.InMarkedTx(t.Context(), func(*sql.Tx) error { runs++; return nil })
 		require.ErrorIs(t, err, outage, name)
 		require.ErrorIs(t, err, ErrInDoubt, name)
 		require.Equal(t, 1, runs, name)
@@ -109,7 +109,7 @@ func TestCommitIsNotRepeated(t *testing.T) {
 		}
 		return nil
 	}}
-	require.NoError(t, InMarkedTx(t.Context(), server.open(t), Postgres, noSteps), "a COMMIT that the database refused is tried again")
+	require.NoError(t, SQL{server.open(t), Postgres}.InMarkedTx(t.Context(), noSteps), "a COMMIT that the database refused is tried again")
 }
 
 // The tries end after half a minute, or with the context.
@@ -119,7 +119,7 @@ func TestOutageThatLasts(t *testing.T) {
 		server := &fakeServer{answer: func(int, string) error { return outages["refused"] }}
 		db := server.open(t)
 		began := time.Now()
-		err := InMarkedTx(t.Context(), db, Postgres, noSteps)
+		err := SQL{db, Postgres}.InMarkedTx(t.Context(), noSteps)
 		require.ErrorIs(t, err, syscall.ECONNREFUSED)
 		require.ErrorIs(t, err, ErrUnavailable)
 		require.ErrorContains(t, err, "the database failed ")
@@ -130,7 +130,7 @@ func TestOutageThatLasts(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		began = time.Now()
-		err = InMarkedTx(ctx, db, Postgres, noSteps)
+		err = SQL{db, Postgres}.InMarkedTx(ctx, noSteps)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.ErrorIs(t, err, syscall.ECONNREFUSED)
 		require.Equal(t, time.Second, time.Since(began))
@@ -161,7 +161,7 @@ func TestReadOnlyConnectionsLeaveThePool(t *testing.T) {
 		for _, conn := range idle {
 			require.NoError(t, conn.Close())
 		}
-		require.NoError(t, InMarkedTx(t.Context(), db, Postgres, func(tx *sql.Tx) error {
+		require.NoError(t, SQL{db, Postgres}.InMarkedTx(t.Context(), func(tx *sql.Tx) error {
 			_, err := tx.Exec("INSERT")
 			return err
 		}))
@@ -177,7 +177,7 @@ func TestFunctionsOwnNetworkError(t *testing.T) {
 	for _, d := range []Dialect{Postgres, MySQL, SQLite} {
 		server := &fakeServer{}
 		runs := 0
-		err := InMarkedTx(t.Context(), server.open(t), d, func(*sql.Tx) error {
+		err := SQL{server.open(t), d}.InMarkedTx(t.Context(), func(*sql.Tx) error {
 			runs++
 			return fmt.Errorf("carrier: %w", outages["reset"])
 		})
@@ -199,7 +199,7 @@ func TestTransactionThatEnded(t *testing.T) {
 			return nil
 		}}
 		runs := 0
-		err := InMarkedTx(t.Context(), server.open(t), d, func(*sql.Tx) error { runs++; return nil })
+		err := SQL{server.open(t), d}.InMarkedTx(t.Context(), func(*sql.Tx) error { runs++; return nil })
 		require.ErrorIs(t, err, ErrTxEnded, d)
 		require.ErrorIs(t, err, gone, d)
 		require.Equal(t, 1, runs, d)
@@ -222,7 +222,7 @@ func TestAutocommitIsRestored(t *testing.T) {
 		server := &fakeServer{}
 		db := server.open(t)
 		ctx, cancel := context.WithCancel(t.Context())
-		require.ErrorIs(t, InMarkedTx(ctx, db, MySQL, func(*sql.Tx) error { return c.fn(ctx, cancel) }), c.want, name)
+		require.ErrorIs(t, SQL{db, MySQL}.InMarkedTx(ctx, func(*sql.Tx) error { return c.fn(ctx, cancel) }), c.want, name)
 		cancel()
 		text := strings.Join(server.log, " ")
 		require.Contains(t, text[:strings.Index(text, "SET autocommit = 1")], "ROLLBACK", name)
@@ -230,7 +230,7 @@ func TestAutocommitIsRestored(t *testing.T) {
 	}
 	server := &fakeServer{}
 	db := server.open(t)
-	require.PanicsWithValue(t, "boom", func() { _ = InMarkedTx(t.Context(), db, MySQL, func(*sql.Tx) error { panic("boom") }) })
+	require.PanicsWithValue(t, "boom", func() { _ = SQL{db, MySQL}.InMarkedTx(t.Context(), func(*sql.Tx) error { panic("boom") }) })
 	require.Contains(t, server.log, "1: SET autocommit = 1")
 
 	server = &fakeServer{answer: func(_ int, statement string) error {
@@ -240,6 +240,6 @@ func TestAutocommitIsRestored(t *testing.T) {
 		return nil
 	}}
 	db = server.open(t)
-	require.NoError(t, InMarkedTx(t.Context(), db, MySQL, noSteps))
+	require.NoError(t, SQL{db, MySQL}.InMarkedTx(t.Context(), noSteps))
 	require.Zero(t, db.Stats().OpenConnections, "a connection without autocommit must not be used again")
 }

@@ -7,12 +7,13 @@ import (
 	"io/fs"
 
 	"github.com/gofulfil/fulfil/internal/sqlkit"
+	"github.com/gofulfil/fulfil/internal/sqlstock"
 )
 
 //go:embed schema
 var files embed.FS
 
-var component = sqlkit.Component{Name: "reserver", Files: files, Needs: needs}
+var component = sqlkit.Component{Name: "reserver", Files: files, Needs: sqlstock.Needs}
 
 // Migrate creates the tables or brings them up to date. Any number of processes may call it at once and at every start. Migrate
 // refuses the same connections as [Check].
@@ -30,17 +31,3 @@ func Check(ctx context.Context, db *sql.DB, dialect Dialect) error {
 // named NUMBER_WORDS.up.sql. The versions of this Schema and of sqlstore's are one sequence, and both fit into one folder.
 // Schema of package sqlstore says how tools read the files.
 func Schema(dialect Dialect) (fs.FS, error) { return component.Schema(dialect) }
-
-// needs returns the tables and indexes that the Reserver uses.
-func needs(d Dialect) (tables []sqlkit.Table, indexes []string) {
-	tables = []sqlkit.Table{
-		{Name: "fulfil_stock", Columns: []string{"sku", "stocked", "taken"}},
-		{Name: "fulfil_holds", Columns: []string{"id", "state", "hold_lines"}},
-		{Name: "fulfil_held", Columns: []string{"sku", "hold_id", "quantity"}},
-	}
-	if d == MySQL {
-		tables[1].Columns = append(tables[1].Columns, "repeats")
-		return tables, []string{"fulfil_holds_state"}
-	}
-	return tables, []string{"fulfil_holds_held"}
-}

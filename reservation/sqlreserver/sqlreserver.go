@@ -2,9 +2,9 @@ package sqlreserver
 
 import (
 	"database/sql"
-	"fmt"
 
 	"github.com/gofulfil/fulfil/internal/sqlkit"
+	"github.com/gofulfil/fulfil/internal/sqlstock"
 	"github.com/gofulfil/fulfil/reservation"
 )
 
@@ -30,25 +30,42 @@ var (
 )
 
 // Reserver is a [reservation.Reserver] that keeps its state in the database of the transaction that it receives. Make one with
-// [New].
+// [New]. Beside the methods of [reservation.Reserver], [reservation.Previewer] and [reservation.Forgetter] it has
+//
+//	Set(ctx context.Context, tx *sql.Tx, sku string, onHand int64) error
+//	SetNew(ctx context.Context, tx *sql.Tx, sku string, onHand int64) error
+//	Adjust(ctx context.Context, tx *sql.Tx, sku string, delta int64) error
+//	Stock(ctx context.Context, tx *sql.Tx, skus ...string) ([]reservation.Stock, error)
+//	Holds(ctx context.Context, tx *sql.Tx, after string, limit int) ([]reservation.Hold, error)
+//	Held(ctx context.Context) (units int64, err error)
+//
+// Set records the physical stock of a SKU, as after an inventory count: the units on the shelf, with held units and without sold
+// units. SetNew does so only for a SKU whose stock was never set; a program calls it at every start for the SKUs of its catalog.
+// Adjust adds units that came in, or takes off units that went away without a sale. Their errors match
+// [reservation.ErrInvalidStock], [reservation.ErrBelowHeld] and, from Adjust, [reservation.ErrUnknownSKU].
+//
+// Stock returns the stock of each SKU, without any SKU of all of them, sorted by SKU. Holds returns at most limit of the holds that
+// are neither sold nor released, sorted by ID, beginning behind the ID after. Both lock nothing.
+// Held returns the number of units that are held, of all SKUs. It needs [Reserver.WithDB].
+//
+// On MySQL at REPEATABLE READ a transaction sees the rows that it changed as they are now, and all others as they were at its first
+// read. So in a [reservation.Stock] there, Held and Sold are right only if the transaction changed stock before its first read.
+// Available is always right.
 type Reserver struct {
-	sql statements
-	db  *sql.DB // for Preview; may be nil
+	*stock
+	dialect Dialect
 }
+
+type stock = sqlstock.Reserver[*sql.Tx]
 
 // New returns a Reserver for databases of a dialect. It panics if the dialect is unknown.
 func New(dialect Dialect) *Reserver {
-	switch dialect {
-	case Postgres:
-		return &Reserver{sql: postgres}
-	case MySQL:
-		return &Reserver{sql: mysql}
-	case SQLite:
-		return &Reserver{sql: sqlite}
-	}
-	panic(fmt.Sprintf("sqlreserver: %v", dialect))
+	return &Reserver{sqlstock.New("sqlreserver", sqlkit.SQL{}.In, nil, dialect), dialect}
 }
 
-// WithDB returns a Reserver that can also [Reserver.Preview] holds and count them ([Reserver.Held]). The database must be the one of the
-// transactions that the Reserver receives.
-func (r *Reserver) WithDB(db *sql.DB) *Reserver { return &Reserver{sql: r.sql, db: db} }
+// WithDB returns a Reserver that can also preview holds, as [reservation.Previewer] says, and count them by Held. The database must be
+// the one of the transactions that the Reserver receives.
+func (r *Reserver) WithDB(db *sql.DB) *Reserver {
+	kit := sqlkit.SQL{DB: db, Dialect: r.dialect}
+	return &Reserver{sqlstock.New("sqlreserver", kit.In, kit, r.dialect), r.dialect}
+}

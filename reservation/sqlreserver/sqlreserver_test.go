@@ -1,7 +1,10 @@
 package sqlreserver
 
 import (
+	"database/sql"
 	"io/fs"
+	"os"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -17,6 +20,27 @@ func TestNew(t *testing.T) {
 		require.NotNil(t, New(d))
 	}
 	require.PanicsWithValue(t, "sqlreserver: unknown dialect 0", func() { New(0) })
+}
+
+// Methods that come from an internal type do not show in go doc, so the comment of Reserver names those that no interface has.
+func TestTheDocumentationOfReserverNamesItsMethods(t *testing.T) {
+	t.Parallel()
+	r := reflect.TypeFor[*Reserver]()
+	known := map[string]bool{"WithDB": true}
+	for _, i := range []reflect.Type{
+		reflect.TypeFor[reservation.Reserver[*sql.Tx]](), reflect.TypeFor[reservation.Previewer](), reflect.TypeFor[reservation.Forgetter[*sql.Tx]](),
+	} {
+		for m := range i.NumMethod() {
+			known[i.Method(m).Name] = true
+		}
+	}
+	text, err := os.ReadFile("sqlreserver.go")
+	require.NoError(t, err)
+	for m := range r.NumMethod() {
+		if name := r.Method(m).Name; !known[name] {
+			require.Contains(t, string(text), "//\t"+name+"(")
+		}
+	}
 }
 
 func TestSchema(t *testing.T) {
@@ -44,53 +68,4 @@ func TestSchema(t *testing.T) {
 	}
 	_, err := fs.ReadFile(files, "schema/oracle/0003_reserver.up.sql")
 	require.ErrorIs(t, err, fs.ErrNotExist)
-}
-
-// On MySQL every value of every row must meet its place in the text, and a text must be written so that no server reads it as
-// SQL.
-func TestMySQLValues(t *testing.T) {
-	t.Parallel()
-	rows := [][]any{{"a'", "b", int64(1)}, {`\`, "d", int64(-2)}}
-	for name, c := range map[string]struct {
-		build statement
-		want  string
-	}{
-		"claim":      {mysql.claim, "VALUES (x'6127', 'held', _utf8mb4 x'62'), (x'5c', 'held', _utf8mb4 x'64') ON"},
-		"lockHolds":  {mysql.lockHolds, "WHERE id IN (x'6127', x'5c') ORDER BY id FOR UPDATE"},
-		"insertHeld": {mysql.insertHeld, "VALUES (x'6127', x'62', 1), (x'5c', x'64', -2)"},
-		"deleteHeld": {mysql.deleteHeld, "WHERE (h.sku = x'6127' AND h.hold_id = x'62') OR (h.sku = x'5c' AND h.hold_id = x'64')"},
-		"readStock":  {mysql.readStock, "WHERE s.sku IN (x'6127', x'5c')"},
-	} {
-		query, args, err := c.build(rows)
-		require.NoError(t, err)
-		require.Empty(t, args, name)
-		require.Contains(t, query, c.want, name)
-	}
-	changes := [][]any{{"a", int64(1)}, {"b", int64(-2)}}
-	query, _, err := mysql.take(changes)
-	require.NoError(t, err)
-	require.Contains(t, query, "CASE sku WHEN x'61' THEN 1 WHEN x'62' THEN -2 END WHERE sku IN (x'61', x'62')")
-	query, _, err = mysql.takeFitting(changes[:1])
-	require.NoError(t, err)
-	require.Contains(t, query, "SET taken = taken + 1 WHERE sku = x'61' AND 1 <= stocked - taken")
-}
-
-// On PostgreSQL a text must be written so that an array holds it as it is.
-func TestPostgresArrays(t *testing.T) {
-	t.Parallel()
-	rows := [][]any{{`a"b\c`, int64(1)}, {`{,}`, int64(-2)}, {"NULL", int64(3)}}
-	require.Equal(t, []any{`{"a\"b\\c","{,}","NULL"}`, `{1,-2,3}`}, pgColumns(rows, 2))
-	require.Equal(t, []any{`{}`, `{}`}, pgColumns(nil, 2))
-}
-
-func TestLinesOfAHold(t *testing.T) {
-	t.Parallel()
-	lines := []reservation.Line{{SKU: `a "quoted" <b> \ é✓`, Quantity: 1<<63 - 1}, {SKU: "tee", Quantity: 1}}
-	text, err := encode(lines)
-	require.NoError(t, err)
-	back, err := decode([]byte(text))
-	require.NoError(t, err)
-	require.Equal(t, lines, back)
-	_, err = decode([]byte("{"))
-	require.Error(t, err)
 }

@@ -46,8 +46,28 @@
 // A small pool is fast. Transactions that want the same row wait for each other anyway: 64 connections were two to four times
 // slower than 4 when all wanted one row. Begin with SetMaxOpenConns of 4 to 8 per process.
 //
-// The Store outlasts a restart and a failover of the server: see [Store.InTx]. If a DSN names several hosts, it should ask for
-// the one that writes: with pgx by target_session_attrs=read-write.
+// If a DSN names several hosts, it should ask for the one that writes: with pgx by target_session_attrs=read-write.
+//
+// # Transactions
+//
+// In two cases [Store.InTx] runs its function again in a new transaction, with growing pauses between. So anything that the function
+// does outside of its transaction may happen several times.
+//
+//   - The transaction collided with another: up to 30 times within a minute. After that the error matches [ErrConflict].
+//   - The database could not be reached, broke the connection or refused to write, as during a restart or a failover: for
+//     half a minute. After that the error matches [store.ErrUnavailable]. InTx closes a connection to a server that refuses to write.
+//
+// If the answer to a COMMIT is lost, InTx returns an error that matches [store.ErrInDoubt] and does not run its function again: the
+// transaction may be committed, and the caller must find out.
+//
+// InTx commits only the transaction that it began. A database may roll a transaction back in the middle: MySQL does so on a
+// deadlock, SQLite on a full disk. If the function does not return that error, or ends the transaction itself, InTx returns an error
+// that matches [ErrTxEnded].
+//
+// On SQLite the transaction has the write lock from its beginning.
+//
+// The function must use the database only through its transaction. Otherwise it waits for a second connection while it holds one, and
+// on SQLite it waits for itself.
 //
 // # Tables
 //

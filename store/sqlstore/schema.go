@@ -7,12 +7,13 @@ import (
 	"io/fs"
 
 	"github.com/gofulfil/fulfil/internal/sqlkit"
+	"github.com/gofulfil/fulfil/internal/sqlorders"
 )
 
 //go:embed schema
 var files embed.FS
 
-var component = sqlkit.Component{Name: "store", Files: files, Needs: needs}
+var component = sqlkit.Component{Name: "store", Files: files, Needs: sqlorders.Needs}
 
 // Migrate creates the Store's tables or brings them up to date. Any number of processes may call it at once and as often as
 // they like: they take turns, and each step is done once. After a crash the next call continues where the last one stopped.
@@ -41,20 +42,3 @@ func Check(ctx context.Context, db *sql.DB, dialect Dialect) error {
 // higher number than all before it. Use either Migrate or the files on a database, never both, and call [Check] at the start of
 // the program. On SQLite, run PRAGMA journal_mode = WAL once: a migration file can't do that.
 func Schema(dialect Dialect) (fs.FS, error) { return component.Schema(dialect) }
-
-// needs returns the tables and indexes that the Store uses.
-func needs(d Dialect) (tables []sqlkit.Table, indexes []string) {
-	for _, t := range []table{ordersTable, refsTable, claimsTable, valuesTable, termsTable} {
-		columns := t.columns
-		if d == MySQL && (t.name == ordersTable.name || t.name == claimsTable.name) {
-			columns = tokenTable(t).columns
-		}
-		tables = append(tables, sqlkit.Table{Name: t.name, Columns: columns})
-	}
-	if d == SQLite { // each transaction takes the write lock through this table
-		tables = append(tables, sqlkit.Table{Name: "fulfil_schema", Columns: []string{"component", "version", "statement"}})
-	}
-	return tables, []string{
-		"fulfil_orders_created", "fulfil_orders_status", "fulfil_orders_stuck", "fulfil_orders_due", "fulfil_claims_claimed",
-	}
-}

@@ -1,14 +1,10 @@
 package sqlstore
 
 import (
-	"context"
 	"database/sql"
-	"strings"
-	"sync"
-	"sync/atomic"
-	"unicode/utf8"
 
 	"github.com/gofulfil/fulfil/internal/sqlkit"
+	"github.com/gofulfil/fulfil/internal/sqlorders"
 	"github.com/gofulfil/fulfil/store"
 )
 
@@ -29,7 +25,7 @@ const (
 	SQLite = sqlkit.SQLite
 )
 
-// Errors of [Store.InTx].
+// Errors of a Store's InTx.
 var (
 	// ErrConflict is matched when a transaction collided with others in all of its tries. It is also matched by the errors of
 	// methods that work in a transaction of their own.
@@ -45,60 +41,24 @@ var (
 	_ store.Counter        = (*Store)(nil)
 )
 
-// Store is a [store.Store] in an SQL database. Make one with [New].
-type Store struct {
-	db      *sql.DB
-	dialect Dialect
-	grammar grammar
-	begun   sync.Map    // the open transactions of InTx and InOwnTx: *sql.Tx to *transaction
-	checked atomic.Bool // a connection's settings were checked, and they suit
-}
+// Store is a [store.Store] in an SQL database. Make one with [New]. Beside the methods of [store.Store], [store.OwnTx] and
+// [store.Counter] it has
+//
+//	Index(ctx context.Context, after store.Position, limit int) (next store.Position, err error)
+//
+// Index makes orders findable by e-mail address, customer's ID and metadata that were saved before schema version 4, or by a process
+// of an older version. A program that had orders before calls it once for all pages, after the last process of the older version has
+// ended: with the zero Position, and then with the one that it returned, until that is the zero Position again.
+type Store struct{ *orders }
+
+type orders = sqlorders.Store[*sql.Tx]
 
 // New returns a Store for a database whose tables [Migrate] has made. It panics if db is nil or dialect is unknown. New does
 // not talk to the database. The first use of the Store checks the settings of the connection, and returns an error if they do
 // not suit, as [Check] does.
 func New(db *sql.DB, dialect Dialect) *Store {
-	g, ok := grammars[dialect]
-	if !ok {
-		panic("sqlstore: " + dialect.String())
-	}
 	if db == nil {
 		panic("sqlstore: the database is nil")
 	}
-	return &Store{db: db, dialect: dialect, grammar: g}
-}
-
-// read runs fn, which only reads, outside of a transaction.
-func (s *Store) read(ctx context.Context, fn func() error) error {
-	if err := s.ready(ctx); err != nil {
-		return err
-	}
-	return named(sqlkit.Retry(ctx, fn))
-}
-
-// ready checks the settings of a connection before the Store is first used. A setting that would lose a customer's name then
-// shows before a customer has paid.
-func (s *Store) ready(ctx context.Context) error {
-	if s.checked.Load() {
-		return nil
-	}
-	if err := sqlkit.CheckSettings(ctx, s.db, s.dialect); err != nil {
-		return named(sqlkit.Fail(ctx, "check the connection", err))
-	}
-	s.checked.Store(true)
-	return nil
-}
-
-// The largest lengths, in bytes.
-const (
-	maxID    = 200
-	maxRef   = 255
-	maxClaim = 500
-	maxName  = 200
-)
-
-// validKey reports whether text can be stored as a key of at most that many bytes. No database holds any other key, and
-// PostgreSQL returns an error when asked for one.
-func validKey(text string, most int) bool {
-	return text != "" && len(text) <= most && utf8.ValidString(text) && !strings.Contains(text, "\x00")
+	return &Store{sqlorders.New("sqlstore", sqlkit.SQL{DB: db, Dialect: dialect}, dialect)}
 }

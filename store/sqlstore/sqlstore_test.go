@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gofulfil/fulfil/store"
 	"github.com/gofulfil/fulfil/store/sqlstore"
 )
 
@@ -54,6 +55,25 @@ func TestUnknownDialect(t *testing.T) {
 	require.PanicsWithValue(t, "sqlstore: unknown dialect 0", func() { sqlstore.New(new(sql.DB), 0) })
 	require.PanicsWithValue(t, "sqlstore: the database is nil", func() { sqlstore.New(nil, sqlstore.Postgres) })
 	require.ErrorContains(t, sqlstore.Migrate(t.Context(), new(sql.DB), 9), "unknown dialect 9")
+}
+
+// Methods that come from an internal type do not show in go doc, so the comment of Store names those that no interface has.
+func TestTheDocumentationOfStoreNamesItsMethods(t *testing.T) {
+	t.Parallel()
+	st := reflect.TypeFor[*sqlstore.Store]()
+	known := map[string]bool{}
+	for _, i := range []reflect.Type{reflect.TypeFor[store.Store[*sql.Tx]](), reflect.TypeFor[store.OwnTx[*sql.Tx]](), reflect.TypeFor[store.Counter]()} {
+		for m := range i.NumMethod() {
+			known[i.Method(m).Name] = true
+		}
+	}
+	text, err := os.ReadFile("sqlstore.go")
+	require.NoError(t, err)
+	for m := range st.NumMethod() {
+		if name := st.Method(m).Name; !known[name] {
+			require.Contains(t, string(text), "//\t"+name+"(")
+		}
+	}
 }
 
 // The methods of an alias do not show in go doc, so its comment names each.

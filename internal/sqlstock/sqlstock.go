@@ -1,0 +1,46 @@
+// Package sqlstock is the Reserver of packages sqlreserver and pgxreserver, which differ in the transaction that callers hold and in
+// how statements reach the server.
+package sqlstock
+
+import (
+	"context"
+
+	"github.com/gofulfil/fulfil/internal/sqlkit"
+	"github.com/gofulfil/fulfil/reservation"
+)
+
+var (
+	_ reservation.Reserver[int]  = (*Reserver[int])(nil)
+	_ reservation.Previewer      = (*Reserver[int])(nil)
+	_ reservation.Forgetter[int] = (*Reserver[int])(nil)
+)
+
+// Reserver is a [reservation.Reserver] that keeps its state in the database of the transaction that it receives.
+type Reserver[Tx any] struct {
+	name string
+	in   func(tx Tx) sqlkit.Sender
+	db   sqlkit.Sender // for Preview; may be nil
+	sql  statements
+}
+
+// New returns a Reserver whose errors begin with the name of the caller's package. In returns what sends statements in a
+// transaction. Db sends the statements of Preview; nil: there is no preview. New panics if dialect is unknown.
+func New[Tx any](name string, in func(tx Tx) sqlkit.Sender, db sqlkit.Sender, dialect sqlkit.Dialect) *Reserver[Tx] {
+	r := &Reserver[Tx]{name: name, in: in, db: db}
+	switch dialect {
+	case sqlkit.Postgres:
+		r.sql = postgres
+	case sqlkit.MySQL:
+		r.sql = mysql
+	case sqlkit.SQLite:
+		r.sql = sqlite
+	default:
+		panic(name + ": " + dialect.String())
+	}
+	return r
+}
+
+// fail adds the package and the action that failed to err.
+func (r *Reserver[Tx]) fail(ctx context.Context, doing string, err error) error {
+	return sqlkit.Fail(ctx, r.name+": "+doing, err)
+}

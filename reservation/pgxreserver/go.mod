@@ -1,0 +1,25 @@
+module github.com/gofulfil/fulfil/reservation/pgxreserver
+
+go 1.25.0
+
+require (
+	github.com/gofulfil/fulfil v0.0.0
+	github.com/gofulfil/fulfil/internal/pgxkit v0.0.0
+	github.com/gofulfil/fulfil/store/pgxstore v0.0.0
+	github.com/jackc/pgx/v5 v5.12.0
+	github.com/stripe/stripe-go/v82 v82.5.1
+)
+
+require (
+	github.com/jackc/pgpassfile v1.0.0 // indirect
+	github.com/jackc/pgservicefile v0.0.0-20240606120523-5a60cdf6a761 // indirect
+	github.com/jackc/puddle/v2 v2.2.3 // indirect
+	golang.org/x/sync v0.22.0 // indirect
+	golang.org/x/text v0.41.0 // indirect
+)
+
+replace (
+	github.com/gofulfil/fulfil => ../..
+	github.com/gofulfil/fulfil/internal/pgxkit => ../../internal/pgxkit
+	github.com/gofulfil/fulfil/store/pgxstore => ../../store/pgxstore
+)
