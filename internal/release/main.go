@@ -42,43 +42,85 @@ func main() {
 		}
 		folders = append(folders, filepath.ToSlash(folder))
 	}
-	for _, line := range steps(os.Args[1], released(folders)) {
+	nested, err := released(root, folders)
+	if err != nil {
+		log.Fatal("release: ", err)
+	}
+	for _, line := range steps(os.Args[1], nested) {
 		fmt.Println(line)
 	}
 }
 
-// released returns the folders of the nested modules that others can require: all but those of internal and examples.
-func released(folders []string) (nested []string) {
-	for _, folder := range folders {
-		top, _, _ := strings.Cut(folder, "/")
-		if folder != "." && top != "internal" && top != "examples" {
-			nested = append(nested, folder)
-		}
-	}
-	return nested
+// nestedModule is a module beside the root module that others can require.
+type nestedModule struct {
+	folder string
+	needs  []string // the modules of the project that its go.mod replaces
 }
 
-// steps returns the commands that release a version. The tags of the nested modules stand on a commit beside main, because a
-// released go.mod has no replace: go install refuses a module with one, and a requirement on v0.0.0 without one finds nothing.
-func steps(version string, nested []string) (lines []string) {
+var replacement = regexp.MustCompile(`(?m)^(?:replace |\t)(\S+) => \.`)
+
+// released returns the nested modules that others can require, each after those that it needs: all but those of internal and examples,
+// and of internal those that another one needs.
+func released(root string, folders []string) (nested []nestedModule, err error) {
+	known := map[string]bool{rootModule: true}
+	var add func(folder string) error
+	add = func(folder string) error {
+		name := path.Join(rootModule, folder)
+		if known[name] {
+			return nil
+		}
+		known[name] = true
+		mod, err := os.ReadFile(filepath.Join(root, folder, "go.mod"))
+		if err != nil {
+			return err
+		}
+		m := nestedModule{folder: folder}
+		for _, found := range replacement.FindAllStringSubmatch(string(mod), -1) {
+			m.needs = append(m.needs, found[1])
+			if err := add(strings.TrimPrefix(found[1], rootModule+"/")); found[1] != rootModule && err != nil {
+				return err
+			}
+		}
+		nested = append(nested, m)
+		return nil
+	}
+	for _, folder := range folders {
+		top, _, _ := strings.Cut(folder, "/")
+		if folder == "." || top == "internal" || top == "examples" {
+			continue
+		}
+		if err := add(folder); err != nil {
+			return nil, err
+		}
+	}
+	return nested, nil
+}
+
+// steps returns the commands that release a version. The tags of the nested modules stand on commits beside main, because a released
+// go.mod has no replace: go install refuses a module with one, and a requirement on v0.0.0 without one finds nothing. A module is
+// pushed before those that need it.
+func steps(version string, nested []nestedModule) (lines []string) {
 	lines = append(lines,
 		"git tag -a "+version+" -m "+version,
 		"git push origin "+version,
 		"git switch --detach "+version)
-	for _, folder := range nested {
-		lines = append(lines,
-			fmt.Sprintf("go -C %s mod edit -dropreplace=%s -require=%s@%s", folder, rootModule, rootModule, version),
-			fmt.Sprintf("GOWORK=off go -C %s mod tidy", folder),
-			fmt.Sprintf("GOWORK=off go -C %s test ./...", folder))
-	}
-	lines = append(lines, fmt.Sprintf("git commit -am 'release %s of the nested modules'", version))
-	for _, folder := range nested {
-		tag := path.Join(folder, version)
-		lines = append(lines, "git tag -a "+tag+" -m "+tag, "git push origin "+tag)
+	modules := []string{rootModule}
+	for _, m := range nested {
+		tag := path.Join(m.folder, version)
+		edit := "go -C " + m.folder + " mod edit"
+		for _, need := range m.needs {
+			edit += fmt.Sprintf(" -dropreplace=%s -require=%s@%s", need, need, version)
+		}
+		lines = append(lines, edit,
+			fmt.Sprintf("GOWORK=off go -C %s mod tidy", m.folder),
+			fmt.Sprintf("GOWORK=off go -C %s test ./...", m.folder),
+			fmt.Sprintf("git commit -am 'release %s'", tag),
+			"git tag -a "+tag+" -m "+tag, "git push origin "+tag)
+		modules = append(modules, path.Join(rootModule, m.folder))
 	}
 	lines = append(lines, "git switch main")
-	for _, module := range append([]string{""}, nested...) {
-		lines = append(lines, fmt.Sprintf("GOWORK=off go list -m %s@%s", path.Join(rootModule, module), version))
+	for _, module := range modules {
+		lines = append(lines, fmt.Sprintf("GOWORK=off go list -m %s@%s", module, version))
 	}
 	return lines
 }
