@@ -92,6 +92,11 @@ func (s *Server) runDue(t time.Time) bool {
 		return false
 	}
 	at := s.agenda[0].at
+	if s.step != nil && at.After(s.lastDue) {
+		s.lastDue = at
+		before := s.ids.reseed(ofTimes, uint64(at.UnixNano()))
+		defer s.ids.resume(before) // a retry, which no replay has, must not change the IDs of the step
+	}
 	s.clock.set(at)
 	for len(s.agenda) > 0 && s.agenda[0].at.Equal(at) {
 		heap.Pop(&s.agenda).(task).run()
