@@ -94,9 +94,12 @@ func (s *Server) resend(e *event) {
 // Flush waits until the receivers have answered every delivery that is due. With Config.Sequential, Flush itself makes the
 // deliveries, in the caller's goroutine. Do not call it from a webhook receiver.
 func (s *Server) Flush() {
-	if s.inStep() {
-		return
+	if !s.inStep() {
+		s.flush()
 	}
+}
+
+func (s *Server) flush() {
 	s.mu.Lock()
 	idle := s.idle
 	startsNow := idle == nil && len(s.queue) > 0

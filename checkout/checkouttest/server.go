@@ -119,6 +119,7 @@ type Server struct {
 
 	mu               sync.Mutex // guards all fields below; never held while a receiver runs
 	step             *Step      // that runs; nil: none
+	stepped          bool       // a step has run
 	agenda           agenda
 	taskSeq          int
 	lastDue          time.Time // the last time of which a step has run the tasks

@@ -16,7 +16,7 @@ type Step struct {
 
 // Step moves the clock to step.At and runs do, which may change the server in any way: it serves a request with ServeHTTP, or calls
 // a method such as Pay. Steps run one after the other, and methods that do calls do not wait for deliveries. So a receiver of a
-// delivery may call the API in a step of its own. Do must not call Step, Flush or WaitFor. A nil do only lets time go by.
+// delivery may call the API in a step of its own. Do must not call Step, Advance, Flush or WaitFor; Advance may run beside steps. A nil do only lets time go by.
 //
 // A server with the same Config, and a Seed and a Start, that makes the same steps has the same objects, IDs and events. Outcomes of
 // deliveries are not part of them: a replayed server tries no delivery again. GET requests to the API need no step, unless a fault
@@ -46,7 +46,7 @@ func (s *Server) makeStep(step Step, do func()) {
 func (s *Server) setStep(step *Step) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.step = step
+	s.step, s.stepped = step, true
 }
 
 // inStep reports whether a step runs. Its methods must not wait, as a receiver may wait for the next step.
