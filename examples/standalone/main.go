@@ -152,6 +152,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	defer a.close()
+	a.tick()
 	g := guard{network: s.network, token: s.token}
 	base := a.all[0].test.URL()
 	if u, err := url.Parse(base); err == nil {
