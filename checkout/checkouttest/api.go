@@ -63,10 +63,18 @@ func (c *call) failure(err *apiError) answer {
 	return answer{err.status, encode(body)}
 }
 
+// requestID returns the ID of a request. Those that read do not change the IDs of objects made later.
+func (s *Server) requestID(method string) string {
+	if method == http.MethodGet {
+		return s.readIDs.next("req_", 14)
+	}
+	return s.newID("req_", 14)
+}
+
 // serveAPI serves one request. A nil operation stands for an unknown path.
 func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request, op *operation) {
 	c := &call{
-		id:      s.newID("req_", 14),
+		id:      s.requestID(r.Method),
 		idemKey: r.Header.Get("Idempotency-Key"),
 		account: cmp.Or(r.Header.Get("Stripe-Context"), r.Header.Get("Stripe-Account")), // answer refuses both
 		v2:      isV2(r.URL.Path),

@@ -188,7 +188,7 @@ func (s *Server) cliMessages(e *event) [][]byte {
 	// The CLI's flag --latest chooses between messages without a version and messages with one.
 	for _, version := range []any{nil, stripe.APIVersion} {
 		messages = append(messages, encode(object{
-			"type": "webhook_event", "webhook_id": e.id, "webhook_conversation_id": s.newID("wc_", 26), "endpoint": object{"api_version": version},
+			"type": "webhook_event", "webhook_id": e.id, "webhook_conversation_id": s.readIDs.next("wc_", 26), "endpoint": object{"api_version": version},
 			"event_payload": string(payload), "http_headers": headers,
 		}))
 	}

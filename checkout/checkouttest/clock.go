@@ -92,6 +92,11 @@ func (s *Server) runDue(t time.Time) bool {
 		return false
 	}
 	at := s.agenda[0].at
+	if s.stepped && at.After(s.lastDue) {
+		s.lastDue = at
+		before := s.ids.reseed(ofTimes, uint64(at.UnixNano()))
+		defer s.ids.resume(before) // a retry, which no replay has, must not change the IDs of the step
+	}
 	s.clock.set(at)
 	for len(s.agenda) > 0 && s.agenda[0].at.Equal(at) {
 		heap.Pop(&s.agenda).(task).run()
@@ -111,10 +116,10 @@ func (s *Server) Advance(d time.Duration) {
 	}
 	s.advancing.Lock()
 	defer s.advancing.Unlock()
-	s.Flush()
+	s.flush()
 	until := s.Now().Add(d)
 	for s.runDue(until) {
-		s.Flush()
+		s.flush()
 	}
 	s.clock.set(until)
 	s.wakeFollower()

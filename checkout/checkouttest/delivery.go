@@ -94,6 +94,12 @@ func (s *Server) resend(e *event) {
 // Flush waits until the receivers have answered every delivery that is due. With Config.Sequential, Flush itself makes the
 // deliveries, in the caller's goroutine. Do not call it from a webhook receiver.
 func (s *Server) Flush() {
+	if !s.inStep() {
+		s.flush()
+	}
+}
+
+func (s *Server) flush() {
 	s.mu.Lock()
 	idle := s.idle
 	startsNow := idle == nil && len(s.queue) > 0
@@ -111,6 +117,12 @@ func (s *Server) Flush() {
 
 // flushFor is Flush with a time limit. With Config.Sequential there is no limit, as one goroutine does everything.
 func (s *Server) flushFor(d time.Duration) {
+	if !s.inStep() {
+		s.await(d)
+	}
+}
+
+func (s *Server) await(d time.Duration) {
 	if s.sequential {
 		s.Flush()
 		return
@@ -141,6 +153,10 @@ type delivery struct {
 // enqueue appends a delivery to the queue. The server is locked.
 func (s *Server) enqueue(d delivery) {
 	if s.closed {
+		return
+	}
+	if s.step != nil && s.step.Replay {
+		d.to.pending = false
 		return
 	}
 	s.queue = append(s.queue, d)

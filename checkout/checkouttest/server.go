@@ -51,6 +51,12 @@ type Config struct {
 	// Addr is a loopback address to listen on, such as "127.0.0.1:0". Default: none. Without a listener, only Transport
 	// reaches the server.
 	Addr string
+	// URL is the base URL at which others reach the server, such as "http://stripe:12111", if the program serves the Server by a
+	// listener of its own. The URLs of sessions begin with it. Default: the address of the listener. It excludes Addr.
+	URL string
+	// AllowNetwork lets Addr, WebhookURL and the API's webhook endpoints be those of other machines, such as containers. Anyone who
+	// reaches Addr and knows the key can then make the server send requests to any address that it reaches. Default: loopback only.
+	AllowNetwork bool
 	// LiveRetries makes the server try failed deliveries again as Stripe does in live mode, for up to three days. Default: as a
 	// sandbox does, three times over a few hours. https://docs.stripe.com/webhooks#retries
 	LiveRetries bool
@@ -87,9 +93,11 @@ type Server struct {
 	key         string
 	base        string // the base URL, without a slash at the end
 	ids         *idSource
+	readIDs     *idSource // of what changes nothing: calls that read, and messages to the CLI
 	sequential  bool
 	liveRetries bool     // Config.LiveRetries
 	expiredForm bool     // Config.ExpiredForm
+	anyHost     bool     // Config.AllowNetwork
 	permissions []string // Config.Permissions
 	unverified  bool     // Config.Unverified
 	shopName    string   // Config.ShopName
@@ -106,11 +114,15 @@ type Server struct {
 	http      *http.Client // delivers over HTTP
 	clock     clock
 	advancing sync.Mutex // held by Advance
+	steps     sync.Mutex // held by Step
 	wake      chan struct{}
 
 	mu               sync.Mutex // guards all fields below; never held while a receiver runs
+	step             *Step      // that runs; nil: none
+	stepped          bool       // a step has run
 	agenda           agenda
 	taskSeq          int
+	lastDue          time.Time // the last time of which a step has run the tasks
 	sessions         map[string]*session
 	sessionsByAge    []*session          // the oldest first
 	objects          map[string]object   // by ID
@@ -141,6 +153,7 @@ func NewServer(cfg Config) *Server {
 		key:          cfg.Key,
 		base:         "http://" + memoryHost,
 		ids:          newIDSource(cfg.Seed),
+		readIDs:      newIDSource(cfg.Seed),
 		log:          cfg.Logger,
 		clock:        clock{at: cfg.Start, wall: cfg.WallClock},
 		wake:         make(chan struct{}, 1),
@@ -156,6 +169,7 @@ func NewServer(cfg Config) *Server {
 
 		sequential:  cfg.Sequential,
 		expiredForm: cfg.ExpiredForm,
+		anyHost:     cfg.AllowNetwork,
 		liveRetries: cfg.LiveRetries,
 		permissions: cfg.Permissions,
 		unverified:  cfg.Unverified,
@@ -184,6 +198,10 @@ func NewServer(cfg Config) *Server {
 	}
 	if cfg.Start.IsZero() {
 		s.clock.at = time.Now().Round(0)
+	}
+	s.readIDs.reseed(ofReads, 0)
+	if cfg.URL != "" {
+		s.base = strings.TrimSuffix(cfg.URL, "/")
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.mux = s.routes()
@@ -228,13 +246,24 @@ func (cfg Config) validate() error {
 		return fmt.Errorf("Config.Sequential and Config.WallClock exclude each other")
 	}
 	if cfg.Addr != "" {
-		if host, _, err := net.SplitHostPort(cfg.Addr); err != nil || !loopback(host) {
+		if host, _, err := net.SplitHostPort(cfg.Addr); err != nil || !cfg.AllowNetwork && !loopback(host) {
 			return fmt.Errorf("Config.Addr %q must be a loopback address and a port, such as 127.0.0.1:0", cfg.Addr)
+		}
+	}
+	if cfg.URL != "" {
+		u, err := url.Parse(cfg.URL)
+		switch {
+		case cfg.Addr != "":
+			return fmt.Errorf("Config.Addr and Config.URL exclude each other")
+		case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "":
+			return fmt.Errorf("Config.URL must be an http URL without a path, such as http://stripe:12111")
 		}
 	}
 	if cfg.WebhookURL != "" {
 		u, err := url.Parse(cfg.WebhookURL)
-		if err != nil || u.Scheme != "http" && u.Scheme != "https" || !loopback(u.Hostname()) {
+		switch {
+		case err == nil && cfg.AllowNetwork && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "":
+		case err != nil || u.Scheme != "http" && u.Scheme != "https" || !loopback(u.Hostname()):
 			return fmt.Errorf("Config.WebhookURL must be an http URL of a loopback host, such as http://127.0.0.1:3000/webhook")
 		}
 	}

@@ -188,7 +188,7 @@ func (s *Server) setEndpoint(e *webhookEndpoint, o object, p *formparams.Param) 
 // receiverAt returns the receiver at the URL that a parameter names.
 func (s *Server) receiverAt(to *formparams.Param) (receiver, *apiError) {
 	u, err := url.Parse(to.String())
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || !loopback(u.Hostname()) {
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || !s.anyHost && !loopback(u.Hostname()) {
 		return nil, invalid("url_invalid", to.Name, "Invalid URL: this test server delivers to loopback hosts only, over http or https.")
 	}
 	return overHTTP{client: s.http, url: to.String()}, nil

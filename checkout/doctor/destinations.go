@@ -187,7 +187,7 @@ func (x *examination) reportNoDestination(all []destination) {
 	u, _ := url.Parse(x.URL) // checked
 	if u.Hostname() == "localhost" || net.ParseIP(u.Hostname()).IsLoopback() {
 		x.find(NoDestination, Note, "No destination has the webhook's URL, which is on this machine.",
-			"Stripe can't reach it by itself.", "Run stripe listen --forward-to with this URL, and use the secret that it prints.")
+			"Stripe can't reach it by itself.", "Run stripe listen --all-snapshot --forward-to with this URL, and use the secret that it prints.")
 		return
 	}
 	seen := fmt.Sprintf("No event destination of the account has the URL %s.", x.URL)

@@ -8,10 +8,8 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
-	"github.com/gofulfil/fulfil/examples/internal/loopback"
 )
 
 //go:embed templates/control.html
@@ -22,11 +20,10 @@ var styleSheet []byte
 
 var templates = template.Must(template.New("").Funcs(template.FuncMap{"when": when}).ParseFS(templateFiles, "templates/control.html"))
 
-// A control is the page on which a person plays the customer, the bank and time.
+// A control is the page on which a person plays the customer, the bank and time, and the API on which a program does.
 type control struct {
-	test       *checkouttest.Server
-	webhookURL string
-	log        *slog.Logger
+	accounts *accounts
+	log      *slog.Logger
 }
 
 // A method is a way to pay that the page offers.
@@ -61,42 +58,33 @@ var notices = map[string]string{
 	"redeliver":     "The event was delivered once more.",
 }
 
-var errForm = errors.New("fill in the form with a number in its range")
+// actions are the commands of the buttons, with the form field that names the object.
+var actions = map[string]string{
+	"pay": "session", "settle": "session", "bounce": "session", "refund": "session", "dispute": "session",
+	"settle-refund": "refund", "fail-refund": "refund", "win-dispute": "dispute", "lose-dispute": "dispute",
+	"advance": "", "redeliver": "event",
+}
 
-// actions are the actions of the buttons. Each waits until the receivers have answered the webhooks that it causes.
-func (c *control) actions() map[string]func(r *http.Request) error {
-	return map[string]func(r *http.Request) error{
-		"pay": func(r *http.Request) error {
-			return c.test.Pay(r.PostFormValue("session"), checkouttest.PaymentMethod(r.PostFormValue("method")))
-		},
-		"settle": func(r *http.Request) error { return c.test.Settle(r.PostFormValue("session")) },
-		"bounce": func(r *http.Request) error { return c.test.Bounce(r.PostFormValue("session")) },
-		"refund": func(r *http.Request) error {
-			amount, err := strconv.ParseInt(r.PostFormValue("amount"), 10, 64)
-			if err != nil || amount < 1 {
-				return errForm
-			}
-			_, err = c.test.Refund(r.PostFormValue("session"), amount)
-			return err
-		},
-		"settle-refund": func(r *http.Request) error { return c.test.SettleRefund(r.PostFormValue("refund")) },
-		"fail-refund":   func(r *http.Request) error { return c.test.FailRefund(r.PostFormValue("refund")) },
-		"dispute": func(r *http.Request) error {
-			_, err := c.test.Dispute(r.PostFormValue("session"))
-			return err
-		},
-		"win-dispute":  func(r *http.Request) error { return c.test.WinDispute(r.PostFormValue("dispute")) },
-		"lose-dispute": func(r *http.Request) error { return c.test.LoseDispute(r.PostFormValue("dispute")) },
-		"advance": func(r *http.Request) error {
-			hours, err := strconv.Atoi(r.PostFormValue("hours"))
-			if err != nil || hours < 1 || hours > 366*24 {
-				return errForm
-			}
-			c.test.Advance(time.Duration(hours) * time.Hour)
-			return nil
-		},
-		"redeliver": func(r *http.Request) error { return c.test.Redeliver(r.PostFormValue("event")) },
+// press runs the command of a button. It waits until the receivers have answered the webhooks that the command causes.
+func (c *control) press(acc *account, action string, r *http.Request) error {
+	cmd := command{Do: action, ID: r.PostFormValue(actions[action]), Method: r.PostFormValue("method")}
+	var err error
+	switch action {
+	case "refund":
+		cmd.Amount, err = strconv.ParseInt(r.PostFormValue("amount"), 10, 64)
+	case "advance":
+		var hours int64
+		hours, err = strconv.ParseInt(r.PostFormValue("hours"), 10, 32)
+		cmd.Seconds = hours * 60 * 60
 	}
+	if err != nil {
+		return errInput
+	}
+	if err := cmd.check(); err != nil {
+		return err
+	}
+	_, err = c.accounts.run(acc, cmd)
+	return err
 }
 
 // handler serves the control page and its actions.
@@ -109,32 +97,42 @@ func (c *control) handler() http.Handler {
 		w.Header().Set("Content-Type", "text/css; charset=utf-8")
 		_, _ = w.Write(styleSheet)
 	})
-	for name, do := range c.actions() {
+	for name := range actions {
 		mux.HandleFunc("POST /"+name, func(w http.ResponseWriter, r *http.Request) {
-			err := do(r)
+			acc := c.accounts.byName(r.URL.Query().Get("account"))
+			if acc == nil {
+				http.NotFound(w, r)
+				return
+			}
+			err := c.press(acc, name, r)
 			var refused *checkouttest.PaymentError
 			switch {
 			case err == nil:
-				http.Redirect(w, r, "/?done="+name, http.StatusSeeOther)
+				http.Redirect(w, r, "/?account="+acc.name+"&done="+name, http.StatusSeeOther)
 			case errors.As(err, &refused):
 				c.show(w, r, http.StatusPaymentRequired, refused.Message)
-			case errors.Is(err, errForm):
+			case errors.Is(err, errInput):
 				c.show(w, r, http.StatusBadRequest, "That can’t be done: "+err.Error()+".")
 			default:
 				c.show(w, r, http.StatusConflict, "That can’t be done: "+err.Error()+".")
 			}
 		})
 	}
+	c.apiRoutes(mux)
 	// Other sites must not press the buttons, and the page takes no uploads.
-	return loopback.Only("this page is for this machine only",
-		http.NewCrossOriginProtection().Handler(http.MaxBytesHandler(mux, maxForm)))
+	return http.NewCrossOriginProtection().Handler(http.MaxBytesHandler(mux, maxForm))
 }
 
 // maxForm is the number of bytes that a form may have.
 const maxForm = 16 << 10
 
 func (c *control) show(w http.ResponseWriter, r *http.Request, status int, alert string) {
-	v, err := c.view(r.Context())
+	acc := c.accounts.byName(r.URL.Query().Get("account"))
+	if acc == nil {
+		http.NotFound(w, r)
+		return
+	}
+	v, err := c.view(r.Context(), acc)
 	if r.Context().Err() != nil {
 		return // the visitor closed the page
 	}

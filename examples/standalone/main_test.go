@@ -16,8 +16,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/gofulfil/fulfil/checkout/checkouttest"
 )
 
 // An inbox is an app's webhook endpoint.
@@ -204,7 +202,7 @@ func TestOtherSitesCanNotPost(t *testing.T) {
 	t.Parallel()
 	p := start(t)
 	id, _ := p.create(t)
-	for name := range (&control{}).actions() {
+	for name := range actions {
 		p.post(t, "/"+name, url.Values{"session": {id}, "method": {"4242424242424242"}, "hours": {"24"}}, "https://elsewhere.example")
 		require.Equal(t, http.StatusForbidden, p.status, name)
 		require.Contains(t, notices, name, "each button needs a notice")
@@ -217,9 +215,11 @@ func TestOtherSitesCanNotPost(t *testing.T) {
 // The page reads a form, and no upload. A page of another site must not reach it by a name of its own that leads to this machine.
 func TestUploadsAndOtherHosts(t *testing.T) {
 	t.Parallel()
-	test := checkouttest.NewServer(checkouttest.Config{})
-	t.Cleanup(test.Close)
-	handler := (&control{test: test, log: slog.New(slog.DiscardHandler)}).handler()
+	log := slog.New(slog.DiscardHandler)
+	all, err := settings{}.open("127.0.0.1:12111", log)
+	require.NoError(t, err)
+	t.Cleanup(all.close)
+	handler := guard{}.hosts((&control{accounts: all, log: log}).handler())
 	for method, path := range map[string]string{http.MethodGet: "/?done=pay", http.MethodPost: "/pay"} {
 		upload := strings.NewReader("--x\r\nContent-Disposition: form-data; name=\"session\"; filename=\"f\"\r\n\r\n" + strings.Repeat("x", 10<<20))
 		all := upload.Len()
@@ -251,8 +251,14 @@ func TestRefusesToStart(t *testing.T) {
 	}{
 		"live key":             {[]string{"-key", "sk_live_x"}, "must be a test key"},
 		"odd secret":           {[]string{"-webhook-secret", "swordfish"}, "WebhookSecret must be whsec_"},
-		"API for everyone":     {[]string{"-addr", ":0"}, "must be a loopback address"},
+		"API for everyone":     {[]string{"-addr", ":0"}, "not a loopback address"},
 		"control for everyone": {[]string{"-control", ":0"}, "not a loopback address"},
+		"network, no token":    {[]string{"-allow-network"}, "needs -token"},
+		"short token":          {[]string{"-token", "short"}, "16 characters"},
+		"guessable":            {[]string{"-allow-network", "-token", strings.Repeat("t", 16), "-seed", "1"}, "needs -key and -webhook-secret"},
+		"seed 0":               {[]string{"-seed", "0"}, "at least 1"},
+		"key twice":            {[]string{"-key", "sk_test_a", "-key", "sk_test_a@other"}, "two keys are the same"},
+		"odd account":          {[]string{"-key", "sk_test_a@A B"}, "small letters"},
 		"control elsewhere":    {[]string{"-control", "192.0.2.1:0"}, "not a loopback address"},
 		"no port":              {[]string{"-control", "127.0.0.1"}, "missing port"},
 		"webhooks elsewhere":   {[]string{"-webhook", "https://shop.example/webhook"}, "loopback host"},

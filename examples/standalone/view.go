@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"html/template"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
@@ -17,6 +19,10 @@ type view struct {
 	Notice, Alert        string
 	APIBase, Key, Secret string
 	Webhooks             string
+	Accounts             []string     // the names of all accounts, if there are several
+	Account              string       // the one that is shown
+	Query                template.URL // of every form: it names the account
+	Keeps                bool         // the state survives the program
 	Now                  time.Time
 	Methods              []method
 	Sessions             []sessionView
@@ -54,16 +60,21 @@ type payments struct {
 }
 
 // view reads the state over the API, as any client does.
-func (c *control) view(ctx context.Context) (view, error) {
+func (c *control) view(ctx context.Context, acc *account) (view, error) {
+	test := c.accounts.server(acc)
 	v := view{
-		APIBase: c.test.URL(), Key: c.test.Key(), Secret: c.test.WebhookSecret(), Webhooks: receiver(c.webhookURL),
-		Now: c.test.Now(), Methods: methods, Events: c.events(),
+		APIBase: test.URL(), Key: strings.Join(acc.keys, " "), Secret: test.WebhookSecret(), Webhooks: receiver(acc.webhookURL),
+		Now: test.Now(), Methods: methods, Events: events(test), Account: acc.name, Keeps: c.accounts.journal != nil,
+		Query: template.URL("?account=" + acc.name), // the names of accounts need no escape
 	}
-	paid, err := c.payments(ctx)
+	for _, other := range c.accounts.all {
+		v.Accounts = append(v.Accounts, other.name)
+	}
+	paid, err := paymentsOf(ctx, test)
 	if err != nil {
 		return v, err
 	}
-	for s, err := range c.test.Client().V1CheckoutSessions.List(ctx, nil) {
+	for s, err := range test.Client().V1CheckoutSessions.List(ctx, nil) {
 		if err != nil {
 			return v, err
 		}
@@ -86,9 +97,9 @@ func (c *control) view(ctx context.Context) (view, error) {
 	return v, nil
 }
 
-func (c *control) payments(ctx context.Context) (payments, error) {
+func paymentsOf(ctx context.Context, test *checkouttest.Server) (payments, error) {
 	p := payments{map[string]bool{}, map[string]int64{}, map[string][]moneyBack{}, map[string][]moneyBack{}}
-	client := c.test.Client()
+	client := test.Client()
 	for pi, err := range client.V1PaymentIntents.List(ctx, nil) {
 		if err != nil {
 			return p, err
@@ -130,8 +141,8 @@ func (c *control) payments(ctx context.Context) (payments, error) {
 	return p, nil
 }
 
-func (c *control) events() []eventView {
-	events := c.test.Events()
+func events(test *checkouttest.Server) []eventView {
+	events := test.Events()
 	slices.Reverse(events)
 	var views []eventView
 	for _, e := range events[:min(len(events), maxRows)] {

@@ -65,6 +65,8 @@ var commands = map[string]string{
 	"./fulfil erase -email ada@example.com":                                                  "TestErase",
 	"./fulfil schema -into migrations -dialect postgres":                                     "TestSchemaForAnotherTool",
 	"./fulfil schema -into migrations -dialect postgres -from 4":                             "TestSchemaForAnotherTool",
+	"stripe listen --all-snapshot --forward-to http://127.0.0.1:3000/webhook --api-key sk_test_standalone --api-base http://127.0.0.1:12111": "TestListenAsTheGuidesSay",
+	"sh examples/standalone/build.sh dist":         "TestBinaries",
 	"go test ./...":                                "is a reader's own",
 	"go test ./internal/apilist -update":           "TestAPI",
 	"go test ./internal/licences -update":          "TestLicences",

@@ -38,7 +38,10 @@ async function submit(url, card) {
   assert.match(await page.text(), /T-shirt/);
   return fetch(url, {
     method: 'POST', redirect: 'manual',
-    body: new URLSearchParams({email: 'buyer@shop.example', name: 'A Buyer', method: 'card', number: card, expiry: '12 / 34', cvc: '123'}),
+    body: new URLSearchParams({
+      'email': 'buyer@shop.example', 'billingName': 'A Buyer', 'payment-method-accordion-item-title': 'card',
+      'cardNumber': card, 'cardExpiry': '12 / 34', 'cardCvc': '123', 'billingCountry': 'US', 'billingPostalCode': '94107',
+    }),
   });
 }
 
