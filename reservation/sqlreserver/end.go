@@ -75,7 +75,7 @@ func (r *Reserver) endAtOnce(ctx context.Context, tx *sql.Tx, ids []string, to s
 		}
 		states[id] = state
 		if missing > 0 {
-			return fmt.Errorf("%d SKUs are held but missing in fulfil_stock", missing)
+			return fmt.Errorf("%d SKUs are held and have no row of stock anymore", missing)
 		}
 		return nil
 	})
@@ -127,7 +127,7 @@ func (r *Reserver) giveBack(ctx context.Context, tx *sql.Tx, holds map[string][]
 	rows := changes(stock)
 	changed, err := r.sql.exec(ctx, tx, r.sql.take, rows)
 	if err == nil && changed != int64(len(rows)) {
-		err = fmt.Errorf("%d SKUs are held but missing in fulfil_stock", int64(len(rows))-changed)
+		err = fmt.Errorf("%d SKUs are held and have no row of stock anymore", int64(len(rows))-changed)
 	}
 	return err
 }

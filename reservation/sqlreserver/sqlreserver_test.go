@@ -2,9 +2,11 @@ package sqlreserver
 
 import (
 	"io/fs"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
@@ -17,6 +19,40 @@ func TestNew(t *testing.T) {
 		require.NotNil(t, New(d))
 	}
 	require.PanicsWithValue(t, "sqlreserver: unknown dialect 0", func() { New(0) })
+}
+
+// With a table of the merchant's own, no statement names fulfil_stock, and none inserts into the table.
+func TestStatementsOnAnotherTable(t *testing.T) {
+	t.Parallel()
+	rows := [][]any{{"a", int64(1), int64(1)}}
+	for _, d := range []Dialect{Postgres, MySQL, SQLite} {
+		s := reflect.ValueOf(&New(d).WithTable("shop.products").sql).Elem()
+		named := 0
+		for i := range s.NumField() {
+			field, value := s.Type().Field(i).Name, s.Field(i)
+			var query string
+			switch {
+			case value.Kind() == reflect.String:
+				query = value.String()
+			case value.Kind() == reflect.Func && !value.IsNil():
+				args := make([]reflect.Value, value.Type().NumIn())
+				for i := range args {
+					args[i] = reflect.ValueOf(rows)
+				}
+				value = reflect.NewAt(value.Type(), unsafe.Pointer(value.UnsafeAddr())).Elem()
+				query = value.Call(args)[0].String()
+			}
+			require.NotContains(t, query, "fulfil_stock", "%v: %s", d, field)
+			require.NotContains(t, query, "INSERT INTO shop.products", "%v: %s", d, field)
+			if strings.Contains(query, "shop.products") {
+				named++
+			}
+		}
+		require.GreaterOrEqual(t, named, 6, d)
+	}
+	for _, name := range []string{"", "a b", "products;", "a.b.c", "1a", `"products"`, "products.", "prodücts"} {
+		require.Panics(t, func() { New(Postgres).WithTable(name) }, name)
+	}
 }
 
 func TestSchema(t *testing.T) {

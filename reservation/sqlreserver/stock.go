@@ -22,12 +22,15 @@ func (r *Reserver) Set(ctx context.Context, tx *sql.Tx, sku string, onHand int64
 	if onHand < 0 {
 		return below(sku, onHand, 0)
 	}
-	if _, err := tx.ExecContext(ctx, r.sql.makeStock, sku, 0); err != nil {
+	if err := r.makeStock(ctx, tx, sku, 0); err != nil {
 		return sqlkit.Fail(ctx, "sqlreserver: setting stock", err)
 	}
-	stock, _, err := r.lockOne(ctx, tx, sku)
-	if err != nil {
+	stock, known, err := r.lockOne(ctx, tx, sku)
+	switch {
+	case err != nil:
 		return sqlkit.Fail(ctx, "sqlreserver: setting stock", err)
+	case !known:
+		return noRow(sku)
 	}
 	return r.put(ctx, tx, stock, onHand)
 }
@@ -41,8 +44,30 @@ func (r *Reserver) SetNew(ctx context.Context, tx *sql.Tx, sku string, onHand in
 	if onHand < 0 {
 		return below(sku, onHand, 0)
 	}
-	_, err := tx.ExecContext(ctx, r.sql.makeStock, sku, onHand)
-	return sqlkit.Fail(ctx, "sqlreserver: setting new stock", err)
+	if err := r.makeStock(ctx, tx, sku, onHand); err != nil || r.sql.makeStock != "" {
+		return sqlkit.Fail(ctx, "sqlreserver: setting new stock", err)
+	}
+	_, known, err := r.lockOne(ctx, tx, sku)
+	switch {
+	case err != nil:
+		return sqlkit.Fail(ctx, "sqlreserver: setting new stock", err)
+	case !known:
+		return noRow(sku)
+	}
+	return nil
+}
+
+// makeStock inserts a SKU that is not there yet, unless the rows are the merchant's own.
+func (r *Reserver) makeStock(ctx context.Context, tx *sql.Tx, sku string, stocked int64) error {
+	if r.sql.makeStock == "" {
+		return r.begin(ctx, tx)
+	}
+	_, err := tx.ExecContext(ctx, r.sql.makeStock, sku, stocked)
+	return err
+}
+
+func noRow(sku string) error {
+	return fmt.Errorf("%w: %q: insert its row into the table that WithTable names", reservation.ErrUnknownSKU, sku)
 }
 
 // Adjust adds delta to the stock of a SKU: units that came in or, with a negative delta, units that went away without a sale.
