@@ -27,6 +27,7 @@ var commands = map[string]string{
 	"STRIPE_WEBHOOK_SECRET=whsec_… go run ./examples/webhook": "needs a Stripe account",
 	"go run ./examples/inventory":                             "TestInventoryExample",
 	"go run ./examples/outbox":                                "TestOutboxExample",
+	"go run ./examples/routers":                               "TestRoutersExample",
 	"go run ./examples/shop":                                  "TestASignalStopsTheProgram",
 	"go run ./examples/shop -addr 127.0.0.1:4251 -webhooks http://127.0.0.1:4252/stripe/webhook":                           "TestTheTestServerOfAnotherProcess",
 	"STRIPE_API_BASE=… STRIPE_SECRET_KEY=… STRIPE_WEBHOOK_SECRET=… go run ./examples/shop -addr 127.0.0.1:4252":            "TestTheTestServerOfAnotherProcess",
