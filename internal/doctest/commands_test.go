@@ -27,6 +27,7 @@ var commands = map[string]string{
 	"STRIPE_WEBHOOK_SECRET=whsec_… go run ./examples/webhook": "needs a Stripe account",
 	"go run ./examples/spa":                                   "run",
 	"STRIPE_SECRET_KEY=sk_test_… STRIPE_PUBLISHABLE_KEY=pk_test_… STRIPE_WEBHOOK_SECRET=whsec_… go run ./examples/spa": "needs a Stripe account",
+	"go run ./examples/connect":   "TestConnectExample",
 	"go run ./examples/inventory": "TestInventoryExample",
 	"go run ./examples/outbox":    "TestOutboxExample",
 	"DATABASE_URL='postgres://shop:secret@localhost:5432/shop?sslmode=disable' go run ./examples/river": "TestRiverExample",
