@@ -52,7 +52,9 @@ func deliver(mounted mount) (status int, observed error) {
 	hook, err := webhook.New(webhook.Config{
 		Secrets: []string{secret},
 		Logger:  slog.New(slog.DiscardHandler),
-		Observe: func(r webhook.Result) { observed = r.Err },
+		Observe: func(ctx context.Context) (context.Context, func(webhook.Result)) {
+			return ctx, func(r webhook.Result) { observed = r.Err }
+		},
 	})
 	if err != nil {
 		return 0, err

@@ -91,8 +91,10 @@ func (b *books) tellStaff(_ context.Context, e *webhook.Event[stripe.Dispute]) e
 func serve(ctx context.Context, secret string) error {
 	hook, err := newHook(&books{memstore.New(), os.Stdout}, webhook.Config{
 		Secrets: []string{secret},
-		Observe: func(r webhook.Result) {
-			slog.Info("event", "type", r.EventType, "duplicate", r.Duplicate, "error", r.Err)
+		Observe: func(ctx context.Context) (context.Context, func(webhook.Result)) {
+			return ctx, func(r webhook.Result) {
+				slog.Info("event", "type", r.EventType, "duplicate", r.Duplicate, "error", r.Err)
+			}
 		},
 	})
 	if err != nil {
