@@ -37,25 +37,61 @@ var (
 // Reserver keeps stock. Tx is the backend's own transaction, the type that a Store on the same backend uses. The calls through
 // one Tx commit together or not at all.
 //
-// Each method takes any number of holds and returns a slice with an answer for each, in the sequence given. An error in the
-// slice concerns one hold, and leaves the others and the transaction as they are. The error beside the slice means that the
-// backend failed: the answers are unknown, and the transaction must be rolled back.
+// # Answers
 //
-// All methods are safe for concurrent use by different transactions. A backend locks SKUs in one fixed sequence, whatever the
-// sequence of the holds and their lines, so that holds do not deadlock each other. A lock lasts until the transaction ends.
+// Each method takes any number of holds, also none, and returns a slice with an answer for each, in the sequence given. An error in
+// the slice concerns one hold, and leaves the others and the transaction as they are: calls before and after it still commit. So no
+// statement may fail for a refusal on a database that then aborts the transaction, as PostgreSQL does. The error beside the slice
+// means that the backend failed: the answers are unknown, and the transaction must be rolled back. That error must match the error of
+// a ctx that has ended, and what InTx of the Store looks for to run the transaction again, so wrap it and do not replace it.
+//
+// # Holds
+//
+// The Reserver keeps every hold with its lines and how it ended, or that it stands, until [Forgetter] deletes it, because callers
+// repeat themselves after a crash. A repetition is recognized in a later transaction, in the same one, and in the same call. A hold
+// that was refused leaves no trace: its ID can be held as soon as stock is there. A rollback leaves no trace either.
+//
+// [Hold] Merge does the checks and adds up the lines of one SKU. Keep what it returns: two holds have the same stock if their merged
+// lines are equal, whatever the sequence of their lines was.
+//
+// # Concurrency
+//
+// All methods are safe for concurrent use by different transactions, in any number of processes. The first of two transactions that
+// meet makes the second wait until it has ended, and the second then answers by what is committed:
+//
+//   - Two that hold the last units: the second is refused, unless the first rolls back.
+//   - Two that hold the same new ID: the second finds the hold of the first.
+//   - Two that end the same hold: the first ends it, and the second finds it ended.
+//
+// So decide only by rows that the transaction has locked, or by a conditional update that counts its rows; a plain read may be old.
+// Within a transaction a call sees what earlier calls did. A backend locks SKUs in one fixed sequence, whatever the sequence of the
+// holds and their lines, so that holds do not deadlock each other. A lock lasts until the transaction ends.
+//
+// IDs and SKUs are compared byte by byte: case, trailing spaces and the forms of an accent tell them apart, so a column needs a
+// collation such as "C" or a binary type. Quantities and their sums have the range of int64.
 type Reserver[Tx any] interface {
-	// Hold sets stock aside. It takes the holds one after the other in the sequence given, each whole or not at all. Lines with
-	// the same SKU count together. The answer is nil, a [*ShortageError] that names every SKU that is short, or an error that
-	// matches [ErrUnknownSKU], [ErrHoldExists] or [ErrInvalidHold]. If a hold with the same ID and stock still stands, the
-	// answer is nil and Hold sets nothing more aside.
+	// Hold sets stock aside. It takes the holds one after the other in the sequence given, each whole or not at all, so the
+	// first of two that want the last units gets them. Lines with the same SKU count together. The answer is the first of these
+	// that applies:
+	//
+	//   - an error that matches [ErrInvalidHold] if [Hold] Merge returns one
+	//   - nil if a hold with the same ID and stock still stands. Hold then sets nothing more aside, and is not short though
+	//     nothing may be left.
+	//   - an error that matches [ErrHoldExists] if a hold with the same ID has other stock, was sold or was released
+	//   - an error that matches [ErrUnknownSKU] if the stock of a SKU was never set. Stock of zero is known.
+	//   - a [*ShortageError] that names every SKU that is short, sorted, with the whole quantity that was wanted and the quantity
+	//     that earlier holds of the same call left
+	//   - nil
 	Hold(ctx context.Context, tx Tx, holds ...Hold) ([]error, error)
 
 	// Commit turns holds into sales: their stock does not come back. The answer is nil, or an error that matches [ErrNotHeld]
-	// if the hold is unknown or was released. Committing a hold again has no effect, and the answer is nil.
+	// if the hold is unknown or was released. An ID that [ValidID] refuses is unknown. Committing a hold again has no effect,
+	// also within one call, and the answer is nil.
 	Commit(ctx context.Context, tx Tx, ids ...string) ([]error, error)
 
 	// Release gives the stock of holds back. The answer is nil, or an error that matches [ErrNotHeld] if the hold is unknown or
-	// was committed. Releasing a hold again has no effect, and the answer is nil.
+	// was committed. An ID that [ValidID] refuses is unknown. Releasing a hold again gives nothing more back, also within one
+	// call, and the answer is nil.
 	Release(ctx context.Context, tx Tx, ids ...string) ([]error, error)
 }
 

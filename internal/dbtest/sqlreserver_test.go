@@ -105,3 +105,70 @@ func emptyReserver(t testing.TB, db *sql.DB) {
 		}
 	}
 }
+
+// products are the tables of a merchant who keeps stock beside other columns. No other column has a default.
+var products = map[sqlkit.Dialect]string{
+	sqlkit.Postgres: `CREATE TABLE products (sku text COLLATE "C" PRIMARY KEY, title text NOT NULL,
+		stocked bigint NOT NULL, taken bigint NOT NULL, CHECK (taken >= 0 AND taken <= stocked))`,
+	sqlkit.MySQL: `CREATE TABLE products (sku VARBINARY(255) PRIMARY KEY, title VARCHAR(99) NOT NULL,
+		stocked BIGINT NOT NULL, taken BIGINT NOT NULL, CHECK (taken >= 0 AND taken <= stocked))`,
+	sqlkit.SQLite: `CREATE TABLE products (sku TEXT PRIMARY KEY, title TEXT NOT NULL,
+		stocked INTEGER NOT NULL, taken INTEGER NOT NULL, CHECK (taken >= 0 AND taken <= stocked))`,
+}
+
+// productStock is the stock of a merchant's table. It inserts the products, as the Reserver does not.
+type productStock struct {
+	*sqlreserver.Reserver
+	dialect sqlkit.Dialect
+}
+
+func (p productStock) insert(ctx context.Context, tx *sql.Tx, sku string, stocked int64) error {
+	query := `INSERT INTO products (sku, title, stocked, taken) VALUES (?, 'T-shirt', ?, 0) ON CONFLICT (sku) DO NOTHING`
+	if p.dialect == sqlkit.MySQL {
+		query = `INSERT INTO products (sku, title, stocked, taken) VALUES (?, 'T-shirt', ?, 0) ON DUPLICATE KEY UPDATE sku = sku`
+	}
+	_, err := tx.ExecContext(ctx, p.dialect.Rebind(query), sku, stocked)
+	return err
+}
+
+func (p productStock) Set(ctx context.Context, tx *sql.Tx, sku string, onHand int64) error {
+	if reservation.ValidID(sku) {
+		if err := p.insert(ctx, tx, sku, 0); err != nil {
+			return err
+		}
+	}
+	return p.Reserver.Set(ctx, tx, sku, onHand)
+}
+
+func (p productStock) SetNew(ctx context.Context, tx *sql.Tx, sku string, onHand int64) error {
+	if reservation.ValidID(sku) && onHand >= 0 {
+		if err := p.insert(ctx, tx, sku, onHand); err != nil {
+			return err
+		}
+	}
+	return p.Reserver.SetNew(ctx, tx, sku, onHand)
+}
+
+// A merchant's own table keeps the stock as well as fulfil_stock does.
+func TestSQLReserverOnAnotherTable(t *testing.T) {
+	Each(t, func(t *testing.T, d Database) {
+		t.Parallel()
+		db := openReserver(t, d, reserverConns)
+		_, err := db.Exec(products[d.Dialect])
+		require.NoError(t, err)
+		r := sqlreserver.New(d.Dialect).WithDB(db).WithTable("products")
+		inTx := func(ctx context.Context, fn func(tx *sql.Tx) error) error {
+			return sqlkit.SQL{DB: db, Dialect: d.Dialect}.InTx(ctx, sql.LevelDefault, fn)
+		}
+		reservationtest.Run(t, func(t *testing.T) reservationtest.Subject[*sql.Tx] {
+			emptyReserver(t, db)
+			_, err := db.Exec("DELETE FROM products")
+			require.NoError(t, err)
+			return reservationtest.Subject[*sql.Tx]{Reserver: r, Stock: productStock{r, d.Dialect}, InTx: inTx}
+		})
+		for name, set := range map[string]func(ctx context.Context, tx *sql.Tx, sku string, onHand int64) error{"Set": r.Set, "SetNew": r.SetNew} {
+			err := inTx(t.Context(), func(tx *sql.Tx) error { return set(t.Context(), tx, "no row", 5) })
+			require.ErrorIs(t, err, reservation.ErrUnknownSKU, name)
+		}
+	})
+}

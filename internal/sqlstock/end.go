@@ -74,7 +74,7 @@ func (r *Reserver[Tx]) endAtOnce(ctx context.Context, tx Tx, ids []string, to st
 		}
 		states[id] = state
 		if missing > 0 {
-			return fmt.Errorf("%d SKUs are held but missing in fulfil_stock", missing)
+			return fmt.Errorf("%d SKUs are held and have no row of stock anymore", missing)
 		}
 		return nil
 	})
@@ -126,7 +126,7 @@ func (r *Reserver[Tx]) giveBack(ctx context.Context, tx Tx, holds map[string][]r
 	rows := changes(stock)
 	changed, err := r.sql.exec(ctx, r.in(tx), r.sql.take, rows)
 	if err == nil && changed != int64(len(rows)) {
-		err = fmt.Errorf("%d SKUs are held but missing in fulfil_stock", int64(len(rows))-changed)
+		err = fmt.Errorf("%d SKUs are held and have no row of stock anymore", int64(len(rows))-changed)
 	}
 	return err
 }

@@ -40,6 +40,13 @@ func New[Tx any](name string, in func(tx Tx) sqlkit.Sender, db sqlkit.Sender, di
 	return r
 }
 
+// OnTable returns a Reserver whose stock is in another table than fulfil_stock. The rows of the table are the merchant's own.
+func OnTable[Tx any](r *Reserver[Tx], name string) *Reserver[Tx] {
+	other := *r
+	other.sql = r.sql.onTable(name)
+	return &other
+}
+
 // fail adds the package and the action that failed to err.
 func (r *Reserver[Tx]) fail(ctx context.Context, doing string, err error) error {
 	return sqlkit.Fail(ctx, r.name+": "+doing, err)

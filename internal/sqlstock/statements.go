@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"github.com/gofulfil/fulfil/internal/sqlkit"
 )
@@ -63,7 +64,8 @@ type statements struct {
 	// readHolds returns ID and lines of the holds that are neither sold nor released. Its parameters are the ID behind which it
 	// begins, and a limit.
 	readHolds string
-	// makeStock inserts a SKU that does not exist yet. Its parameters are the SKU and the stocked quantity.
+	// makeStock inserts a SKU that does not exist yet. Its parameters are the SKU and the stocked quantity. It is empty if the
+	// rows of stock are the merchant's own.
 	makeStock string
 	// lockHeld returns the current held quantity of a SKU whose stock is locked.
 	lockHeld string
@@ -71,6 +73,29 @@ type statements struct {
 	sumHeld string
 	// setStocked sets the stocked quantity. Its parameters are that quantity and the SKU.
 	setStocked string
+}
+
+// onTable returns the statements with another table in the place of fulfil_stock, whose rows are the merchant's own.
+func (s statements) onTable(name string) statements {
+	renamed := func(query string) string { return strings.ReplaceAll(query, "fulfil_stock", name) }
+	for _, build := range []*statement{&s.giveBackAtOnce, &s.takeFitting, &s.lockStock, &s.take, &s.seeStock, &s.readStock} {
+		if before := *build; before != nil {
+			*build = func(rows [][]any) (string, []any, error) {
+				query, args, err := before(rows)
+				return renamed(query), args, err
+			}
+		}
+	}
+	for _, build := range []*func(a, b, c [][]any) (string, []any, error){&s.takeAtOnce, &s.keepAtOnce} {
+		if before := *build; before != nil {
+			*build = func(a, b, c [][]any) (string, []any, error) {
+				query, args, err := before(a, b, c)
+				return renamed(query), args, err
+			}
+		}
+	}
+	s.readAll, s.setStocked, s.makeStock = renamed(s.readAll), renamed(s.setStocked), ""
+	return s
 }
 
 // statement returns a query and its arguments for rows, which all have the same length.

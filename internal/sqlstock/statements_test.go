@@ -1,7 +1,10 @@
 package sqlstock
 
 import (
+	"reflect"
+	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
@@ -55,4 +58,36 @@ func TestLinesOfAHold(t *testing.T) {
 	require.Equal(t, lines, back)
 	_, err = decode([]byte("{"))
 	require.Error(t, err)
+}
+
+// With a table of the merchant's own, no statement names fulfil_stock, and none inserts into the table.
+func TestStatementsOnAnotherTable(t *testing.T) {
+	t.Parallel()
+	rows := [][]any{{"a", int64(1), int64(1)}}
+	for name, dialect := range map[string]statements{"postgres": postgres, "mysql": mysql, "sqlite": sqlite} {
+		other := dialect.onTable("shop.products")
+		s := reflect.ValueOf(&other).Elem()
+		named := 0
+		for i := range s.NumField() {
+			field, value := s.Type().Field(i).Name, s.Field(i)
+			var query string
+			switch {
+			case value.Kind() == reflect.String:
+				query = value.String()
+			case value.Kind() == reflect.Func && !value.IsNil():
+				args := make([]reflect.Value, value.Type().NumIn())
+				for i := range args {
+					args[i] = reflect.ValueOf(rows)
+				}
+				value = reflect.NewAt(value.Type(), unsafe.Pointer(value.UnsafeAddr())).Elem()
+				query = value.Call(args)[0].String()
+			}
+			require.NotContains(t, query, "fulfil_stock", "%s: %s", name, field)
+			require.NotContains(t, query, "INSERT INTO shop.products", "%s: %s", name, field)
+			if strings.Contains(query, "shop.products") {
+				named++
+			}
+		}
+		require.GreaterOrEqual(t, named, 6, name)
+	}
 }

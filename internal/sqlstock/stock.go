@@ -21,10 +21,12 @@ func (r *Reserver[Tx]) Set(ctx context.Context, tx Tx, sku string, onHand int64)
 	if onHand < 0 {
 		return below(sku, onHand, 0)
 	}
-	made := sqlkit.Statement{Query: r.sql.makeStock, Args: []any{sku, 0}}
-	stock, _, err := r.lockOne(ctx, tx, sku, made)
-	if err != nil {
+	stock, known, err := r.makeAndLock(ctx, tx, sku, 0)
+	switch {
+	case err != nil:
 		return r.fail(ctx, "setting stock", err)
+	case !known:
+		return noRow(sku)
 	}
 	return r.put(ctx, tx, stock, onHand)
 }
@@ -38,8 +40,32 @@ func (r *Reserver[Tx]) SetNew(ctx context.Context, tx Tx, sku string, onHand int
 	if onHand < 0 {
 		return below(sku, onHand, 0)
 	}
-	made := sqlkit.Statement{Query: r.sql.makeStock, Args: []any{sku, onHand}}
-	return r.fail(ctx, "setting new stock", r.in(tx).Send(ctx, made))
+	if r.sql.makeStock != "" {
+		return r.fail(ctx, "setting new stock", r.in(tx).Send(ctx, sqlkit.Statement{Query: r.sql.makeStock, Args: []any{sku, onHand}}))
+	}
+	_, known, err := r.makeAndLock(ctx, tx, sku, onHand)
+	switch {
+	case err != nil:
+		return r.fail(ctx, "setting new stock", err)
+	case !known:
+		return noRow(sku)
+	}
+	return nil
+}
+
+// makeAndLock locks the stock of a SKU. It first inserts a SKU that is not there yet, unless the rows are the merchant's own.
+func (r *Reserver[Tx]) makeAndLock(ctx context.Context, tx Tx, sku string, stocked int64) (s reservation.Stock, known bool, err error) {
+	if r.sql.makeStock != "" {
+		return r.lockOne(ctx, tx, sku, sqlkit.Statement{Query: r.sql.makeStock, Args: []any{sku, stocked}})
+	}
+	if err := r.begin(ctx, tx); err != nil {
+		return s, false, err
+	}
+	return r.lockOne(ctx, tx, sku)
+}
+
+func noRow(sku string) error {
+	return fmt.Errorf("%w: %q: insert its row into the table that WithTable names", reservation.ErrUnknownSKU, sku)
 }
 
 // Adjust adds delta to the stock of a SKU: units that came in or, with a negative delta, units that went away without a sale.

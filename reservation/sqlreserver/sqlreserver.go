@@ -2,6 +2,8 @@ package sqlreserver
 
 import (
 	"database/sql"
+	"fmt"
+	"regexp"
 
 	"github.com/gofulfil/fulfil/internal/sqlkit"
 	"github.com/gofulfil/fulfil/internal/sqlstock"
@@ -54,18 +56,47 @@ var (
 type Reserver struct {
 	*stock
 	dialect Dialect
+	table   string // the merchant's own; empty: fulfil_stock
 }
 
 type stock = sqlstock.Reserver[*sql.Tx]
 
 // New returns a Reserver for databases of a dialect. It panics if the dialect is unknown.
 func New(dialect Dialect) *Reserver {
-	return &Reserver{sqlstock.New("sqlreserver", sqlkit.SQL{}.In, nil, dialect), dialect}
+	return &Reserver{stock: sqlstock.New("sqlreserver", sqlkit.SQL{}.In, nil, dialect), dialect: dialect}
 }
 
 // WithDB returns a Reserver that can also preview holds, as [reservation.Previewer] says, and count them by Held. The database must be
 // the one of the transactions that the Reserver receives.
 func (r *Reserver) WithDB(db *sql.DB) *Reserver {
 	kit := sqlkit.SQL{DB: db, Dialect: r.dialect}
-	return &Reserver{sqlstock.New("sqlreserver", kit.In, kit, r.dialect), r.dialect}
+	withDB := &Reserver{stock: sqlstock.New("sqlreserver", kit.In, kit, r.dialect), dialect: r.dialect}
+	if r.table != "" {
+		return withDB.WithTable(r.table)
+	}
+	return withDB
 }
+
+// WithTable returns a Reserver that keeps the stock in a table of the merchant's own, such as products, instead of fulfil_stock. The
+// table is in the same database, and may have any other columns. It must have these:
+//
+//   - sku, the primary key: text that is compared byte by byte (on PostgreSQL COLLATE "C", on MySQL VARBINARY)
+//   - stocked and taken, 64-bit integers that are never NULL: see [Tables]. Give them the constraint
+//     CHECK (taken >= 0 AND taken <= stocked).
+//
+// The rows are the merchant's: the Reserver changes stocked and taken and neither inserts nor deletes rows. So Set and SetNew answer
+// [reservation.ErrUnknownSKU] for a SKU without a row. Insert a product with the number of its units in stocked and 0 in taken. Change
+// the number later by Set and Adjust alone. Delete no row whose SKU a hold that stands has.
+//
+// The name may have a schema before it, as in shop.products. It is written into SQL as it is; WithTable panics unless it consists of
+// letters, digits and underscores. [Migrate] and [Check] know fulfil_stock alone.
+//
+// [Tables]: https://pkg.go.dev/github.com/gofulfil/fulfil/reservation/sqlreserver#hdr-Tables
+func (r *Reserver) WithTable(name string) *Reserver {
+	if !tableName.MatchString(name) {
+		panic(fmt.Sprintf("sqlreserver: the table %q: its name must consist of letters, digits and underscores, with at most one point", name))
+	}
+	return &Reserver{stock: sqlstock.OnTable(r.stock, name), dialect: r.dialect, table: name}
+}
+
+var tableName = regexp.MustCompile(`^[A-Za-z_]\w*(\.[A-Za-z_]\w*)?$`)

@@ -22,11 +22,19 @@ func TestNew(t *testing.T) {
 	require.PanicsWithValue(t, "sqlreserver: unknown dialect 0", func() { New(0) })
 }
 
+func TestNamesOfTables(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"", "a b", "products;", "a.b.c", "1a", `"products"`, "products.", "prodücts"} {
+		require.Panics(t, func() { New(Postgres).WithTable(name) }, name)
+	}
+	require.NotPanics(t, func() { New(Postgres).WithTable("shop.products").WithDB(nil) })
+}
+
 // Methods that come from an internal type do not show in go doc, so the comment of Reserver names those that no interface has.
 func TestTheDocumentationOfReserverNamesItsMethods(t *testing.T) {
 	t.Parallel()
 	r := reflect.TypeFor[*Reserver]()
-	known := map[string]bool{"WithDB": true}
+	known := map[string]bool{"WithDB": true, "WithTable": true}
 	for _, i := range []reflect.Type{
 		reflect.TypeFor[reservation.Reserver[*sql.Tx]](), reflect.TypeFor[reservation.Previewer](), reflect.TypeFor[reservation.Forgetter[*sql.Tx]](),
 	} {
