@@ -207,13 +207,13 @@ func explain(err error) error {
 	}
 	switch refused.HTTPStatusCode {
 	case 401:
-		return errors.New("Stripe does not take STRIPE_SECRET_KEY: copy it again from the Dashboard")
+		return errors.New("stripe does not take STRIPE_SECRET_KEY: copy it again from the Dashboard")
 	case 403:
 		return fmt.Errorf("the key lacks a permission: give it in the Dashboard, or use a secret key: %s", refused.Msg)
 	case 404:
-		return fmt.Errorf("Stripe does not know the object: the key may be of another account than the orders: %s", refused.Msg)
+		return fmt.Errorf("stripe does not know the object: the key may be of another account than the orders: %s", refused.Msg)
 	case 0:
-		return fmt.Errorf("Stripe can't be reached: look at the network and at https://status.stripe.com: %w", err)
+		return fmt.Errorf("stripe can't be reached: look at the network and at https://status.stripe.com: %w", err)
 	}
-	return fmt.Errorf("Stripe refused (request %s): %s", refused.RequestID, refused.Msg)
+	return fmt.Errorf("stripe refused (request %s): %s", refused.RequestID, refused.Msg)
 }
