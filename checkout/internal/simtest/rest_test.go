@@ -58,10 +58,7 @@ func (w *world) settleDown(t *testing.T) {
 			pause = 60 * time.Hour // a delivery can be two days late, and only that tells of some payments
 		}
 		w.srv.Advance(pause)
-		ctx := actor{name: "rest"}.context(context.Background())
-		if _, err := p.flow.Sweep(ctx); err != nil {
-			w.fail("all is well, and a sweep fails: %v", err)
-		}
+		w.sweepAtRest(p)
 		if i == 2 && w.losses.Load() > 0 {
 			w.backfill(p)
 		}
@@ -72,6 +69,14 @@ func (w *world) settleDown(t *testing.T) {
 	}
 	w.restOfSubscriptions(p)
 	w.tell()
+}
+
+// sweepAtRest sweeps, which must succeed. Rows that stay locked can take all the time of a sweep: the next one goes on behind them.
+func (w *world) sweepAtRest(p *simProcess) {
+	_, err := p.flow.Sweep(actor{name: "rest"}.context(context.Background()))
+	if err != nil && !(w.trouble.forever && errors.Is(err, context.DeadlineExceeded)) {
+		w.fail("all is well, and a sweep fails: %v", err)
+	}
 }
 
 // endPayments has the money that is on its way arrive or not, and ends authorizations.

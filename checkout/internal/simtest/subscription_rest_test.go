@@ -1,7 +1,6 @@
 package simtest
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -26,9 +25,7 @@ func (w *world) restOfSubscriptions(p *simProcess) {
 	}
 	sweep := func(pause time.Duration) {
 		w.srv.Advance(pause)
-		if _, err := p.flow.Sweep(actor{name: "rest"}.context(context.Background())); err != nil {
-			w.fail("all is well, and a sweep fails: %v", err)
-		}
+		w.sweepAtRest(p)
 	}
 	if w.seed%4 == 0 {
 		for range 14 { // a renewal, in steps in which no trial can be announced and end
