@@ -17,6 +17,7 @@ func TestLogNamesTheRequest(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	s.runAs(func(c *checkout.Config[tx]) { c.Logger = c.Logger.With("shop", "tees").WithGroup("checkout") })
+	s.pay(s.begin(cartOf("order-1", "tee")).SessionID)
 	s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
 		if r.Method != http.MethodGet {
 			return send()
@@ -25,7 +26,6 @@ func TestLogNamesTheRequest(t *testing.T) {
 		refusal.Header.Set("Request-Id", "req_refused")
 		return refusal, nil
 	})
-	s.pay(s.begin(cartOf("order-1", "tee")).SessionID)
 	s.srv.Advance(2 * time.Hour)
 	s.sweep()
 	var named int
