@@ -298,10 +298,10 @@ func (f *Flow[Tx]) prepareFulfil(ctx context.Context, id string, o *store.Order)
 // returns the order as it was committed, or nil if the callback's transaction was not.
 func (f *Flow[Tx]) deliverNext(ctx context.Context, leased *store.Order, l lane) (known *store.Order, err error) {
 	ctx = context.WithoutCancel(ctx)
-	id, token, next := leased.ID, l.state(leased).Token, *nextNotice(leased, l)
+	state := l.state(leased)
+	id, token, next := leased.ID, state.Token, *nextNotice(leased, l)
 	limited, cancel := context.WithTimeout(ctx, DeliverTimeout)
 	defer cancel()
-	state := l.state(leased)
 	limited, ended := f.observe.begin(limited, Operation{Kind: OperationDeliver, OrderID: id, Callback: next.Kind, Try: state.Tries + state.Rollbacks + 1})
 	var callbackErr error
 	err = f.inCallbackTx(limited, func(tx Tx) error {

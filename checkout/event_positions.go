@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -159,30 +158,6 @@ func (f *Flow[Tx]) startEvents(ctx context.Context, account string) error {
 	return f.setEventPosition(ctx, eventReader{cursor: cursorOf(eventsCursor, account)}, start)
 }
 
-// startedMost is the number of connected accounts of which a process remembers that the reading of their events has a beginning.
-const startedMost = 10_000
-
-// startedAccounts are the connected accounts whose reading has a beginning, as this process knows.
-type startedAccounts struct {
-	mu    sync.Mutex
-	known map[string]bool
-}
-
-func (s *startedAccounts) has(account string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.known[account]
-}
-
-func (s *startedAccounts) add(account string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.known == nil || len(s.known) >= startedMost {
-		s.known = map[string]bool{}
-	}
-	s.known[account] = true
-}
-
 // startAccount is startEvents for the account of an order that begins. The merchant's own account, of the empty name, began with the
 // shop.
 func (f *Flow[Tx]) startAccount(ctx context.Context, account string) error {
@@ -192,6 +167,6 @@ func (f *Flow[Tx]) startAccount(ctx context.Context, account string) error {
 	if err := f.startEvents(ctx, account); err != nil {
 		return err
 	}
-	f.started.add(account)
+	f.started.set(account, f.now())
 	return nil
 }

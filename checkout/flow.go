@@ -56,8 +56,8 @@ type Flow[Tx any] struct {
 	ownHook   *webhook.Handler // has the Flow's handlers alone
 	seen      seenEvents
 	questions questions
-	snapshots snapshotTimes
-	started   startedAccounts
+	snapshots accountTimes // when receivedCursor was last set
+	started   accountTimes // when the reading of the account's events was seen to have a beginning
 	shortages shortages
 
 	ended   chan struct{} // closed when Run has ended

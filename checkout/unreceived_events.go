@@ -3,7 +3,6 @@ package checkout
 import (
 	"context"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/gofulfil/fulfil/webhook"
@@ -23,34 +22,12 @@ const (
 	// quietAfter without a snapshot event, all events are read, every quietEvery.
 	quietAfter = time.Hour
 	quietEvery = 2 * time.Minute
-	// receivedMost is the number of accounts of which a process remembers when it set receivedCursor.
-	receivedMost = 10_000
 )
-
-// snapshotTimes remembers when this process last said that snapshot events are received, by account.
-type snapshotTimes struct {
-	mu   sync.Mutex
-	said map[string]time.Time
-}
-
-// due reports whether it is to be said again.
-func (s *snapshotTimes) due(account string, now time.Time) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if at, ok := s.said[account]; ok && now.Sub(at).Abs() < receivedEvery {
-		return false
-	}
-	if s.said == nil || len(s.said) >= receivedMost {
-		s.said = map[string]time.Time{}
-	}
-	s.said[account] = now
-	return true
-}
 
 // receivedSnapshot keeps that snapshot events of this shop's are received. If it can't, more is read, and nothing is lost.
 func (f *Flow[Tx]) receivedSnapshot(ctx context.Context, account string) {
 	now := f.now()
-	if !f.snapshots.due(account, now) {
+	if !f.snapshots.due(account, now, receivedEvery) {
 		return
 	}
 	if err := f.keepReceived(ctx, account, now); err != nil && ctx.Err() == nil {

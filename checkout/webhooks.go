@@ -158,10 +158,10 @@ func (f *Flow[Tx]) settleSession(ctx context.Context, u sessionUpdate) (handover
 			f.countForeign(u.cause, u.facts.ID)
 			return handover{}, nil
 		}
-		if o.AttemptBySession(u.facts.ID) != nil && shop.mode == "" && !u.asked {
+		switch recorded := o.AttemptBySession(u.facts.ID) != nil; {
+		case recorded && shop.mode == "" && !u.asked:
 			return f.settleUnknownMode(ctx, o, u)
-		}
-		if o.AttemptBySession(u.facts.ID) != nil {
+		case recorded:
 			return f.settle(ctx, o, u)
 		}
 	}

@@ -90,7 +90,7 @@ var mutants = []mutant{
 		{"../../webhooks.go", "\tif o.Account != u.account {\n", "\tif o == nil {\n"},
 		{"../../webhooks.go", "\tif !u.asked {\n\t\tanswer, err := f.stripe.session(ctx, o.Account,", "\tif !u.asked {\n\t\tanswer, err := f.stripe.session(ctx, u.account,"},
 	}},
-	{name: "believe an event while the mode is not known", edits: []edit{{"../../webhooks.go", "shop.mode == \"\" && !u.asked {", "shop.mode == \"-\" && !u.asked {"}}},
+	{name: "believe an event while the mode is not known", edits: []edit{{"../../webhooks.go", "recorded && shop.mode == \"\" && !u.asked:", "recorded && shop.mode == \"-\" && !u.asked:"}}},
 	{name: "take a session by the number of its attempt", edits: []edit{{"../../settle.go", "a.SessionID == \"\" && sameMark(a.Mark, mark)", "a.SessionID == \"\" && mark != \"\""}}},
 	{name: "a copied mark takes the place of the recorded session", edits: []edit{{"../../settle.go",
 		"a != nil && a.SessionID == \"\" && sameMark(a.Mark, mark)", "a != nil && sameMark(a.Mark, mark)"}}},
