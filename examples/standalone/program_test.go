@@ -58,7 +58,10 @@ func start(t *testing.T, args ...string) *running {
 		stop()
 		<-drained
 	})
-	found := <-said
+	found, ok := <-said
+	if !ok {
+		require.Failf(t, "the program ended by itself", "%v", <-p.stopped)
+	}
 	require.Contains(t, found["Secret key"], testKey)
 	p.address = found["Listens on"]
 	p.api, p.secret, p.control = found["API base"], found["Webhook secret"], found["Control page"]

@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
 	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -63,10 +65,13 @@ func TestRestartInTheMiddle(t *testing.T) {
 	t.Parallel()
 	in := newInbox(t)
 	file := filepath.Join(t.TempDir(), "state")
-	address := "127.0.0.1:0"
+	// The links stay the same through all starts, and the program's own port changes: another program may take it in between.
+	var address atomic.Pointer[url.URL]
+	front := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(address.Load()); r.Out.Host = r.In.Host }})
+	t.Cleanup(front.Close)
 	again := func() *running {
-		p := start(t, "-data", file, "-webhook", in.url, "-addr", address)
-		address = strings.TrimPrefix(p.api, "http://") // the next start serves the same links
+		p := start(t, "-data", file, "-webhook", in.url, "-url", front.URL)
+		address.Store(&url.URL{Scheme: "http", Host: p.address})
 		return p
 	}
 	p := again()
