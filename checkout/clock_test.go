@@ -35,3 +35,18 @@ func TestClockThatIsOff(t *testing.T) {
 		})
 	}
 }
+
+// A sweep learns Stripe's time on an account that has no events yet, too.
+func TestTimeOfANewAccount(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	flow, err := checkout.New(checkout.Config[tx]{
+		Stripe: s.srv.ClientOver(s.wire), Store: s.st, Reserver: s.stock, Logger: slog.New(slog.NewTextHandler(s.log, nil)),
+		Clock:  func() time.Time { return s.srv.Now().Add(2 * time.Minute) },
+		Fulfil: func(context.Context, tx, *store.Order) error { return nil },
+	})
+	require.NoError(t, err)
+	_, err = flow.Sweep(t.Context())
+	require.NoError(t, err)
+	require.Contains(t, s.log.String(), "the clock of this machine differs from stripe's")
+}

@@ -76,7 +76,7 @@ func (f *Flow[Tx]) sweepFailed(ctx context.Context, b *budget, _ string, found f
 		}
 		e, err := f.stripe.event(ctx, failed.Account, failed.ID)
 		b.answered(err)
-		if e != nil && err == nil {
+		if err == nil {
 			err = f.dispatchMissed(ctx, e, failed, eventTimeout, now, found)
 		}
 		if ctx.Err() != nil {

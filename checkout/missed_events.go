@@ -4,12 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"strconv"
 	"time"
-
-	"github.com/stripe/stripe-go/v82"
 )
 
 const (
@@ -295,7 +292,7 @@ func readEvents[Tx any](ctx context.Context, f *Flow[Tx], b *budget, r eventRead
 			next = min(now.Add(-eventsOverlap).Unix(), latest)
 		}
 		if !f.stripeClock.learned.Load() {
-			return true, nil // Stripe named no event yet, and this clock may be ahead
+			return true, nil // no answer of Stripe's had a date yet, and this clock may be ahead
 		}
 		if err := f.setEventPosition(ctx, r, eventPosition{Since: next, From: r.from}); err != nil {
 			return false, err
@@ -321,7 +318,7 @@ func (f *Flow[Tx]) handledTypes() []string {
 // dispatchPage has the events of a page handled, the oldest first. An event that fails is logged and set aside, and tried
 // again on its own by later sweeps. hung counts the events of the reading whose handlers took all of their time. The error means
 // that the Store failed or ctx ended.
-func (f *Flow[Tx]) dispatchPage(ctx context.Context, page []*stripe.Event, r eventReader, hung *int, now time.Time, found func(id string)) error {
+func (f *Flow[Tx]) dispatchPage(ctx context.Context, page []listedEvent, r eventReader, hung *int, now time.Time, found func(id string)) error {
 	failed, err := f.failedEvents(ctx)
 	if err != nil {
 		return err
@@ -330,7 +327,7 @@ func (f *Flow[Tx]) dispatchPage(ctx context.Context, page []*stripe.Event, r eve
 		if slices.ContainsFunc(failed, func(f failedEvent) bool { return f.ID == e.ID }) {
 			continue // it has its own time
 		}
-		missed := failedEvent{ID: e.ID, Type: string(e.Type), Account: r.account, Unreceived: r.unreceived}
+		missed := failedEvent{ID: e.ID, Type: e.Type, Account: r.account, Unreceived: r.unreceived}
 		timeout := eventTimeout
 		if *hung >= failedHung {
 			timeout = eventTimeoutShort
@@ -351,9 +348,9 @@ func (f *Flow[Tx]) dispatchPage(ctx context.Context, page []*stripe.Event, r eve
 }
 
 // dispatchMissed has an event handled that was read instead of received.
-func (f *Flow[Tx]) dispatchMissed(ctx context.Context, e *stripe.Event, missed failedEvent, timeout time.Duration, now time.Time, found func(id string)) error {
+func (f *Flow[Tx]) dispatchMissed(ctx context.Context, e listedEvent, missed failedEvent, timeout time.Duration, now time.Time, found func(id string)) error {
 	h := f.hook.Load()
-	ours := slices.Contains(flowEvents, string(e.Type))
+	ours := slices.Contains(flowEvents, e.Type)
 	switch {
 	case h == nil && !ours:
 		return nil
@@ -365,7 +362,7 @@ func (f *Flow[Tx]) dispatchMissed(ctx context.Context, e *stripe.Event, missed f
 	if (missed.Unreceived || !ours) && !f.seen.first(e.ID, now) {
 		return nil
 	}
-	payload, err := eventPayload(e, missed.Account)
+	payload, err := e.payload(missed.Account)
 	if err == nil {
 		limited, cancel := context.WithTimeout(context.WithValue(ctx, laterKey{}, found), timeout)
 		defer cancel()
@@ -375,29 +372,6 @@ func (f *Flow[Tx]) dispatchMissed(ctx context.Context, e *stripe.Event, missed f
 		f.seen.forget(e.ID)
 	}
 	return err
-}
-
-// eventPayload is an event as Stripe delivers it, made of the event as Stripe lists it.
-func eventPayload(e *stripe.Event, account string) ([]byte, error) {
-	data := map[string]any{"object": e.Data.Raw}
-	if len(e.Data.PreviousAttributes) > 0 {
-		data["previous_attributes"] = e.Data.PreviousAttributes
-	}
-	event := map[string]any{
-		"id": e.ID, "object": "event", "type": e.Type, "created": e.Created, "livemode": e.Livemode, "data": data,
-		"pending_webhooks": e.PendingWebhooks,
-	}
-	if e.APIVersion != "" {
-		event["api_version"] = e.APIVersion
-	}
-	if account != "" {
-		event["account"] = account
-	}
-	payload, err := json.Marshal(event)
-	if err != nil {
-		return nil, fmt.Errorf("checkout: encoding event %s: %w", e.ID, err)
-	}
-	return payload, nil
 }
 
 // listPosition is a place in a list that is read once in a while: when the whole list was read last, and in a reading that

@@ -453,58 +453,6 @@ func (s stripeAPI) warning(ctx context.Context, account, id string) (paymentFact
 	return facts, nil
 }
 
-// events lists one page of the events of a window of time, the newest first.
-func (s stripeAPI) events(ctx context.Context, account string, types []string, pos eventPosition, undelivered bool) ([]*stripe.Event, error) {
-	params := &stripe.EventListParams{
-		Types:        stripe.StringSlice(types),
-		CreatedRange: &stripe.RangeQueryParams{GreaterThanOrEqual: pos.Since, LesserThanOrEqual: pos.Until},
-	}
-	if undelivered {
-		params.DeliverySuccess = stripe.Bool(false)
-	}
-	ctx, cancel := onePage(ctx, &params.ListParams, account, pos.After)
-	defer cancel()
-	var page []*stripe.Event
-	for e, err := range s.client.V1Events.List(ctx, params) {
-		if err != nil {
-			return nil, s.failed("listing events", err)
-		}
-		page = append(page, e)
-	}
-	if len(page) > 0 {
-		s.clock.learn(page[0].LastResponse)
-	}
-	return page, nil
-}
-
-// askTime learns Stripe's time by a list of the latest event, if there is one.
-func (s stripeAPI) askTime(ctx context.Context) error {
-	params := &stripe.EventListParams{}
-	ctx, cancel := onePage(ctx, &params.ListParams, "", "")
-	defer cancel()
-	params.Limit = stripe.Int64(1)
-	for e, err := range s.client.V1Events.List(ctx, params) {
-		if err != nil {
-			return s.failed("asking for the time", err)
-		}
-		s.clock.learn(e.LastResponse)
-	}
-	return nil
-}
-
-// event fetches an event.
-func (s stripeAPI) event(ctx context.Context, account, id string) (*stripe.Event, error) {
-	ctx, cancel := context.WithTimeout(ctx, pageTimeout)
-	defer cancel()
-	params := &stripe.EventRetrieveParams{}
-	onAccount(params, account)
-	e, err := s.client.V1Events.Retrieve(ctx, id, params)
-	if err != nil {
-		return nil, s.failed("fetching an event", err)
-	}
-	return e, nil
-}
-
 // refundsSince lists one page of the refunds that were created since then, after the refund of that ID, the newest first.
 func (s stripeAPI) refundsSince(ctx context.Context, account string, since time.Time, after string) ([]refundFacts, error) {
 	params := &stripe.RefundListParams{CreatedRange: &stripe.RangeQueryParams{GreaterThanOrEqual: since.Unix()}}
