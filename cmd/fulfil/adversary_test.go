@@ -66,7 +66,7 @@ func TestLongLists(t *testing.T) {
 	if os.Getenv("FULFIL_TEST_FULL") != "" {
 		n = 100_000
 	}
-	s := newShop(t, databases(t)["sqlite"])
+	s := newShop(t, databases(t)["sqlite"], "")
 	at := s.srv.Now()
 	for i := 0; i < n; i += 500 {
 		var orders []*store.Order

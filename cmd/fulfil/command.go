@@ -218,6 +218,7 @@ Environment:
   STRIPE_WEBHOOK_SECRET   the signing secret of the webhook, or several with commas between them
   FULFIL_WEBHOOK_URL      the address of the webhook, for doctor and events replay
   FULFIL_SHOP_ID          checkout.Config.ShopID, if the shop sets it
+  FULFIL_STOCK_TABLE      the table of WithTable, if the shop keeps its stock in one of its own
   STRIPE_API_BASE         a test server on this machine, in place of Stripe
 
 What is recorded here is carried out by the shop's own processes: fulfil has no callback, and hands nothing over.

@@ -154,6 +154,32 @@ func TestStock(t *testing.T) {
 	})
 }
 
+// The stock may be in a table of the merchant's own, whose rows are the merchant's.
+func TestStockInAnotherTable(t *testing.T) {
+	t.Parallel()
+	for name, address := range databases(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t, address, "products")
+			require.Contains(t, s.refused(exitFailed, "stock", "set", "tee", "10"), "insert its row into the table products")
+			_, err := s.db.Exec("INSERT INTO products (sku, stocked, taken) VALUES ('tee', 10, 0)")
+			require.NoError(t, err)
+			s.pay("order-1", "ada@example.com")
+			require.Equal(t, []stockLine{{"tee", 8, 0, 2, 8}}, lines[stockLine](t, s.ok("stock", "list", "-json")))
+			s.ok("orders", "refund", "order-1", "-restock", "-yes")
+			require.Equal(t, []stockLine{{"tee", 10, 0, 2, 10}}, lines[stockLine](t, s.ok("stock", "list", "-json")))
+			for table, message := range map[string]string{"fulfil_orders": "the columns sku, stocked and taken", "none": "the columns sku", "a; b": "letters, digits"} {
+				s.env["FULFIL_STOCK_TABLE"] = table
+				code := exitFailed
+				if table == "a; b" {
+					code = exitUsage
+				}
+				require.Contains(t, s.refused(code, "stock", "list"), message, table)
+			}
+		})
+	}
+}
+
 // Events that were not delivered are listed, and delivered to the shop itself.
 func TestEvents(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testShop) {

@@ -14,6 +14,7 @@ import (
 	"github.com/stripe/stripe-go/v82"
 
 	"github.com/gofulfil/fulfil/checkout"
+	"github.com/gofulfil/fulfil/internal/sqlstock"
 	"github.com/gofulfil/fulfil/reservation/sqlreserver"
 	"github.com/gofulfil/fulfil/store/sqlstore"
 )
@@ -24,6 +25,7 @@ type shop struct {
 	source source
 	store  *sqlstore.Store
 	stock  *sqlreserver.Reserver
+	table  string // the merchant's own, which has the stock; empty: fulfil_stock
 	client *stripe.Client
 	flow   *checkout.Flow[*sql.Tx]
 	health checkout.Health
@@ -51,11 +53,18 @@ func (p *program) open(ctx context.Context, n needs) (*shop, error) {
 	if err != nil {
 		return nil, err
 	}
+	table := p.getenv("FULFIL_STOCK_TABLE")
+	if table != "" && !sqlstock.ValidTable(table) {
+		return nil, usagef("FULFIL_STOCK_TABLE: a table's name consists of letters, digits and underscores, with at most one point")
+	}
 	db, src, err := p.openDatabase(ctx, false)
 	if err != nil {
 		return nil, err
 	}
 	s := &shop{db: db, source: src, client: client, store: sqlstore.New(db, src.dialect), stock: sqlreserver.New(src.dialect).WithDB(db)}
+	if table != "" {
+		s.table, s.stock = table, s.stock.WithTable(table)
+	}
 	s.flow, err = checkout.New(checkout.Config[*sql.Tx]{
 		Stripe: client, Store: s.store, Reserver: s.stock, DeliverElsewhere: true, ShopID: p.getenv("FULFIL_SHOP_ID"), Clock: p.now,
 		Logger: slog.New(slog.NewTextHandler(redacting{p}, &slog.HandlerOptions{Level: slog.LevelWarn})),
@@ -78,7 +87,7 @@ func (r redacting) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
-// check refuses a schema that is behind, and a key of another mode than the orders.
+// check refuses a schema that is behind, a table that can't keep stock, and a key of another mode than the orders.
 func (p *program) check(ctx context.Context, s *shop, key string, n needs) error {
 	state, err := readSchema(ctx, s.db, s.source.dialect, n&needsStock != 0)
 	if err != nil {
@@ -91,6 +100,11 @@ func (p *program) check(ctx context.Context, s *shop, key string, n needs) error
 		return fmt.Errorf("the database does not suit: %w", state.problem)
 	case len(state.newer) > 0:
 		p.note("fulfil: the schema of the database is of a newer version than this program: update the program")
+	}
+	if s.table != "" {
+		if _, err := s.db.ExecContext(ctx, "SELECT sku, stocked, taken FROM "+s.table+" WHERE 1 = 0"); err != nil {
+			return fmt.Errorf("FULFIL_STOCK_TABLE must name a table of this database with the columns sku, stocked and taken: %w", err)
+		}
 	}
 	if s.health, err = s.flow.Health(ctx); err != nil {
 		return err

@@ -80,11 +80,12 @@ type testShop struct {
 func eachDatabase(t *testing.T, fn func(t *testing.T, s *testShop)) {
 	t.Parallel()
 	for name, address := range databases(t) {
-		t.Run(name, func(t *testing.T) { fn(t, newShop(t, address)) })
+		t.Run(name, func(t *testing.T) { fn(t, newShop(t, address, "")) })
 	}
 }
 
-func newShop(t *testing.T, address string) *testShop {
+// newShop opens a shop. Its stock is in a table of the merchant's own, if one is named, which has no rows yet.
+func newShop(t *testing.T, address, table string) *testShop {
 	t.Helper()
 	s := &testShop{t: t, env: map[string]string{"DATABASE_URL": address}}
 	s.ok("migrate")
@@ -94,6 +95,11 @@ func newShop(t *testing.T, address string) *testShop {
 	require.NoError(t, err)
 	s.srv = checkouttest.NewServer(checkouttest.Config{Addr: "127.0.0.1:0", WallClock: true})
 	s.store, s.stock = sqlstore.New(s.db, src.dialect), sqlreserver.New(src.dialect).WithDB(s.db)
+	if table != "" {
+		_, err := s.db.Exec("CREATE TABLE " + table + " (sku VARCHAR(255) PRIMARY KEY, stocked BIGINT NOT NULL, taken BIGINT NOT NULL)")
+		require.NoError(t, err)
+		s.stock, s.env["FULFIL_STOCK_TABLE"] = s.stock.WithTable(table), table
+	}
 	s.flow, err = checkout.New(checkout.Config[*sql.Tx]{
 		Stripe: s.srv.Client(), Store: s.store, Reserver: s.stock, Clock: s.srv.Now, Logger: slog.New(slog.DiscardHandler),
 		Fulfil: func(context.Context, *sql.Tx, *store.Order) error {

@@ -115,6 +115,8 @@ func (p *program) changeStock(ctx context.Context, verb string, args []string, c
 		return err
 	})
 	switch {
+	case errors.Is(err, reservation.ErrUnknownSKU) && s.table != "":
+		return fmt.Errorf("there is no stock of %q: insert its row into the table %s", args[0], s.table)
 	case errors.Is(err, reservation.ErrUnknownSKU):
 		return fmt.Errorf("there is no stock of %q: make it known with fulfil stock set", args[0])
 	case errors.Is(err, reservation.ErrBelowHeld):

@@ -4,6 +4,8 @@ package sqlstock
 
 import (
 	"context"
+	"fmt"
+	"regexp"
 
 	"github.com/gofulfil/fulfil/internal/sqlkit"
 	"github.com/gofulfil/fulfil/reservation"
@@ -40,12 +42,21 @@ func New[Tx any](name string, in func(tx Tx) sqlkit.Sender, db sqlkit.Sender, di
 	return r
 }
 
-// OnTable returns a Reserver whose stock is in another table than fulfil_stock. The rows of the table are the merchant's own.
+// OnTable returns a Reserver whose stock is in another table than fulfil_stock. The rows of the table are the merchant's own. OnTable
+// panics unless [ValidTable] is true.
 func OnTable[Tx any](r *Reserver[Tx], name string) *Reserver[Tx] {
+	if !ValidTable(name) {
+		panic(fmt.Sprintf("%s: the table %q: its name must consist of letters, digits and underscores, with at most one point", r.name, name))
+	}
 	other := *r
 	other.sql = r.sql.onTable(name)
 	return &other
 }
+
+// ValidTable reports whether a table's name can be written into SQL as it is.
+func ValidTable(name string) bool { return tableName.MatchString(name) }
+
+var tableName = regexp.MustCompile(`^[A-Za-z_]\w*(\.[A-Za-z_]\w*)?$`)
 
 // fail adds the package and the action that failed to err.
 func (r *Reserver[Tx]) fail(ctx context.Context, doing string, err error) error {

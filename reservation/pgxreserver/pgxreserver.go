@@ -53,6 +53,13 @@ func New(pool *pgxpool.Pool) *Reserver {
 	return &Reserver{sqlstock.New("pgxreserver", kit.In, kit, sqlkit.Postgres)}
 }
 
+// WithTable returns a Reserver that keeps the stock in a table of the merchant's own, such as products, instead of fulfil_stock.
+// WithTable of [sqlreserver.Reserver] says which columns the table must have, and whose its rows are. [Migrate] and [Check] know
+// fulfil_stock alone. WithTable panics unless the name consists of letters, digits and underscores, with at most one point.
+func (r *Reserver) WithTable(name string) *Reserver {
+	return &Reserver{sqlstock.OnTable(r.stock, name)}
+}
+
 // Migrate creates the tables or brings them up to date. Any number of processes may call it at once and at every start. Migrate
 // refuses the same connections as [Check].
 func Migrate(ctx context.Context, pool *pgxpool.Pool) error {

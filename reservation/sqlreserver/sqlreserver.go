@@ -2,8 +2,6 @@ package sqlreserver
 
 import (
 	"database/sql"
-	"fmt"
-	"regexp"
 
 	"github.com/gofulfil/fulfil/internal/sqlkit"
 	"github.com/gofulfil/fulfil/internal/sqlstock"
@@ -93,10 +91,5 @@ func (r *Reserver) WithDB(db *sql.DB) *Reserver {
 //
 // [Tables]: https://pkg.go.dev/github.com/gofulfil/fulfil/reservation/sqlreserver#hdr-Tables
 func (r *Reserver) WithTable(name string) *Reserver {
-	if !tableName.MatchString(name) {
-		panic(fmt.Sprintf("sqlreserver: the table %q: its name must consist of letters, digits and underscores, with at most one point", name))
-	}
 	return &Reserver{stock: sqlstock.OnTable(r.stock, name), dialect: r.dialect, table: name}
 }
-
-var tableName = regexp.MustCompile(`^[A-Za-z_]\w*(\.[A-Za-z_]\w*)?$`)
