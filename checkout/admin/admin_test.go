@@ -209,8 +209,10 @@ func (s *testShop) do(method, path, body string, header http.Header) answer {
 	return answer{resp.StatusCode, resp.Request.URL.RequestURI(), string(b), resp.Header}
 }
 
+// get shows a page. Events that are on their way arrive first: while one is handled, the order is not at rest.
 func (s *testShop) get(path string) answer {
 	s.t.Helper()
+	s.srv.Flush()
 	return s.do(http.MethodGet, path, "", nil)
 }
 
