@@ -131,14 +131,18 @@ var brokenRaces = []broken{
 	}},
 	{"a hold looks whether it stands before it has the lock", "concurrent holds of one ID hold once", "must hold once", func(v *variant) {
 		var n atomic.Int64
+		var first sync.Map
 		v.hold = func(ctx context.Context, tx tx, holds ...reservation.Hold) ([]error, error) {
 			if _, ok := v.st.Get("seen/" + holds[0].ID); ok {
 				return []error{nil}, nil
 			}
+			suite.Yield()
 			if err := tx.Set(ctx, "seen/"+holds[0].ID, true); err != nil {
 				return nil, err
 			}
-			holds[0].ID += fmt.Sprint("#", n.Add(1))
+			if _, again := first.LoadOrStore(holds[0].ID, true); again {
+				holds[0].ID += fmt.Sprint("#", n.Add(1))
+			}
 			return v.Reserver.Hold(ctx, tx, holds...)
 		}
 	}},
@@ -149,6 +153,7 @@ var brokenRaces = []broken{
 				if ok && ended != kind {
 					return []error{reservation.ErrNotHeld}, nil
 				}
+				suite.Yield()
 				return []error{nil}, tx.Set(ctx, "ended/"+ids[0], kind)
 			}
 		}

@@ -124,17 +124,21 @@ func (k *kit[Tx]) raceRollback() {
 }
 
 func (k *kit[Tx]) raceRepeated() {
+	const rounds = 5
 	k.set("tee", 100)
-	k.race(8, func(int) error {
-		refusal, err := k.try(k.hold(hold("h1", "tee", 2)))
-		return errors.Join(refusal, err)
-	})
-	k.stock("concurrent calls with one hold must hold once", "tee", 100, 2, 0)
-	k.race(8, func(int) error {
-		refusal, err := k.try(k.release("h1"))
-		return errors.Join(refusal, err)
-	})
-	k.stock("concurrent releases of one hold must give back once", "tee", 100, 0, 0)
+	for round := range rounds {
+		id := fmt.Sprint("h", round)
+		k.race(8, func(int) error {
+			refusal, err := k.try(k.hold(hold(id, "tee", 2)))
+			return errors.Join(refusal, err)
+		})
+		k.stock("concurrent calls with one hold must hold once", "tee", 100, 2, 0)
+		k.race(8, func(int) error {
+			refusal, err := k.try(k.release(id))
+			return errors.Join(refusal, err)
+		})
+		k.stock("concurrent releases of one hold must give back once", "tee", 100, 0, 0)
+	}
 }
 
 func (k *kit[Tx]) raceEnds() {
