@@ -319,6 +319,37 @@ func TestNewestAnswerAboutASubscription(t *testing.T) {
 	require.Equal(t, []checkout.ChangeKind{checkout.ChangeCancellationScheduled, checkout.ChangeCancellationWithdrawn}, s.kinds())
 }
 
+// While the list of invoices is on its way, the last one is paid, and another process hears of that. The list is older than the payment.
+func TestNewestAnswerAboutAnInvoice(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	sub := s.subscribe("club")
+	all := s.recordEvents()
+	_, other := s.processOn(s.st, s.stock, s.srv.Transport())
+	s.srv.Advance(sub.PeriodEnd.Sub(s.srv.Now()) + time.Minute) // the invoice of the renewal is a draft for an hour
+	_, err := s.flow.SettleSubscription(t.Context(), "club")    // the new period is known, so that only the invoice changes below
+	require.NoError(t, err)
+	paid := false
+	s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		response, err := send()
+		if r.URL.Path == "/v1/invoices" && !paid {
+			s.srv.Advance(2 * time.Hour)
+			for _, e := range *all {
+				if e.eventType == "invoice.paid" {
+					paid = true
+					require.NoError(t, other.Dispatch(r.Context(), e.payload))
+				}
+			}
+		}
+		return response, err
+	})
+	_, err = s.flow.SettleSubscription(t.Context(), "club")
+	require.NoError(t, err)
+	require.True(t, paid)
+	require.Equal(t, []store.InvoiceState{store.InvoicePaid, store.InvoicePaid}, []store.InvoiceState{s.order("club").Invoices[0].State, s.order("club").Invoices[1].State})
+	require.Equal(t, []checkout.ChangeKind{checkout.ChangeRenewed}, s.kinds())
+}
+
 // An order that an older version of the library fulfilled learns of its subscription, and tells no old news.
 func TestSubscriptionOfAnOlderVersion(t *testing.T) {
 	t.Parallel()
