@@ -404,3 +404,57 @@ func TestRefundOfADestinationCharge(t *testing.T) {
 	require.Contains(t, sent, "reverse_transfer=true")
 	require.Contains(t, sent, "refund_application_fee=true")
 }
+
+// While Stripe's answer about what was given back is on its way, the refund fails, or the dispute is won, and another process hears of
+// that. The answer is older, and changes nothing: the goods are shipped.
+func TestNewestAnswerAboutWhatWasGivenBack(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		path, event string
+		giveBack    func(s *testShop, sessionID string) (id string)
+		takeBack    func(s *testShop, id string) error
+	}{
+		"refund": {
+			"/v1/refunds", "charge.refund.updated",
+			func(s *testShop, sessionID string) string { return s.refund(sessionID, 0) },
+			func(s *testShop, id string) error { return s.srv.FailRefund(id) },
+		},
+		"dispute": {
+			"/v1/disputes", "charge.dispute.closed",
+			func(s *testShop, sessionID string) string { return s.disputePayment(sessionID) },
+			func(s *testShop, id string) error { return s.srv.WinDispute(id) },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			s.onFulfil(func(context.Context, tx, *store.Order) error { return errPrinter })
+			started := s.begin(cartOf("order-1", "tee"))
+			s.pay(started.SessionID)
+			s.onFulfil(nil)
+			all := s.recordEvents()
+			_, other := s.processOn(s.st, s.stock, s.srv.Transport())
+			id := c.giveBack(s, started.SessionID)
+			overtaken := false
+			s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+				response, err := send()
+				if r.URL.Path == c.path && r.URL.Query().Get("payment_intent") != "" && !overtaken {
+					require.NoError(t, c.takeBack(s, id))
+					for _, e := range *all {
+						if e.eventType == c.event {
+							overtaken = true
+							require.NoError(t, other.Dispatch(r.Context(), e.payload))
+						}
+					}
+				}
+				return response, err
+			})
+			s.srv.Advance(11 * time.Minute)
+			_, err := s.flow.Settle(t.Context(), started.SessionID)
+			require.NoError(t, err)
+			require.True(t, overtaken)
+			s.requireStatus("order-1", checkout.Fulfilled)
+			require.Equal(t, 1, s.shipments("order-1"))
+		})
+	}
+}
