@@ -31,7 +31,7 @@ func TestBenchmarks(t *testing.T) {
 			lines++
 		}
 	}
-	require.Equal(t, 1+9+1+6, lines, text)
+	require.Equal(t, 1+9+1+9+1+6, lines, text)
 	require.Contains(t, text, "| sold | 5 | 5 |")
 	require.Contains(t, text, "| failed answers | 0 | 0 |")
 
@@ -81,6 +81,22 @@ func TestSoak(t *testing.T) {
 		heaps[i] = uint64(20<<20 + i*1<<20)
 	}
 	require.ErrorContains(t, flat(heaps), "the heap grows")
+}
+
+// A bound says of each contender of ours whether it is met.
+func TestBounds(t *testing.T) {
+	t.Parallel()
+	row := measured{&row{name: "Begin", bounds: []bound{{handName, 3}, {betterHand, 0.6}}}, map[string]*result{}}
+	for name, perSecond := range map[string]float64{oursName: 290, pgxName: 300, hand64Name: 500, handName: 100} {
+		row.contenders = append(row.contenders, &contender{name: name})
+		row.results[name] = &result{perSecond: []float64{perSecond}}
+	}
+	var r report
+	r.bounds([]measured{row})
+	require.Contains(t, r.String(), "| Begin | by hand, best pool | ≥ 3 | 2.90, missed | 3.00, met |")
+	require.Contains(t, r.String(), "| Begin | by hand, the better | ≥ 0.6 | 0.58, missed | 0.60, met |")
+	require.Equal(t, "1.05, met", judged(1.05, 0, 1.05))
+	require.Equal(t, "1.06, missed", judged(1.06, 0, 1.05))
 }
 
 // The proxy delays an answer by the round trip, and what is sent meanwhile not again.

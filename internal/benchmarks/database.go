@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/go-sql-driver/mysql"
+	"github.com/jackc/pgx/v5/pgxpool"
 	_ "github.com/jackc/pgx/v5/stdlib" // driver "pgx"
 	_ "modernc.org/sqlite"             // driver "sqlite"
 
@@ -64,6 +65,36 @@ func warm(ctx context.Context, db *sql.DB) error {
 		}
 	}
 	return nil
+}
+
+// openPgx opens the database with a pool of pgx, and all of its connections.
+func (d *database) openPgx(ctx context.Context, conns int) (*pgxpool.Pool, error) {
+	config, err := pgxpool.ParseConfig(d.dsn)
+	if err != nil {
+		return nil, err
+	}
+	config.MaxConns = int32(conns)
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	var held []*pgxpool.Conn
+	for range conns {
+		conn, acquireErr := pool.Acquire(ctx)
+		if acquireErr != nil {
+			err = fmt.Errorf("the server may allow too few connections: %w", acquireErr)
+			break
+		}
+		held = append(held, conn)
+	}
+	for _, conn := range held {
+		conn.Release()
+	}
+	if err != nil {
+		pool.Close()
+		return nil, err
+	}
+	return pool, nil
 }
 
 // sqlText writes the parameters of a statement as the dialect does. Statements are written with "?".

@@ -91,6 +91,9 @@ func flashSale(ctx context.Context, b *bench, s sale, pool int) (fulfil, hand *s
 	for _, db := range b.rowPools {
 		_ = db.Close() // servers allow few connections
 	}
+	if b.pgxPool != nil {
+		b.pgxPool.Close()
+	}
 	if err := errors.Join(
 		b.prepareOurs.stock(ctx, int64(s.items), saleSKU), b.prepareHand.stock(ctx, int64(s.items), saleSKU)); err != nil {
 		return nil, nil, err

@@ -5,6 +5,8 @@ go 1.25.0
 require (
 	github.com/go-sql-driver/mysql v1.10.1
 	github.com/gofulfil/fulfil v0.0.0
+	github.com/gofulfil/fulfil/reservation/pgxreserver v0.0.0
+	github.com/gofulfil/fulfil/store/pgxstore v0.0.0
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/stretchr/testify v1.12.1
 	github.com/stripe/stripe-go/v82 v82.5.1
@@ -14,6 +16,7 @@ require (
 require (
 	filippo.io/edwards25519 v1.2.0 // indirect
 	github.com/dustin/go-humanize v1.0.1 // indirect
+	github.com/gofulfil/fulfil/internal/pgxkit v0.0.0 // indirect
 	github.com/google/uuid v1.6.0 // indirect
 	github.com/jackc/pgpassfile v1.0.0 // indirect
 	github.com/jackc/pgservicefile v0.0.0-20240606120523-5a60cdf6a761 // indirect
@@ -30,4 +33,9 @@ require (
 	modernc.org/memory v1.12.1 // indirect
 )
 
-replace github.com/gofulfil/fulfil => ../..
+replace (
+	github.com/gofulfil/fulfil => ../..
+	github.com/gofulfil/fulfil/internal/pgxkit => ../pgxkit
+	github.com/gofulfil/fulfil/reservation/pgxreserver => ../../reservation/pgxreserver
+	github.com/gofulfil/fulfil/store/pgxstore => ../../store/pgxstore
+)

@@ -163,6 +163,7 @@ func (o *options) measure(ctx context.Context, r *report, kind, admin string, de
 	}
 	defer b.close()
 	r.heading(d)
+	var rows []measured
 	for _, row := range b.rows() {
 		if !strings.Contains(row.name, o.only) {
 			continue
@@ -172,12 +173,18 @@ func (o *options) measure(ctx context.Context, r *report, kind, admin string, de
 		if err != nil {
 			return fmt.Errorf("%s: %w", row.name, err)
 		}
-		r.row(row, results)
+		m := measured{row, map[string]*result{}}
 		for i, result := range results {
+			m.results[row.contenders[i].name] = result
 			if result.failure != nil {
 				o.log("%s of %s failed %d times, last: %v", row.contenders[i].name, row.name, result.failures, result.failure)
 			}
 		}
+		rows = append(rows, m)
+	}
+	if len(rows) > 0 {
+		r.rows(rows)
+		r.bounds(rows)
 	}
 	if !withSale || o.sale == nil {
 		return nil

@@ -12,21 +12,37 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/gofulfil/fulfil/checkout"
 	"github.com/gofulfil/fulfil/reservation"
+	"github.com/gofulfil/fulfil/reservation/pgxreserver"
 	"github.com/gofulfil/fulfil/reservation/sqlreserver"
 	"github.com/gofulfil/fulfil/store"
+	"github.com/gofulfil/fulfil/store/pgxstore"
 	"github.com/gofulfil/fulfil/store/sqlstore"
 	"github.com/gofulfil/fulfil/webhook"
 )
 
-// ours is a shop with a Flow.
+// ours is a shop with a Flow. Its functions hide the type of the transactions.
 type ours struct {
-	st       *sqlstore.Store
-	reserver *sqlreserver.Reserver
-	flow     *checkout.Flow[*sql.Tx]
-	hook     *webhook.Handler
-	status   http.Handler
+	flow   flow
+	hook   *webhook.Handler
+	status http.Handler
+	// stock sets what is on the shelves.
+	stock func(ctx context.Context, onHand int64, skus ...string) error
+	// hold holds stock and nothing else, in one transaction.
+	hold func(ctx context.Context, holds ...reservation.Hold) error
+}
+
+// flow is what the benchmarks call of a [checkout.Flow].
+type flow interface {
+	Begin(ctx context.Context, s checkout.Session) (*checkout.Started, error)
+	Sweep(ctx context.Context) (checkout.Swept, error)
+	Order(ctx context.Context, id string) (*store.Order, error)
+	List(ctx context.Context, q store.Query) ([]*store.Order, error)
+	Run(ctx context.Context) error
 }
 
 // migrateOurs makes the tables of fulfil and of a merchant.
@@ -41,39 +57,63 @@ func migrateOurs(ctx context.Context, d *database, db *sql.DB) error {
 	return err
 }
 
+const insertShipment = "INSERT INTO our_shipments (order_id) VALUES (?)"
+
+// newOurs makes a shop on database/sql.
 func newOurs(d *database, db *sql.DB, stub *stubStripe) (*ours, error) {
-	o := &ours{st: sqlstore.New(db, d.dialect), reserver: sqlreserver.New(d.dialect).WithDB(db)}
-	insert := d.sqlText("INSERT INTO our_shipments (order_id) VALUES (?)")
-	var err error
-	o.flow, err = checkout.New(checkout.Config[*sql.Tx]{
-		Stripe: stub.client(), Store: o.st, Reserver: o.reserver, Logger: slog.New(slog.DiscardHandler),
-		Fulfil: func(ctx context.Context, tx *sql.Tx, order *store.Order) error {
-			_, err := tx.ExecContext(ctx, insert, order.ID)
-			return err
-		},
+	insert := d.sqlText(insertShipment)
+	return newShop(sqlstore.New(db, d.dialect), sqlreserver.New(d.dialect).WithDB(db), stub, func(ctx context.Context, tx *sql.Tx, order *store.Order) error {
+		_, err := tx.ExecContext(ctx, insert, order.ID)
+		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	o.hook, err = webhook.New(webhook.Config{Secrets: []string{webhookSecret}, Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		return nil, err
-	}
-	o.flow.Handle(o.hook)
-	o.status = o.flow.StatusHandler()
-	return o, nil
 }
 
-// stock sets what is on the shelves.
-func (o *ours) stock(ctx context.Context, onHand int64, skus ...string) error {
-	return o.st.InTx(ctx, func(tx *sql.Tx) error {
-		for _, sku := range skus {
-			if err := o.reserver.Set(ctx, tx, sku, onHand); err != nil {
-				return err
-			}
-		}
-		return nil
+// newOursOnPgx makes a shop on a pool of pgx, with the same tables.
+func newOursOnPgx(d *database, pool *pgxpool.Pool, stub *stubStripe) (*ours, error) {
+	insert := d.sqlText(insertShipment)
+	return newShop(pgxstore.New(pool), pgxreserver.New(pool), stub, func(ctx context.Context, tx pgx.Tx, order *store.Order) error {
+		_, err := tx.Exec(ctx, insert, order.ID)
+		return err
 	})
+}
+
+// shelves is a Reserver whose stock can be set.
+type shelves[Tx any] interface {
+	reservation.Reserver[Tx]
+	Set(ctx context.Context, tx Tx, sku string, onHand int64) error
+}
+
+func newShop[Tx any](st store.Store[Tx], reserver shelves[Tx], stub *stubStripe, fulfil func(context.Context, Tx, *store.Order) error) (*ours, error) {
+	f, err := checkout.New(checkout.Config[Tx]{
+		Stripe: stub.client(), Store: st, Reserver: reserver, Logger: slog.New(slog.DiscardHandler), Fulfil: fulfil,
+	})
+	if err != nil {
+		return nil, err
+	}
+	hook, err := webhook.New(webhook.Config{Secrets: []string{webhookSecret}, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return nil, err
+	}
+	f.Handle(hook)
+	return &ours{
+		flow: f, hook: hook, status: f.StatusHandler(),
+		stock: func(ctx context.Context, onHand int64, skus ...string) error {
+			return st.InTx(ctx, func(tx Tx) error {
+				for _, sku := range skus {
+					if err := reserver.Set(ctx, tx, sku, onHand); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		},
+		hold: func(ctx context.Context, holds ...reservation.Hold) error {
+			return st.InTx(ctx, func(tx Tx) error {
+				refusals, err := reserver.Hold(ctx, tx, holds...)
+				return errors.Join(append(refusals, err)...)
+			})
+		},
+	}, nil
 }
 
 // cart is one of each SKU.
@@ -101,14 +141,6 @@ func (o *ours) beginSoldOut(ctx context.Context, orderID, sku string) error {
 		return fmt.Errorf("benchmarks: sold out, but Begin said %v", err)
 	}
 	return nil
-}
-
-// hold holds stock and nothing else, in one transaction.
-func (o *ours) hold(ctx context.Context, holds ...reservation.Hold) error {
-	return o.st.InTx(ctx, func(tx *sql.Tx) error {
-		refusals, err := o.reserver.Hold(ctx, tx, holds...)
-		return errors.Join(append(refusals, err)...)
-	})
 }
 
 // serve answers a request, which must succeed.

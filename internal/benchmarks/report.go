@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
@@ -59,25 +60,94 @@ func ratio(a, b float64) string {
 	return fmt.Sprintf("%.2f", a/b)
 }
 
-// heading begins the table of a database.
+// heading begins the part of a database.
 func (r *report) heading(d *database) {
 	r.line("\n### %s, %v to the database\n", d.name, d.roundTrip)
-	r.line("| units/s (p99 in ms) | fulfil | by hand, 64 | by hand, best pool | floor | fulfil / better by hand | fulfil / floor |")
-	r.line("|---|---|---|---|---|---|---|")
 }
 
-// row writes one line of the table.
-func (r *report) row(row *row, results []*result) {
-	cells := make([]string, 4)
-	for i, result := range results {
-		cells[i] = fmt.Sprintf("%s (%s)", perSecond(result.median()), millis(result.p99()))
-		if result.failures > 0 {
-			cells[i] += fmt.Sprintf(", %d failed", result.failures)
+// measured is a row with the results of its contenders, by name.
+type measured struct {
+	*row
+	results map[string]*result
+}
+
+// columns are the contenders that have a column; the others are floors.
+var columns = []string{oursName, pgxName, hand64Name, handName}
+
+// rows writes the table of a database.
+func (r *report) rows(rows []measured) {
+	r.line("| units/s (p99 in ms) | %s | floor |", strings.Join(columns, " | "))
+	r.line("|---|%s---|", strings.Repeat("---|", len(columns)))
+	for _, row := range rows {
+		var floors []string
+		for _, c := range row.contenders {
+			if !slices.Contains(columns, c.name) {
+				floors = append(floors, c.name+": "+cell(row.results[c.name]))
+			}
+		}
+		line := "| " + row.name
+		for _, column := range columns {
+			line += " | " + cell(row.results[column])
+		}
+		r.line("%s | %s |", line, strings.Join(floors, "; "))
+	}
+}
+
+func cell(result *result) string {
+	if result == nil {
+		return "–"
+	}
+	text := fmt.Sprintf("%s (%s)", perSecond(result.median()), millis(result.p99()))
+	if result.failures > 0 {
+		text += fmt.Sprintf(", %d failed", result.failures)
+	}
+	return text
+}
+
+// bounds writes how fast fulfil is against what it is compared with, and whether that meets the bound.
+func (r *report) bounds(rows []measured) {
+	r.line("\n| times as fast as | | bound | %s | %s |", oursName, pgxName)
+	r.line("|---|---|---|---|---|")
+	for _, row := range rows {
+		bounds := row.bounds
+		if len(bounds) == 0 {
+			bounds = []bound{{than: betterHand}}
+		}
+		for _, b := range bounds {
+			least := "none"
+			if b.least > 0 {
+				least = fmt.Sprintf("≥ %g", b.least)
+			}
+			r.line("| %s | %s | %s | %s | %s |", row.name, b.than, least, b.verdict(row, oursName), b.verdict(row, pgxName))
 		}
 	}
-	ours, hand := results[0].median(), max(results[1].median(), results[2].median())
-	r.line("| %s | %s | %s | %s | %s: %s | %s | %s |", row.name, cells[0], cells[1], cells[2], row.floor, cells[3],
-		ratio(ours, hand), ratio(ours, results[3].median()))
+}
+
+// verdict is the ratio of a contender to what it is compared with, and whether the ratio meets the bound.
+func (b bound) verdict(row measured, name string) string {
+	ours := row.results[name]
+	if ours == nil {
+		return "–"
+	}
+	than := 0.0
+	for _, c := range row.contenders {
+		if c.name == b.than || b.than == betterHand && (c.name == hand64Name || c.name == handName) {
+			than = max(than, row.results[c.name].median())
+		}
+	}
+	return judged(ours.median()/than, b.least, 0)
+}
+
+// judged is a ratio, and whether the ratio is at least or at most what it is to be; 0: there is no such bound.
+func judged(v, least, most float64) string {
+	text := fmt.Sprintf("%.2f", v)
+	switch {
+	case least == 0 && most == 0:
+		return text
+	case v < least, most > 0 && v > most:
+		return text + ", missed"
+	}
+	return text + ", met"
 }
 
 // sale writes the table of a flash sale.

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/gofulfil/fulfil/reservation"
 	"github.com/gofulfil/fulfil/store/sqlstore"
 )
@@ -23,27 +25,40 @@ const (
 	batchSize  = 32
 )
 
-// The names of the contenders, which are the columns of the table.
+// The names of the contenders. Floors have names of their own.
 const (
 	oursName   = "fulfil"
-	hand64Name = "by hand, 64 connections"
+	pgxName    = "fulfil on pgx"
+	hand64Name = "by hand, 64"
 	handName   = "by hand, best pool"
-	floorName  = "floor"
+	updateName = "one-row update"
+	readName   = "SELECT"
+	batchName  = "batch of 32 rows"
 )
 
 // row is one line of the table.
 type row struct {
-	name  string
-	floor string // what the floor is
-	// contenders are by the constants above. Not every row has a floor.
+	name       string
 	contenders []*contender
+	bounds     []bound
 }
+
+// bound is how many times as fast as another contender fulfil is to be.
+type bound struct {
+	than  string // the name of the other contender; [betterHand]: the faster one by hand
+	least float64
+}
+
+// betterHand stands for the faster of the two contenders by hand.
+const betterHand = "by hand, the better"
 
 // bench has the shops of one database.
 type bench struct {
 	d                       *database
 	pools                   []*sql.DB
 	ours, prepareOurs       *ours
+	pgx                     *ours // nil: the database has no pgx
+	pgxPool                 *pgxpool.Pool
 	hand64, hand            *byHand
 	rowPools                []*sql.DB // that the flash sale does not need
 	prepareHand             *byHand
@@ -95,6 +110,14 @@ func newBench(ctx context.Context, d *database, o *options) (b *bench, err error
 	if b.prepareOurs, err = newOurs(d, direct, stub); err != nil {
 		return b, err
 	}
+	if d.dialect == sqlstore.Postgres {
+		if b.pgxPool, err = d.openPgx(ctx, o.pool); err != nil {
+			return b, err
+		}
+		if b.pgx, err = newOursOnPgx(d, b.pgxPool, stub); err != nil {
+			return b, err
+		}
+	}
 	b.hand64, b.hand, b.prepareHand = newByHand(d, hand64Pool, stub), newByHand(d, handPool, stub), newByHand(d, direct, stub)
 	for i := range o.skus {
 		b.skus = append(b.skus, fmt.Sprintf("sku-%03d", i))
@@ -106,6 +129,9 @@ func newBench(ctx context.Context, d *database, o *options) (b *bench, err error
 }
 
 func (b *bench) close() {
+	if b.pgxPool != nil {
+		b.pgxPool.Close()
+	}
 	for _, db := range b.pools {
 		_ = db.Close()
 	}
@@ -139,9 +165,11 @@ func (b *bench) hands(op func(h *byHand) func(ctx context.Context) error) []*con
 
 // rows are the lines of the table, in its order.
 func (b *bench) rows() []*row {
-	begin := func(ctx context.Context) error {
-		_, err := b.ours.begin(ctx, b.id("order"), hotSKU)
-		return err
+	begin := func(o *ours) func(ctx context.Context) error {
+		return func(ctx context.Context) error {
+			_, err := o.begin(ctx, b.id("order"), hotSKU)
+			return err
+		}
 	}
 	beginByHand := func(h *byHand) func(ctx context.Context) error {
 		return func(ctx context.Context) error {
@@ -155,34 +183,79 @@ func (b *bench) rows() []*row {
 		}
 	}
 	hot := func() []string { return []string{hotSKU} }
-	rows := []*row{
-		b.row("Begin of one hot SKU", "one-row update", begin, b.hands(beginByHand), b.update),
-		b.row("hold alone, one in a transaction", "one-row update", b.holdOne(hot), b.hands(hold(hot)), b.update),
-		b.row("hold alone, 32 in a transaction", "batch of 32 rows", b.holdBatch(hot), b.hands(hold(hot)), b.batch),
-		b.row("hold of three SKUs of a thousand, 32 in a transaction", "batch of 32 rows", b.holdBatch(b.three), b.hands(hold(b.three)), b.batch),
-		b.row("sold out", "SELECT", func(ctx context.Context) error { return b.ours.beginSoldOut(ctx, b.id("order"), soldOutSKU) },
-			b.hands(func(h *byHand) func(ctx context.Context) error {
-				return func(ctx context.Context) error { return h.beginSoldOut(ctx, b.id("order"), soldOutSKU) }
-			}), b.read),
-		b.webhooks("webhook to fulfilled", "paid"),
-		b.webhooks("settling alone", "unpaid"),
+	update, batch := b.contender(updateName, b.update), b.contender(batchName, b.batch)
+	batch.each, batch.callers = batchSize, 1
+	return []*row{
+		b.row("Begin of one hot SKU", b.beginBounds(), begin, b.hands(beginByHand), update),
+		b.row("hold alone, one in a transaction", nil, b.holdOne(hot), b.hands(hold(hot)), update),
+		inBatches(b.row("hold alone, 32 in a transaction", b.holdBounds(), b.holdBatch(hot), b.hands(hold(hot)), update, batch)),
+		inBatches(b.row("hold of three SKUs of a thousand, 32 in a transaction", b.threeBounds(), b.holdBatch(b.three), b.hands(hold(b.three)), batch)),
+		b.row("sold out", []bound{{readName, 0.5}}, func(o *ours) func(ctx context.Context) error {
+			return func(ctx context.Context) error { return o.beginSoldOut(ctx, b.id("order"), soldOutSKU) }
+		}, b.hands(func(h *byHand) func(ctx context.Context) error {
+			return func(ctx context.Context) error { return h.beginSoldOut(ctx, b.id("order"), soldOutSKU) }
+		}), b.contender(readName, b.read)),
+		b.webhooks("webhook to fulfilled", "paid", bound{betterHand, 0.6}),
+		b.webhooks("settling alone", "unpaid", bound{betterHand, 4}),
 		b.statusRow(),
+		alone(b.row("Begin, one caller alone", nil, begin, b.hands(beginByHand), b.contender(updateName, b.update))),
 	}
-	for _, i := range []int{2, 3} {
-		for _, c := range []int{0, 3} { // one transaction at a time, for all that wait
-			rows[i].contenders[c].each, rows[i].contenders[c].callers = batchSize, 1
-		}
-	}
-	alone := b.row("Begin, one caller alone", "one-row update", begin, b.hands(beginByHand), b.update)
-	for _, c := range alone.contenders {
-		c.callers = 1
-	}
-	return append(rows, alone)
 }
 
-func (b *bench) row(name, floor string, ours func(context.Context) error, hands []*contender, bare func(context.Context) error) *row {
-	contenders := append([]*contender{b.contender(oursName, ours)}, hands...)
-	return &row{name: name, floor: floor, contenders: append(contenders, b.contender(floorName, bare))}
+// beginBounds are wider if the database is far: by hand, each round trip of a transaction is one during which the row is locked.
+func (b *bench) beginBounds() []bound {
+	switch {
+	case b.d.dialect != sqlstore.Postgres:
+		return nil
+	case b.d.roundTrip > 0:
+		return []bound{{handName, 15}}
+	}
+	return []bound{{handName, 3}}
+}
+
+func (b *bench) holdBounds() []bound {
+	switch b.d.dialect {
+	case sqlstore.Postgres:
+		return []bound{{hand64Name, 25}, {handName, 12}, {updateName, 4}, {batchName, 0.7}}
+	case sqlstore.MySQL:
+		return []bound{{betterHand, 10}}
+	}
+	return []bound{{handName, 3.5}}
+}
+
+func (b *bench) threeBounds() []bound {
+	if b.d.dialect != sqlstore.Postgres {
+		return nil
+	}
+	return []bound{{betterHand, 10}}
+}
+
+// row has the shops of fulfil that the database has, those by hand, and floors.
+func (b *bench) row(name string, bounds []bound, of func(o *ours) func(context.Context) error, hands []*contender, floors ...*contender) *row {
+	r := &row{name: name, bounds: bounds, contenders: []*contender{b.contender(oursName, of(b.ours))}}
+	if b.pgx != nil {
+		r.contenders = append(r.contenders, b.contender(pgxName, of(b.pgx)))
+	}
+	r.contenders = append(append(r.contenders, hands...), floors...)
+	return r
+}
+
+// inBatches has fulfil do its work for a batch at once, as the Flow does for all callers that wait: one transaction at a time.
+func inBatches(r *row) *row {
+	for _, c := range r.contenders {
+		if c.name == oursName || c.name == pgxName {
+			c.each, c.callers = batchSize, 1
+		}
+	}
+	return r
+}
+
+// alone has one caller do the work.
+func alone(r *row) *row {
+	for _, c := range r.contenders {
+		c.callers = 1
+	}
+	return r
 }
 
 func (b *bench) holdOf(skus []string) reservation.Hold {
@@ -193,17 +266,21 @@ func (b *bench) holdOf(skus []string) reservation.Hold {
 	return h
 }
 
-func (b *bench) holdOne(skus func() []string) func(ctx context.Context) error {
-	return func(ctx context.Context) error { return b.ours.hold(ctx, b.holdOf(skus())) }
+func (b *bench) holdOne(skus func() []string) func(o *ours) func(ctx context.Context) error {
+	return func(o *ours) func(ctx context.Context) error {
+		return func(ctx context.Context) error { return o.hold(ctx, b.holdOf(skus())) }
+	}
 }
 
-func (b *bench) holdBatch(skus func() []string) func(ctx context.Context) error {
-	return func(ctx context.Context) error {
-		var holds []reservation.Hold
-		for range batchSize {
-			holds = append(holds, b.holdOf(skus()))
+func (b *bench) holdBatch(skus func() []string) func(o *ours) func(ctx context.Context) error {
+	return func(o *ours) func(ctx context.Context) error {
+		return func(ctx context.Context) error {
+			var holds []reservation.Hold
+			for range batchSize {
+				holds = append(holds, b.holdOf(skus()))
+			}
+			return o.hold(ctx, holds...)
 		}
-		return b.ours.hold(ctx, holds...)
 	}
 }
 
@@ -240,8 +317,8 @@ func (b *bench) batch(ctx context.Context) error {
 }
 
 // webhooks is a row of deliveries about orders that were begun before the round.
-func (b *bench) webhooks(name, paymentStatus string) *row {
-	r := &row{name: name, floor: "one-row update"}
+func (b *bench) webhooks(name, paymentStatus string, of bound) *row {
+	r := &row{name: name, bounds: []bound{of}}
 	add := func(contender string, h http.Handler, begin func(ctx context.Context, orderID string, skus ...string) (string, error)) {
 		var requests queue[*http.Request]
 		c := b.contender(contender, func(context.Context) error {
@@ -266,9 +343,12 @@ func (b *bench) webhooks(name, paymentStatus string) *row {
 		r.contenders = append(r.contenders, c)
 	}
 	add(oursName, b.ours.hook, b.prepareOurs.begin)
+	if b.pgx != nil {
+		add(pgxName, b.pgx.hook, b.prepareOurs.begin)
+	}
 	add(hand64Name, b.hand64, b.prepareHand.begin)
 	add(handName, b.hand, b.prepareHand.begin)
-	r.contenders = append(r.contenders, b.contender(floorName, b.update))
+	r.contenders = append(r.contenders, b.contender(updateName, b.update))
 	return r
 }
 
@@ -291,11 +371,12 @@ func (b *bench) statusRow() *row {
 		return err
 	}
 	hand64, hand := b.hand64.statusHandler(), b.hand.statusHandler()
-	r := b.row("status of a settled order", "SELECT", func(context.Context) error { return getStatus(b.ours.status, oursSession) },
-		[]*contender{
-			b.contender(hand64Name, func(context.Context) error { return getStatus(hand64, handSession) }),
-			b.contender(handName, func(context.Context) error { return getStatus(hand, handSession) }),
-		}, b.read)
+	r := b.row("status of a settled order", []bound{{betterHand, 0.5}}, func(o *ours) func(context.Context) error {
+		return func(context.Context) error { return getStatus(o.status, oursSession) }
+	}, []*contender{
+		b.contender(hand64Name, func(context.Context) error { return getStatus(hand64, handSession) }),
+		b.contender(handName, func(context.Context) error { return getStatus(hand, handSession) }),
+	}, b.contender(readName, b.read))
 	for _, c := range r.contenders {
 		c.prepare = prepare
 	}
