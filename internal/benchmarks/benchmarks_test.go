@@ -99,6 +99,15 @@ func TestBounds(t *testing.T) {
 	require.Equal(t, "1.06, missed", judged(1.06, 0, 1.05))
 }
 
+func TestBenchmarkMetrics(t *testing.T) {
+	t.Parallel()
+	metrics := benchmarkMetrics("goos: linux\nBenchmarkAgainstStripeGo/bad-signature-2 \t 200\t 0 ns/op\t 0.93 time/stripe-go\t 0 allocs/ours\nBenchmarkSessionEvent 7 0.17 time/stripe-go\nPASS\n")
+	require.Equal(t, map[string]float64{
+		"BenchmarkAgainstStripeGo/bad-signature ns/op": 0, "BenchmarkAgainstStripeGo/bad-signature time/stripe-go": 0.93,
+		"BenchmarkAgainstStripeGo/bad-signature allocs/ours": 0, "BenchmarkSessionEvent time/stripe-go": 0.17,
+	}, metrics)
+}
+
 // The proxy delays an answer by the round trip, and what is sent meanwhile not again.
 func TestProxy(t *testing.T) {
 	t.Parallel()

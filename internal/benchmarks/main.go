@@ -31,6 +31,9 @@ type options struct {
 	sizes     []int         // of the shops of -growth; empty: that is not measured
 	soaking   time.Duration // 0: no soak
 	sale      *sale         // nil: none
+	nodes     []string      // addresses of a Galera cluster; empty: that is not measured
+	receiving int           // times that receiving a webhook is measured; 0: that is not measured
+	node      bool          // measure programs of Node.js
 	log       func(format string, args ...any)
 }
 
@@ -50,6 +53,9 @@ func main() {
 	flag.IntVar(&o.pool, "pool", 8, "connections of the Flow")
 	flag.IntVar(&o.best, "best", 4, "connections of the best pool by hand; on SQLite it is 1")
 	flag.StringVar(&o.only, "only", "", "only the rows whose name contains this")
+	nodes := flag.String("galera", "", "measure nothing but Begin on a Galera cluster, whose nodes are at these addresses: host:port,host:port; user root without a password")
+	flag.IntVar(&o.receiving, "webhooks", 0, "measure nothing but receiving a webhook, as many times: runs go test -bench twice, also with GOEXPERIMENT=jsonv2")
+	flag.BoolVar(&o.node, "node", false, "measure nothing but programs of Node.js beside fulfil: a webhook's intake, and Medusa's inventory on PostgreSQL; npm installs them")
 	sizes := flag.String("growth", "", "measure nothing but shops with as many orders, such as 10000,1000000, on PostgreSQL and SQLite, and print it")
 	flag.DurationVar(&o.soaking, "soak", 0, "do nothing but run a shop so long, as 10m, and fail if its memory grows or goroutines are left")
 	flag.Parse()
@@ -74,7 +80,10 @@ func main() {
 		}
 		o.sizes = append(o.sizes, size)
 	}
-	if len(o.sizes) > 0 || o.soaking > 0 {
+	if *nodes != "" {
+		o.nodes = strings.Split(*nodes, ",")
+	}
+	if !o.wholeTable() {
 		*out = ""
 	}
 	if *flash {
@@ -104,13 +113,31 @@ func main() {
 	fmt.Print(string(table))
 }
 
+// wholeTable reports whether no other measurement was asked for.
+func (o *options) wholeTable() bool {
+	return len(o.sizes) == 0 && o.soaking == 0 && len(o.nodes) == 0 && o.receiving == 0 && !o.node
+}
+
 // run measures everything and returns the Markdown.
 func (o *options) run(ctx context.Context) ([]byte, error) {
 	var r report
 	r.line("\n%s", machine())
-	if len(o.sizes) == 0 && o.soaking == 0 {
+	if o.soaking == 0 && len(o.sizes) == 0 {
 		r.line("%d callers, %d rounds of %v; medians of the rounds, p99 of all operations. The Flow has %d connections, the best pool by hand %d (on SQLite 1).",
 			o.callers, o.rounds, o.length, o.pool, o.best)
+	}
+	var other func(context.Context, *report) error
+	switch {
+	case len(o.nodes) > 0:
+		other = o.galera
+	case o.receiving > 0:
+		other = o.webhooks
+	case o.node:
+		other = o.nodePrograms
+	}
+	if other != nil {
+		err := other(ctx, &r)
+		return r.Bytes(), err
 	}
 	for _, kind := range o.databases {
 		admin := map[string]string{"postgres": o.postgres, "mysql": o.mysql, "sqlite": "-"}[kind]
