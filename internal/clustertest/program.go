@@ -3,6 +3,7 @@ package clustertest
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -191,15 +192,33 @@ func (o *output) end() string {
 	return text[max(0, len(text)-4000):]
 }
 
-// freePort returns a port on which nothing listens.
+// ports are the ports that were given out, so that no two servers of a test get the same one.
+var ports = struct {
+	mu    sync.Mutex
+	given map[int]bool
+}{given: map[int]bool{}}
+
+// freePort returns a port on which nothing listens. Its range lies below those from which systems take the ports of outgoing
+// connections, so that no other program gets the port while its server is down.
 func freePort(t testing.TB) int {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	ports.mu.Lock()
+	defer ports.mu.Unlock()
+	for range 1000 {
+		port := 20_000 + rand.IntN(10_000)
+		if ports.given[port] {
+			continue
+		}
+		listener, err := net.Listen("tcp", address(port))
+		if err != nil {
+			continue // another program has it
+		}
+		_ = listener.Close()
+		ports.given[port] = true
+		return port
 	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
+	t.Fatal("no port from 20000 to 29999 is free")
+	return 0
 }
 
 // address is a port of this machine.
