@@ -36,6 +36,14 @@ func (g *galera) away(ways []*proxy, from, to int) (back func()) {
 	return func() { ways[from].lead(address(g.nodes[from].port)) }
 }
 
+// shop opens a shop on the cluster.
+func (g *galera) shop(t testing.TB, sources ...source) *shop {
+	t.Helper()
+	s := newShop(t, sqlstore.MySQL, sources...)
+	s.settled = g.settleNodes
+	return s
+}
+
 // settleNodes waits until all nodes have all that others committed.
 func (g *galera) settleNodes() {
 	g.t.Helper()
@@ -97,14 +105,9 @@ func TestGaleraWriters(t *testing.T) {
 			for i := range 3 {
 				sources = append(sources, source{"mysql", mysqlDSN(address(g.nodes[i%writers].port))})
 			}
-			s := newShop(t, sqlstore.MySQL, sources...)
+			s := g.shop(t, sources...)
 			sold := s.sell(crowd{orders: 300, rate: 50}, nil)
-			g.settleNodes()
-			s.rest()
-			g.settleNodes()
-			s.requireRight()
-			sold.report(t, s, time.Time{}, "")
-			sold.requireSmooth(t)
+			s.end(sold, time.Time{}, "")
 		})
 	}
 }
@@ -114,7 +117,7 @@ func TestGaleraKilled(t *testing.T) {
 	scene(t, true)
 	g := newGalera(t, 3)
 	sources, ways := g.each()
-	s := newShop(t, sqlstore.MySQL, sources...)
+	s := g.shop(t, sources...)
 	var killed time.Time
 	var rejoined sync.WaitGroup
 	sold := s.sell(crowd{orders: 400, rate: 25}, map[int]func(){
@@ -127,12 +130,7 @@ func TestGaleraKilled(t *testing.T) {
 	})
 	rejoined.Wait()
 	g.awaitSize(3)
-	g.settleNodes()
-	s.rest()
-	g.settleNodes()
-	s.requireRight()
-	sold.report(t, s, killed, "")
-	sold.requireSmooth(t)
+	s.end(sold, killed, "")
 }
 
 // A node stands still for twenty seconds. The cluster waits for it, then goes on without it, and it joins again.
@@ -140,7 +138,7 @@ func TestGaleraStopped(t *testing.T) {
 	scene(t, true)
 	g := newGalera(t, 3)
 	sources, ways := g.each()
-	s := newShop(t, sqlstore.MySQL, sources...)
+	s := g.shop(t, sources...)
 	var stopped time.Time
 	back := func() {}
 	sold := s.sell(crowd{orders: 400, rate: 12}, map[int]func(){
@@ -154,12 +152,7 @@ func TestGaleraStopped(t *testing.T) {
 	g.nodes[2].awaitReady()
 	back()
 	g.awaitSize(3)
-	g.settleNodes()
-	s.rest()
-	g.settleNodes()
-	s.requireRight()
-	sold.report(t, s, stopped, "")
-	sold.requireSmooth(t)
+	s.end(sold, stopped, "")
 }
 
 // A node refuses queries (1047), and nothing leads its clients away.
@@ -167,7 +160,7 @@ func TestGaleraRefuses(t *testing.T) {
 	scene(t, true)
 	g := newGalera(t, 3)
 	sources, _ := g.each()
-	s := newShop(t, sqlstore.MySQL, sources...)
+	s := g.shop(t, sources...)
 	var refused time.Time
 	sold := s.sell(crowd{orders: 300, rate: 25}, map[int]func(){
 		75: func() {
@@ -182,12 +175,7 @@ func TestGaleraRefuses(t *testing.T) {
 			require.NoError(t, err)
 		},
 	})
-	g.settleNodes()
-	s.rest()
-	g.settleNodes()
-	s.requireRight()
-	sold.report(t, s, refused, "")
-	sold.requireSmooth(t)
+	s.end(sold, refused, "")
 }
 
 // A node is cut off from the others and refuses queries, as it is in the minority. Its clients are led away and back.
@@ -195,7 +183,7 @@ func TestGaleraPartition(t *testing.T) {
 	scene(t, true)
 	g := newGalera(t, 3)
 	sources, ways := g.each()
-	s := newShop(t, sqlstore.MySQL, sources...)
+	s := g.shop(t, sources...)
 	var cut time.Time
 	back := func() {}
 	sold := s.sell(crowd{orders: 400, rate: 25}, map[int]func(){
@@ -209,12 +197,7 @@ func TestGaleraPartition(t *testing.T) {
 	g.nodes[2].awaitReady()
 	back()
 	g.awaitSize(3)
-	g.settleNodes()
-	s.rest()
-	g.settleNodes()
-	s.requireRight()
-	sold.report(t, s, cut, "")
-	sold.requireSmooth(t)
+	s.end(sold, cut, "")
 }
 
 // Each connection goes to another node, so that a process reads at one node what it wrote at another.
@@ -227,14 +210,9 @@ func TestGaleraRoundRobin(t *testing.T) {
 			g.nodes[0].exec("CREATE DATABASE shop")
 			g.settleSchema()
 			way := newProxy(t, g.addresses()...)
-			s := newShop(t, sqlstore.MySQL, same(3, "mysql", mysqlDSN(way.addr())+options)...)
+			s := g.shop(t, same(3, "mysql", mysqlDSN(way.addr())+options)...)
 			sold := s.sell(crowd{orders: 300, rate: 40}, nil)
-			g.settleNodes()
-			s.rest()
-			g.settleNodes()
-			s.requireRight()
-			sold.report(t, s, time.Time{}, "")
-			sold.requireSmooth(t, "ErrConflict")
+			s.end(sold, time.Time{}, "", "ErrConflict")
 		})
 	}
 }

@@ -23,10 +23,7 @@ func TestPgBouncerRestarted(t *testing.T) {
 				b.restart()
 			}
 			sold := s.sell(crowd{orders: 300, rate: 40}, map[int]func(){80: again, 140: again, 200: again})
-			s.rest()
-			s.requireRight()
-			sold.report(t, s, first, "restarted three times")
-			sold.requireSmooth(t)
+			s.end(sold, first, "restarted three times")
 		})
 	}
 }

@@ -31,10 +31,7 @@ func TestPostgresAlone(t *testing.T) {
 	p := newPostgres(t)
 	s := newShop(t, sqlstore.Postgres, same(3, "pgx", p.dsn("shop"))...)
 	sold := s.sell(crowd{orders: 300, rate: 100}, nil)
-	s.rest()
-	s.requireRight()
-	require.Empty(t, sold.errors())
-	sold.report(t, s, time.Time{}, "")
+	s.end(sold, time.Time{}, "")
 }
 
 // The primary is killed, and the standby, which has every commit, takes over behind an address that stays.
@@ -52,10 +49,7 @@ func TestPostgresPromotedSynchronous(t *testing.T) {
 		standby.promote()
 		way.lead(address(standby.port))
 	}})
-	s.rest()
-	s.requireRight()
-	sold.report(t, s, killed, "")
-	sold.requireSmooth(t)
+	s.end(sold, killed, "")
 }
 
 // The same with both hosts in the DSN, as each process finds the primary by itself.
@@ -75,10 +69,7 @@ func TestPostgresTwoHosts(t *testing.T) {
 				primary.run.kill()
 				standby.promote()
 			}})
-			s.rest()
-			s.requireRight()
-			sold.report(t, s, killed, "")
-			sold.requireSmooth(t)
+			s.end(sold, killed, "")
 		})
 	}
 }
@@ -99,10 +90,7 @@ func TestPostgresTerminated(t *testing.T) {
 				}
 			}
 			sold := s.sell(crowd{orders: 300, rate: 90}, at)
-			s.rest()
-			s.requireRight()
-			sold.report(t, s, time.Time{}, fmt.Sprintf("all connections ended %d times", ended))
-			sold.requireSmooth(t)
+			s.end(sold, time.Time{}, fmt.Sprintf("all connections ended %d times", ended))
 		})
 	}
 }
@@ -122,10 +110,7 @@ func TestPostgresRestarted(t *testing.T) {
 				p.restart(signal)
 			}
 			sold := s.sell(crowd{orders: 300, rate: 60}, map[int]func(){80: again, 160: again})
-			s.rest()
-			s.requireRight()
-			sold.report(t, s, first, "restarted twice")
-			sold.requireSmooth(t)
+			s.end(sold, first, "restarted twice")
 		})
 	}
 }
@@ -142,10 +127,7 @@ func TestPostgresCommitAnswersLost(t *testing.T) {
 			way.loseCommit.Store(20)
 			sold := s.sell(crowd{orders: 300, rate: 90}, nil)
 			way.loseCommit.Store(0)
-			s.rest()
-			s.requireRight()
-			sold.report(t, s, time.Time{}, fmt.Sprintf("%d of %d answers lost", way.lost.Load(), way.commits.Load()))
-			sold.requireSmooth(t)
+			s.end(sold, time.Time{}, fmt.Sprintf("%d of %d answers lost", way.lost.Load(), way.commits.Load()))
 			require.Positive(t, way.lost.Load())
 		})
 	}
@@ -166,10 +148,7 @@ func TestPostgresReplayPaused(t *testing.T) {
 		},
 		210: func() { standby.exec("SELECT pg_wal_replay_resume()") }, // five seconds later
 	})
-	s.rest()
-	s.requireRight()
-	sold.report(t, s, paused, "")
-	sold.requireSmooth(t)
+	s.end(sold, paused, "")
 }
 
 // The primary is killed, and the standby that takes over lacks the last commits: orders that customers have paid are gone. Sweeps and
@@ -220,9 +199,8 @@ func TestPostgresPromotedAsynchronous(t *testing.T) {
 		stuck++
 		require.NoError(t, s.processes[0].flow.Resolve(t.Context(), id, checkout.FulfilAnyway))
 	}
-	s.rest()
-	s.requireRight()
-	sold.report(t, s, killed, fmt.Sprintf("%d of %d paid orders were lost, %d fulfilled before, %d waited for a person", lost, len(before.paid), fulfilled, stuck))
+	s.end(sold, killed, fmt.Sprintf("%d of %d paid orders were lost, %d fulfilled before, %d waited for a person", lost, len(before.paid), fulfilled, stuck),
+		"ErrSuperseded") // the database lost the order while it was begun
 }
 
 // At SERIALIZABLE the database refuses transactions that it would otherwise have wait. They are run again, and some give up.
@@ -233,11 +211,8 @@ func TestPostgresSerializable(t *testing.T) {
 			p := newPostgres(t)
 			s := newShop(t, sqlstore.Postgres, same(3, "pgx", p.dsn("shop")+"&default_transaction_isolation="+url.PathEscape(level))...)
 			sold := s.sell(crowd{orders: 300, rate: 40}, nil)
-			s.rest()
-			s.requireRight()
 			ratio := p.ask("SELECT xact_rollback || ' of ' || xact_commit + xact_rollback FROM pg_stat_database WHERE datname = 'shop'")
-			sold.report(t, s, time.Time{}, "transactions rolled back: "+ratio)
-			sold.requireSmooth(t, "ErrConflict")
+			s.end(sold, time.Time{}, "transactions rolled back: "+ratio, "ErrConflict")
 		})
 	}
 }

@@ -34,6 +34,7 @@ type shop struct {
 	processes []*process
 	log       *output
 	stock     map[string]int64
+	settled   func() // returns when every process reads all that was committed; nil: each does at once
 
 	delivering sync.WaitGroup
 	mu         sync.Mutex
@@ -177,6 +178,7 @@ func (s *shop) deliver(p *process, r *http.Request, body []byte) bool {
 func (s *shop) rest() {
 	s.t.Helper()
 	s.delivering.Wait()
+	s.settle()
 	s.srv.Deliver(s.processes[0].hook)
 	for _, id := range s.late {
 		require.NoError(s.t, s.srv.Redeliver(id))
@@ -186,4 +188,24 @@ func (s *shop) rest() {
 		_, err := s.processes[0].flow.Sweep(s.t.Context())
 		require.NoError(s.t, err)
 	}
+	s.settle()
+}
+
+// settle waits until every process reads all that was committed.
+func (s *shop) settle() {
+	s.t.Helper()
+	if s.settled != nil {
+		s.settled()
+	}
+}
+
+// end ends a scene: two quiet days pass, the books are right in every process, the line of the table is written, and customers saw
+// no error of Begin of another kind than those. fault is when something was first done to the servers; zero: nothing was. more says
+// what was done.
+func (s *shop) end(sold *sales, fault time.Time, more string, but ...string) {
+	s.t.Helper()
+	s.rest()
+	s.requireRight()
+	sold.report(s.t, s, fault, more)
+	sold.requireSmooth(s.t, but...)
 }
