@@ -25,13 +25,13 @@ var (
 	conflictSQLite = []int64{5, 6}
 )
 
-// Codes of a server that ended the connection. The transaction was rolled back.
+// Codes of a server that ended the connection or takes no more of them. The transaction was rolled back.
 var (
-	// admin_shutdown, crash_shutdown, cannot_connect_now. All of class 08, connection exception, also count.
-	brokenSQLStates = []string{"57P01", "57P02", "57P03"}
+	// admin_shutdown, crash_shutdown, cannot_connect_now, too_many_connections. All of class 08, connection exception, also count.
+	brokenSQLStates = []string{"57P01", "57P02", "57P03", "53300"}
 	// Server shutdown in progress; server has gone away; lost connection; connection was killed (MariaDB, MySQL); closed
-	// because it was idle.
-	brokenMySQL = []uint64{1053, 2006, 2013, 1927, 3169, 4031}
+	// because it was idle; too many connections; too many of this user.
+	brokenMySQL = []uint64{1053, 2006, 2013, 1927, 3169, 4031, 1040, 1203}
 	// Texts of untyped errors of go-sql-driver/mysql and pgx.
 	brokenTexts = []string{"invalid connection", "conn closed"}
 )
@@ -42,6 +42,15 @@ var (
 	readOnlySQLStates = []string{"25006"}
 	// WSREP has not prepared the node; the server is read-only; the transaction is read-only; read-only mode.
 	readOnlyMySQL = []uint64{1047, 1290, 1792, 1836}
+)
+
+// Codes of a server whose disk is full. What fills it is often gone soon, such as the temporary files of a report. SQLite's error is
+// not among them: there the disk is that of the program itself, and no caller should wait for it.
+var (
+	// disk_full.
+	fullSQLStates = []string{"53100"}
+	// Disk full; the table is full, which is how InnoDB says it.
+	fullMySQL = []uint64{1021, 1114}
 )
 
 // isConflict reports whether err is a conflict between transactions.
@@ -71,6 +80,16 @@ func IsReadOnly(err error) bool {
 		return slices.Contains(readOnlySQLStates, sqlState(err)) || slices.Contains(readOnlyMySQL, mysqlNumber(err))
 	})
 }
+
+// isFull reports whether err says that the server's disk is full.
+func isFull(err error) bool {
+	return anyError(err, func(err error) bool {
+		return slices.Contains(fullSQLStates, sqlState(err)) || slices.Contains(fullMySQL, mysqlNumber(err))
+	})
+}
+
+// isOutage reports whether err says that the database can't work now, and may again soon.
+func isOutage(err error) bool { return isBroken(err) || IsReadOnly(err) || isFull(err) }
 
 // failedAtCommit reports whether err is ER_ERROR_DURING_COMMIT, after which a node of Galera may have passed the transaction on.
 func failedAtCommit(err error) bool {

@@ -74,7 +74,7 @@ func (g guard) check(ctx context.Context, q Sender) error {
 	if err == nil && g.findsRow && rows != 1 {
 		err = fmt.Errorf("%d rows for %s", rows, g.look)
 	}
-	if err == nil || ctx.Err() != nil || isBroken(err) || IsReadOnly(err) || isConflict(err) {
+	if err == nil || ctx.Err() != nil || isOutage(err) || isConflict(err) {
 		return err
 	}
 	return finalError{fmt.Errorf("%w: a statement failed and the function did not return its error, or the function ran a COMMIT, "+

@@ -19,7 +19,7 @@ const (
 	firstConflictPause   = 2 * time.Millisecond
 	longestConflictPause = 250 * time.Millisecond
 
-	// outageTime is how long a database is tried that can't be reached or refuses to write: a standby takes over in less.
+	// outageTime is how long a database is tried that can't be reached or can't write: a standby takes over in less.
 	outageTime = 30 * time.Second
 	// startTime is the same for Check and Migrate, which run when a program starts: a wrong address is soon known.
 	startTime = 5 * time.Second
@@ -41,8 +41,8 @@ var (
 //
 //   - A conflict with another transaction: up to 30 times within a minute. Statements outside of transactions need that, too: at
 //     SERIALIZABLE the database may refuse even a statement that only reads.
-//   - A database that can't be reached, broke the connection or refuses to write, as during a restart or a failover: for half a
-//     minute. Then the error matches [ErrUnavailable].
+//   - A database that can't be reached, broke the connection, refuses to write, as during a restart or a failover, or whose disk is
+//     full: for half a minute. Then the error matches [ErrUnavailable].
 //
 // Retry never runs fn again if the answer to a COMMIT was lost: that transaction may be committed.
 func Retry(ctx context.Context, fn func() error) error { return retry(ctx, outageTime, fn) }
@@ -64,7 +64,7 @@ func retry(ctx context.Context, outageTime time.Duration, fn func() error) error
 				return fmt.Errorf("%w after %d tries: %w", ErrConflict, conflicts, err)
 			}
 			wait = rand.N(doubled(firstConflictPause, longestConflictPause, conflicts))
-		case isBroken(err) || IsReadOnly(err):
+		case isOutage(err):
 			outages++
 			if outages == 1 {
 				outageBegan = time.Now()

@@ -108,11 +108,11 @@ func isAlive(ctx context.Context, q Sender) bool {
 	return !isBroken(q.Send(ctx, Statement{Query: "SELECT 1"}))
 }
 
-// CommitError adds the action to an error of COMMIT. Retry runs the transaction again only if the error is a conflict: after any
-// other the transaction may be committed.
+// CommitError adds the action to an error of COMMIT. Retry runs the transaction again only if the error is a conflict or a full disk:
+// after any other the transaction may be committed.
 func CommitError(err error) error {
 	err = fmt.Errorf("commit: %w", err)
-	if isConflict(err) {
+	if isConflict(err) || isFull(err) {
 		return err
 	}
 	if isBroken(err) || IsReadOnly(err) || failedAtCommit(err) {

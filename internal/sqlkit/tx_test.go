@@ -43,6 +43,8 @@ var outages = map[string]error{
 	"starting up":         stateError("57P03"),
 	"connection failure":  stateError("08006"),
 	"read-only":           stateError("25006"),
+	"too many":            stateError("53300"),
+	"disk full":           stateError("53100"),
 	"refused":             &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED},
 	"reset":               &net.OpError{Op: "read", Err: syscall.ECONNRESET},
 	"closed":              net.ErrClosed,
@@ -89,6 +91,9 @@ func TestOutageBeforeTheCommit(t *testing.T) {
 func TestCommitIsNotRepeated(t *testing.T) {
 	t.Parallel()
 	for name, outage := range outages {
+		if isFull(outage) {
+			continue // the database says that it did not commit
+		}
 		server := &fakeServer{answer: func(_ int, statement string) error {
 			if statement == "COMMIT" {
 				return outage
@@ -101,15 +106,26 @@ func TestCommitIsNotRepeated(t *testing.T) {
 		require.ErrorIs(t, err, ErrInDoubt, name)
 		require.Equal(t, 1, runs, name)
 	}
-	conflicts := 0
-	server := &fakeServer{answer: func(_ int, statement string) error {
-		if statement == "COMMIT" && conflicts < 3 {
-			conflicts++
-			return stateError("40001")
-		}
-		return nil
-	}}
-	require.NoError(t, SQL{server.open(t), Postgres}.InMarkedTx(t.Context(), noSteps), "a COMMIT that the database refused is tried again")
+}
+
+// A COMMIT that the database refused is tried again.
+func TestRefusedCommit(t *testing.T) {
+	t.Parallel()
+	for name, code := range map[string]stateError{"conflict": "40001", "disk full": "53100"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			refusals := 0
+			server := &fakeServer{answer: func(_ int, statement string) error {
+				if statement == "COMMIT" && refusals < 3 {
+					refusals++
+					return code
+				}
+				return nil
+			}}
+			require.NoError(t, SQL{server.open(t), Postgres}.InMarkedTx(t.Context(), noSteps))
+			require.Equal(t, 3, refusals)
+		})
+	}
 }
 
 // The tries end after half a minute, or with the context.

@@ -54,8 +54,9 @@
 // does outside of its transaction may happen several times.
 //
 //   - The transaction collided with another: up to 30 times within a minute. After that the error matches [ErrConflict].
-//   - The database could not be reached, broke the connection or refused to write, as during a restart or a failover: for
-//     half a minute. After that the error matches [store.ErrUnavailable]. InTx closes a connection to a server that refuses to write.
+//   - The database could not be reached, broke the connection or refused to write, as during a restart or a failover, or the disk of
+//     its server was full: for half a minute. After that the error matches [store.ErrUnavailable]. InTx closes a connection to a
+//     server that refuses to write. SQLite's full disk is an error at once.
 //
 // If the answer to a COMMIT is lost, InTx returns an error that matches [store.ErrInDoubt] and does not run its function again: the
 // transaction may be committed, and the caller must find out.
