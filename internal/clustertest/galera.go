@@ -75,7 +75,7 @@ func (g *galera) start(i int, form bool) {
 		members += strings.Join(addresses, ",")
 		m.user.run(g.t, m.dir, "mkdir", "-p", m.data())
 	}
-	m.run = m.user.start(g.t, m.dir, "mariadbd", "--no-defaults", "--datadir="+m.data(), "--tmpdir="+m.dir,
+	m.run = m.user.start(g.t, m.dir, nil, "mariadbd", "--no-defaults", "--datadir="+m.data(), "--tmpdir="+m.dir,
 		fmt.Sprintf("--port=%d", m.port), "--bind-address=127.0.0.1", "--socket="+filepath.Join(m.dir, "s"), "--pid-file="+filepath.Join(m.dir, "pid"),
 		"--binlog-format=ROW", "--innodb-autoinc-lock-mode=2", "--innodb-flush-log-at-trx-commit=2", "--innodb-buffer-pool-size=64M",
 		"--character-set-server=utf8mb4", "--max-connections=200",

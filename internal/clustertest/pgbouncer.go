@@ -51,7 +51,7 @@ func (b *pgbouncer) config() string { return filepath.Join(b.dir, "pgbouncer.ini
 
 func (b *pgbouncer) start() {
 	b.t.Helper()
-	b.run = b.user.start(b.t, b.dir, "pgbouncer", b.config())
+	b.run = b.user.start(b.t, b.dir, nil, "pgbouncer", b.config())
 	await(b.t, "PgBouncer does not answer", func() error {
 		db, err := sql.Open("pgx", b.dsn("default_query_exec_mode=exec"))
 		if err != nil {

@@ -19,6 +19,7 @@ type postgres struct {
 	user account
 	dir  string
 	port int
+	env  []string // what the server has in its environment beside the usual
 	run  *program
 }
 
@@ -32,12 +33,31 @@ func programOf(t testing.TB, name string) string {
 	return paths[len(paths)-1]
 }
 
+// place is where and how a server of PostgreSQL runs.
+type place struct {
+	data string   // a folder for all of it; "": a temporary one
+	wal  string   // a folder for the write-ahead log; "": with the rest
+	env  []string // of the server, beside the usual
+}
+
 // newPostgres starts a server with an empty database "shop".
 func newPostgres(t testing.TB) *postgres {
 	t.Helper()
-	p := &postgres{t: t, user: accountOf(t, "postgres"), port: freePort(t)}
-	p.dir = p.user.folder(t)
-	p.user.run(t, p.dir, programOf(t, "initdb"), "-D", p.data(), "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-sync")
+	return newPostgresAt(t, place{})
+}
+
+// newPostgresAt starts a server with an empty database "shop" at a place.
+func newPostgresAt(t testing.TB, at place) *postgres {
+	t.Helper()
+	p := &postgres{t: t, user: accountOf(t, "postgres"), dir: at.data, port: freePort(t), env: at.env}
+	if p.dir == "" {
+		p.dir = p.user.folder(t)
+	}
+	options := []string{"-D", p.data(), "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-sync"}
+	if at.wal != "" {
+		options = append(options, "-X", filepath.Join(at.wal, "wal"), "--wal-segsize=1") // megabyte, so that a small disk has room for some
+	}
+	p.user.run(t, p.dir, programOf(t, "initdb"), options...)
 	p.start()
 	p.exec("CREATE DATABASE shop TEMPLATE template0")
 	return p
@@ -48,7 +68,7 @@ func (p *postgres) data() string { return filepath.Join(p.dir, "data") }
 // start starts the server on its port, and returns when it answers.
 func (p *postgres) start() {
 	p.t.Helper()
-	p.run = p.user.start(p.t, p.dir, programOf(p.t, "postgres"), "-D", p.data(), "-p", fmt.Sprint(p.port), "-k", p.dir,
+	p.run = p.user.start(p.t, p.dir, p.env, programOf(p.t, "postgres"), "-D", p.data(), "-p", fmt.Sprint(p.port), "-k", p.dir,
 		"-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200", "-c", "deadlock_timeout=50ms", "-c", "wal_level=replica",
 		"-c", "hot_standby=on")
 	await(p.t, "PostgreSQL does not answer", func() error {

@@ -98,10 +98,12 @@ type program struct {
 	ended chan struct{}
 }
 
-// start starts a server. It is killed after the test, and its output is shown if the test failed.
-func (a account) start(t testing.TB, dir, name string, args ...string) *program {
+// start starts a server, with env beside the usual environment. It is killed after the test, and its output is shown if the test
+// failed.
+func (a account) start(t testing.TB, dir string, env []string, name string, args ...string) *program {
 	t.Helper()
 	p := &program{t: t, name: filepath.Base(name), cmd: a.command(dir, name, args...), out: &output{}, ended: make(chan struct{})}
+	p.cmd.Env = append(p.cmd.Env, env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
 	if err := p.cmd.Start(); err != nil {
 		t.Fatalf("%s: %v", name, err)
@@ -139,12 +141,20 @@ func (p *program) stop(s syscall.Signal) {
 	}
 }
 
+// running reports whether the server has not ended.
+func (p *program) running() bool {
+	select {
+	case <-p.ended:
+		return false
+	default:
+		return true
+	}
+}
+
 // kill ends the server and its children at once, as the loss of the machine does, and waits for their end.
 func (p *program) kill() {
-	select {
-	case <-p.ended: // its number may be another program's now
-		return
-	default:
+	if !p.running() {
+		return // its number may be another program's now
 	}
 	children := childrenOf(p.cmd.Process.Pid)
 	_ = p.cmd.Process.Kill()
@@ -182,6 +192,13 @@ func (o *output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.text.Write(p)
+}
+
+// has reports whether text was written.
+func (o *output) has(text string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return bytes.Contains(o.text.Bytes(), []byte(text))
 }
 
 // end returns the last part of the output.
