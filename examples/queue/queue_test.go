@@ -5,11 +5,9 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -22,24 +20,19 @@ import (
 	"github.com/gofulfil/fulfil/webhook"
 )
 
-// brokerEnv has the port and the folder of a broker that this test runs as a process of its own, so that it can kill it.
+// brokerEnv has the folder of a broker that this test runs as a process of its own, so that it can kill it.
 const brokerEnv = "FULFIL_TEST_BROKER"
 
 func TestMain(m *testing.M) {
-	if settings := os.Getenv(brokerEnv); settings != "" {
-		serveBroker(settings)
+	if dir := os.Getenv(brokerEnv); dir != "" {
+		serveBroker(dir)
 	}
 	os.Exit(m.Run())
 }
 
-// serveBroker is a NATS server until it is killed.
-func serveBroker(settings string) {
-	port, dir, _ := net.SplitHostPort(settings)
-	number, err := strconv.Atoi(port)
-	if err != nil {
-		panic(err)
-	}
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: number, JetStream: true, StoreDir: dir, NoSigs: true})
+// serveBroker is a NATS server until it is killed. It says its address when it is ready.
+func serveBroker(dir string) {
+	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: dir, NoSigs: true})
 	if err != nil {
 		panic(err)
 	}
@@ -47,15 +40,15 @@ func serveBroker(settings string) {
 	if !s.ReadyForConnections(30 * time.Second) {
 		panic("the broker does not start")
 	}
-	fmt.Println("ready")
+	fmt.Println(s.Addr())
 	s.WaitForShutdown()
 }
 
-// startNATS starts a broker and returns what kills it.
-func startNATS(t *testing.T, port int, dir string) (kill func()) {
+// startNATS starts a broker and returns its address and what kills it.
+func startNATS(t *testing.T, dir string) (addr string, kill func()) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d:%s", brokerEnv, port, dir))
+	cmd.Env = append(os.Environ(), brokerEnv+"="+dir)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
@@ -65,29 +58,26 @@ func startNATS(t *testing.T, port int, dir string) (kill func()) {
 		_ = cmd.Wait()
 	})
 	t.Cleanup(kill)
-	require.True(t, bufio.NewScanner(out).Scan(), "the broker ended by itself")
-	return kill
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
+	line := bufio.NewScanner(out)
+	require.True(t, line.Scan(), "the broker ended by itself")
+	return line.Text(), kill
 }
 
 // Customers pay while there is no worker, and while the broker is killed and started again. Every order is fulfilled once, and
 // Stripe is refused only while there is no broker.
 func TestQueueSurvivesItsBroker(t *testing.T) {
-	port, dir := freePort(t), t.TempDir()
-	kill := startNATS(t, port, dir)
-	q, err := openNATS(fmt.Sprintf("nats://127.0.0.1:%d", port))
+	dir := t.TempDir()
+	broker, kill := startNATS(t, dir)
+	r := newRoad(t, broker)
+	q, err := openNATS("nats://" + r.addr())
 	require.NoError(t, err)
 	t.Cleanup(q.close)
 	_, err = q.setUp(t.Context())
 	require.NoError(t, err)
-	survive(t, q, func() { kill() }, func() { startNATS(t, port, dir) })
+	survive(t, q, func() { kill(); r.cut() }, func() {
+		broker, _ := startNATS(t, dir) // at another port
+		r.mend(broker)
+	})
 }
 
 // survive sells on a queue whose broker is killed and started again.
