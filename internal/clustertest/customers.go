@@ -27,7 +27,8 @@ type crowd struct {
 	orders int
 	rate   float64 // in a second
 	buyers int
-	// patience is how long a customer waits for one answer of Begin. Default: two minutes.
+	// patience is how long a customer waits for one answer of Begin, and after how long the customer does not try again. Default: two
+	// minutes.
 	patience time.Duration
 }
 
@@ -145,7 +146,7 @@ func (s *shop) begin(c crowd, p *process, v *visit, cart checkout.Session) *chec
 			return nil
 		}
 		v.fails = append(v.fails, kind(err))
-		if tries == 20 {
+		if tries == 20 || time.Since(v.came) > c.patience {
 			v.left = true
 			return nil
 		}

@@ -145,6 +145,27 @@ func (p *postgres) synchronous() {
 	})
 }
 
+// demote has the server refuse to write. It returns when the last transaction that writes has ended.
+func (p *postgres) demote() {
+	p.t.Helper()
+	p.exec("ALTER SYSTEM SET default_transaction_read_only = on")
+	p.exec("SELECT pg_reload_conf()")
+	await(p.t, "the server still writes", func() error {
+		if setting := p.ask("SHOW default_transaction_read_only"); setting != "on" {
+			return fmt.Errorf("default_transaction_read_only is %s", setting)
+		}
+		return nil
+	})
+	since := p.ask("SELECT now()::text")
+	await(p.t, "a transaction that writes does not end", func() error {
+		open := p.ask("SELECT count(*)::text FROM pg_stat_activity WHERE datname = 'shop' AND backend_type = 'client backend' AND xact_start < '" + since + "'")
+		if open != "0" {
+			return fmt.Errorf("%s transactions are open", open)
+		}
+		return nil
+	})
+}
+
 // promote makes a standby a primary.
 func (p *postgres) promote() {
 	p.t.Helper()

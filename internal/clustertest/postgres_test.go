@@ -52,6 +52,25 @@ func TestPostgresPromotedSynchronous(t *testing.T) {
 	s.end(sold, killed, "")
 }
 
+// The primary refuses to write from some moment on, and keeps its connections. The standby takes over, and new connections are led to
+// it, while nothing closes the old ones.
+func TestPostgresDemoted(t *testing.T) {
+	scene(t, true)
+	primary := newPostgres(t)
+	standby := primary.standby(address(primary.port))
+	primary.synchronous()
+	way := newProxy(t, address(primary.port))
+	s := newShop(t, sqlstore.Postgres, same(3, "pgx", primary.dsn("shop", way.addr()))...)
+	var demoted time.Time
+	sold := s.sell(crowd{orders: 300, rate: 40, patience: 20 * time.Second}, map[int]func(){100: func() {
+		demoted = time.Now()
+		primary.demote()
+		standby.promote()
+		way.divert(address(standby.port))
+	}})
+	s.end(sold, demoted, "")
+}
+
 // The same with both hosts in the DSN, as each process finds the primary by itself.
 func TestPostgresTwoHosts(t *testing.T) {
 	scene(t, true)

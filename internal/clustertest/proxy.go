@@ -66,10 +66,15 @@ func (p *proxy) cut() {
 
 // lead has new connections go to other addresses, and closes the old ones. Without an address, connections are refused.
 func (p *proxy) lead(targets ...string) {
-	p.mu.Lock()
-	p.targets = targets
-	p.mu.Unlock()
+	p.divert(targets...)
 	p.cut()
+}
+
+// divert has new connections go to other addresses, and leaves the old ones.
+func (p *proxy) divert(targets ...string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.targets = targets
 }
 
 func (p *proxy) next() string {

@@ -34,7 +34,8 @@ type shop struct {
 	processes []*process
 	log       *output
 	stock     map[string]int64
-	settled   func() // returns when every process reads all that was committed; nil: each does at once
+	also      func(ctx context.Context, tx *sql.Tx, process int, o *store.Order) // what Fulfil does beside shipping; nil: nothing
+	settled   func()                                                             // returns when every process reads all that was committed; nil: each does at once
 
 	delivering sync.WaitGroup
 	mu         sync.Mutex
@@ -95,6 +96,9 @@ func (s *shop) open(i int, db *sql.DB) *process {
 		Fulfil: func(ctx context.Context, tx *sql.Tx, o *store.Order) error {
 			row := fmt.Sprintf("%s/%d", o.ID, time.Now().UnixNano()) // a second handing over is a row, and no error
 			_, err := tx.ExecContext(ctx, s.dialect.Rebind(`INSERT INTO shipments (n, order_id) VALUES (?, ?)`), row[max(0, len(row)-40):], o.ID)
+			if err == nil && s.also != nil {
+				s.also(ctx, tx, i, o)
+			}
 			return err
 		},
 		OnChange: func(context.Context, *sql.Tx, checkout.Change) error { return nil },
