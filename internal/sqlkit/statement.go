@@ -47,9 +47,19 @@ type SQL struct {
 	Dialect Dialect
 }
 
-// Send sends statements outside of transactions.
+// Send sends statements outside of transactions, over one connection. A server that refuses even reads, such as a node that left its
+// cluster, loses the connection, as in InTx.
 func (s SQL) Send(ctx context.Context, statements ...Statement) error {
-	return send(ctx, s.DB, statements)
+	conn, err := s.DB.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	err = send(ctx, conn, statements)
+	if IsReadOnly(err) {
+		discard(conn)
+	}
+	return err
 }
 
 // In returns what sends statements in a transaction.
@@ -61,7 +71,7 @@ func (t sqlTx) Send(ctx context.Context, statements ...Statement) error {
 	return send(ctx, t.tx, statements)
 }
 
-// querier is *sql.DB or *sql.Tx.
+// querier is *sql.Conn or *sql.Tx.
 type querier interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)

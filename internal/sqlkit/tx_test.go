@@ -154,37 +154,50 @@ func TestOutageThatLasts(t *testing.T) {
 	})
 }
 
-// A pool full of connections to a server that became a replica does not keep a transaction from the new primary.
-func TestReadOnlyConnectionsLeaveThePool(t *testing.T) {
+// A pool full of connections to a server that became a replica, or that left its cluster, keeps neither a transaction nor a statement
+// outside of transactions from another server.
+func TestRefusedConnectionsLeaveThePool(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		const old = 8
-		server := &fakeServer{answer: func(conn int, statement string) error {
-			if conn <= old && statement == "INSERT" {
-				return stateError("25006")
-			}
-			return nil
-		}}
-		db := server.open(t)
-		db.SetMaxIdleConns(old)
-		db.SetMaxOpenConns(old)
-		var idle []*sql.Conn
-		for range old {
-			conn, err := db.Conn(t.Context())
-			require.NoError(t, err)
-			idle = append(idle, conn)
-		}
-		for _, conn := range idle {
-			require.NoError(t, conn.Close())
-		}
-		require.NoError(t, SQL{db, Postgres}.InMarkedTx(t.Context(), func(tx *sql.Tx) error {
-			_, err := tx.Exec("INSERT")
-			return err
-		}))
-		require.Equal(t, old+1, server.conns)
-		require.Equal(t, 1, db.Stats().OpenConnections)
-		require.NoError(t, db.Close())
-	})
+	for name, use := range map[string]func(ctx context.Context, s SQL) error{
+		"transaction": func(ctx context.Context, s SQL) error {
+			return s.InMarkedTx(ctx, func(tx *sql.Tx) error {
+				_, err := tx.Exec("INSERT")
+				return err
+			})
+		},
+		"statement": func(ctx context.Context, s SQL) error {
+			return Retry(ctx, func() error { return s.Send(ctx, Statement{Query: "INSERT"}) })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				const old = 8
+				server := &fakeServer{answer: func(conn int, statement string) error {
+					if conn <= old && statement == "INSERT" {
+						return stateError("25006")
+					}
+					return nil
+				}}
+				db := server.open(t)
+				db.SetMaxIdleConns(old)
+				db.SetMaxOpenConns(old)
+				var idle []*sql.Conn
+				for range old {
+					conn, err := db.Conn(t.Context())
+					require.NoError(t, err)
+					idle = append(idle, conn)
+				}
+				for _, conn := range idle {
+					require.NoError(t, conn.Close())
+				}
+				require.NoError(t, use(t.Context(), SQL{db, Postgres}))
+				require.Equal(t, old+1, server.conns)
+				require.Equal(t, 1, db.Stats().OpenConnections)
+				require.NoError(t, db.Close())
+			})
+		})
+	}
 }
 
 // A network error of another connection is the function's own error, and the function is not run again.

@@ -217,5 +217,6 @@ func (r *Reserver[Tx]) Held(ctx context.Context) (units int64, err error) {
 		return 0, fmt.Errorf("%s: a Reserver without a database counts nothing: use WithDB: %w", r.name, errors.ErrUnsupported)
 	}
 	sum := sqlkit.Statement{Query: r.sql.sumHeld, Row: func(scan sqlkit.Scan) error { return scan(&units) }}
-	return units, r.fail(ctx, "counting what is held", r.db.Send(ctx, sum))
+	err = sqlkit.Retry(ctx, func() error { return r.db.Send(ctx, sum) })
+	return units, r.fail(ctx, "counting what is held", err)
 }
