@@ -36,11 +36,12 @@ func (g *galera) away(ways []*proxy, from, to int) (back func()) {
 	return func() { ways[from].lead(address(g.nodes[from].port)) }
 }
 
-// shop opens a shop on the cluster.
+// shop opens a shop on the cluster, when every node has the tables.
 func (g *galera) shop(t testing.TB, sources ...source) *shop {
 	t.Helper()
 	s := newShop(t, sqlstore.MySQL, sources...)
 	s.settled = g.settleNodes
+	s.settle()
 	return s
 }
 

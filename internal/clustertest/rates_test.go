@@ -11,8 +11,7 @@ import (
 // How fast 64 buyers are served, on one server and on several, when nothing fails.
 func TestRates(t *testing.T) {
 	scene(t, true)
-	measure := func(t *testing.T, d sqlstore.Dialect, sources ...source) {
-		s := newShop(t, d, sources...)
+	measure := func(t *testing.T, s *shop) {
 		s.sell(crowd{from: 100_000, orders: 40, buyers: 16}, nil) // warms caches up
 		s.stockUp(map[string]int64{"ink": plenty, "pen": plenty, "rare": plenty})
 		sold := s.sell(crowd{orders: 400, buyers: 64}, nil)
@@ -21,17 +20,17 @@ func TestRates(t *testing.T) {
 	}
 	t.Run("postgres", func(t *testing.T) {
 		p := newPostgres(t)
-		measure(t, sqlstore.Postgres, same(3, "pgx", p.dsn("shop"))...)
+		measure(t, newShop(t, sqlstore.Postgres, same(3, "pgx", p.dsn("shop"))...))
 	})
 	t.Run("postgres, synchronous standby", func(t *testing.T) {
 		p := newPostgres(t)
 		p.standby(address(p.port))
 		p.synchronous()
-		measure(t, sqlstore.Postgres, same(3, "pgx", p.dsn("shop"))...)
+		measure(t, newShop(t, sqlstore.Postgres, same(3, "pgx", p.dsn("shop"))...))
 	})
 	t.Run("postgres behind PgBouncer", func(t *testing.T) {
 		b := newPgBouncer(t, newPostgres(t))
-		measure(t, sqlstore.Postgres, same(3, "pgx", b.dsn("default_query_exec_mode=exec"))...)
+		measure(t, newShop(t, sqlstore.Postgres, same(3, "pgx", b.dsn("default_query_exec_mode=exec"))...))
 	})
 	for _, c := range [][2]int{{1, 1}, {3, 1}, {3, 3}} {
 		t.Run(fmt.Sprintf("galera, %d nodes, %d written to", c[0], c[1]), func(t *testing.T) {
@@ -40,7 +39,7 @@ func TestRates(t *testing.T) {
 			for i := range 3 {
 				sources = append(sources, source{"mysql", mysqlDSN(address(g.nodes[i%c[1]].port))})
 			}
-			measure(t, sqlstore.MySQL, sources...)
+			measure(t, g.shop(t, sources...))
 		})
 	}
 }

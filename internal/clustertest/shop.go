@@ -123,6 +123,7 @@ func (s *shop) stockUp(stock map[string]int64) {
 		}
 		return nil
 	}))
+	s.settle()
 }
 
 // webhookTime is how long Stripe waits for an answer in a scene.
@@ -178,6 +179,9 @@ func (s *shop) deliver(p *process, r *http.Request, body []byte) bool {
 	return false
 }
 
+// sweepTime is how long a sweep may take at rest. It ends a scene whose database never comes back.
+const sweepTime = 2 * time.Minute
+
 // rest lets two days pass in which nothing fails: Stripe sends again what no process took, and sweeps do what is due.
 func (s *shop) rest() {
 	s.t.Helper()
@@ -189,7 +193,9 @@ func (s *shop) rest() {
 	}
 	for _, hours := range []time.Duration{1, 1, 1, 1, 4, 8, 12, 24} {
 		s.srv.Advance(hours * time.Hour)
-		_, err := s.processes[0].flow.Sweep(s.t.Context())
+		ctx, cancel := context.WithTimeout(s.t.Context(), sweepTime)
+		_, err := s.processes[0].flow.Sweep(ctx)
+		cancel()
 		require.NoError(s.t, err)
 	}
 	s.settle()
