@@ -209,13 +209,14 @@ func (s *shop) settle() {
 	}
 }
 
-// end ends a scene: two quiet days pass, the books are right in every process, the line of the table is written, and customers saw
-// no error of Begin of another kind than those. fault is when something was first done to the servers; zero: nothing was. more says
-// what was done.
+// end ends a scene. It writes the scene's line of the table. Then it fails if customers saw errors of Begin of another kind than those,
+// or if the books of any process are not right after two quiet days. fault is when something was first done to the servers; zero:
+// nothing was. more says what was done.
 func (s *shop) end(sold *sales, fault time.Time, more string, but ...string) {
 	s.t.Helper()
-	s.rest()
-	s.requireRight()
+	s.delivering.Wait()
 	sold.report(s.t, s, fault, more)
 	sold.requireSmooth(s.t, but...)
+	s.rest()
+	s.requireRight()
 }
