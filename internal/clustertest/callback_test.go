@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,19 +29,17 @@ func TestGaleraOverlookedDeadlock(t *testing.T) {
 	require.NoError(t, err)
 	_, err = db.Exec(`INSERT INTO counts VALUES ('ink', 0), ('pen', 0), ('rare', 0)`)
 	require.NoError(t, err)
-	var mu sync.Mutex
-	overlooked := 0
+	var overlooked atomic.Int64
 	s.also = func(ctx context.Context, tx *sql.Tx, _ int, o *store.Order) {
 		for _, l := range o.PaidAttempt().Lines {
 			if _, err := tx.ExecContext(ctx, `UPDATE counts SET n = n + 1 WHERE sku = ?`, l.SKU); err != nil {
-				mu.Lock()
-				overlooked++
-				mu.Unlock()
+				overlooked.Add(1)
 			}
 		}
 	}
 	sold := s.sell(crowd{orders: 300, rate: 50}, nil)
-	require.Positive(t, overlooked, "no count failed, so the scene shows nothing")
+	s.delivering.Wait()
+	require.Positive(t, overlooked.Load(), "no count failed, so the scene shows nothing")
 	s.end(sold, time.Time{}, "")
 }
 
