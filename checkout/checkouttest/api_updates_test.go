@@ -2,10 +2,13 @@ package checkouttest_test
 
 import (
 	"net/http"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/stripe/stripe-go/v82"
 
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
 )
@@ -97,6 +100,19 @@ func TestWhatIsNotBuiltIsRefusedByName(t *testing.T) {
 		resp, body := request(t, srv, "GET", path, nil)
 		require.Equal(t, http.StatusBadRequest, resp.StatusCode)
 		require.Equal(t, want, body["error"].(map[string]any)["message"])
+	}
+	routes, err := os.ReadFile("routes.txt")
+	require.NoError(t, err)
+	for route := range strings.Lines(string(routes)) {
+		method, path, _ := strings.Cut(strings.TrimSpace(route), " ")
+		if method == "#" {
+			continue
+		}
+		path = strings.NewReplacer("{id}", "x_1", "{of}", "y_1").Replace(path)
+		_, body := request(t, srv, method, path, nil, "Stripe-Version", stripe.APIVersion)
+		if refused, ok := body["error"].(map[string]any); ok {
+			require.NotContains(t, refused["message"], "Unrecognized request URL", route)
+		}
 	}
 	resp, body := request(t, srv, "GET", "/v1/colours", nil)
 	require.Equal(t, http.StatusNotFound, resp.StatusCode)

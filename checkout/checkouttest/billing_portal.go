@@ -30,6 +30,7 @@ func (s *Server) createPortalSession(c *call) (object, *apiError) {
 		"url": s.base + "/p/session/" + id,
 	}
 	s.keep(&session{account: c.account}, o)
+	s.emitChange("billing_portal.session.created", o, nil, c)
 	return o, nil
 }
 

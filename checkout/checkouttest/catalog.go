@@ -195,6 +195,21 @@ func (s *Server) createProduct(c *call) (object, *apiError) {
 	return o, nil
 }
 
+// deleteProduct deletes a product that has no prices: https://docs.stripe.com/api/products/delete
+func (s *Server) deleteProduct(c *call) (object, *apiError) {
+	o, err := s.objectInPath(c, "product")
+	if err != nil {
+		return nil, err
+	}
+	for _, price := range s.byKind["price"] {
+		if price["product"] == o["id"] {
+			return nil, invalid("", "", "This product cannot be deleted because it has one or more user-created prices.")
+		}
+	}
+	s.emitChange("product.deleted", o, nil, c)
+	return s.remove(o), nil
+}
+
 func (s *Server) updateProduct(c *call) (object, *apiError) {
 	o, err := s.objectInPath(c, "product")
 	if err != nil {

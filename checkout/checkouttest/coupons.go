@@ -103,10 +103,7 @@ func (s *Server) deleteCoupon(c *call) (object, *apiError) {
 	}
 	o["valid"] = false
 	s.emitChange("coupon.deleted", o, nil, c)
-	s.byKind["coupon"] = slices.DeleteFunc(s.byKind["coupon"], func(k object) bool { return k["id"] == o["id"] })
-	gone := object{"id": o["id"], "object": "coupon", "deleted": true}
-	s.objects[o.str("id")] = gone
-	return gone, nil
+	return s.remove(o), nil
 }
 
 // createPromotionCode makes a code that customers type to get a coupon: https://docs.stripe.com/api/promotion_codes/create

@@ -31,7 +31,7 @@ func toldLast(t *testing.T, srv *checkouttest.Server) {
 			continue // no event tells on which invoice an item is; new intents are told late, as they were first
 		}
 		seen[e.ObjectID] = true
-		if e.Type == "coupon.deleted" {
+		if e.Type == "coupon.deleted" || e.Type == "billing_portal.session.created" { // the API shows neither
 			continue
 		}
 		prefix, _, _ := strings.Cut(e.ObjectID, "_")

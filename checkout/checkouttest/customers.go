@@ -2,7 +2,6 @@ package checkouttest
 
 import (
 	"maps"
-	"slices"
 	"strings"
 
 	"github.com/gofulfil/fulfil/checkout/checkouttest/internal/formparams"
@@ -78,10 +77,7 @@ func (s *Server) deleteCustomer(c *call) (object, *apiError) {
 		}
 	}
 	s.emitChange("customer.deleted", o, nil, c)
-	s.byKind["customer"] = slices.DeleteFunc(s.byKind["customer"], func(k object) bool { return k["id"] == o["id"] })
-	gone := object{"id": o["id"], "object": "customer", "deleted": true}
-	s.objects[o.str("id")] = gone
-	return gone, nil
+	return s.remove(o), nil
 }
 
 func (s *Server) updateCustomer(c *call) (object, *apiError) {

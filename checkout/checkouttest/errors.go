@@ -72,7 +72,7 @@ type apiError struct {
 	message string
 
 	declineCode, adviceCode string // of a card_error
-	intent                  object // of a card_error: the payment intent as it is now
+	intent                  object // of a card_error: the payment intent or the setup intent as it is now
 
 	// unsaved marks errors that Stripe finds before it executes a call. Idempotency keys do not remember them.
 	unsaved bool
@@ -94,7 +94,7 @@ func (e *apiError) body() object {
 		inner["advice_code"] = e.adviceCode
 	}
 	if e.intent != nil {
-		inner["payment_intent"] = e.intent
+		inner[e.intent.str("object")] = e.intent
 		if last, ok := e.intent["last_payment_error"].(object); ok && last["charge"] != nil {
 			inner["charge"], inner["payment_method"] = last["charge"], last["payment_method"]
 		}

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"math/big"
-	"net/http"
-	"slices"
 	"time"
 
 	"github.com/gofulfil/fulfil/checkout/checkouttest/internal/formparams"
@@ -182,7 +180,8 @@ func (s *Server) finalize(inv object) {
 	now := s.Now().Unix()
 	inv["status"], inv["effective_at"] = "open", now
 	s.applyBalance(inv)
-	inv["number"] = fmt.Sprintf("TEST-%04d", len(s.byKind["invoice"]))
+	s.invoiceNumber++
+	inv["number"] = fmt.Sprintf("TEST-%04d", s.invoiceNumber)
 	inv["status_transitions"] = inv["status_transitions"].(object).with(object{"finalized_at": now})
 	s.emitChange("invoice.finalized", inv, was, nil)
 }
@@ -225,7 +224,7 @@ func (s *Server) chargeInvoice(inv object, with tender) *PaymentError {
 	switch {
 	case with.method == "":
 		return noMethod
-	case with.method.asksAlways():
+	case with.method.asksAlways() || with.method.asks() && inv["parent"] == nil: // nobody has authenticated the card for this invoice
 		s.changeIntent(sess, "payment_intent.requires_action", object{
 			"status": "requires_action", "next_action": object{"type": "use_stripe_sdk", "use_stripe_sdk": object{"type": "three_d_secure_redirect"}},
 		})
@@ -299,136 +298,4 @@ func (s *Server) stopCollecting(inv object) {
 func ofSubscription(o object, p *formparams.Param) bool {
 	parent, ok := o["parent"].(object)
 	return ok && parent["subscription_details"].(object)["subscription"] == p.String()
-}
-
-// createInvoiceItem adds an item to a customer's next invoice: https://docs.stripe.com/api/invoiceitems/create
-func (s *Server) createInvoiceItem(c *call) (object, *apiError) {
-	p := c.params
-	if err := only(p, "amount", "currency", "customer", "description", "expand", "metadata"); err != nil {
-		return nil, err
-	}
-	for _, name := range []string{"customer", "amount", "currency"} {
-		if p.Get(name) == nil {
-			return nil, missing(name)
-		}
-	}
-	if _, err := s.objectInParam(c, "customer", p.Get("customer")); err != nil {
-		return nil, err
-	}
-	currency, now := p.Get("currency").String(), s.Now().Unix()
-	if !slices.Contains(currencies, currency) {
-		return nil, badCurrency("currency", currency)
-	}
-	o := object{
-		"id": s.newID("ii_1", 23), "object": "invoiceitem", "amount": p.Get("amount").Int(), "currency": currency, "customer": p.Get("customer").String(),
-		"date": now, "description": value(p.Get("description")), "discountable": true, "discounts": []any{}, "invoice": nil, "livemode": false,
-		"metadata": object{}, "parent": nil, "period": object{"start": now, "end": now}, "pricing": nil, "proration": false, "quantity": int64(1),
-		"tax_rates": []any{}, "test_clock": nil,
-	}
-	if err := o.setMetadata(p); err != nil {
-		return nil, err
-	}
-	s.keep(&session{account: c.account}, o)
-	s.emitChange("invoiceitem.created", o, nil, c)
-	return o, nil
-}
-
-// createInvoice bills a customer for the items that wait: https://docs.stripe.com/api/invoices/create
-func (s *Server) createInvoice(c *call) (object, *apiError) {
-	p := c.params
-	if err := only(p, "customer", "description", "expand", "metadata", "pending_invoice_items_behavior"); err != nil {
-		return nil, err
-	}
-	if err := oneOf(p.Get("pending_invoice_items_behavior"), "exclude", "include"); err != nil {
-		return nil, err
-	}
-	if p.Get("customer") == nil {
-		return nil, missing("customer")
-	}
-	cus, err := s.objectInParam(c, "customer", p.Get("customer"))
-	if err != nil {
-		return nil, err
-	}
-	sess := s.payer(c, cus, &formparams.Param{})
-	var waiting []object
-	if p.Get("pending_invoice_items_behavior").String() == "include" {
-		waiting = s.waitingItems(func(item object) bool { return item["customer"] == cus["id"] && subscriptionOfItem(item) == nil })
-	}
-	sess.object["currency"] = "usd"
-	if len(waiting) > 0 {
-		sess.object["currency"] = waiting[0]["currency"]
-	}
-	inv := s.invoiceOf(sess, nil, "manual")
-	inv["auto_advance"], inv["description"] = false, value(p.Get("description"))
-	if err := inv.setMetadata(p); err != nil {
-		return nil, err
-	}
-	lines := []object{}
-	for _, item := range waiting {
-		if item["currency"] != inv["currency"] {
-			return nil, invalid("", "pending_invoice_items_behavior", "This test server bills items of one currency only.")
-		}
-		parent := object{"invoice_item_details": object{
-			"invoice_item": item["id"], "proration": false, "proration_details": object{"credited_items": nil}, "subscription": nil,
-		}, "subscription_item_details": nil, "type": "invoice_item_details"}
-		lines = append(lines, s.invoiceLine(inv.str("id"), item, item["amount"].(int64), item["description"], parent, item["period"].(object), nil))
-	}
-	inv.bill(lines)
-	s.markBilled(waiting, inv)
-	s.keep(sess, inv)
-	s.emitChange("invoice.created", inv, nil, c)
-	return inv, nil
-}
-
-// payInvoiceOverAPI pays an invoice, finalized or not: https://docs.stripe.com/api/invoices/pay
-func (s *Server) payInvoiceOverAPI(c *call) (object, *apiError) {
-	inv, err := s.objectInPath(c, "invoice")
-	if err != nil {
-		return nil, err
-	}
-	if err := only(c.params, "expand", "payment_method"); err != nil {
-		return nil, err
-	}
-	if inv["status"] == "paid" || inv["status"] == "void" {
-		return nil, &apiError{status: http.StatusBadRequest, typ: "invalid_request_error", code: "invoice_not_editable", message: "Invoice is already " + inv.str("status") + "."}
-	}
-	with, err := s.tenderOf(c, c.params.Get("payment_method").String())
-	if err != nil {
-		return nil, err
-	}
-	sess := s.ownerOf(inv)
-	if with.method == "" && sess.subscription != nil {
-		with = s.tenderFor(sess)
-	} else if with.method == "" {
-		with, err = s.tenderOf(c, s.objects[inv.str("customer")]["invoice_settings"].(object).str("default_payment_method"))
-	}
-	switch {
-	case err != nil:
-		return nil, err
-	case with.method == "":
-		return nil, missing("payment_method")
-	case s.debitOnItsWay(inv):
-		return nil, invalid("", "", "This invoice has a payment that is processing.")
-	}
-	if inv["status"] == "draft" {
-		s.finalize(inv)
-	}
-	refused := s.chargeInvoice(inv, with)
-	sess.method = ""
-	if refused != nil {
-		answer := s.payError(sess, refused)
-		s.recordFailure(inv)
-		return nil, answer
-	}
-	s.payInvoice(inv)
-	if sess.subscription != nil {
-		s.followInvoices(sess)
-	}
-	return inv, nil
-}
-
-// debitOnItsWay reports whether the payment of an invoice is a bank debit that has not ended yet.
-func (s *Server) debitOnItsWay(inv object) bool {
-	payment := s.paymentOf(inv)
-	return payment != nil && s.objects[intentOf(payment)]["status"] == "processing"
 }

@@ -3,6 +3,7 @@ package checkouttest
 import (
 	"maps"
 	"net/http"
+	"slices"
 
 	"github.com/gofulfil/fulfil/checkout/checkouttest/internal/formparams"
 )
@@ -60,6 +61,15 @@ func (s *Server) keep(owner *session, o object) {
 	for _, named := range namedBy(o) {
 		s.naming[kind+"/"+named] = append(s.naming[kind+"/"+named], o)
 	}
+}
+
+// remove deletes an object, and returns what the API shows of it.
+func (s *Server) remove(o object) object {
+	id, kind := o.str("id"), o.str("object")
+	s.byKind[kind] = slices.DeleteFunc(s.byKind[kind], func(k object) bool { return k["id"] == id })
+	gone := object{"id": id, "object": kind, "deleted": true}
+	s.objects[id] = gone
+	return gone
 }
 
 // namedBy returns the IDs that an object names and by which the server looks it up. They never change.

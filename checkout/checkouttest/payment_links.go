@@ -101,19 +101,23 @@ func (s *Server) sessionOfLink(account string, link *formparams.Param, reference
 	return s.newSession(&call{account: account, params: p})
 }
 
-// updatePaymentLink ends a link or brings it back: https://docs.stripe.com/api/payment-link/update
+// updatePaymentLink ends a link, brings it back, or changes whether it takes promotion codes: https://docs.stripe.com/api/payment-link/update
 func (s *Server) updatePaymentLink(c *call) (object, *apiError) {
 	o, err := s.objectInPath(c, "payment_link")
 	if err != nil {
 		return nil, err
 	}
-	return o, s.update(c, o, "payment_link.updated", func(o object, p *formparams.Param) *apiError {
-		if err := only(p, "active", "expand", "inactive_message", "metadata"); err != nil {
+	err = s.update(c, o, "payment_link.updated", func(o object, p *formparams.Param) *apiError {
+		if err := only(p, "active", "allow_promotion_codes", "expand", "inactive_message", "metadata"); err != nil {
 			return err
 		}
-		o.set(p, "active", "inactive_message")
+		o.set(p, "active", "allow_promotion_codes", "inactive_message")
 		return o.setMetadata(p)
 	})
+	if allow := c.params.Get("allow_promotion_codes"); err == nil && allow != nil {
+		s.ownerOf(o).sent.Fields["allow_promotion_codes"] = allow // for the sessions that the link opens from now on
+	}
+	return o, err
 }
 
 func (s *Server) listItemsOfLink(c *call) (object, *apiError) {

@@ -57,6 +57,27 @@ func TestPaymentLink(t *testing.T) {
 	require.Contains(t, message, "This test server does not implement")
 }
 
+// A link that is changed to take promotion codes opens sessions that do. Sessions from before stay as they are.
+func TestPaymentLinkTakesPromotionCodes(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, checkouttest.Config{})
+	in := newInbox(srv)
+	price := srv.AddPrice(checkouttest.Price{Name: "Mug", Currency: "usd", UnitAmount: 700})
+	_, link := request(t, srv, "POST", "/v1/payment_links", form("line_items[0][price]", price, "line_items[0][quantity]", "1"))
+	open := func() map[string]any {
+		id := path.Base(visitor{t, srv}.get(str(link["url"])).location)
+		_, sess := request(t, srv, "GET", "/v1/checkout/sessions/"+id, nil)
+		return sess
+	}
+	before := open()
+	require.NotEqual(t, true, before["allow_promotion_codes"])
+	_, link = request(t, srv, "POST", "/v1/payment_links/"+str(link["id"]), form("allow_promotion_codes", "true"))
+	require.Equal(t, true, link["allow_promotion_codes"])
+	require.Equal(t, true, open()["allow_promotion_codes"])
+	srv.Flush()
+	require.Contains(t, in.types(t), "payment_link.updated")
+}
+
 // With adaptive pricing, a customer of another country pays in their own currency, and the session stays in the shop's.
 func TestAdaptivePricing(t *testing.T) {
 	t.Parallel()

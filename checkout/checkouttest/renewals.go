@@ -108,7 +108,7 @@ func (s *Server) periodEnds(sess *session) {
 		s.cancelSubscription(p.sub, nil)
 		return
 	}
-	if p.sub["status"] == "trialing" && s.tenderFor(sess).method == "" && s.trialEndsWithoutMethod(p.sub) {
+	if p.sub["status"] == "trialing" && s.tenderFor(sess).method == "" && s.trialEndsWithoutMethod(p.sub, maps.Clone(p.sub)) {
 		return
 	}
 	inv := s.renew(sess, maps.Clone(p.sub), "subscription_cycle")

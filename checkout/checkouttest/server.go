@@ -127,6 +127,7 @@ type Server struct {
 	sessionsByAge    []*session          // the oldest first
 	objects          map[string]object   // by ID
 	byKind           map[string][]object // the oldest first
+	invoiceNumber    int                 // of the invoice that was finalized last
 	naming           map[string][]object // by the kind of the object, "/" and an ID of namedBy; the oldest first
 	owners           map[string]*session // by the ID of the object
 	events           []*event            // snapshot events

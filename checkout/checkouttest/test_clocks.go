@@ -2,7 +2,6 @@ package checkouttest
 
 import (
 	"container/heap"
-	"slices"
 	"time"
 )
 
@@ -73,8 +72,5 @@ func (s *Server) deleteTestClock(c *call) (object, *apiError) {
 		return nil, err
 	}
 	s.emitChange("test_helpers.test_clock.deleted", o, nil, c)
-	s.byKind["test_helpers.test_clock"] = slices.DeleteFunc(s.byKind["test_helpers.test_clock"], func(k object) bool { return k["id"] == o["id"] })
-	gone := object{"id": o["id"], "object": "test_helpers.test_clock", "deleted": true}
-	s.objects[o.str("id")] = gone
-	return gone, nil
+	return s.remove(o), nil
 }

@@ -68,13 +68,12 @@ func (s *Server) warnOfTrialEnd(sub object) {
 }
 
 // trialEndsWithoutMethod ends a trial as trial_settings asks for it when there is no payment method. It reports false if the
-// subscription goes on with an invoice. https://docs.stripe.com/billing/subscriptions/trials/free-trials
-func (s *Server) trialEndsWithoutMethod(sub object) bool {
+// subscription goes on with an invoice. was is a copy of the subscription from before its trial ended. https://docs.stripe.com/billing/subscriptions/trials/free-trials
+func (s *Server) trialEndsWithoutMethod(sub, was object) bool {
 	switch sub["trial_settings"].(object)["end_behavior"].(object)["missing_payment_method"] {
 	case "cancel":
 		s.cancelSubscription(sub, nil)
 	case "pause":
-		was := maps.Clone(sub)
 		sub["status"] = "paused"
 		s.emitChange("customer.subscription.paused", sub, nil, nil)
 		s.emitChange("customer.subscription.updated", sub, was, nil)
@@ -89,6 +88,9 @@ func (s *Server) trialEndsWithoutMethod(sub object) bool {
 func (s *Server) endTrial(sess *session, was object) {
 	sub, now := sess.subscription.sub, s.Now().Unix()
 	sub["trial_end"], sub["billing_cycle_anchor"] = now, now
+	if s.tenderFor(sess).method == "" && s.trialEndsWithoutMethod(sub, was) {
+		return
+	}
 	inv := s.renew(sess, was, "subscription_update")
 	s.finalize(inv)
 	s.collect(inv, 0)

@@ -322,7 +322,16 @@ var creations = []creation{
 	{
 		route:  "POST /v1/invoices",
 		base:   []string{"customer", "CUS"},
-		values: map[string]string{"customer": "CUS", "pending_invoice_items_behavior": "include"},
+		values: map[string]string{"customer": "CUS", "pending_invoice_items_behavior": "include", "collection_method": "send_invoice"},
+		context: map[string][]string{
+			"collection_method": {"days_until_due", "7"}, "days_until_due": {"collection_method", "send_invoice", "days_until_due", "3"},
+		},
+	},
+	{
+		route:  "POST /v1/setup_intents",
+		base:   []string{"payment_method", "pm_card_visa"},
+		values: map[string]string{"customer": "CUS", "payment_method": "pm_card_mastercard", "usage": "on_session", "payment_method_types[]": "card", "confirm": "true"},
+		inert:  map[string]string{"mandate_data": "it is the customer's consent, and no mandate is kept", "return_url": "nobody is sent to a bank's page"},
 	},
 	{
 		route:   "POST /v1/coupons",

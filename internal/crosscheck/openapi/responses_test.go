@@ -21,6 +21,7 @@ func TestResponses(t *testing.T) {
 	w.intents()
 	w.billing()
 	w.changesOverAPI()
+	w.setups()
 	w.taxes()
 	w.links(price)
 	w.endpointsAndEvents()

@@ -361,10 +361,42 @@ func (w *walk) billing() {
 	inv := w.post("/v1/invoices", "customer", customer, "pending_invoice_items_behavior", "include").id()
 	w.call(402, "POST", "/v1/invoices/"+inv+"/pay", "payment_method", "pm_card_chargeCustomerFail")
 	w.post("/v1/invoices/"+inv+"/pay", "payment_method", "pm_card_visa")
+	w.invoicesOverAPI(customer)
 	w.call(200, "DELETE", "/v1/customers/"+customer)
 	w.get("/v1/customers/" + customer)
 	pi := w.post("/v1/payment_intents", "amount", "2000", "currency", "usd", "confirm", "true", "payment_method", "pm_card_createDisputeInquiry").id()
 	w.post("/v1/disputes/" + w.get("/v1/disputes", "payment_intent", pi)["data"].([]any)[0].(map[string]any)["id"].(string) + "/close")
+}
+
+// invoicesOverAPI edits, sends and ends invoices of no subscription.
+func (w *walk) invoicesOverAPI(customer string) {
+	w.post("/v1/customers/"+customer, "email", "a@shop.example")
+	draft := func(pairs ...string) string {
+		w.post("/v1/invoiceitems", "customer", customer, "amount", "2000", "currency", "usd")
+		return "/v1/invoices/" + w.post("/v1/invoices", append(pairs, "customer", customer, "pending_invoice_items_behavior", "include")...).id()
+	}
+	given := draft()
+	w.post(given, "description", "d", "metadata[k]", "v")
+	w.call(200, "DELETE", given)
+	item := w.post("/v1/invoiceitems", "customer", customer, "amount", "5", "currency", "usd").id()
+	w.call(200, "DELETE", "/v1/invoiceitems/"+item)
+	up := draft()
+	w.post(up + "/finalize")
+	w.post(up + "/mark_uncollectible")
+	w.post(up + "/void")
+	w.post(draft("collection_method", "send_invoice", "days_until_due", "7") + "/send")
+	product := w.post("/v1/products", "name", "Mug").id()
+	w.call(200, "DELETE", "/v1/products/"+product)
+}
+
+// setups saves payment methods without a session.
+func (w *walk) setups() {
+	w.post("/v1/setup_intents", "confirm", "true", "payment_method", "pm_card_visa", "payment_method_types[0]", "card")
+	w.call(402, "POST", "/v1/setup_intents", "confirm", "true", "payment_method", "pm_card_chargeDeclined")
+	w.post("/v1/setup_intents", "confirm", "true", "payment_method", "pm_card_authenticationRequired", "automatic_payment_methods[enabled]", "true")
+	waiting := "/v1/setup_intents/" + w.post("/v1/setup_intents", "payment_method", "pm_card_visa", "customer", w.post("/v1/customers").id()).id()
+	w.post(waiting + "/confirm")
+	w.post("/v1/setup_intents/"+w.post("/v1/setup_intents").id()+"/cancel", "cancellation_reason", "abandoned")
 }
 
 // taxes taxes sessions by rates and automatically, and makes invoices of them.
