@@ -1,6 +1,6 @@
 package checkouttest
 
-// platformAccount is the ID of the account that the server's key belongs to.
+// platformAccount is the default of Config.AccountID.
 const platformAccount = "acct_1CheckoutTest0000"
 
 // retrieveAccount answers with the account that the key, or the header Stripe-Account, names. It is a part of the object that Stripe
@@ -8,7 +8,7 @@ const platformAccount = "acct_1CheckoutTest0000"
 func (s *Server) retrieveAccount(c *call) (object, *apiError) {
 	id := c.account
 	if id == "" {
-		id = platformAccount
+		id = s.accountID
 	}
 	currentlyDue := []string{}
 	if s.unverified {

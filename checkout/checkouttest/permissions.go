@@ -47,6 +47,6 @@ func (s *Server) permit(r *http.Request) *apiError {
 	return &apiError{
 		status: http.StatusForbidden, typ: "invalid_request_error", unsaved: true,
 		message: fmt.Sprintf("The provided key 'rk_test_***' does not have the required permissions for this endpoint on account '%s'. "+
-			"Having the 'rak_%s' permission would allow this request to continue.", platformAccount, needed),
+			"Having the 'rak_%s' permission would allow this request to continue.", s.accountID, needed),
 	}
 }

@@ -26,6 +26,8 @@ type Config struct {
 	// Unverified has the account not take payments yet: its charges_enabled is false. Test payments succeed all the same, as they do
 	// in a sandbox. Default: false.
 	Unverified bool
+	// AccountID is the ID of the account that the key belongs to. Default: "acct_1CheckoutTest0000".
+	AccountID string
 	// ShopName is the name of the shop that the hosted page, the account, invoices and statements show. Default: "Test Shop".
 	ShopName string
 	// TaxRegistrations are the countries, of two letters, in which the shop is registered for taxes. Automatic tax is due there, by a fixed
@@ -100,6 +102,7 @@ type Server struct {
 	anyHost     bool     // Config.AllowNetwork
 	permissions []string // Config.Permissions
 	unverified  bool     // Config.Unverified
+	accountID   string   // Config.AccountID
 	shopName    string   // Config.ShopName
 
 	registrations []string // Config.TaxRegistrations
@@ -176,6 +179,7 @@ func NewServer(cfg Config) *Server {
 		unverified:  cfg.Unverified,
 
 		registrations: cfg.TaxRegistrations,
+		accountID:     cmp.Or(cfg.AccountID, platformAccount),
 		shopName:      cmp.Or(cfg.ShopName, "Test Shop"),
 		dunningEnd:    cfg.DunningEnd,
 	}

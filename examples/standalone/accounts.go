@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -54,7 +55,7 @@ func (a *accounts) open(past []entry, start time.Time) error {
 		cfg := a.cfg
 		cfg.Start, cfg.Key, cfg.WebhookURL = start, acc.keys[0], acc.webhookURL
 		if i > 0 {
-			cfg.Seed, cfg.WebhookSecret = cfg.Seed+uint64(i), ""
+			cfg.Seed, cfg.WebhookSecret, cfg.AccountID = cfg.Seed+uint64(i), "", accountID(acc.name)
 		}
 		test, err := newServer(cfg)
 		if err != nil {
@@ -74,6 +75,12 @@ func (a *accounts) open(past []entry, start time.Time) error {
 		}
 	}
 	return nil
+}
+
+// accountID returns the ID of the account of a name: the same one each time.
+func accountID(name string) string {
+	sum := sha256.Sum256([]byte(name))
+	return fmt.Sprintf("acct_1%X", sum[:8])
 }
 
 // repeat does again what an entry of the journal holds. Faults are set when all is repeated, so that they do not hit again.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -83,6 +84,12 @@ func TestKeysAndAccounts(t *testing.T) {
 			id, page = p.create(t)
 		}
 	}
+	accounts := map[string]bool{}
+	for _, key := range []string{testKey, "sk_test_second", "sk_test_other"} {
+		require.Equal(t, 200, p.statusOf(t, http.MethodGet, p.api+"/v1/account", "", "Authorization", "Bearer "+key))
+		accounts[regexp.MustCompile(`acct_1\w{10,}`).FindString(p.body)] = true
+	}
+	require.Len(t, accounts, 2, "the second key is of the first account")
 	p.submit(t, page)
 	p.open(t)
 	require.Contains(t, p.body, `href="/?account=other"`)

@@ -23,7 +23,13 @@ type journal struct {
 	mu   sync.Mutex
 	file *os.File
 	head header
+	size int64
+	full bool // nothing more is kept until the file is cleared
 }
+
+// maxJournal is the size of a state file at which the program stops keeping what happens: about half a million requests, which a start
+// would do again.
+const maxJournal = 256 << 20
 
 // journalVersion is the version of the format.
 const journalVersion = 1
@@ -121,8 +127,13 @@ func openJournal(name string, head header) (_ *journal, past []entry, err error)
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := lock(file); err != nil {
+		file.Close()
+		return nil, nil, fmt.Errorf("-data %s is used by another program: end that one, or name another file: %w", name, err)
+	}
 	j := &journal{file: file}
 	whole, past, err := j.read()
+	j.size = whole
 	switch {
 	case err != nil:
 	case whole == 0:
@@ -172,7 +183,7 @@ func (j *journal) write(e entry) error { return j.append(e) }
 func (j *journal) clear(start time.Time) error {
 	j.mu.Lock()
 	err := errors.Join(j.file.Truncate(0), seek(j.file, 0))
-	j.head.Start = start
+	j.head.Start, j.size, j.full = start, 0, false
 	j.mu.Unlock()
 	if err != nil {
 		return err
@@ -180,6 +191,8 @@ func (j *journal) clear(start time.Time) error {
 	return j.append(j.head)
 }
 
+// append adds a line. The first line that would make the file too large is an error, and the later ones are dropped: after a gap the
+// steps could not be done again.
 func (j *journal) append(line any) error {
 	raw, err := json.Marshal(line)
 	if err != nil {
@@ -187,7 +200,16 @@ func (j *journal) append(line any) error {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	_, err = j.file.Write(append(raw, '\n'))
+	if j.full {
+		return nil
+	}
+	if j.size+int64(len(raw))+1 > maxJournal {
+		j.full = true
+		return fmt.Errorf("-data %s has reached its limit of %d MiB: what happens from now on ends with the program; `reset` empties the file",
+			j.file.Name(), maxJournal>>20)
+	}
+	n, err := j.file.Write(append(raw, '\n'))
+	j.size += int64(n)
 	return err
 }
 
