@@ -209,7 +209,7 @@ var (
 	calling = regexp.MustCompile(`http\.Method(Get|Post|Delete)\b`)
 )
 
-// writeRoutes writes the routes of all calls that the source of stripe-go makes. Each of its methods names one path and one HTTP method.
+// writeRoutes writes the routes of all calls that the source of stripe-go makes. Each of its methods names one HTTP method, and one path or more.
 func writeRoutes() {
 	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/stripe/stripe-go/v82").Output()
 	if err != nil {
@@ -226,9 +226,11 @@ func writeRoutes() {
 			log.Fatal(err)
 		}
 		for _, body := range strings.Split(string(source), "\nfunc (") {
-			path, verb := apiPath.FindStringSubmatch(body), calling.FindStringSubmatch(body)
-			if path != nil && verb != nil {
-				routes[strings.ToUpper(verb[1])+" "+named(path[1])] = true
+			verb := calling.FindStringSubmatch(body)
+			for _, path := range apiPath.FindAllStringSubmatch(body, -1) {
+				if verb != nil {
+					routes[strings.ToUpper(verb[1])+" "+named(path[1])] = true
+				}
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"io"
 	"os"
 	"path/filepath"
@@ -17,7 +18,9 @@ func TestStateFileIsLocked(t *testing.T) {
 	p := start(t, "-data", file)
 	before, err := os.ReadFile(file)
 	require.NoError(t, err)
-	err = run(t.Context(), []string{"-addr", "127.0.0.1:0", "-control", "127.0.0.1:0", "-data", file}, io.Discard)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	err = run(ctx, []string{"-addr", "127.0.0.1:0", "-control", "127.0.0.1:0", "-data", file}, io.Discard)
 	require.ErrorContains(t, err, "is used by another program: end that one, or name another file")
 	after, err := os.ReadFile(file)
 	require.NoError(t, err)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,13 +19,44 @@ import (
 //go:embed shop.cjs
 var shop []byte
 
+//go:embed calls.cjs
+var calls []byte
+
 // TestStripeNode runs a shop on stripe-node that creates, pays, refunds and lists, meets errors, and verifies events.
 func TestStripeNode(t *testing.T) {
 	t.Parallel()
+	require.Equal(t, "the shop is done\n", runNode(t, shop))
+}
+
+// TestEveryCallOfStripeNode makes every call that stripe-node has, with IDs that do not exist. The server has the call, or refuses it by
+// its name: it takes none for a URL that nobody knows.
+func TestEveryCallOfStripeNode(t *testing.T) {
+	t.Parallel()
+	answers := map[string]int{}
+	for line := range strings.Lines(runNode(t, calls)) {
+		name, said, _ := strings.Cut(strings.TrimSpace(line), "\t")
+		require.NotContains(t, said, "Unrecognized request URL", name)
+		if name == "files.create" {
+			continue // stripe-node sends it nothing without a file
+		}
+		if strings.Contains(said, "This test server does not implement") {
+			answers["refused by name"]++
+		} else {
+			answers["built"]++
+		}
+	}
+	t.Logf("calls of stripe-node: %v", answers)
+	require.Greater(t, answers["built"], 100)
+	require.Greater(t, answers["refused by name"], 150)
+}
+
+// runNode runs a script on stripe-node against a server of its own, and returns its output.
+func runNode(t *testing.T, code []byte) string {
+	t.Helper()
 	srv := checkouttest.NewServer(checkouttest.Config{Addr: "127.0.0.1:0", WallClock: true})
 	t.Cleanup(srv.Close)
-	script := filepath.Join(t.TempDir(), "shop.cjs")
-	require.NoError(t, os.WriteFile(script, shop, 0o600))
+	script := filepath.Join(t.TempDir(), "script.cjs")
+	require.NoError(t, os.WriteFile(script, code, 0o600))
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, packages.Node, script)
@@ -32,5 +64,5 @@ func TestStripeNode(t *testing.T) {
 	cmd.WaitDelay = 5 * time.Second
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	require.Equal(t, "the shop is done\n", string(out))
+	return string(out)
 }
