@@ -21,16 +21,12 @@ import (
 // A failure stops nothing else: the error joins all failures. Backfill makes a request for every hundred
 // sessions of an account and one or two for each of this shop's, without a pause.
 func (f *Flow[Tx]) Backfill(ctx context.Context, since time.Time) (ours int, err error) {
-	accounts := []string{""}
 	var failed []error
-	if f.accounts != nil {
-		connected, err := f.accounts(ctx)
-		if err != nil {
-			failed = append(failed, fmt.Errorf("checkout: listing connected accounts: %w", err))
-		}
-		accounts = append(accounts, connected...)
+	connected, err := f.connectedAccounts(ctx)
+	if err != nil {
+		failed = append(failed, err)
 	}
-	for _, account := range accounts {
+	for _, account := range append([]string{""}, connected...) {
 		n, err := f.backfillAccount(ctx, account, since)
 		ours += n
 		if err != nil {

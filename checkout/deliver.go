@@ -28,8 +28,9 @@ const (
 	lastPause  = time.Hour
 )
 
-// Reasons for which the transaction of a delivery is rolled back although the callback succeeded.
+// Reasons for which the transaction of a delivery is rolled back although the callback did not fail.
 var (
+	errExited  = errors.New("checkout: the callback ended its goroutine, as runtime.Goexit and FailNow of a test do")
 	errTaken   = errors.New("checkout: delivery was taken over")
 	errChanged = errors.New("checkout: order changed while it was being delivered")
 )
@@ -128,10 +129,12 @@ func (f *Flow[Tx]) deliver(ctx context.Context, h handover) error {
 				continue
 			}
 		}
-		var err error
-		known, err = f.deliverLane(ctx, h.orderID, leased, l)
-		failed = errors.Join(failed, err)
-		unlock()
+		func() {
+			defer unlock() // also if the callback ends the goroutine
+			var err error
+			known, err = f.deliverLane(ctx, h.orderID, leased, l)
+			failed = errors.Join(failed, err)
+		}()
 	}
 	return failed
 }
@@ -144,10 +147,12 @@ func (f *Flow[Tx]) tryDeliver(ctx context.Context, id string) {
 		if !ok {
 			continue
 		}
-		if _, err := f.deliverLane(ctx, id, nil, l); err != nil && !waiting(err) {
-			f.log.Warn("delivery waits for a sweep", "order", id, "error", err)
-		}
-		unlock()
+		func() {
+			defer unlock()
+			if _, err := f.deliverLane(ctx, id, nil, l); err != nil && !waiting(err) {
+				f.log.Warn("delivery waits for a sweep", "order", id, "error", err)
+			}
+		}()
 	}
 }
 
@@ -304,6 +309,13 @@ func (f *Flow[Tx]) deliverNext(ctx context.Context, leased *store.Order, l lane)
 	defer cancel()
 	limited, ended := f.observe.begin(limited, Operation{Kind: OperationDeliver, OrderID: id, Callback: next.Kind, Try: state.Tries + state.Rollbacks + 1})
 	var callbackErr error
+	returned := false
+	defer func() {
+		if !returned {
+			ended(deliveredOutcome(errExited))
+			_ = f.recordFailure(ctx, id, token, l, next.N, errExited) // nobody is left to be told
+		}
+	}()
 	err = f.inCallbackTx(limited, func(tx Tx) error {
 		callbackErr = f.call(limited, tx, leased, next.N)
 		return callbackErr
@@ -311,6 +323,7 @@ func (f *Flow[Tx]) deliverNext(ctx context.Context, leased *store.Order, l lane)
 		known, err = f.markDelivered(limited, tx, id, token, l, next.N)
 		return err
 	})
+	returned = true
 	ended(deliveredOutcome(err))
 	if err == nil {
 		f.waiters.changed(id)
@@ -324,9 +337,7 @@ func (f *Flow[Tx]) deliverNext(ctx context.Context, leased *store.Order, l lane)
 	if callbackErr == nil && !errors.Is(err, errChanged) {
 		err = &storeError{err} // the database failed, not the callback
 	}
-	recording, cancel := context.WithTimeout(ctx, DeliverTimeout)
-	defer cancel()
-	recorded := f.recordFailure(recording, id, token, l, next.N, err)
+	recorded := f.recordFailure(ctx, id, token, l, next.N, err)
 	if errors.Is(err, webhook.ErrPermanent) || errors.Is(err, errChanged) {
 		return nil, recorded // dealt with
 	}
@@ -381,6 +392,8 @@ func (f *Flow[Tx]) markDelivered(ctx context.Context, tx Tx, id, token string, l
 // recordFailure gives the lease back, counts a failed try of the callback or of its transaction, and sets the time of the
 // next.
 func (f *Flow[Tx]) recordFailure(ctx context.Context, id, token string, l lane, n int, failure error) error {
+	ctx, cancel := context.WithTimeout(ctx, DeliverTimeout)
+	defer cancel()
 	return f.record(ctx, id, "deliver", func(o *store.Order, now time.Time) (bool, error) {
 		d := l.state(o)
 		if d.Token != token {
@@ -394,7 +407,7 @@ func (f *Flow[Tx]) recordFailure(ctx context.Context, id, token string, l lane, 
 		case errors.As(failure, &database):
 			d.Rollbacks++
 			d.NextAt, d.LastError = now.Add(pause(id, d.Rollbacks)), failure.Error()
-			f.log.Error("transaction of a delivery failed", "order", id, "notice", o.Notices[n-1].Kind, "times", d.Rollbacks, "error", failure)
+			f.log.Error("transaction of a delivery failed", "order", id, "notice", noticeOf(o, n).Kind, "times", d.Rollbacks, "error", failure)
 			return true, nil
 		case errors.Is(failure, webhook.ErrPermanent):
 			*d = store.Delivery{LastError: failure.Error()}

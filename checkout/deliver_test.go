@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -553,4 +554,36 @@ func TestParkedWhileResolveDelivers(t *testing.T) {
 	require.NoError(t, s.flow.Resolve(t.Context(), "order-1", checkout.Retry))
 	s.requireStatus("order-1", "paid")
 	require.Zero(t, s.shipments("order-1"))
+}
+
+// A callback that ends its goroutine, as FailNow of a test does, has failed, and keeps nothing waiting.
+func TestCallbackEndsItsGoroutine(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.loseWebhooks()
+	s.setStock("tee", 20)
+	s.onFulfil(func(context.Context, tx, *store.Order) error { runtime.Goexit(); return nil })
+	var ids []string
+	for i := range 12 { // more than a sweep delivers at a time
+		ids = append(ids, fmt.Sprintf("order-%d", i))
+		s.pay(s.begin(cartOf(ids[i], "tee")).SessionID)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_, _ = s.flow.Settle(context.Background(), s.order(ids[0]).Attempts[0].SessionID)
+	}()
+	<-done
+	require.Equal(t, 1, s.order(ids[0]).Delivery.Tries)
+	for range 2 {
+		s.srv.Advance(10 * time.Minute)
+		s.sweep()
+	}
+	require.Contains(t, s.order(ids[11]).Delivery.LastError, "goroutine")
+	s.onFulfil(nil)
+	s.srv.Advance(10 * time.Minute)
+	s.sweep()
+	for _, id := range ids {
+		s.requireStatus(id, checkout.Fulfilled)
+	}
 }

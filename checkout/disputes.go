@@ -2,6 +2,7 @@ package checkout
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/stripe/stripe-go/v82"
@@ -25,6 +26,7 @@ type disputeFacts struct {
 	ID            string   `json:"id"`
 	Status        string   `json:"status"`
 	Amount        int64    `json:"amount"`
+	Currency      string   `json:"currency"`
 	Charge        objectID `json:"charge"`
 	PaymentIntent objectID `json:"payment_intent"`
 
@@ -35,7 +37,7 @@ type disputeFacts struct {
 func (d disputeFacts) payment() payment { return payment{string(d.PaymentIntent), string(d.Charge)} }
 
 func factsOfDispute(d *stripe.Dispute) disputeFacts {
-	facts := disputeFacts{ID: d.ID, Status: string(d.Status), Amount: d.Amount, asked: true}
+	facts := disputeFacts{ID: d.ID, Status: string(d.Status), Amount: d.Amount, Currency: string(d.Currency), asked: true}
 	if d.Charge != nil {
 		facts.Charge = objectID(d.Charge.ID)
 	}
@@ -57,13 +59,20 @@ func disputeState(status string) store.DisputeState {
 	return store.DisputeOpen
 }
 
+// inquiryStatuses are those of a dispute in which the bank only asks so far. A full refund settles it
+// (https://docs.stripe.com/disputes/how-disputes-work).
+var inquiryStatuses = [...]string{"warning_needs_response", "warning_under_review"}
+
 // entry is the ledger's entry for a dispute.
 func (d disputeFacts) entry(o *store.Order) store.Dispute {
 	attempt, invoice := paidWith(o, d.payment())
 	if known := disputeEntry(o, d.ID); known != nil && invoice == store.OlderInvoice {
 		attempt, invoice = known.Attempt, known.Invoice // it was told when the invoice was listed
 	}
-	return store.Dispute{ID: d.ID, Amount: d.Amount, State: disputeState(d.Status), Attempt: attempt, Invoice: invoice}
+	return store.Dispute{
+		ID: d.ID, Amount: d.Amount, Currency: d.Currency, State: disputeState(d.Status), Attempt: attempt, Invoice: invoice,
+		Inquiry: slices.Contains(inquiryStatuses[:], d.Status),
+	}
 }
 
 // disputeEntry returns the ledger's entry of a dispute, or nil.
@@ -125,7 +134,7 @@ func (f *Flow[Tx]) settleDispute(ctx context.Context, id string, d disputeFacts,
 	return f.recordNewest(ctx, id, "dispute "+d.ID, cause, answers, func(o *store.Order) (recorder, error) {
 		known := disputeEntry(o, d.ID)
 		if known != nil {
-			if heard := d.entry(o); heard.State == known.State && heard.Amount == known.Amount && heard.Attempt == known.Attempt && heard.Invoice == known.Invoice {
+			if heard := d.entry(o); heard.State == known.State && heard.Inquiry == known.Inquiry && heard.Amount == known.Amount && heard.Attempt == known.Attempt && heard.Invoice == known.Invoice {
 				return nil, nil
 			}
 		}

@@ -3,6 +3,7 @@ package checkout
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -112,19 +113,21 @@ func (f *Flow[Tx]) ownAccount(ctx context.Context, account string) (bool, error)
 	if account == "" {
 		return true, nil
 	}
+	accounts, err := f.connectedAccounts(ctx)
+	return slices.Contains(accounts, account), err
+}
+
+// connectedAccounts returns the accounts that Config.Accounts lists, sorted and each once.
+func (f *Flow[Tx]) connectedAccounts(ctx context.Context) ([]string, error) {
 	if f.accounts == nil {
-		return false, nil
+		return nil, nil
 	}
-	accounts, err := f.accounts(ctx)
+	listed, err := f.accounts(ctx)
 	if err != nil {
-		return false, fmt.Errorf("checkout: listing connected accounts: %w", err)
+		return nil, fmt.Errorf("checkout: listing connected accounts: %w", err)
 	}
-	for _, a := range accounts {
-		if a == account {
-			return true, nil
-		}
-	}
-	return false, nil
+	accounts := slices.Sorted(slices.Values(listed))
+	return slices.DeleteFunc(slices.Compact(accounts), func(a string) bool { return a == "" }), nil
 }
 
 // validOrderID reports whether id can be an order's.

@@ -90,7 +90,7 @@ func (f *Flow[Tx]) searches(account string) []missedSearch {
 
 // sweepAccounts searches the connected accounts. Half of the requests are left for the merchant's own account.
 func (f *Flow[Tx]) sweepAccounts(ctx context.Context, b *budget, _ string, found func(id string)) error {
-	accounts, err := f.accounts(ctx)
+	accounts, err := f.connectedAccounts(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
 			f.log.Warn("listing connected accounts", "error", err)

@@ -275,14 +275,14 @@ func (f *Flow[Tx]) givenBack(ctx context.Context, o *store.Order, a *store.Attem
 	return g, err
 }
 
-// askLines asks what was bought in a session that was paid, if the customer could change that. o is the order as it was last
-// read.
+// askLines asks what was bought in a session that was paid, if the customer could change that. The session may be a copy, which
+// recovers one that was begun. o is the order as it was last read.
 func (f *Flow[Tx]) askLines(ctx context.Context, o *store.Order, u *sessionUpdate) (err error) {
 	if !u.paid {
 		return nil
 	}
-	a := o.AttemptBySession(u.facts.ID)
-	if a == nil { // the session may have been recorded meanwhile
+	recorded := o.AttemptBySession(u.facts.ID)
+	if recorded == nil { // the session may have been recorded meanwhile
 		o, err = f.store.Find(ctx, o.ID)
 		if errors.Is(err, store.ErrNotFound) {
 			return nil // settle says so
@@ -290,11 +290,12 @@ func (f *Flow[Tx]) askLines(ctx context.Context, o *store.Order, u *sessionUpdat
 		if err != nil {
 			return err
 		}
-		a = o.AttemptBySession(u.facts.ID)
+		recorded = o.AttemptBySession(u.facts.ID)
 	}
-	if a == nil || a.Paid || a.Quote == nil || !a.Quote.Variable {
+	begun := cmp.Or(recorded, o.AttemptBySession(string(u.facts.RecoveredFrom)), markedAttempt(o, &u.facts))
+	if begun == nil || begun.Quote == nil || !begun.Quote.Variable || recorded != nil && recorded.Paid {
 		return nil
 	}
-	u.lines, err = f.stripe.lineItems(ctx, o.Account, a.SessionID)
+	u.lines, err = f.stripe.lineItems(ctx, o.Account, u.facts.ID)
 	return err
 }

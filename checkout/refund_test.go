@@ -187,3 +187,39 @@ func TestRefundByAProcessWithoutOnChange(t *testing.T) {
 	s.sweep()
 	require.Equal(t, []checkout.ChangeKind{checkout.ChangeRefunded}, s.kinds())
 }
+
+// A refund that failed is made again, although the amount and the sum of the others are the same. Stripe would answer a repeated Key with
+// the refund that failed, so that is an error.
+func TestRefundAfterOneThatFailed(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.pay(s.begin(cartOf("order-1", "tee")).SessionID)
+	require.NoError(t, s.giveBack("order-1", checkout.Refund{Amount: 500}))
+	require.NoError(t, s.giveBack("order-1", checkout.Refund{}))
+	require.NoError(t, s.srv.FailRefund(s.order("order-1").Refunds[1].ID))
+	s.requireStatus("order-1", "partially_refunded")
+	require.NoError(t, s.giveBack("order-1", checkout.Refund{}))
+	require.Len(t, s.order("order-1").Refunds, 3)
+	s.requireStatus("order-1", "refunded")
+
+	s.pay(s.begin(cartOf("order-2", "tee")).SessionID)
+	form := checkout.Refund{Key: "form-1", Restock: true}
+	require.NoError(t, s.giveBack("order-2", form))
+	require.NoError(t, s.srv.FailRefund(s.order("order-2").Refunds[0].ID))
+	require.ErrorContains(t, s.giveBack("order-2", form), "use another Key")
+	require.NoError(t, s.giveBack("order-2", checkout.Refund{Key: "form-2"}))
+	s.requireStatus("order-2", "refunded")
+}
+
+// An inquiry takes no money, and a refund settles it. Stripe refuses the refund if it became a dispute.
+func TestRefundOfAnInquiry(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	paid := s.begin(cartOf("order-1", "tee")).SessionID
+	s.pay(paid)
+	_, err := s.srv.Inquire(paid)
+	require.NoError(t, err)
+	s.requireStatus("order-1", "disputed")
+	require.NoError(t, s.giveBack("order-1", checkout.Refund{}))
+	require.EqualValues(t, 1999, s.order("order-1").Refunded())
+}

@@ -231,7 +231,7 @@ func (f *Flow[Tx]) refundPayment(ctx context.Context, id string, n int) error {
 			known := refundEntry(o, answer.ID)
 			if known == nil {
 				setRefund(o, answer, now, "refund")
-			} else if known.State == store.RefundFailed || known.State == store.RefundCanceled {
+			} else if undone(known.State) {
 				// Stripe answers a repeated request with its first answer, which is older than what the ledger says.
 				a.RefundRefused = refundUndone
 			}
@@ -243,7 +243,11 @@ func (f *Flow[Tx]) refundPayment(ctx context.Context, id string, n int) error {
 			return err
 		}
 		return f.record(ctx, id, "refund", func(o *store.Order, _ time.Time) (bool, error) {
-			o.Attempt(n).RefundAskedAt = time.Time{}
+			a := o.Attempt(n)
+			if a == nil {
+				return false, nil
+			}
+			a.RefundAskedAt = time.Time{}
 			return true, nil
 		})
 	case refused(err) && statusCode(err) != 429:
@@ -283,8 +287,9 @@ type Refund struct {
 	Invoice string
 	// Key tells this refund from other refunds of the order. A call with the same Key and Amount refunds nothing more for a
 	// day, as Stripe keeps idempotency keys that long (https://docs.stripe.com/api/idempotent_requests). A form that is sent
-	// twice needs one Key, for instance a random text in a hidden field. It has at most 100 characters. Default: the amount and
-	// the sum of earlier refunds, so that calls at the same moment make one refund.
+	// twice needs one Key, for instance a random text in a hidden field. It has at most 100 characters. If the refund with this Key
+	// failed later, such a call is an error: use another Key. Default: the amount, the sum of earlier refunds and the number of
+	// those that failed, so that calls at the same moment make one refund.
 	Key string
 	// Restock puts the goods of the order back into stock, together with the record of the refund. An order is restocked at
 	// most once, also by several refunds. If the whole payment was given back already, for instance in the Dashboard, the
@@ -364,10 +369,28 @@ func (f *Flow[Tx]) wantedRefund(ctx context.Context, o *store.Order, paid *store
 		return nil, fmt.Errorf("%w: %d of %d %s of order %s", ErrNothingToRefund, amount, left, o.Currency, o.ID)
 	}
 	params.Amount = &amount
-	key := cmp.Or(r.Key, fmt.Sprintf("%d-%d", back, amount))
+	key := cmp.Or(r.Key, defaultRefundKey(o, back, amount))
 	params.SetIdempotencyKey(fmt.Sprintf("%s/%s/%s/refund/%s", shop.id, o.ID, invoice, key))
 	return params, nil
 }
+
+// defaultRefundKey tells refunds of an order apart that have no Key. A refund that failed is followed by one with the same amount
+// and the same sum of earlier refunds, which Stripe would answer with the one that failed.
+func defaultRefundKey(o *store.Order, back, amount int64) string {
+	key, failed := fmt.Sprintf("%d-%d", back, amount), 0
+	for _, r := range o.Refunds {
+		if undone(r.State) {
+			failed++
+		}
+	}
+	if failed > 0 {
+		key += fmt.Sprintf("-%d", failed)
+	}
+	return key
+}
+
+// undone reports whether a refund in this state gave nothing back.
+func undone(s store.RefundState) bool { return s == store.RefundFailed || s == store.RefundCanceled }
 
 // latestPaidRenewal returns the ID of the latest paid invoice of the subscription that an attempt began; empty: only its first
 // invoice was paid, or there is none.
@@ -388,8 +411,12 @@ func restockable(o *store.Order, paid *store.Attempt) bool {
 // recordRefund records a refund that a person asked for, and puts the goods back.
 func (f *Flow[Tx]) recordRefund(ctx context.Context, id string, answer refundFacts, restock bool) error {
 	return f.recordTx(ctx, id, "refund", func(tx Tx, o *store.Order, now time.Time) (bool, error) {
-		if answer.ID != "" && refundEntry(o, answer.ID) == nil { // a repeated request is answered with an older answer
+		switch known := refundEntry(o, answer.ID); {
+		case answer.ID == "":
+		case known == nil:
 			setRefund(o, answer, now, "refund")
+		case undone(known.State): // a repeated request is answered with the first answer
+			return false, fmt.Errorf("checkout: refund %s of order %s %s: use another Key for another refund", known.ID, o.ID, known.State)
 		}
 		if paid := o.PaidAttempt(); restock && f.reserver != nil && paid != nil && restockable(o, paid) {
 			o.RestockedAt = now

@@ -125,7 +125,7 @@ func TestEndsThatExcludeEachOther(t *testing.T) {
 	o := s.order("order-1")
 	o.Refunds[0].Answers, o.Disputes[0].Answers = 0, 0
 	require.Equal(t, []store.Refund{{ID: refund.ID, Attempt: 1, Amount: 500, Currency: "usd", State: store.RefundFailed}}, o.Refunds)
-	require.Equal(t, []store.Dispute{{ID: dispute, Attempt: 1, Amount: 1999, State: store.DisputeLost}}, o.Disputes)
+	require.Equal(t, []store.Dispute{{ID: dispute, Attempt: 1, Amount: 1999, Currency: "usd", State: store.DisputeLost}}, o.Disputes)
 	require.Len(t, s.kinds(), before, "that is no news")
 
 	// The ledger is wrong, and the event right.
@@ -457,4 +457,23 @@ func TestNewestAnswerAboutWhatWasGivenBack(t *testing.T) {
 			require.Equal(t, 1, s.shipments("order-1"))
 		})
 	}
+}
+
+// A second payment in another currency than the order's is refunded once.
+func TestDuplicateInAnotherCurrencyIsRefunded(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.runAs(func(c *checkout.Config[tx]) { c.Refund = []checkout.ChangeKind{checkout.ChangeDuplicatePayment} })
+	cart := cartOf("order-1", "tee")
+	cart.Lines[0].UnitAmount = checkout.MustAmount("18.00", "eur")
+	old := s.beginUnrecorded(cart)
+	s.pay(s.begin(cartOf("order-1", "tee")).SessionID)
+	s.pay(old)
+	for range 3 {
+		s.srv.Advance(10 * time.Minute)
+		s.sweep()
+	}
+	require.Equal(t, 1, s.wire.count(refundCall))
+	require.True(t, s.order("order-1").GivenBack(s.order("order-1").Attempt(1)))
+	s.requireStatus("order-1", checkout.Fulfilled)
 }

@@ -176,7 +176,7 @@ func (s *settlement) recordPayment(refund []ChangeKind) {
 		a.Mismatch = disagreement(s.o, a, f)
 	}
 	a.Duplicate = counted != nil && counted.Agrees() && a.Mismatch == ""
-	a.PaidAt = s.now
+	a.PaidAt, a.Currency = s.now, f.Currency
 	if at := s.update.verifiedUntil(); at.After(a.VerifiedAt) && !s.verifyFirst {
 		a.VerifiedAt = at
 	}
@@ -225,14 +225,13 @@ func (s *settlement) identify() *store.Attempt {
 	if !s.update.asked {
 		return nil
 	}
-	n, mark := f.attempt()
-	a := s.o.Attempt(n)
-	if a != nil && a.SessionID == "" && sameMark(a.Mark, mark) {
-		return a
+	marked := markedAttempt(s.o, f)
+	if marked != nil && marked.SessionID == "" {
+		return marked
 	}
 	origin := s.o.AttemptBySession(string(f.RecoveredFrom))
-	if origin == nil && f.RecoveredFrom != "" && a != nil && sameMark(a.Mark, mark) {
-		origin = a // it recovers a copy that was never paid, and so never recorded
+	if origin == nil && f.RecoveredFrom != "" {
+		origin = marked // it recovers a copy that was never paid, and so never recorded
 	}
 	if origin != nil && len(stockLines(origin.Lines)) == 0 {
 		if !s.update.completed {
@@ -247,10 +246,19 @@ func (s *settlement) identify() *store.Attempt {
 		return nil
 	}
 	mismatch := "the session is not one that was begun for the order"
-	if a == nil {
+	if n, _ := f.attempt(); s.o.Attempt(n) == nil {
 		mismatch = fmt.Sprintf("attempt %d of the order is not in the store", n)
 	}
 	return s.append(store.Attempt{ClosedAt: s.now, Mismatch: mismatch})
+}
+
+// markedAttempt returns the attempt whose mark a session carries, or nil.
+func markedAttempt(o *store.Order, f *sessionFacts) *store.Attempt {
+	n, mark := f.attempt()
+	if a := o.Attempt(n); a != nil && sameMark(a.Mark, mark) {
+		return a
+	}
+	return nil
 }
 
 func (s *settlement) append(a store.Attempt) *store.Attempt {

@@ -552,3 +552,55 @@ func TestEventsOfOtherVersions(t *testing.T) {
 		})
 	}
 }
+
+// The copy of an expired session has the quantities that the customer chose in the copy.
+func TestRecoveredCopyOfChangedQuantities(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	cart := cartOf("order-1", "")
+	cart.Params = func(p *stripe.CheckoutSessionCreateParams) {
+		p.AfterExpiration = &stripe.CheckoutSessionCreateAfterExpirationParams{
+			Recovery: &stripe.CheckoutSessionCreateAfterExpirationRecoveryParams{Enabled: stripe.Bool(true)},
+		}
+		p.LineItems[0].AdjustableQuantity = &stripe.CheckoutSessionCreateLineItemAdjustableQuantityParams{Enabled: stripe.Bool(true)}
+	}
+	first := s.begin(cart).SessionID
+	s.srv.Advance(25 * time.Hour)
+	recovered, err := s.srv.Recover(first)
+	require.NoError(t, err)
+	s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		if r.URL.Path == "/v1/checkout/sessions/"+recovered+"/line_items" {
+			return answer(r, http.StatusOK, `{"object":"list","has_more":false,"data":[{"id":"li_1","object":"item",`+
+				`"description":"Item","quantity":3,"price":{"id":"price_1","object":"price","unit_amount":1999}}]}`), nil
+		}
+		return send()
+	})
+	s.pay(recovered)
+	s.requireStatus("order-1", checkout.Fulfilled)
+	require.Equal(t, []store.Line{{Name: "Item", UnitAmount: 1999, Quantity: 3}}, s.order("order-1").Lines)
+}
+
+// Stripe does not show the sessions of a connected account that has disconnected. A person decides, and the stock comes back.
+func TestSessionOfADisconnectedAccount(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	cart := cartOf("order-1", "last")
+	cart.Connect.Account = "acct_1"
+	s.begin(cart)
+	s.loseWebhooks()
+	s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		if r.Header.Get("Stripe-Account") == "acct_1" {
+			return answer(r, http.StatusForbidden, `{"error":{"type":"invalid_request_error","code":"account_invalid"}}`), nil
+		}
+		return send()
+	})
+	s.srv.Advance(25 * time.Hour)
+	s.sweep()
+	require.Empty(t, s.order("order-1").StuckReason(), "it may be shown again")
+	s.srv.Advance(26 * time.Hour)
+	s.sweep()
+	require.Contains(t, s.order("order-1").StuckReason(), "does not show")
+	s.requireStock("last", 0, 1, 0)
+	require.NoError(t, s.flow.Cancel(t.Context(), "order-1"))
+	s.requireStock("last", 1, 0, 0)
+}

@@ -24,7 +24,7 @@ const (
 	sweepTimeout = 10 * time.Minute
 	// sweepDeliveries is how many callbacks a sweep runs side by side.
 	sweepDeliveries = 8
-	// forgottenAfter its end a session that Stripe does not know counts as expired.
+	// forgottenAfter its end a session that Stripe does not know counts as expired, and one that Stripe does not show as gone.
 	forgottenAfter = 24 * time.Hour
 	// sweepEvery is the pause between two sweeps of Run.
 	sweepEvery = 30 * time.Second
@@ -142,14 +142,17 @@ func (p *pass) start() {
 		p.waiting = p.waiting[1:]
 		p.active++
 		p.running.Go(func() {
-			ok := p.deliver(id)
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			p.active--
-			if _, counted := p.orders[id]; counted && !ok {
-				p.orders[id] = true
-			}
-			p.start()
+			ok := false
+			defer func() { // also if the callback ends the goroutine
+				p.mu.Lock()
+				defer p.mu.Unlock()
+				p.active--
+				if _, counted := p.orders[id]; counted && !ok {
+					p.orders[id] = true
+				}
+				p.start()
+			}()
+			ok = p.deliver(id)
 		})
 	}
 }
@@ -346,17 +349,25 @@ func (f *Flow[Tx]) sweepStep(ctx context.Context, o *store.Order, step Step) err
 }
 
 // askAgain asks Stripe for a session. In a sandbox, whose data can be deleted, a session that Stripe does not know has ended
-// some time after it should have. In live mode a person must find out why.
+// some time after it should have. In live mode a person must find out why. So must a person if Stripe does not show the session for
+// long after its end, as that of a connected account that has disconnected.
 func (f *Flow[Tx]) askAgain(ctx context.Context, o *store.Order, a *store.Attempt) error {
 	err := f.ask(ctx, o, a, "sweep")
-	if !missing(err) || !a.Open() && !a.Processing() {
+	hidden := statusCode(err) == 403 && o.Account != ""
+	if !missing(err) && !hidden || !a.Open() && !a.Processing() {
 		return err
 	}
-	f.accountChecked.Store(false)
-	if wrong := f.checkAccount(ctx); wrong != nil {
-		return wrong
+	if missing(err) {
+		f.accountChecked.Store(false)
+		if wrong := f.checkAccount(ctx); wrong != nil {
+			return wrong
+		}
 	}
-	if !o.Livemode && !f.now().After(a.ExpiresAt.Add(forgottenAfter)) {
+	seen := a.ExpiresAt
+	if hidden && a.CheckedAt.After(seen) {
+		seen = a.CheckedAt
+	}
+	if (hidden || !o.Livemode) && !f.now().After(seen.Add(forgottenAfter)) {
 		return err
 	}
 	f.log.Error("stripe does not know a session", "order", o.ID, "session", a.SessionID)
@@ -365,7 +376,7 @@ func (f *Flow[Tx]) askAgain(ctx context.Context, o *store.Order, a *store.Attemp
 		switch {
 		case a == nil || !a.Open() && !a.Processing():
 			return false, nil
-		case o.Livemode:
+		case o.Livemode, hidden:
 			a.Gone = true
 		case a.Processing():
 			a.Failed = true

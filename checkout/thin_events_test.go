@@ -350,3 +350,16 @@ func TestThinAnswerThatIsOvertaken(t *testing.T) {
 	require.Equal(t, store.RefundFailed, s.order("order-1").Refunds[0].State)
 	s.requireStatus("order-1", checkout.Fulfilled)
 }
+
+// An endpoint for connected accounts gets the test events of live accounts, too. Sending them again would not help.
+func TestThinEventOfTheOtherMode(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.begin(cartOf("order-1", "tee")) // in test mode
+	for livemode, acknowledged := range map[bool]bool{true: true, false: false} {
+		err := s.hook.Dispatch(t.Context(), fmt.Appendf(nil, `{"id":"evt_1","object":"v2.core.event","type":"v1.refund.created",`+
+			`"created":"2026-03-02T09:00:00.000Z","livemode":%t,"context":"acct_9",`+
+			`"related_object":{"id":"re_1","type":"refund","url":"/v1/refunds/re_1"}}`, livemode))
+		require.Equal(t, acknowledged, err == nil, "live: %t: %v", livemode, err)
+	}
+}

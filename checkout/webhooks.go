@@ -30,7 +30,8 @@ var flowEvents = slices.Concat(sessionEvents[:], refundEvents[:], []string{charg
 // that h has handlers for.
 //
 // Both forms of the events will do, snapshot and thin: see [webhook.Handler.Types] and [webhook.Handler.ThinTypes]. A thin event
-// causes a question to Stripe, by Config.Stripe. It is an error if Stripe does not answer, or does not know the object.
+// causes a question to Stripe, by Config.Stripe. It is an error if Stripe does not answer, or does not know the object although the event is
+// of the shop's mode.
 //
 // A handler returns an error, and so has Stripe send the event again, if the order could not be settled, if the event is of
 // this shop and the order is not in the Store, or if a callback failed.
@@ -99,6 +100,10 @@ func handle[Tx, T any](f *Flow[Tx], h *webhook.Handler, eventType string, ask fu
 ) {
 	webhook.On(h, webhook.Type[webhook.Ref[T]](eventType), func(ctx context.Context, e *webhook.Event[webhook.Ref[T]]) error {
 		h, err := observeOrAsk(ctx, e, ask, observe)
+		if e.Thin != nil && missing(err) && f.ofOtherMode(ctx, e.Livemode) {
+			f.countForeign(e.ID, e.Object.ID())
+			return nil
+		}
 		if err != nil || h.orderID == "" {
 			return err
 		}
@@ -111,6 +116,13 @@ func handle[Tx, T any](f *Flow[Tx], h *webhook.Handler, eventType string, ask fu
 		}
 		return f.deliver(ctx, h)
 	})
+}
+
+// ofOtherMode reports whether an event is known to be of another mode than the shop, as an endpoint for connected accounts gets test
+// events in live mode, too (https://docs.stripe.com/connect/webhooks).
+func (f *Flow[Tx]) ofOtherMode(ctx context.Context, livemode bool) bool {
+	shop, err := f.shop(ctx)
+	return err == nil && !shop.fits(livemode)
 }
 
 func observeOrAsk[T any](ctx context.Context, e *webhook.Event[webhook.Ref[T]], ask func(context.Context, thinEvent) (string, error),

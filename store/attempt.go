@@ -72,6 +72,8 @@ type Attempt struct {
 	// Amount is what was charged, in minor units: the total of the session, or less if only a part was captured. It is 0 until
 	// the attempt is paid.
 	Amount int64 `json:"amount,omitempty"`
+	// Currency is what Amount is in: a three-letter ISO code in lower case; empty: the order's.
+	Currency string `json:"currency,omitempty"`
 	// Duplicate says that another attempt had already paid the order.
 	Duplicate bool `json:"duplicate,omitempty"`
 	// Mismatch says how a paid session differs from what was sold; empty: it agrees.
@@ -104,7 +106,8 @@ type Attempt struct {
 	VerifiedAt time.Time `json:"verified_at,omitzero"`
 	// VerifyFailedAt is when a question about the payment, or the request to refund it, last failed.
 	VerifyFailedAt time.Time `json:"verify_failed_at,omitzero"`
-	// Gone says that Stripe does not know a session that was recorded.
+	// Gone says that Stripe does not know a session that was recorded, or does not show it, as that of a connected account that has
+	// disconnected.
 	Gone bool `json:"gone,omitempty"`
 }
 

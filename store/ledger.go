@@ -11,7 +11,7 @@ type Refund struct {
 	Invoice string `json:"invoice,omitempty"`
 	// Amount is in minor units of Currency.
 	Amount int64 `json:"amount"`
-	// Currency is a three-letter ISO code in lower case; empty: the order's.
+	// Currency is a three-letter ISO code in lower case; empty: that of the payment.
 	Currency string      `json:"currency,omitempty"`
 	State    RefundState `json:"state"`
 	// Answers counts how often an answer of Stripe's about this refund was recorded. The Flow compares the count from before
@@ -39,9 +39,13 @@ type Dispute struct {
 	Attempt int `json:"attempt"`
 	// Invoice is the invoice whose payment is disputed, as in [Refund].
 	Invoice string `json:"invoice,omitempty"`
-	// Amount is in minor units of the order's currency.
-	Amount int64        `json:"amount"`
-	State  DisputeState `json:"state"`
+	// Amount is in minor units of Currency.
+	Amount int64 `json:"amount"`
+	// Currency is a three-letter ISO code in lower case; empty: that of the payment.
+	Currency string       `json:"currency,omitempty"`
+	State    DisputeState `json:"state"`
+	// Inquiry says that the bank only asks so far. An inquiry takes no money, and its payment can be refunded.
+	Inquiry bool `json:"inquiry,omitempty"`
 	// Answers counts how often an answer of Stripe's about this dispute was recorded, as in [Refund].
 	Answers int `json:"answers,omitempty"`
 }
@@ -66,7 +70,7 @@ func (s RefundState) counts() bool {
 
 // Refunded is the sum of the refunds of the payment that counts, in minor units. A refund counts from the moment it is asked
 // for until it fails or is canceled. A refund of another payment, such as a duplicate, leaves the order paid. So does a
-// refund of a renewal. A refund in another currency than the order's is not added.
+// refund of a renewal. A refund in another currency than the payment's is not added.
 func (o *Order) Refunded() int64 {
 	var sum int64
 	for _, r := range o.Refunds {
@@ -78,26 +82,40 @@ func (o *Order) Refunded() int64 {
 }
 
 // Refundable is what can still be given back of the payment that counts, in minor units: what was charged without the refunds
-// that count, and without what a dispute took. It is 0 while a dispute is open, because Stripe refuses refunds then
-// (https://docs.stripe.com/disputes/responding). For renewals see [Order.InvoiceRefundable].
+// that count, and without what a dispute took. It is 0 while a dispute is open that is no inquiry, because Stripe refuses refunds
+// then (https://docs.stripe.com/disputes/responding). For renewals see [Order.InvoiceRefundable].
 func (o *Order) Refundable() int64 {
 	paid := o.PaidAttempt()
 	if paid == nil {
 		return 0
 	}
-	lost, open := o.lost(paid)
-	if open {
-		return 0
+	for _, d := range o.Disputes {
+		if d.Invoice == "" && d.freezes() && o.isPaidAttempt(d.Attempt) {
+			return 0
+		}
 	}
+	lost, _ := o.lost(paid)
 	return max(0, o.charged(paid)-o.Refunded()-lost)
 }
 
-// counted is how much of the order's currency a refund gives back.
+// freezes reports whether Stripe refuses refunds of the payment because of the dispute.
+func (d Dispute) freezes() bool { return d.State == DisputeOpen && !d.Inquiry }
+
+// counted is how much of the payment that a refund is of it gives back.
 func (o *Order) counted(r Refund) int64 {
-	if !r.State.counts() || r.Currency != "" && r.Currency != o.Currency {
+	if !r.State.counts() || !o.inCurrencyOf(r.Attempt, r.Currency) {
 		return 0
 	}
 	return r.Amount
+}
+
+// inCurrencyOf reports whether a currency is that of the payment of attempt n; an empty currency is.
+func (o *Order) inCurrencyOf(n int, currency string) bool {
+	paid := o.Currency
+	if a := o.Attempt(n); a != nil && a.Currency != "" {
+		paid = a.Currency
+	}
+	return currency == "" || currency == paid
 }
 
 // Disputed reports whether a dispute of the payment that counts is open or lost.
@@ -129,7 +147,8 @@ func (o *Order) GivenBack(a *Attempt) bool {
 	return open || back > 0 && back >= o.charged(a)
 }
 
-// lost returns how much of an attempt's payment was lost in disputes, and whether a dispute of the payment is open.
+// lost returns how much of an attempt's payment was lost in disputes, and whether a dispute of the payment is open. What was lost in
+// another currency than the payment's can't be compared, and counts as the whole payment.
 func (o *Order) lost(a *Attempt) (sum int64, open bool) {
 	for _, d := range o.Disputes {
 		if d.Invoice != "" || d.Attempt != a.N && d.Attempt != 0 {
@@ -138,6 +157,9 @@ func (o *Order) lost(a *Attempt) (sum int64, open bool) {
 		switch d.State {
 		case DisputeWon:
 		case DisputeLost:
+			if !o.inCurrencyOf(a.N, d.Currency) {
+				d.Amount = o.charged(a)
+			}
 			sum += d.Amount
 		default:
 			open = true

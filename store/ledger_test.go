@@ -49,3 +49,50 @@ func TestRefundedOfWhatWasCaptured(t *testing.T) {
 	require.Equal(t, store.PartiallyRefunded, o.Status())
 	require.True(t, o.Fulfillable())
 }
+
+// What was lost in another currency than the payment's counts as the whole payment. A refund counts in the currency of its payment.
+func TestLedgersInSeveralCurrencies(t *testing.T) {
+	t.Parallel()
+	o := &store.Order{Currency: "usd", Attempts: []store.Attempt{
+		{N: 1, Paid: true, Amount: 5000, Currency: "usd"}, {N: 2, Paid: true, Duplicate: true, Amount: 20, Currency: "eur"},
+	}}
+	o.Disputes = []store.Dispute{{Attempt: 1, Amount: 10, Currency: "usd", State: store.DisputeLost}}
+	require.False(t, o.GivenBack(o.Attempt(1)))
+	o.Disputes[0].Currency = "jpy"
+	require.True(t, o.GivenBack(o.Attempt(1)))
+	require.Zero(t, o.Refundable())
+
+	o.Refunds = []store.Refund{{Attempt: 2, Amount: 20, Currency: "usd", State: store.RefundSucceeded}}
+	require.False(t, o.GivenBack(o.Attempt(2)))
+	o.Refunds[0].Currency = "eur"
+	require.True(t, o.GivenBack(o.Attempt(2)))
+}
+
+// While a dispute is open Stripe refuses refunds, but not while it is an inquiry.
+func TestRefundableOfADisputedPayment(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		dispute store.Dispute
+		want    int64
+	}{
+		"inquiry":        {store.Dispute{Attempt: 1, Amount: 10, State: store.DisputeOpen, Inquiry: true}, 10},
+		"open":           {store.Dispute{Attempt: 1, Amount: 10, State: store.DisputeOpen}, 0},
+		"of another":     {store.Dispute{Attempt: 2, Amount: 10, State: store.DisputeOpen}, 10},
+		"lost of a part": {store.Dispute{Attempt: 1, Amount: 4, State: store.DisputeLost}, 6},
+		"won":            {store.Dispute{Attempt: 1, Amount: 10, State: store.DisputeWon}, 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := &store.Order{Attempts: []store.Attempt{{N: 1, Paid: true, Amount: 10}, {N: 2, Paid: true, Duplicate: true, Amount: 10}}}
+			o.Disputes = []store.Dispute{tt.dispute}
+			require.Equal(t, tt.want, o.Refundable())
+			require.Equal(t, tt.dispute.State == store.DisputeOpen && tt.dispute.Attempt == 1, o.GivenBack(o.Attempt(1)))
+
+			tt.dispute.Invoice, tt.dispute.Attempt = "in_2", 1
+			o = &store.Order{Invoices: []store.Invoice{{ID: "in_2", State: store.InvoicePaid, Paid: 10}}, Disputes: []store.Dispute{tt.dispute}}
+			if name != "lost of a part" && name != "of another" {
+				require.Equal(t, tt.want, o.InvoiceRefundable("in_2"))
+			}
+		})
+	}
+}

@@ -237,7 +237,7 @@ func (o *Order) Stuck() bool { return o.StuckReason() != "" }
 //   - The order was paid twice, or after it was given up, and the money is still there.
 //   - An automatic refund was refused.
 //   - A change was not delivered in [StuckAfter] tries, of the callback or of its transaction.
-//   - Stripe does not know a session that was recorded.
+//   - Stripe does not know a session that was recorded, or does not show it.
 func (o *Order) StuckReason() string {
 	paid := o.PaidAttempt()
 	if paid != nil && o.FulfilledAt.IsZero() && paid.RefundWanted == "" && !o.GivenBack(paid) {
@@ -249,7 +249,7 @@ func (o *Order) StuckReason() string {
 		a := &o.Attempts[i]
 		switch {
 		case a.Gone && (a.Open() || a.Processing()):
-			return fmt.Sprintf("stripe does not know the session of attempt %d", a.N)
+			return fmt.Sprintf("stripe does not know the session of attempt %d, or does not show it", a.N)
 		case !a.Paid || o.GivenBack(a):
 		case a.RefundRefused != "" && o.undecided(a):
 			return fmt.Sprintf("attempt %d could not be refunded: %s", a.N, a.RefundRefused)

@@ -183,11 +183,12 @@ func (o *Order) InvoiceDisputed(id string) bool {
 	return slices.ContainsFunc(o.Disputes, func(d Dispute) bool { return id != "" && d.Invoice == id && d.State != DisputeWon })
 }
 
-// InvoiceRefundable is what can still be given back of the payment of a renewal's invoice, in minor units. It is 0 while the
-// payment is disputed. For the first invoice see [Order.Refundable].
+// InvoiceRefundable is what can still be given back of the payment of a renewal's invoice, in minor units. It is 0 if a dispute of
+// the payment was lost, or is open and no inquiry. For the first invoice see [Order.Refundable].
 func (o *Order) InvoiceRefundable(id string) int64 {
 	inv := o.Invoice(id)
-	if inv == nil || inv.State != InvoicePaid || o.InvoiceDisputed(id) {
+	frozen := slices.ContainsFunc(o.Disputes, func(d Dispute) bool { return d.Invoice == id && (d.State == DisputeLost || d.freezes()) })
+	if inv == nil || inv.State != InvoicePaid || frozen {
 		return 0
 	}
 	return max(0, inv.Paid-o.InvoiceRefunded(id))
