@@ -1,6 +1,8 @@
 package checkout
 
 import (
+	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"sync/atomic"
@@ -18,7 +20,14 @@ type clockOffset struct {
 	offset  atomic.Int64 // nanoseconds
 	learned atomic.Bool  // Stripe's time was heard of
 	warned  atomic.Bool
+	ahead   atomic.Bool // this process's clock is ahead of Stripe's by more than offsetMost
 }
+
+// errClockAhead keeps a process from sweeping whose times would hide orders from the sweeps of others.
+var errClockAhead = errors.New("checkout: this machine's clock is more than an hour ahead of stripe's, so it must not sweep: set it by NTP, or Config.Clock to the test server's in a test")
+
+// askTimeout is how long a process waits for Stripe's time before its first sweep.
+const askTimeout = 5 * time.Second
 
 const (
 	// offsetIgnored is the difference that a request on its way and whole seconds explain.
@@ -39,6 +48,7 @@ func (c *clockOffset) learn(response *stripe.APIResponse) {
 	}
 	c.learned.Store(true)
 	offset := date.Sub(c.local())
+	c.ahead.Store(offset < -offsetMost)
 	switch {
 	case offset.Abs() <= offsetIgnored:
 		offset = 0
@@ -55,3 +65,22 @@ func (c *clockOffset) learn(response *stripe.APIResponse) {
 
 // at is Stripe's time when this process's clock says now.
 func (c *clockOffset) at(now time.Time) time.Time { return now.Add(time.Duration(c.offset.Load())) }
+
+// checkClock learns Stripe's time before the first sweep of a process, as what a sweep takes is due again by this process's clock. It
+// returns errClockAhead if that clock is far ahead.
+func (f *Flow[Tx]) checkClock(ctx context.Context, b *budget) error {
+	if !f.stripeClock.learned.Load() && b.left > 2 {
+		b.take()
+		asking, cancel := context.WithTimeout(ctx, askTimeout)
+		defer cancel()
+		err := f.stripe.askTime(asking)
+		b.answered(err)
+		if err != nil && ctx.Err() == nil {
+			f.log.Warn("asking stripe for the time", "error", err)
+		}
+	}
+	if f.stripeClock.ahead.Load() {
+		return errClockAhead
+	}
+	return nil
+}

@@ -50,3 +50,30 @@ func TestTimeOfANewAccount(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, s.log.String(), "the clock of this machine differs from stripe's")
 }
+
+// A process whose clock is weeks ahead takes no order away from the sweeps of others, also before it heard of Stripe's time.
+func TestClockFarAheadSweepsNothing(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.loseWebhooks()
+	s.failFulfil()
+	paid := s.begin(cartOf("order-1", "tee")).SessionID
+	s.pay(paid)
+	_, err := s.flow.Settle(t.Context(), paid)
+	require.NoError(t, err)
+	cart := cartOf("order-2", "last")
+	cart.HoldFor = 10 * time.Minute
+	s.begin(cart)
+	ahead, _ := s.processWith(func(c *checkout.Config[tx]) {
+		c.Clock = func() time.Time { return s.srv.Now().Add(20 * day) }
+	})
+	for range 2 {
+		_, err = ahead.Sweep(t.Context())
+		require.ErrorContains(t, err, "clock")
+	}
+	s.onFulfil(nil)
+	s.srv.Advance(time.Hour)
+	s.sweep()
+	s.requireStatus("order-1", checkout.Fulfilled)
+	s.requireStock("last", 1, 0, 0)
+}

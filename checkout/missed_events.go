@@ -64,14 +64,6 @@ func (f *Flow[Tx]) sweepMissed(ctx context.Context, b *budget, found func(id str
 			return err
 		}
 	}
-	if !f.stripeClock.learned.Load() && b.left > 2 {
-		b.take()
-		err := f.stripe.askTime(ctx)
-		b.answered(err)
-		if err != nil && ctx.Err() == nil {
-			f.log.Warn("asking stripe for the time", "error", err)
-		}
-	}
 	searches := append([]missedSearch{{"failed events", "", f.sweepFailed}}, f.searches("")...)
 	if f.accounts != nil {
 		searches = append(searches, missedSearch{"connected accounts", "", f.sweepAccounts})

@@ -55,9 +55,9 @@ type Swept struct {
 // before the search for missed events. Any number of processes may sweep at once; each order is swept by one.
 //
 // An order, an event or an account that fails does not stop the others and is no error of the sweep: it is logged and tried
-// again on its own. The error means that the Store failed, that ctx ended, or that the key is of another account
-// ([ErrWrongAccount]). Sweep returns when the callbacks that it called
-// have returned.
+// again on its own. The error means that the Store failed, that ctx ended, that the key is of another account
+// ([ErrWrongAccount]), or that this machine's clock is more than an hour ahead of Stripe's. Sweep returns when the callbacks that
+// it called have returned.
 //
 // A Sweep whose context has no deadline gets one of ten minutes.
 func (f *Flow[Tx]) Sweep(ctx context.Context) (Swept, error) {
@@ -180,6 +180,9 @@ func (f *Flow[Tx]) sweep(ctx context.Context, p *pass) (err error) {
 		return ErrWrongAccount
 	}
 	b := &budget{left: f.sweepBudget}
+	if err := f.checkClock(ctx, b); err != nil {
+		return err
+	}
 	reserved := b.reserve(f.sweeps.Add(1))
 	if err := f.sweepDue(ctx, b, p); err != nil {
 		return err
@@ -414,6 +417,7 @@ const hungMost = 3
 // budget is the number of requests to Stripe that are left to a sweep.
 type budget struct {
 	left    int
+	used    int  // requests that were made
 	hung    int  // requests in a row that Stripe did not answer in time
 	stopped bool // no more requests are made in this sweep
 }
@@ -424,19 +428,25 @@ func (b *budget) take() bool {
 		return false
 	}
 	b.left--
+	b.used++
 	return true
 }
 
-// takeFor takes the requests that an action makes, as far as there are any left.
+// takeFor takes the requests that an action makes. An action that makes two may exceed a budget of which nothing was used yet, as
+// a small budget would never do for it.
 func (b *budget) takeFor(a Action) bool {
+	two := a == VerifyPayment || a == AskSubscription
 	switch {
 	case !asksStripe(a):
 		return true
-	case (a == VerifyPayment || a == AskSubscription) && b.left > 1:
-		b.left -= 2
-		return true
+	case two && b.left == 1 && b.used > 0:
+		return false
+	case !b.take():
+		return false
+	case two:
+		b.take()
 	}
-	return b.take()
+	return true
 }
 
 // answered looks at the error of a request. The sweep makes no more requests after Stripe asked for a pause, or if Stripe
