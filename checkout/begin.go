@@ -178,7 +178,7 @@ func (f *Flow[Tx]) create(ctx context.Context, o *store.Order, a *store.Attempt)
 	if err != nil {
 		return nil, err
 	}
-	answer, err := f.stripe.createSession(ctx, o.Account, a.Params, fmt.Sprintf("%s/%s/%d", shop.id, o.ID, a.N))
+	answer, err := f.stripe.createSession(ctx, o.Account, a.Params, idempotencyKey("%s/%s/%d", shop.id, o.ID, a.N))
 	if err != nil {
 		return nil, err
 	}

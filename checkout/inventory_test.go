@@ -1,6 +1,7 @@
 package checkout_test
 
 import (
+	"context"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -51,4 +52,24 @@ func TestStockOfOtherReservers(t *testing.T) {
 		require.ErrorIs(t, err, checkout.ErrNoStock)
 		require.ErrorIs(t, flow.AdjustStock(t.Context(), reservation.Stock{SKU: "tee"}, 1), checkout.ErrNoStock)
 	}
+}
+
+// unsold is a Reserver that sells nothing.
+type unsold struct{ reservation.Reserver[tx] }
+
+func (unsold) Commit(_ context.Context, _ tx, ids ...string) ([]error, error) {
+	errs := make([]error, len(ids))
+	for i := range errs {
+		errs[i] = reservation.ErrNotHeld
+	}
+	return errs, nil
+}
+
+// A payment is recorded whatever the Reserver answers. A person decides about the stock.
+func TestReserverThatSellsNothing(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.runAs(func(c *checkout.Config[tx]) { c.Reserver = unsold{s.stock} })
+	s.pay(s.begin(cartOf("order-1", "tee")).SessionID)
+	require.Equal(t, "stock is short", s.order("order-1").StuckReason())
 }

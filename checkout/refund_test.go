@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -222,4 +223,23 @@ func TestRefundOfAnInquiry(t *testing.T) {
 	s.requireStatus("order-1", "disputed")
 	require.NoError(t, s.giveBack("order-1", checkout.Refund{}))
 	require.EqualValues(t, 1999, s.order("order-1").Refunded())
+}
+
+// The longest IDs and keys that are taken make no idempotency key that Stripe refuses.
+func TestIdempotencyKeysOfLongIDs(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.runAs(func(c *checkout.Config[tx]) {
+		c.ShopID, c.Refund = strings.Repeat("s", 64), []checkout.ChangeKind{checkout.ChangeDuplicatePayment}
+	})
+	id := strings.Repeat("o", 200)
+	old := s.beginUnrecorded(cartOf(id, "tee"))
+	s.pay(s.begin(cartOf(id, "tee")).SessionID)
+	s.pay(old)
+	s.sweep()
+	require.Len(t, s.order(id).Refunds, 1)
+	for _, end := range []string{"1", "2", "2"} {
+		require.NoError(t, s.giveBack(id, checkout.Refund{Amount: 100, Key: strings.Repeat("k", 99) + end}))
+	}
+	require.EqualValues(t, 200, s.order(id).Refunded(), "keys that differ at their end differ")
 }

@@ -206,7 +206,7 @@ func (f *Flow[Tx]) refundPayment(ctx context.Context, id string, n int) error {
 			return false, nil
 		}
 		account, subscription, params = o.Account, a.Subscription, refundParams(a)
-		params.SetIdempotencyKey(fmt.Sprintf("%s/%s/%d/refund", shop.id, o.ID, n))
+		params.SetIdempotencyKey(idempotencyKey("%s/%s/%d/refund", shop.id, o.ID, n))
 		a.RefundAskedAt = now
 		return true, nil
 	})
@@ -370,7 +370,7 @@ func (f *Flow[Tx]) wantedRefund(ctx context.Context, o *store.Order, paid *store
 	}
 	params.Amount = &amount
 	key := cmp.Or(r.Key, defaultRefundKey(o, back, amount))
-	params.SetIdempotencyKey(fmt.Sprintf("%s/%s/%s/refund/%s", shop.id, o.ID, invoice, key))
+	params.SetIdempotencyKey(idempotencyKey("%s/%s/%s/refund/%s", shop.id, o.ID, invoice, key))
 	return params, nil
 }
 

@@ -3,7 +3,6 @@ package checkout
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -188,7 +187,7 @@ func (f *Flow[Tx]) sellLate(ctx context.Context, tx Tx, a *store.Attempt, lines 
 		return nil, err
 	}
 	if answers[0] != nil {
-		return nil, fmt.Errorf("checkout: selling the stock of a late payment: %w", answers[0])
+		return answers[0], nil // a Reserver that does not sell what it has just held keeps no payment from being recorded
 	}
 	late.State = store.Sold
 	a.Hold = late

@@ -2,6 +2,7 @@ package checkout
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -74,6 +75,18 @@ func (s stripeAPI) createSession(ctx context.Context, account, body, idempotency
 		return sessionUpdate{}, errors.New("checkout: stripe answered a session without an ID or a URL")
 	}
 	return update, nil
+}
+
+// maxIdempotencyKey is the length of the longest key that Stripe takes (https://docs.stripe.com/api/idempotent_requests).
+const maxIdempotencyKey = 255
+
+// idempotencyKey makes a key of its parts. One that is too long for Stripe, as of an order with a long ID, is hashed.
+func idempotencyKey(format string, parts ...any) string {
+	key := fmt.Sprintf(format, parts...)
+	if len(key) > maxIdempotencyKey {
+		return fmt.Sprintf("%x", sha256.Sum256([]byte(key)))
+	}
+	return key
 }
 
 const (

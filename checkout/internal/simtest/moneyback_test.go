@@ -100,7 +100,7 @@ func moneyBackAtRest(o *store.Order, all truth) error {
 				continue
 			}
 			ledger++
-			want := store.Dispute{ID: d.ID, Attempt: a.N, Amount: d.Amount, State: store.DisputeOpen}
+			want := store.Dispute{ID: d.ID, Attempt: a.N, Amount: d.Amount, Currency: string(d.Currency), State: store.DisputeOpen}
 			if end := ends[d.Status]; end != "" {
 				want.State = end
 			}

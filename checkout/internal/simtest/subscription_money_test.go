@@ -69,7 +69,7 @@ func (c *checker) subscriptionMoneyAtRest(o *store.Order, all truth) error {
 				continue
 			}
 			disputes++
-			want := store.Dispute{ID: d.ID, Attempt: a.N, Invoice: invoice, Amount: d.Amount, State: disputeState(d)}
+			want := store.Dispute{ID: d.ID, Attempt: a.N, Invoice: invoice, Amount: d.Amount, Currency: string(d.Currency), State: disputeState(d)}
 			if !slices.ContainsFunc(o.Disputes, func(known store.Dispute) bool { known.Answers = 0; return known == want }) {
 				return fmt.Errorf("%s: of a dispute, Stripe says %+v, the ledger %+v", o.ID, want, o.Disputes)
 			}
