@@ -3,6 +3,7 @@ package checkout_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -424,4 +425,23 @@ func TestForgedEventsAreBounded(t *testing.T) {
 	require.Less(t, len(encoded), 20_000)
 	s.pay(ours)
 	s.requireStatus("order-1", checkout.Fulfilled)
+}
+
+// An event of another account is nothing to an order, also if the event names a session of the order.
+func TestRecordedSessionOnAnotherAccount(t *testing.T) {
+	t.Parallel()
+	for _, account := range []string{"", "acct_1"} {
+		s := newShop(t)
+		cart := cartOf("order-1", "tee")
+		cart.Connect.Account = account
+		id := s.begin(cart).SessionID
+		for _, from := range []string{"acct_2", account} {
+			err := s.hook.Dispatch(t.Context(), fmt.Appendf(nil, `{"id":"evt_%s","object":"event","type":"checkout.session.completed","account":%q,`+
+				`"api_version":%q,"created":%d,"livemode":false,"data":{"object":{"id":%q,"object":"checkout.session","status":"complete",`+
+				`"payment_status":"paid","mode":"payment","currency":"usd","amount_subtotal":1999,"amount_total":1999,"livemode":false}}}`,
+				from, from, stripe.APIVersion, s.srv.Now().Unix(), id))
+			require.NoError(t, err)
+			require.Equal(t, from == account, s.order("order-1").Paid(), "event of %q", from)
+		}
+	}
 }

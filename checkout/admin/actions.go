@@ -196,13 +196,14 @@ var advices = []struct {
 	{"the review of the payment was closed", advice{"Decide whether the customer gets the goods.", []Action{FulfilAnyway, GiveUp, Refund}, 0}},
 	{"a payment arrived after", advice{"Refund the payment, or fulfil anyway.", []Action{Refund, FulfilAnyway}, 0}},
 	{"stripe does not say", advice{"Look at the payment in Stripe’s Dashboard, and whether the key may read it. Then try again.", []Action{Retry, FulfilAnyway, GiveUp}, 0}},
-	{"stripe does not know", advice{"The key may be of another account or sandbox than the order: compare them. If the session is gone for good, cancel the order.", []Action{Settle, Cancel}, 0}},
+	{"stripe does not know", advice{"The key may be of another account or sandbox than the order: compare them. If the session is gone for good, or the connected account has disconnected, cancel the order.", []Action{Settle, Cancel}, 0}},
 	{"a change could not", advice{"Mend the callback OnChange or what it calls. The change is also tried again by itself.", []Action{Retry}, telling}},
 	{"the transaction that delivers", advice{"Look at the database, and at errors that the callback OnChange does not return. The change is also tried again by itself.", []Action{Retry}, telling}},
 }
 
-// adviceFor returns what helps an order that is stuck for a reason.
-func adviceFor(reason string) advice {
+// adviceFor returns what helps an order that is stuck for a reason. The action Refund gives back the payment that counts, which is not
+// the second one of an order that was paid twice.
+func adviceFor(o *store.Order, reason string) advice {
 	for _, a := range advices {
 		if strings.HasPrefix(reason, a.reason) {
 			return a.advice
@@ -211,6 +212,8 @@ func adviceFor(reason string) advice {
 	switch {
 	case strings.HasSuffix(reason, "was paid, too"):
 		return advice{"The customer paid twice. Refund one payment in Stripe’s Dashboard, or keep both: fulfil anyway.", []Action{FulfilAnyway}, 0}
+	case strings.Contains(reason, "could not be refunded") && slices.ContainsFunc(o.Attempts, func(a store.Attempt) bool { return a.Duplicate && a.RefundRefused != "" }):
+		return advice{"The customer paid twice, and the second payment could not be given back. Refund it in Stripe’s Dashboard, or keep both: fulfil anyway.", []Action{FulfilAnyway}, 0}
 	case strings.Contains(reason, "could not be refunded"):
 		return advice{"Refund the payment in Stripe’s Dashboard, or decide otherwise here.", []Action{Refund, FulfilAnyway, Retry, GiveUp}, 0}
 	}

@@ -70,7 +70,7 @@ type stuckOrder struct {
 
 func (p *pages) stuck(r *http.Request, o *store.Order) stuckOrder {
 	reason := o.StuckReason()
-	advice := adviceFor(reason)
+	advice := adviceFor(o, reason)
 	s := stuckOrder{Order: o, Reason: reason, Advice: advice.Text, Mending: advice.mending(p.actions(r, o))}
 	switch advice.lane {
 	case fulfilling:

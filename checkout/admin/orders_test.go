@@ -127,6 +127,28 @@ func TestStuckComesFirst(t *testing.T) {
 	require.Len(t, orders(s.get("?show=stuck")), 12)
 }
 
+// Of an order that was paid twice, the action Refund gives back the wrong payment, so it is not what helps.
+func TestRefusedRefundOfASecondPayment(t *testing.T) {
+	t.Parallel()
+	for _, second := range []bool{true, false} {
+		s := newShop(t)
+		s.change("order-1", func(o *store.Order) {
+			o.Attempts = []store.Attempt{
+				{N: 1, CreatedAt: testStart, SessionID: "cs_1", PaymentIntent: "pi_1", Completed: true, Paid: true, Amount: 100},
+				{N: 2, CreatedAt: testStart, SessionID: "cs_2", PaymentIntent: "pi_2", Completed: true, Paid: second, Duplicate: second, Amount: 100},
+			}
+			refused := o.Attempt(1)
+			if second {
+				refused = o.Attempt(2)
+			}
+			refused.RefundWanted, refused.RefundRefused, o.FulfilledAt = "duplicate_payment", "balance_insufficient", testStart
+		})
+		page := s.get("")
+		require.Contains(t, page.body, "could not be refunded: balance_insufficient")
+		require.Equal(t, !second, strings.Contains(page.body, `href="./orders/order-1/refund"`), "second: %t", second)
+	}
+}
+
 // The page of an order tells its whole story.
 func TestOrderPage(t *testing.T) {
 	t.Parallel()
