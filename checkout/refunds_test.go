@@ -2,6 +2,7 @@ package checkout_test
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"maps"
 	"net/http"
@@ -476,4 +477,28 @@ func TestDuplicateInAnotherCurrencyIsRefunded(t *testing.T) {
 	require.Equal(t, 1, s.wire.count(refundCall))
 	require.True(t, s.order("order-1").GivenBack(s.order("order-1").Attempt(1)))
 	s.requireStatus("order-1", checkout.Fulfilled)
+}
+
+// The refund that Stripe makes of money which was never captured gives nothing back.
+func TestRefundOfWhatWasNotCaptured(t *testing.T) {
+	t.Parallel()
+	for reason, refunds := range map[string]int{"expired_uncaptured_charge": 0, "requested_by_customer": 1} {
+		s := newShop(t)
+		id := s.begin(cartOf("order-1", "tee")).SessionID
+		s.pay(id)
+		refund := map[string]any{
+			"id": "re_1", "object": "refund", "status": "succeeded", "amount": 1999, "currency": "usd", "reason": reason,
+			"payment_intent": s.order("order-1").Attempts[0].PaymentIntent,
+		}
+		body, err := json.Marshal(refund)
+		require.NoError(t, err)
+		s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+			if r.URL.Path == "/v1/refunds/re_1" {
+				return answer(r, http.StatusOK, string(body)), nil
+			}
+			return send()
+		})
+		require.NoError(t, s.dispatch("refund.created", refund))
+		require.Len(t, s.order("order-1").Refunds, refunds, reason)
+	}
 }

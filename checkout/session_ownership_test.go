@@ -445,3 +445,24 @@ func TestRecordedSessionOnAnotherAccount(t *testing.T) {
 		}
 	}
 }
+
+// A session that was not recorded is refused if Stripe's answer is of another mode than the shop, as with a key of that mode.
+func TestUnrecordedSessionOfTheOtherMode(t *testing.T) {
+	t.Parallel()
+	for _, livemode := range []string{"true", "false"} {
+		s := newShop(t)
+		id := s.beginUnrecorded(cartOf("order-1", "tee"))
+		s.begin(cartOf("order-2", "tee")) // the shop is of test mode
+		s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+			response, err := send()
+			if err != nil || r.URL.Path != "/v1/checkout/sessions/"+id {
+				return response, err
+			}
+			body, err := io.ReadAll(response.Body)
+			require.NoError(t, err)
+			return answer(r, http.StatusOK, regexp.MustCompile(`"livemode": ?false`).ReplaceAllString(string(body), `"livemode": `+livemode)), nil
+		})
+		s.pay(id)
+		require.Equal(t, livemode == "false", s.order("order-1").Paid(), "live: %s", livemode)
+	}
+}
