@@ -310,6 +310,21 @@ func TestBeginAfterErase(t *testing.T) {
 	require.NotEmpty(t, again.URL)
 }
 
+// The payment of a purchase that was erased brings nothing of its buyer back, although the order was begun again since.
+func TestPaymentOfAnErasedPurchase(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	erased := s.beginUnrecorded(cartOf("order-1", "tee"))
+	require.NoError(t, s.flow.Erase(t.Context(), "order-1"))
+	s.begin(cartOf("order-1", "tee"))
+	require.NoError(t, s.srv.PayAs(erased, checkouttest.CardOK, checkouttest.Buyer{Email: "private@shop.example", Name: "Private"}))
+	o := s.order("order-1")
+	require.True(t, o.Attempt(1).Paid)
+	data, err := o.Encode()
+	require.NoError(t, err)
+	require.NotContains(t, string(data), "rivate")
+}
+
 // A Begin that was cut off while it replaced a session leaves nothing held.
 func TestReuseSavesWhatItGaveUp(t *testing.T) {
 	t.Parallel()
