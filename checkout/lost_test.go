@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/stripe/stripe-go/v82"
 
 	"github.com/gofulfil/fulfil/checkout"
 	"github.com/gofulfil/fulfil/checkout/checkouttest"
@@ -374,4 +375,26 @@ func TestPaymentOfALostSessionIsHeardOfLate(t *testing.T) {
 		s.srv.Advance(time.Minute)
 	}
 	s.requireStatus("order-1", checkout.Fulfilled)
+}
+
+// A paid session that names the shop and an unknown order is recorded only on an account that Config.Accounts lists: on any other, its
+// owner could make orders without end.
+func TestLostOrderOnAnUnknownAccount(t *testing.T) {
+	t.Parallel()
+	for _, listed := range []bool{true, false} {
+		s := newShop(t)
+		if listed {
+			s.connected = []string{"acct_1"}
+		}
+		ours := s.begin(cartOf("order-1", "tee")).SessionID
+		forged := s.foreignSession(func(p *stripe.CheckoutSessionCreateParams) {
+			p.Metadata = s.stripeSession(ours).Metadata
+			p.Metadata["fulfil_order"] = "ghost"
+			p.SetStripeAccount("acct_1")
+		})
+		s.srv.Advance(15 * time.Minute)
+		s.pay(forged)
+		_, err := s.flow.Order(t.Context(), "ghost")
+		require.Equal(t, listed, err == nil, "listed: %t: %v", listed, err)
+	}
 }
