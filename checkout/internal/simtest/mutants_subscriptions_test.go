@@ -49,7 +49,7 @@ var subscriptionMutants = []mutant{
 	{name: "tell a renewal that was disputed before an older one", edits: []edit{{"../../invoices.go",
 		"if !latestInvoice(o, subscription, answer.ID) {", "if o.SubscriptionByID(subscription) == nil {"}}},
 	{name: "take the dispute of a renewal for that of the first payment", edits: []edit{{"../../disputes.go",
-		"State: disputeState(d.Status), Attempt: attempt, Invoice: invoice}", "State: disputeState(d.Status), Attempt: attempt, Invoice: invoice[:0]}"}}},
+		"State: disputeState(d.Status), Attempt: attempt, Invoice: invoice,", "State: disputeState(d.Status), Attempt: attempt, Invoice: invoice[:0],"}}},
 	{name: "fulfil an old subscription without asking", edits: []edit{{"../../next.go",
 		"paid.PaymentIntent == \"\" || now.Sub(paid.VerifiedAt) <= verifiedFor", "paid.Subscription != \"\" || now.Sub(paid.VerifiedAt) <= verifiedFor"}}},
 	{name: "fulfil a subscription before Stripe was asked for it", edits: []edit{{"../../next.go",
