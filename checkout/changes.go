@@ -57,7 +57,8 @@ const (
 	ChangeRefunded ChangeKind = "refunded"
 	// ChangeRefundFailed: a refund failed or was canceled, so that the money is the merchant's again.
 	ChangeRefundFailed ChangeKind = "refund_failed"
-	// ChangeDisputed: the customer's bank wants money back. Detail is the dispute's ID.
+	// ChangeDisputed: the customer's bank wants money back, or only asks so far ([store.Dispute] Inquiry). An inquiry that becomes a
+	// dispute is told again, as the merchant has to answer again. Detail is the dispute's ID.
 	ChangeDisputed ChangeKind = "disputed"
 	// ChangeDisputeWon: the merchant keeps the disputed money.
 	ChangeDisputeWon ChangeKind = "dispute_won"

@@ -99,10 +99,10 @@ func setDispute(o *store.Order, d disputeFacts, now time.Time, cause string) (ch
 		if entry == *known {
 			return false
 		}
-		same := entry.State == known.State
+		isNews := entry.State != known.State || known.Inquiry && !entry.Inquiry && entry.State == store.DisputeOpen
 		entry.Answers++
 		*known = entry
-		if same {
+		if !isNews {
 			return true
 		}
 	}

@@ -1,6 +1,7 @@
 package checkout_test
 
 import (
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -93,4 +94,43 @@ func TestDisputeEndsAreNotFinal(t *testing.T) {
 			require.Equal(t, c.told, s.kinds())
 		})
 	}
+}
+
+// An inquiry that becomes a dispute is told again, and once. Nothing is told when the bank goes on asking.
+func TestInquiryThatBecomesADispute(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	paid := s.begin(cartOf("order-1", "tee")).SessionID
+	s.pay(paid)
+	all := s.recordEvents()
+	id, err := s.srv.Inquire(paid)
+	require.NoError(t, err)
+	is := func(status string) { // Stripe says so, and sends an event
+		as := func(b []byte) string { return strings.ReplaceAll(string(b), "warning_needs_response", status) }
+		s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+			response, err := send()
+			if r.URL.Path != "/v1/disputes/"+id || err != nil {
+				return response, err
+			}
+			body, err := io.ReadAll(response.Body)
+			require.NoError(t, err)
+			return answer(r, response.StatusCode, as(body)), nil
+		})
+		for _, e := range *all {
+			if e.eventType == "charge.dispute.created" {
+				require.NoError(t, s.hook.Dispatch(t.Context(), []byte(as(e.payload))))
+			}
+		}
+	}
+	for _, status := range []string{"warning_needs_response", "warning_under_review"} {
+		is(status)
+		require.True(t, s.order("order-1").Disputes[0].Inquiry)
+		require.Equal(t, []checkout.ChangeKind{checkout.ChangeDisputed}, s.kinds())
+	}
+	for _, status := range []string{"needs_response", "under_review"} {
+		is(status)
+		require.False(t, s.order("order-1").Disputes[0].Inquiry)
+		require.Equal(t, []checkout.ChangeKind{checkout.ChangeDisputed, checkout.ChangeDisputed}, s.kinds())
+	}
+	require.NotEqual(t, s.changes[0].Key, s.changes[1].Key)
 }
