@@ -232,12 +232,12 @@ func TestCrashAnywhere(t *testing.T) {
 			require.Greater(t, moments, 2*crashesPerStory)
 			picked := sampling.Indexes(t, crashesPerStory, moments)
 			for _, moment := range picked {
-				at, afterwards := 1+moment/2, moment%2 == 1
-				steps, died := runCrashStory(t, story, at, afterwards)
-				if !died { // Webhooks run beside sweeps, so that this time the story had a step less.
-					_, died = runCrashStory(t, story, steps, afterwards)
+				afterwards, died := moment%2 == 1, false
+				// Webhooks run beside sweeps, so that a story may have fewer steps than it had last time: then the process dies at its end.
+				for at, tries := 1+moment/2, 0; !died; tries++ {
+					require.Less(t, tries, 10, "the process did not reach step %d", at)
+					at, died = runCrashStory(t, story, at, afterwards)
 				}
-				require.True(t, died, "the process reached neither step %d nor step %d", at, steps)
 			}
 			t.Logf("%d crashes of %d survived", len(picked), moments)
 		})
