@@ -6,9 +6,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
+	atlas "ariga.io/atlas/sql/migrate"
+	atlassqlite "ariga.io/atlas/sql/sqlite"
+	"ariga.io/atlas/sql/sqltool"
 	"github.com/golang-migrate/migrate/v4"
 	migratesqlite "github.com/golang-migrate/migrate/v4/database/sqlite"
 	_ "github.com/golang-migrate/migrate/v4/source/file" // source "file"
@@ -18,6 +23,57 @@ import (
 	"github.com/gofulfil/fulfil/reservation/sqlreserver"
 	"github.com/gofulfil/fulfil/store/sqlstore"
 )
+
+// atlasHistory is what atlas has applied. Its command keeps that in a table.
+type atlasHistory struct{ revisions []*atlas.Revision }
+
+func (h *atlasHistory) Ident() *atlas.TableIdent {
+	return &atlas.TableIdent{Name: "atlas_schema_revisions"}
+}
+
+func (h *atlasHistory) ReadRevisions(context.Context) ([]*atlas.Revision, error) {
+	return h.revisions, nil
+}
+
+func (h *atlasHistory) ReadRevision(_ context.Context, version string) (*atlas.Revision, error) {
+	for _, r := range h.revisions {
+		if r.Version == version {
+			return r, nil
+		}
+	}
+	return nil, atlas.ErrRevisionNotExist
+}
+
+func (h *atlasHistory) WriteRevision(ctx context.Context, r *atlas.Revision) error {
+	_ = h.DeleteRevision(ctx, r.Version)
+	h.revisions = append(h.revisions, r)
+	return nil
+}
+
+func (h *atlasHistory) DeleteRevision(_ context.Context, version string) error {
+	h.revisions = slices.DeleteFunc(h.revisions, func(r *atlas.Revision) bool { return r.Version == version })
+	return nil
+}
+
+// migrateWithAtlas is atlas migrate hash, and then atlas migrate apply, for a folder of golang-migrate's format.
+func migrateWithAtlas() func(t *testing.T, db *sql.DB, folder string, last int) {
+	history := &atlasHistory{}
+	return func(t *testing.T, db *sql.DB, folder string, last int) {
+		dir, err := sqltool.NewGolangMigrateDir(folder)
+		require.NoError(t, err)
+		sum, err := dir.Checksum()
+		require.NoError(t, err)
+		require.NoError(t, atlas.WriteSumFile(dir, sum))
+		driver, err := atlassqlite.Open(db)
+		require.NoError(t, err)
+		executor, err := atlas.NewExecutor(driver, dir, history)
+		require.NoError(t, err)
+		require.NoError(t, executor.ExecuteN(t.Context(), 0))
+		version, err := strconv.Atoi(history.revisions[len(history.revisions)-1].Version)
+		require.NoError(t, err)
+		require.Equal(t, last, version)
+	}
+}
 
 // migrationTools bring a database up to date with the files of a folder, each in its own way.
 var migrationTools = map[string]func(t *testing.T, db *sql.DB, folder string, last int){
@@ -32,6 +88,7 @@ var migrationTools = map[string]func(t *testing.T, db *sql.DB, folder string, la
 		require.EqualValues(t, last, version)
 		require.False(t, dirty)
 	},
+	"atlas": migrateWithAtlas(),
 	"goose": func(t *testing.T, db *sql.DB, folder string, last int) {
 		p, err := goose.NewProvider(goose.DialectSQLite3, db, os.DirFS(folder))
 		require.NoError(t, err)
