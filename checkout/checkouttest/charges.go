@@ -34,6 +34,10 @@ func (s *Server) charge(sess *session, status string) object {
 		"shipping": pi["shipping"], "source": nil, "source_transfer": nil, "statement_descriptor": pi["statement_descriptor"],
 		"statement_descriptor_suffix": pi["statement_descriptor_suffix"], "transfer_data": pi["transfer_data"], "transfer_group": pi["transfer_group"],
 	}
+	if details := o["payment_method_details"].(object); details["type"] == "card" && pi["capture_method"] == "manual" && status == "succeeded" {
+		held := object{"capture_before": s.Now().Add(authorizedFor).Unix()}
+		o["payment_method_details"] = details.with(object{"card": details["card"].(object).with(held)})
+	}
 	if local := pi["presentment_details"]; local != nil {
 		o["presentment_details"] = local
 	}

@@ -176,6 +176,7 @@ func (s *Server) invoiceOf(sess *session, sub object, reason string) object {
 
 // finalize opens a draft for payment: https://docs.stripe.com/invoicing/integration/workflow-transitions
 func (s *Server) finalize(inv object) {
+	inv["webhooks_delivered_at"] = inv["created"]
 	was := maps.Clone(inv)
 	now := s.Now().Unix()
 	inv["status"], inv["effective_at"] = "open", now

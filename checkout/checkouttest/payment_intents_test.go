@@ -165,6 +165,8 @@ func TestManualCapture(t *testing.T) {
 	t.Run("forgotten", func(t *testing.T) {
 		t.Parallel()
 		srv, in, id, _ := held(t)
+		before := retrieve(t, srv, id, "payment_intent.latest_charge").PaymentIntent.LatestCharge.PaymentMethodDetails.Card.CaptureBefore
+		require.Equal(t, srv.Now().Add(7*24*time.Hour).Unix(), before)
 		srv.Advance(7 * 24 * time.Hour)
 		require.Equal(t, []string{"charge.expired", "payment_intent.canceled"}, in.types(t))
 		require.Equal(t, state{"complete", "unpaid", "canceled", "succeeded"}, stateOf(t, srv, id))
