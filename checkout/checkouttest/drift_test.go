@@ -145,27 +145,27 @@ var accepted = []struct {
 	reason, kind string
 	keys         []string
 }{
-	{"the API has it since clover or dahlia, later than stripe-go's version", "charge", []string{"payment_method_details.card.transaction_link_id"}},
-	{"the API has it since clover or dahlia, later than stripe-go's version", "checkout.session", []string{
+	{"stripe-go's version of the API does not have it", "charge", []string{"payment_method_details.card.transaction_link_id"}},
+	{"stripe-go's version of the API does not have it", "checkout.session", []string{
 		"allowed_payment_method_types", "branding_settings", "collected_information.business_name", "collected_information.individual_name",
 		"customer_account", "customer_details.business_name", "customer_details.individual_name", "integration_identifier", "managed_payments",
 	}},
-	{"the API has it since clover or dahlia, later than stripe-go's version", "dispute", []string{"payment_method_details.card.network"}},
-	{"the API has it since clover or dahlia, later than stripe-go's version", "invoice", []string{
+	{"stripe-go's version of the API does not have it", "dispute", []string{"payment_method_details.card.network"}},
+	{"stripe-go's version of the API does not have it", "invoice", []string{
 		"amount_paid_off_stripe", "customer_account", "lines.data[].quantity_decimal", "lines.data[].subtotal",
 	}},
-	{"the API has it since clover or dahlia, later than stripe-go's version", "payment_intent", []string{
+	{"stripe-go's version of the API does not have it", "payment_intent", []string{
 		"allowed_payment_method_types", "customer_account", "managed_payments",
 	}},
-	{"the API has it since clover or dahlia, later than stripe-go's version", "payment_method", []string{
+	{"stripe-go's version of the API does not have it", "payment_method", []string{
 		"customer_account", "shared_payment_granted_token",
 	}},
-	{"the API has it since clover or dahlia, later than stripe-go's version", "refund", []string{"customer", "customer_account", "payment_method"}},
-	{"the API has it since clover or dahlia, later than stripe-go's version", "subscription", []string{
+	{"stripe-go's version of the API does not have it", "refund", []string{"customer", "customer_account", "payment_method"}},
+	{"stripe-go's version of the API does not have it", "subscription", []string{
 		"billing_mode.flexible", "billing_schedules", "cancellation_details.feedback_option", "customer_account",
 		"invoice_settings.custom_fields", "invoice_settings.description", "invoice_settings.footer", "managed_payments",
 	}},
-	{"basil removed it; endpoints of older versions get it where a shop needs it", "subscription", []string{
+	{"stripe-go's version of the API does not have it; endpoints of older versions get it where a shop needs it", "subscription", []string{
 		"current_period_end", "current_period_start", "discount", "items.data[].plan.aggregate_usage", "items.data[].price.recurring.aggregate_usage",
 		"plan.aggregate_usage", "tax_percent",
 	}},
@@ -174,7 +174,7 @@ var accepted = []struct {
 	{"the recordings have no value but null, and invoices name their subscription under parent", "invoice", []string{
 		"lines.data[].subscription", "subscription",
 	}},
-	{"it is old and not documented; balance_transactions has it", "dispute", []string{"balance_transaction"}},
+	{"stripe-go's version of the API does not have it; balance_transactions has it", "dispute", []string{"balance_transaction"}},
 	{"no dispute of a test card qualifies for Visa's Compelling Evidence 3.0", "dispute", []string{"enhanced_eligibility_types[]"}},
 	{"the server has no page of receipts", "charge", []string{"receipt_url"}},
 	{"the server makes no PDF of an invoice", "invoice", []string{"rendering"}},
