@@ -64,15 +64,7 @@ func (s stripeAPI) events(ctx context.Context, account string, types []string, p
 	}
 	ctx, cancel := onePage(ctx, &params.ListParams, account, pos.After)
 	defer cancel()
-	var page struct {
-		stripe.APIResource
-		Data []listedEvent `json:"data"`
-	}
-	if err := s.listEvents(ctx, params, &page); err != nil {
-		return nil, s.failed("listing events", err)
-	}
-	s.clock.learn(page.LastResponse)
-	return page.Data, nil
+	return s.listEvents(ctx, "listing events", params)
 }
 
 // askTime learns Stripe's time by a list of the latest event.
@@ -81,21 +73,26 @@ func (s stripeAPI) askTime(ctx context.Context) error {
 	ctx, cancel := onePage(ctx, &params.ListParams, "", "")
 	defer cancel()
 	params.Limit = stripe.Int64(1)
-	var answer stripe.APIResource
-	if err := s.listEvents(ctx, params, &answer); err != nil {
-		return s.failed("asking for the time", err)
-	}
-	s.clock.learn(answer.LastResponse)
-	return nil
+	_, err := s.listEvents(ctx, "asking for the time", params)
+	return err
 }
 
-// listEvents makes the request of stripe-go's V1Events.List, which would decode the object of each event several times.
-func (s stripeAPI) listEvents(ctx context.Context, params *stripe.EventListParams, answer stripe.LastResponseSetter) error {
+// listEvents makes the request of stripe-go's V1Events.List, which would decode the object of each event several times. The answer tells
+// Stripe's time, also if there are no events.
+func (s stripeAPI) listEvents(ctx context.Context, doing string, params *stripe.EventListParams) ([]listedEvent, error) {
 	query, common := &form.Values{}, params.GetParams()
 	form.AppendTo(query, params)
 	common.Context = ctx
+	var page struct {
+		stripe.APIResource
+		Data []listedEvent `json:"data"`
+	}
 	events := s.client.V1Events
-	return events.B.CallRaw(http.MethodGet, "/v1/events", events.Key, []byte(query.Encode()), common, answer)
+	if err := events.B.CallRaw(http.MethodGet, "/v1/events", events.Key, []byte(query.Encode()), common, &page); err != nil {
+		return nil, s.failed(doing, err)
+	}
+	s.clock.learn(page.LastResponse)
+	return page.Data, nil
 }
 
 // event fetches an event.
