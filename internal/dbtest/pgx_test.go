@@ -120,32 +120,6 @@ func TestPgxReserver(t *testing.T) {
 	}
 }
 
-// pgxProducts is the stock of a merchant's table. It inserts the products, as the Reserver does not.
-type pgxProducts struct{ *pgxreserver.Reserver }
-
-func (p pgxProducts) insert(ctx context.Context, tx pgx.Tx, sku string, stocked int64) error {
-	_, err := tx.Exec(ctx, "INSERT INTO products (sku, title, stocked, taken) VALUES ($1, 'T-shirt', $2, 0) ON CONFLICT (sku) DO NOTHING", sku, stocked)
-	return err
-}
-
-func (p pgxProducts) Set(ctx context.Context, tx pgx.Tx, sku string, onHand int64) error {
-	if reservation.ValidID(sku) {
-		if err := p.insert(ctx, tx, sku, 0); err != nil {
-			return err
-		}
-	}
-	return p.Reserver.Set(ctx, tx, sku, onHand)
-}
-
-func (p pgxProducts) SetNew(ctx context.Context, tx pgx.Tx, sku string, onHand int64) error {
-	if reservation.ValidID(sku) && onHand >= 0 {
-		if err := p.insert(ctx, tx, sku, onHand); err != nil {
-			return err
-		}
-	}
-	return p.Reserver.SetNew(ctx, tx, sku, onHand)
-}
-
 // A merchant's own table keeps the stock as well as fulfil_stock does.
 func TestPgxReserverOnAnotherTable(t *testing.T) {
 	t.Parallel()
@@ -153,6 +127,10 @@ func TestPgxReserverOnAnotherTable(t *testing.T) {
 	_, err := pool.Exec(t.Context(), products[sqlkit.Postgres])
 	require.NoError(t, err)
 	r := pgxreserver.New(pool).WithTable("products")
+	stock := productStock[pgx.Tx]{r, func(ctx context.Context, tx pgx.Tx, sku string, stocked int64) error {
+		_, err := tx.Exec(ctx, sqlkit.Postgres.Rebind(insertProduct[sqlkit.Postgres]), sku, stocked)
+		return err
+	}}
 	inTx := func(ctx context.Context, fn func(tx pgx.Tx) error) error {
 		return pgxkit.Pool{Pool: pool}.InTx(ctx, sql.LevelDefault, fn)
 	}
@@ -160,7 +138,7 @@ func TestPgxReserverOnAnotherTable(t *testing.T) {
 		empty(t, pool)
 		_, err := pool.Exec(t.Context(), "DELETE FROM products")
 		require.NoError(t, err)
-		return reservationtest.Subject[pgx.Tx]{Reserver: r, Stock: pgxProducts{r}, InTx: inTx}
+		return reservationtest.Subject[pgx.Tx]{Reserver: r, Stock: stock, InTx: inTx}
 	})
 	require.ErrorIs(t, inTx(t.Context(), func(tx pgx.Tx) error { return r.SetNew(t.Context(), tx, "no row", 5) }), reservation.ErrUnknownSKU)
 	require.PanicsWithValue(t, `pgxreserver: the table "a;b": its name must consist of letters, digits and underscores, with at most one point`,

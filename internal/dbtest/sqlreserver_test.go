@@ -116,37 +116,41 @@ var products = map[sqlkit.Dialect]string{
 		stocked INTEGER NOT NULL, taken INTEGER NOT NULL, CHECK (taken >= 0 AND taken <= stocked))`,
 }
 
+// insertProduct inserts a product that is not there yet.
+var insertProduct = map[sqlkit.Dialect]string{
+	sqlkit.Postgres: `INSERT INTO products (sku, title, stocked, taken) VALUES (?, 'T-shirt', ?, 0) ON CONFLICT (sku) DO NOTHING`,
+	sqlkit.MySQL:    `INSERT INTO products (sku, title, stocked, taken) VALUES (?, 'T-shirt', ?, 0) ON DUPLICATE KEY UPDATE sku = sku`,
+	sqlkit.SQLite:   `INSERT INTO products (sku, title, stocked, taken) VALUES (?, 'T-shirt', ?, 0) ON CONFLICT (sku) DO NOTHING`,
+}
+
+// fullStock is all that the Reservers of this module can do with stock.
+type fullStock[Tx any] interface {
+	reservationtest.Admin[Tx]
+	reservationtest.NewStock[Tx]
+}
+
 // productStock is the stock of a merchant's table. It inserts the products, as the Reserver does not.
-type productStock struct {
-	*sqlreserver.Reserver
-	dialect sqlkit.Dialect
+type productStock[Tx any] struct {
+	fullStock[Tx]
+	insert func(ctx context.Context, tx Tx, sku string, stocked int64) error
 }
 
-func (p productStock) insert(ctx context.Context, tx *sql.Tx, sku string, stocked int64) error {
-	query := `INSERT INTO products (sku, title, stocked, taken) VALUES (?, 'T-shirt', ?, 0) ON CONFLICT (sku) DO NOTHING`
-	if p.dialect == sqlkit.MySQL {
-		query = `INSERT INTO products (sku, title, stocked, taken) VALUES (?, 'T-shirt', ?, 0) ON DUPLICATE KEY UPDATE sku = sku`
-	}
-	_, err := tx.ExecContext(ctx, p.dialect.Rebind(query), sku, stocked)
-	return err
-}
-
-func (p productStock) Set(ctx context.Context, tx *sql.Tx, sku string, onHand int64) error {
+func (p productStock[Tx]) Set(ctx context.Context, tx Tx, sku string, onHand int64) error {
 	if reservation.ValidID(sku) {
 		if err := p.insert(ctx, tx, sku, 0); err != nil {
 			return err
 		}
 	}
-	return p.Reserver.Set(ctx, tx, sku, onHand)
+	return p.fullStock.Set(ctx, tx, sku, onHand)
 }
 
-func (p productStock) SetNew(ctx context.Context, tx *sql.Tx, sku string, onHand int64) error {
+func (p productStock[Tx]) SetNew(ctx context.Context, tx Tx, sku string, onHand int64) error {
 	if reservation.ValidID(sku) && onHand >= 0 {
 		if err := p.insert(ctx, tx, sku, onHand); err != nil {
 			return err
 		}
 	}
-	return p.Reserver.SetNew(ctx, tx, sku, onHand)
+	return p.fullStock.SetNew(ctx, tx, sku, onHand)
 }
 
 // A merchant's own table keeps the stock as well as fulfil_stock does.
@@ -157,6 +161,10 @@ func TestSQLReserverOnAnotherTable(t *testing.T) {
 		_, err := db.Exec(products[d.Dialect])
 		require.NoError(t, err)
 		r := sqlreserver.New(d.Dialect).WithDB(db).WithTable("products")
+		stock := productStock[*sql.Tx]{r, func(ctx context.Context, tx *sql.Tx, sku string, stocked int64) error {
+			_, err := tx.ExecContext(ctx, d.Dialect.Rebind(insertProduct[d.Dialect]), sku, stocked)
+			return err
+		}}
 		inTx := func(ctx context.Context, fn func(tx *sql.Tx) error) error {
 			return sqlkit.SQL{DB: db, Dialect: d.Dialect}.InTx(ctx, sql.LevelDefault, fn)
 		}
@@ -164,7 +172,7 @@ func TestSQLReserverOnAnotherTable(t *testing.T) {
 			emptyReserver(t, db)
 			_, err := db.Exec("DELETE FROM products")
 			require.NoError(t, err)
-			return reservationtest.Subject[*sql.Tx]{Reserver: r, Stock: productStock{r, d.Dialect}, InTx: inTx}
+			return reservationtest.Subject[*sql.Tx]{Reserver: r, Stock: stock, InTx: inTx}
 		})
 		for name, set := range map[string]func(ctx context.Context, tx *sql.Tx, sku string, onHand int64) error{"Set": r.Set, "SetNew": r.SetNew} {
 			err := inTx(t.Context(), func(tx *sql.Tx) error { return set(t.Context(), tx, "no row", 5) })
