@@ -270,6 +270,9 @@ func (f *Flow[Tx]) setInvoice(o *store.Order, a *store.Attempt, i invoiceFacts) 
 	}
 	if entry.First() && entry.State == store.InvoicePaid && a.PaymentIntent == "" && len(i.payments) > 0 {
 		a.PaymentIntent, a.Charge = i.payments[0].intent, i.payments[0].charge
+		if a.Processing() {
+			a.CheckedAt = time.Time{} // what Stripe said of the session is older than its payment
+		}
 		if !isStray(a) {
 			wantRefund(o, a, f.refund)
 		}

@@ -116,6 +116,9 @@ func sessionStep(o *store.Order, a *store.Attempt, now time.Time) (Step, bool) {
 		step.Action, step.At, step.Reason = EndSession, a.PayBy, "its hold is over"
 	case a.Open():
 		step.Action, step.At, step.Reason = AskSession, a.ExpiresAt.Add(expiryGrace), "it should have expired"
+	case a.Processing() && firstInvoicePaid(a):
+		step.Action, step.Reason = AskSession, "the first invoice of its subscription is paid"
+		step.At = notBefore(time.Time{}, a.CheckedAt, growing(a.CheckedAt.Sub(a.CreatedAt), 5*time.Minute, 6*time.Hour))
 	case a.Processing():
 		since := a.CompletedAt
 		if a.CheckedAt.After(since) {
@@ -133,6 +136,10 @@ func sessionStep(o *store.Order, a *store.Attempt, now time.Time) (Step, bool) {
 	step.At = notBefore(step.At, a.CheckFailedAt, growing(a.CheckFailedAt.Sub(a.PayBy), 2*time.Minute, time.Hour))
 	return step, true
 }
+
+// firstInvoicePaid reports whether the ledger knows with what the first invoice of an attempt's subscription was paid, as the session
+// of a subscription names no payment intent.
+func firstInvoicePaid(a *store.Attempt) bool { return a.Subscription != "" && a.PaymentIntent != "" }
 
 // replacementClosed is when the last attempt that was to replace a was closed; zero: there is none.
 func replacementClosed(o *store.Order, a *store.Attempt) (at time.Time) {

@@ -1,7 +1,9 @@
 package checkout_test
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -410,6 +412,41 @@ func TestSubscriptionDebitBouncesUnheard(t *testing.T) {
 	}
 	s.requireStatus("order-1", "failed")
 	s.requireStock("last", 1, 0, 0)
+}
+
+// The first debit of a subscription arrives, and the event of its session does not come. Its invoice says that Stripe is to be
+// asked for the session, whether Stripe was asked before or not. So does the event of its payment intent, if it comes after.
+func TestSubscriptionDebitArrivesUnheard(t *testing.T) {
+	t.Parallel()
+	for _, asked := range []bool{false, true} {
+		for _, intent := range []bool{false, true} {
+			s := newShop(t)
+			session := s.begin(clubOf("club")).SessionID
+			require.NoError(t, s.srv.Pay(session, checkouttest.BankDebit))
+			if asked {
+				s.srv.Advance(26 * time.Hour)
+				s.sweep()
+				s.srv.Advance(time.Minute)
+			}
+			s.srv.Deliver(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				body, err := io.ReadAll(r.Body)
+				require.NoError(t, err)
+				if !strings.Contains(string(body), "checkout.session.async_payment_succeeded") {
+					r.Body = io.NopCloser(bytes.NewReader(body))
+					s.hook.ServeHTTP(w, r)
+				}
+			}), testPayloads())
+			require.NoError(t, s.srv.Settle(session))
+			s.requireStatus("club", checkout.DisplayStatus(store.Processing))
+			if intent {
+				pi := s.order("club").Attempts[0].PaymentIntent
+				require.NoError(t, s.dispatch("payment_intent.succeeded", map[string]any{"id": pi, "object": "payment_intent"}))
+			} else {
+				s.sweep()
+			}
+			s.requireStatus("club", checkout.Fulfilled)
+		}
+	}
 }
 
 // A customer may buy by the recovery link of an expired session, or of an expired copy of it. The copy that the link leads to
