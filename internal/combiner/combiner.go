@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Combiner takes callers together. While one batch runs, callers wait. The next batch takes all of them. There is no timer: a
-// caller that finds no batch running runs at once, alone, with its own context.
+// Combiner takes callers together. While one batch runs, callers wait. When it ends, all of them are the next batch. There is no
+// timer: a caller that finds no batch running runs at once, alone, with its own context.
 //
 // A Combiner has no goroutine of its own. One of the callers of a batch runs it, the first that came, and then wakes the first
 // that waits for the next batch. So nothing runs after the last caller has returned.
@@ -72,7 +72,7 @@ type call[Req, Ans any] struct {
 	woken   chan struct{} // closed when next is set
 	next    next
 	answer  Answer[Ans]
-	batch   *batch // that the call is in; nil: it waits for one
+	batch   *batch[Req, Ans] // that the call is in; nil: it waits for one
 }
 
 // next says how a caller that was woken goes on.
@@ -149,28 +149,43 @@ func (c *Combiner[Req, Ans]) wait(request Req, came time.Time) *call[Req, Ans] {
 func (c *Combiner[Req, Ans]) leave(me *call[Req, Ans]) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	isMe := func(other *call[Req, Ans]) bool { return other == me }
 	switch {
-	case me.next != 0, me.batch != nil && c.config.Stays:
+	case me.next != 0, me.batch != nil && me.batch.cancel != nil && c.config.Stays:
 		return false
-	case me.batch != nil:
-		me.batch.leave()
+	case me.batch == nil:
+		c.waiting = slices.DeleteFunc(c.waiting, isMe)
+	case me.batch.cancel == nil:
+		me.batch.calls = slices.DeleteFunc(me.batch.calls, isMe)
 	default:
-		c.waiting = slices.DeleteFunc(c.waiting, func(other *call[Req, Ans]) bool { return other == me })
+		me.batch.leave()
 	}
 	return true
 }
 
-// handOn ends a batch: the first caller that waits runs the next.
+// handOn ends a batch: the callers that wait now are the next, and the first of them runs it.
 func (c *Combiner[Req, Ans]) handOn() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.next()
+}
+
+// next makes a batch of the callers that wait, and wakes the first of them. The Combiner's mutex is held.
+func (c *Combiner[Req, Ans]) next() {
 	if len(c.waiting) == 0 {
 		c.running = false
 		return
 	}
-	first := c.waiting[0]
-	c.waiting = slices.Delete(c.waiting, 0, 1)
-	first.wake(lead)
+	b, keys := &batch[Req, Ans]{}, map[string]bool{}
+	c.waiting = slices.DeleteFunc(c.waiting, func(call *call[Req, Ans]) bool {
+		taken := len(b.calls) < c.config.Batch && c.isNew(keys, call.request)
+		if taken {
+			call.batch = b
+			b.calls = append(b.calls, call)
+		}
+		return taken
+	})
+	b.calls[0].wake(lead)
 }
 
 // wake tells a caller how to go on. The Combiner's mutex is held.
@@ -213,23 +228,21 @@ func (c *Combiner[Req, Ans]) run(ctx context.Context, requests []Req, came time.
 	return answers, err
 }
 
-// lead runs the batch of the callers that wait now. me is the first of them.
+// lead runs the batch of which me is the first.
 func (c *Combiner[Req, Ans]) lead(ctx context.Context, me *call[Req, Ans]) (answer Ans, err error) {
-	if err := ctx.Err(); err != nil {
-		c.handOn()
-		return answer, err
-	}
 	together, cancel := context.WithTimeout(context.WithValue(context.Background(), inside{}, true), c.config.Patience)
 	defer cancel()
-	b := &batch{cancel: cancel}
-	calls := c.take(me, b)
-	if len(calls) == 1 {
+	calls := c.start(ctx, me, cancel)
+	switch {
+	case len(calls) == 0:
+		return answer, ctx.Err()
+	case len(calls) == 1:
 		return c.aloneFirst(ctx, me.request, me.came)
 	}
 	defer context.AfterFunc(ctx, func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		b.leave()
+		me.batch.leave()
 	})()
 	if !c.runBatch(together, calls) {
 		return c.alone(ctx, me.request, me.came)
@@ -237,26 +250,23 @@ func (c *Combiner[Req, Ans]) lead(ctx context.Context, me *call[Req, Ans]) (answ
 	return me.answer.Value, me.answer.Err
 }
 
-// take moves the callers of the next batch out of the queue.
-func (c *Combiner[Req, Ans]) take(me *call[Req, Ans], b *batch) []*call[Req, Ans] {
+// start begins the batch of which me is the first, and returns its callers. It returns none if the context of me has ended: then the
+// others of the batch are the first of the next one.
+func (c *Combiner[Req, Ans]) start(ctx context.Context, me *call[Req, Ans], cancel context.CancelFunc) []*call[Req, Ans] {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	calls, keys := []*call[Req, Ans]{me}, map[string]bool{}
-	c.isNew(keys, me.request)
-	var later []*call[Req, Ans]
-	for _, other := range c.waiting {
-		if len(calls) < c.config.Batch && c.isNew(keys, other.request) {
-			calls = append(calls, other)
-		} else {
-			later = append(later, other)
+	b := me.batch
+	if ctx.Err() != nil {
+		others := b.calls[1:]
+		for _, other := range others {
+			other.batch = nil
 		}
+		c.waiting = slices.Concat(others, c.waiting)
+		c.next()
+		return nil
 	}
-	c.waiting = later
-	for _, call := range calls {
-		call.batch = b
-	}
-	b.callers = len(calls)
-	return calls
+	b.callers, b.cancel = len(b.calls), cancel
+	return b.calls
 }
 
 // isNew reports whether no request with the same key is in a batch with these keys, and adds the key.
@@ -311,14 +321,15 @@ func (c *Combiner[Req, Ans]) wakeAll(calls []*call[Req, Ans], ok bool) {
 	}
 }
 
-// batch is several callers that run together.
-type batch struct {
-	callers int // that have not left
-	cancel  context.CancelFunc
+// batch is callers that run together, the one that leads them first.
+type batch[Req, Ans any] struct {
+	calls   []*call[Req, Ans]
+	callers int                // that have not left since the batch began to run
+	cancel  context.CancelFunc // ends what the batch runs; nil: it has not begun
 }
 
 // leave ends the batch if its last caller leaves. The Combiner's mutex is held.
-func (b *batch) leave() {
+func (b *batch[Req, Ans]) leave() {
 	b.callers--
 	if b.callers == 0 {
 		b.cancel()

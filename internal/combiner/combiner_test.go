@@ -113,6 +113,30 @@ func TestCallersThatWaitRunTogether(t *testing.T) {
 	})
 }
 
+// A batch is those that wait when the one before ends, however late its leader gets to run: a caller that comes after that waits for
+// the next. So what is together does not depend on the scheduler.
+func TestBatchIsThoseThatWaitedForTheOneBefore(t *testing.T) {
+	t.Parallel()
+	for range 50 {
+		synctest.Test(t, func(t *testing.T) {
+			d := &database{act: second}
+			c := d.combiner()
+			go func() {
+				for i := range 2 {
+					_, err := c.Do(t.Context(), i)
+					require.NoError(t, err)
+				}
+			}()
+			synctest.Wait()
+			start(t.Context(), c, 2)
+			start(t.Context(), c, 3)
+			time.Sleep(time.Hour)
+			synctest.Wait()
+			require.Equal(t, [][]int{{0}, {2, 3}, {1}}, d.batches)
+		})
+	}
+}
+
 func TestNoAnswerBeforeTheCommit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -287,6 +311,17 @@ func TestLeaderLeaves(t *testing.T) {
 		require.ErrorIs(t, leads.err, context.Canceled)
 		require.Equal(t, "done 3", stays.value)
 	})
+}
+
+// A caller leaves a batch whose leader was woken and has not begun.
+func TestCallerLeavesBeforeItsBatchBegins(t *testing.T) {
+	t.Parallel()
+	c := (&database{}).combiner()
+	c.running = true
+	leads, leaves, stays := c.wait(1, time.Time{}), c.wait(2, time.Time{}), c.wait(3, time.Time{})
+	c.handOn()
+	require.True(t, c.leave(leaves))
+	require.Equal(t, []*call[int, string]{leads, stays}, c.start(t.Context(), leads, func() {}))
 }
 
 // What one caller waits for keeps the others no longer than Patience.

@@ -168,7 +168,7 @@ var mutants = []mutant{
 	{name: "give one caller's refusal to another", edits: []edit{{"../../open.go",
 		"answers[i] = combiner.Answer[opened]{Err: refusals[n]}", "answers[holders[0]] = combiner.Answer[opened]{Err: refusals[n]}"}}},
 	{name: "lose a caller", edits: []edit{{"../../../internal/combiner/combiner.go",
-		"\tc.waiting = later\n", "\tif c.waiting = later; len(calls) > 2 {\n\t\tcalls = calls[:2]\n\t}\n"}}},
+		"\tb.calls[0].wake(lead)\n", "\tb.calls[0].wake(lead)\n\tif len(b.calls) > 2 {\n\t\tb.calls = b.calls[:2]\n\t}\n"}}},
 	{name: "answer a caller with another's order", edits: []edit{{"../../open.go",
 		"opened{order: o, attempt: o.OpenAttempt(), existed: !inserted[i]}", "opened{order: orders[0], attempt: orders[0].OpenAttempt(), existed: !inserted[i]}"}}},
 	{name: "save one order of a batch", edits: []edit{{"../../record.go", "f.store.Save(ctx, tx, orders...)", "f.store.Save(ctx, tx, orders[:1]...)"}}},
