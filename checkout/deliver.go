@@ -376,8 +376,9 @@ func (f *Flow[Tx]) markDelivered(ctx context.Context, tx Tx, id, token string, l
 		return nil, errTaken
 	}
 	next := nextNotice(o, l)
-	if next == nil || next.N != n {
-		// The order was refunded, disputed or parked in the meantime: give the lease back, without the callback's writes.
+	if next == nil || next.N != n || !l.state(o).LeasedUntil.After(now) {
+		// The order was refunded, disputed or parked in the meantime, or the process stood still and what was asked before the callback
+		// is old: give the lease back, without the callback's writes.
 		return nil, errChanged
 	}
 	next.DeliveredAt = now

@@ -587,3 +587,32 @@ func TestCallbackEndsItsGoroutine(t *testing.T) {
 		s.requireStatus(id, checkout.Fulfilled)
 	}
 }
+
+// A process stands still between the look at what was given back and the end of the callback, as on a machine that is suspended. The
+// payment is disputed meanwhile, and its webhook is lost: nothing is shipped.
+func TestProcessStandsStillBeforeItShips(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	session := s.begin(cartOf("order-1", "last")).SessionID
+	var calls int
+	s.onFulfil(func(context.Context, tx, *store.Order) error {
+		if calls++; calls == 1 {
+			if _, err := s.srv.Dispute(session); err != nil {
+				return err
+			}
+			s.srv.Advance(time.Hour)
+		}
+		return nil
+	})
+	s.loseWebhooks()
+	s.pay(session)
+	_, err := s.flow.Settle(t.Context(), session)
+	require.NoError(t, err)
+	for range 3 {
+		s.srv.Advance(time.Hour)
+		s.sweep()
+	}
+	s.requireStatus("order-1", "disputed")
+	require.True(t, s.order("order-1").FulfilledAt.IsZero())
+	require.Equal(t, 1, calls)
+}
