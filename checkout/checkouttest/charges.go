@@ -41,6 +41,9 @@ func (s *Server) charge(sess *session, status string) object {
 	if local := pi["presentment_details"]; local != nil {
 		o["presentment_details"] = local
 	}
+	if status == "succeeded" {
+		s.giveReceipt(o)
+	}
 	s.keep(sess, o)
 	if captured {
 		s.capture(sess, o, pi["capture_method"] == "automatic_async")

@@ -71,6 +71,8 @@
 //
 // The page speaks English, German, French and Spanish: the session's locale, or else what the browser asks for.
 //
+// A charge that has succeeded has a receipt_url. It leads to a page with the amount, the date, the payment method and the refunds.
+//
 // # Taxes
 //
 // Lines take tax rates in payment mode. Automatic tax is due in the countries of [Config].TaxRegistrations, by a fixed table of standard

@@ -176,7 +176,6 @@ var accepted = []struct {
 	}},
 	{"stripe-go's version of the API does not have it; balance_transactions has it", "dispute", []string{"balance_transaction"}},
 	{"no dispute of a test card qualifies for Visa's Compelling Evidence 3.0", "dispute", []string{"enhanced_eligibility_types[]"}},
-	{"the server has no page of receipts", "charge", []string{"receipt_url"}},
 	{"the server makes no PDF of an invoice", "invoice", []string{"rendering"}},
 	{"the server has no configurations of payment methods", "checkout.session", []string{"payment_method_configuration_details"}},
 	{"no call or event of the played shop sets it", "customer", []string{"invoice_settings.default_payment_method"}},

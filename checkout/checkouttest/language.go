@@ -271,6 +271,20 @@ var translations = map[string][3]string{
 
 	"This link is no longer active": {"Dieser Link ist nicht mehr gültig", "Ce lien n’est plus actif", "Este enlace ya no está activo"},
 
+	// The receipt.
+	"Receipt":           {"Beleg", "Reçu", "Recibo"},
+	"Receipt from %s":   {"Beleg von %s", "Reçu de %s", "Recibo de %s"},
+	"Amount paid":       {"Bezahlter Betrag", "Montant payé", "Importe pagado"},
+	"Amount authorized": {"Vorgemerkter Betrag", "Montant autorisé", "Importe autorizado"},
+	"Not charged yet.":  {"Noch nicht abgebucht.", "Pas encore débité.", "Aún no cobrado."},
+	"Released, nothing was charged.": {"Freigegeben, es wurde nichts abgebucht.", "Libéré, rien n’a été débité.",
+		"Liberado, no se ha cobrado nada."},
+	"Date":                   {"Datum", "Date", "Fecha"},
+	"Currency":               {"Währung", "Devise", "Moneda"},
+	"Refunded on %s":         {"Erstattet am %s", "Remboursé le %s", "Reembolsado el %s"},
+	"This refund is pending": {"Diese Erstattung steht noch aus", "Ce remboursement est en attente", "Este reembolso está pendiente"},
+	"Paid after refunds":     {"Bezahlt nach Erstattungen", "Payé après remboursements", "Pagado tras reembolsos"},
+
 	// The billing portal.
 	"Subscriptions":          {"Abonnements", "Abonnements", "Suscripciones"},
 	"Your subscriptions":     {"Ihre Abonnements", "Vos abonnements", "Sus suscripciones"},

@@ -27,6 +27,7 @@ func (s *Server) pageRoutes(mux *http.ServeMux) {
 		"GET /b/{slug}":                 s.followLink,
 		"GET /p/session/{id}":           s.showPortal,
 		"POST /p/session/{id}":          s.submitPortal,
+		"GET /receipts/payment/{id}":    s.showReceipt,
 	} {
 		mux.Handle(route, crossOrigin.Handler(serve))
 	}

@@ -334,5 +334,6 @@ func (s *Server) ClientOver(rt http.RoundTripper) *stripe.Client {
 	return stripe.NewClient(s.key, stripe.WithBackends(&stripe.Backends{API: backend, Connect: backend, Uploads: backend}))
 }
 
-// ServeHTTP serves the API below /v1/ and /v2/, the hosted page below /c/pay/, and the billing portal below /p/session/.
+// ServeHTTP serves the API below /v1/ and /v2/, the hosted page below /c/pay/, the billing portal below /p/session/, and receipts
+// below /receipts/payment/.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
