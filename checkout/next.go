@@ -314,8 +314,11 @@ func stockSteps(o *store.Order) []Step {
 		held := a.Hold.State == store.Held || a.Increase.State == store.Held
 		switch {
 		case a == paid && !sold:
-			if held && !o.GivenUpAt.IsZero() && !a.DismissedAt.IsZero() {
+			switch {
+			case held && !o.GivenUpAt.IsZero() && !a.DismissedAt.IsZero():
 				steps = append(steps, Step{Action: ReleaseStock, Attempt: a.N, Reason: "the order was given up"})
+			case held && a.Hold.State != store.Held:
+				steps = append(steps, Step{Action: ReleaseStock, Attempt: a.N, Reason: "it was paid before it had the stock of its whole cart"})
 			}
 		case a == paid:
 		case ended && !sold && successor(o, a) != nil:

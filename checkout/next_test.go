@@ -79,6 +79,9 @@ func TestNext(t *testing.T) {
 			a.Hold.State, o.GivenUpAt, a.DismissedAt = store.Held, at(6), at(6)
 		}), 7, []string{"release stock 1"}},
 		{"mismatched: the hold waits for a person", one(paidAttempt(), func(_ *store.Order, a *store.Attempt) { a.Hold.State, a.Mismatch = store.Held, "currency" }), 5, []string{"decide 0"}},
+		{"mismatched, with an increase alone", one(paidAttempt(), func(_ *store.Order, a *store.Attempt) {
+			a.Mismatch, a.Hold.State, a.Increase = "currency", store.NotHeld, store.Hold{ID: "o/1+", State: store.Held}
+		}), 5, []string{"release stock 1", "decide 0"}},
 		{"mismatched and given up", one(paidAttempt(), func(o *store.Order, a *store.Attempt) {
 			a.Hold.State, a.Mismatch, o.GivenUpAt, a.DismissedAt = store.Held, "currency", at(6), at(6)
 		}), 7, []string{"release stock 1"}},
