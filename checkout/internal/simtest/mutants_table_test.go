@@ -102,7 +102,7 @@ var mutants = []mutant{
 
 	// What was given back is not shipped.
 	{name: "ship what was refunded meanwhile", edits: []edit{{"../../deliver.go",
-		"if next == nil || next.N != n {\n", "if next = &o.Notices[n-1]; !next.DeliveredAt.IsZero() {\n"}}},
+		"if next == nil || next.N != n || !l.state(o).LeasedUntil.After(now) {\n", "if next = &o.Notices[n-1]; !next.DeliveredAt.IsZero() {\n"}}},
 	{name: "fulfil an old payment without asking", edits: []edit{{"../../next.go",
 		"paid.PaymentIntent == \"\" || now.Sub(paid.VerifiedAt) <= verifiedFor", "paid.PaymentIntent != \"\""}}},
 	{name: "never look for refunds that webhooks missed", edits: []edit{{"../../missed_events.go",
