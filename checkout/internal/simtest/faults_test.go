@@ -56,7 +56,13 @@ func (p *simProcess) fulfil(ctx context.Context, t tx, o *store.Order) error {
 }
 
 func (p *simProcess) onChange(ctx context.Context, t tx, c checkout.Change) error {
-	return p.callback(ctx, t, c.Order.ID, "told/"+c.Key, taleOf(c))
+	err := p.callback(ctx, t, c.Order.ID, "told/"+c.Key, taleOf(c))
+	if errors.Is(err, webhook.ErrPermanent) {
+		p.w.mu.Lock()
+		p.w.refused[c.Order.ID] = append(p.w.refused[c.Order.ID], taleOf(c))
+		p.w.mu.Unlock()
+	}
+	return err
 }
 
 func (p *simProcess) callback(ctx context.Context, t tx, order, row string, value any) error {

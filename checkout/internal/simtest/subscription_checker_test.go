@@ -95,9 +95,17 @@ func taleOf(c checkout.Change) tale {
 }
 
 // tales are all changes of an order that the merchant was told of or, after a callback failed for good, is not told of
-// anymore, in the order of the outbox.
+// anymore, in the order of the outbox. An entry whose callback failed for good leaves no row, and the outbox drops it like one that
+// was told. Entries after the latest one are of a database that was lost.
 func (c *checker) tales(o *store.Order) []tale {
 	told := map[int]tale{}
+	c.w.mu.Lock()
+	for _, t := range c.w.refused[o.ID] {
+		if len(o.Notices) > 0 && t.n <= o.Notices[len(o.Notices)-1].N {
+			told[t.n] = t
+		}
+	}
+	c.w.mu.Unlock()
 	for _, row := range c.w.database().Scan("told/" + o.ID + "/") {
 		t := row.Value.(tale)
 		told[t.n] = t
@@ -191,12 +199,12 @@ func factsAtRest(o *store.Order, a *store.Attempt, s *subscriptionTruth) error {
 	return nil
 }
 
-// renewalsTold checks that each paid renewal was told once, with the end of its period, and no other. They are told in the order in
-// which they were paid; those that were heard of at once, in the order of their periods.
+// renewalsTold checks that each paid renewal was told once, with the end of its period, and no other. None is told after one that was
+// paid later and is of a later period. Either order alone can be turned round: an old invoice can be paid after a newer one, and a
+// flow that missed all events of the newer one then tells of the old one first.
 func renewalsTold(tales []tale, s *subscriptionTruth) error {
 	told := map[string]int{}
-	var latest int64
-	var at time.Time
+	var earlier []invoiceTruth
 	for _, t := range tales {
 		if t.kind != checkout.ChangeRenewed {
 			continue
@@ -205,14 +213,16 @@ func renewalsTold(tales []tale, s *subscriptionTruth) error {
 		if n < 0 || s.invoices[n].Status != "paid" || s.invoices[n].Reason != "subscription_cycle" {
 			return fmt.Errorf("a renewal was told that never was: %+v", t)
 		}
-		if _, end := s.invoices[n].period(); !t.when.Equal(end) {
+		renewal := s.invoices[n]
+		if _, end := renewal.period(); !t.when.Equal(end) {
 			return fmt.Errorf("a renewal until %v was told as %+v", end, t)
 		}
-		if paid := s.invoices[n].Transitions.PaidAt; paid < latest && !t.at.Equal(at) {
-			return fmt.Errorf("the renewal of %v was told after that of %v", unix(paid), unix(latest))
-		} else {
-			latest, at = max(latest, paid), t.at
+		for _, other := range earlier {
+			if renewal.Transitions.PaidAt < other.Transitions.PaidAt && renewal.Created < other.Created {
+				return fmt.Errorf("the renewal of %v was told after that of %v", unix(renewal.Created), unix(other.Created))
+			}
 		}
+		earlier = append(earlier, renewal)
 		told[t.invoice]++
 	}
 	for _, i := range s.invoices {

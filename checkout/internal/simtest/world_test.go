@@ -56,6 +56,8 @@ type world struct {
 	runs     map[string]int // of callbacks, by order
 	commits  map[string]int // by actor
 	failures map[string]int // of callbacks, by order
+	// refused are the changes whose callback failed for good, by order.
+	refused map[string][]tale
 	// fulfilling is when the last run of Fulfil for an order began. Stripe's clock may jump while it runs.
 	fulfilling map[string]time.Time
 	failed     error
@@ -83,7 +85,7 @@ func newWorld(t *testing.T, p plan, record bool) *world {
 		sched:   &scheduler{threads: map[string]string{}, leaders: map[string]string{}},
 		callers: map[string]context.CancelFunc{}, runs: map[string]int{}, commits: map[string]int{}, failures: map[string]int{}, fulfilling: map[string]time.Time{}, faults: map[string]int{},
 		unreadable: map[string]bool{}, consoles: map[string]chan struct{}{}, ended: map[tx]bool{},
-		lostPaid: map[string]*simSession{}, forgotten: map[string]bool{}, refunds: map[string]string{},
+		lostPaid: map[string]*simSession{}, forgotten: map[string]bool{}, refunds: map[string]string{}, refused: map[string][]tale{},
 	}
 	w.st.Store(memstore.New())
 	w.check = newChecker(w)
