@@ -44,6 +44,9 @@ func (s *Server) readUpdate(c *call, sub object) (subscriptionUpdate, *apiError)
 	if b := p.Get("proration_behavior"); b != nil {
 		edit.proration = b.String()
 	}
+	if sub["status"] == "paused" {
+		edit.proration = "none" // no invoice is made in a pause: https://docs.stripe.com/api/subscriptions/object#subscription_object-status
+	}
 	for _, check := range []*apiError{
 		only(p, "cancel_at", "cancel_at_period_end", "cancellation_details", "default_payment_method", "description", "discounts", "expand", "items", "metadata",
 			"pause_collection", "payment_behavior", "proration_behavior", "trial_end", "trial_settings"),
@@ -100,7 +103,7 @@ func (s *Server) readItems(c *call, sub object, edit *subscriptionUpdate) *apiEr
 			return invalid("", "items", "This test server takes recurring prices of the same billing interval only.")
 		}
 	}
-	edit.newCycle = !reflect.DeepEqual(itemsOf(sub)[0]["price"].(object)["recurring"], interval) && edit.changed["status"] != "trialing"
+	edit.newCycle = !reflect.DeepEqual(itemsOf(sub)[0]["price"].(object)["recurring"], interval) && edit.changed["status"] != "trialing" && edit.changed["status"] != "paused"
 	return nil
 }
 

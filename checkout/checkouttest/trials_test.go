@@ -131,6 +131,15 @@ func TestTrialWithoutCard(t *testing.T) {
 		require.Equal(t, []string{"customer.subscription.paused", "customer.subscription.updated"}, in.types(t))
 		srv.Advance(90 * day)
 		require.Empty(t, in.types(t), "a pause lasts until someone ends it")
+		item := subscription(t, srv, id).Items.Data[0].ID
+		_, err := srv.Client().V1Subscriptions.Update(context.Background(), id, &stripe.SubscriptionUpdateParams{
+			Items:             []*stripe.SubscriptionUpdateItemParams{{ID: stripe.String(item), Quantity: stripe.Int64(2)}},
+			ProrationBehavior: stripe.String("always_invoice"),
+		})
+		require.NoError(t, err)
+		srv.Flush()
+		require.Equal(t, []string{"customer.subscription.updated"}, in.types(t), "a change makes no invoice in a pause")
+		require.EqualValues(t, "paused", subscription(t, srv, id).Status)
 		resume := func(want int) map[string]any {
 			resp, body := request(t, srv, http.MethodPost, "/v1/subscriptions/"+id+"/resume", nil)
 			require.Equal(t, want, resp.StatusCode, body)
@@ -148,7 +157,7 @@ func TestTrialWithoutCard(t *testing.T) {
 		require.Equal(t, []string{"customer.subscription.resumed", "customer.subscription.updated"}, got[len(got)-2:])
 		sub := subscription(t, srv, id)
 		require.Equal(t, srv.Now().AddDate(0, 1, 0).Unix(), sub.Items.Data[0].CurrentPeriodEnd)
-		require.EqualValues(t, 900, sub.LatestInvoice.AmountPaid)
+		require.EqualValues(t, 1800, sub.LatestInvoice.AmountPaid)
 		resume(http.StatusBadRequest)
 		toldLast(t, srv)
 	})
