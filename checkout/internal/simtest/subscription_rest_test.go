@@ -93,7 +93,8 @@ func (w *world) asked() bool {
 			continue
 		}
 		for _, s := range o.Subscriptions {
-			if !s.Ended() && !s.AskedAt.After(changed[s.ID]) {
+			// A clock that is ahead dates a question later than the change that came after it.
+			if !s.Ended() && !s.AskedAt.After(changed[s.ID].Add(clocksApart)) {
 				return false
 			}
 		}
