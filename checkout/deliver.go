@@ -20,7 +20,8 @@ const (
 	DeliverTimeout = 15 * time.Second
 	// deliverLease is how long one process has the exclusive right to deliver. It outlasts a callback even between two
 	// processes whose clocks differ by two minutes. A callback that runs longer all the same may be started a second time in
-	// parallel; the first of the two to commit wins, and the other is rolled back.
+	// parallel; the first of the two to commit wins, and the other is rolled back. So is a delivery that finds its lease over by the
+	// clock, as its process stood still and the timer of DeliverTimeout with it.
 	deliverLease = 5 * time.Minute
 
 	// The pause after the n-th failed try doubles from the first to the last, less up to half.
