@@ -236,7 +236,7 @@ func (s *testShop) hear(eventType string) {
 			r.Body = io.NopCloser(bytes.NewReader(body))
 			s.hook.ServeHTTP(w, r)
 		}
-	}))
+	}), testPayloads())
 }
 
 // The first event that comes may be that of the invoice or of the subscription. Each of them alone has the order fulfilled.
