@@ -131,15 +131,22 @@ func TestTrialWithoutCard(t *testing.T) {
 		require.Equal(t, []string{"customer.subscription.paused", "customer.subscription.updated"}, in.types(t))
 		srv.Advance(90 * day)
 		require.Empty(t, in.types(t), "a pause lasts until someone ends it")
-		item := subscription(t, srv, id).Items.Data[0].ID
-		_, err := srv.Client().V1Subscriptions.Update(context.Background(), id, &stripe.SubscriptionUpdateParams{
-			Items:             []*stripe.SubscriptionUpdateItemParams{{ID: stripe.String(item), Quantity: stripe.Int64(2)}},
-			ProrationBehavior: stripe.String("always_invoice"),
-		})
-		require.NoError(t, err)
-		srv.Flush()
-		require.Equal(t, []string{"customer.subscription.updated"}, in.types(t), "a change makes no invoice in a pause")
-		require.EqualValues(t, "paused", subscription(t, srv, id).Status)
+		item := subscription(t, srv, id).Items.Data[0]
+		price := func(interval string) *string {
+			return stripe.String(srv.AddPrice(checkouttest.Price{
+				Name: "Club", Currency: string(item.Price.Currency), UnitAmount: item.Price.UnitAmount, Interval: interval,
+			}))
+		}
+		for _, change := range []*stripe.SubscriptionUpdateItemParams{{Quantity: stripe.Int64(2)}, {Price: price("year")}, {Price: price("month")}} {
+			change.ID = &item.ID
+			_, err := srv.Client().V1Subscriptions.Update(context.Background(), id, &stripe.SubscriptionUpdateParams{
+				Items: []*stripe.SubscriptionUpdateItemParams{change}, ProrationBehavior: stripe.String("always_invoice"),
+			})
+			require.NoError(t, err)
+			srv.Flush()
+			require.Equal(t, []string{"customer.subscription.updated"}, in.types(t), "a change makes no invoice in a pause")
+			require.EqualValues(t, "paused", subscription(t, srv, id).Status)
+		}
 		resume := func(want int) map[string]any {
 			resp, body := request(t, srv, http.MethodPost, "/v1/subscriptions/"+id+"/resume", nil)
 			require.Equal(t, want, resp.StatusCode, body)
