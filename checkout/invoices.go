@@ -228,7 +228,7 @@ func (f *Flow[Tx]) settleInvoice(ctx context.Context, id string, i invoiceFacts,
 		}
 		return func(o *store.Order, _ time.Time) bool {
 			subscription, _ := i.subscription()
-			a := attemptOfSubscription(o, subscription)
+			a := o.AttemptBySubscription(subscription)
 			return a != nil && f.setInvoice(o, a, i)
 		}, nil
 	})

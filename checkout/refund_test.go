@@ -176,6 +176,82 @@ func TestRefundOfASubscription(t *testing.T) {
 	require.ErrorIs(t, s.giveBack("trial", checkout.Refund{}), checkout.ErrNothingToRefund)
 }
 
+// Of an order that was paid twice each payment can be given back by itself. Nothing else happens to the order then.
+func TestRefundOfASecondPayment(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	second := s.beginUnrecorded(cartOf("order-1", "tee"))
+	s.pay(s.begin(cartOf("order-1", "tee")).SessionID)
+	s.pay(second)
+	require.Equal(t, "attempt 1 was paid, too", s.order("order-1").StuckReason())
+
+	require.ErrorContains(t, s.giveBack("order-1", checkout.Refund{Attempt: 1, Restock: true}), "refund it without Restock")
+	require.ErrorIs(t, s.giveBack("order-1", checkout.Refund{Attempt: 3}), checkout.ErrNotPaid)
+	require.ErrorIs(t, s.giveBack("order-1", checkout.Refund{Attempt: -1}), checkout.ErrNotPaid)
+	require.ErrorIs(t, s.giveBack("order-1", checkout.Refund{Attempt: 1, Amount: 2000}), checkout.ErrNothingToRefund)
+	require.Zero(t, s.wire.count(refundCall))
+
+	require.NoError(t, s.giveBack("order-1", checkout.Refund{Attempt: 1, Amount: 500, Key: "form"}))
+	require.EqualValues(t, 1499, s.order("order-1").AttemptRefundable(1))
+	require.True(t, s.order("order-1").Stuck(), "a part of the second payment is still there")
+	require.NoError(t, s.giveBack("order-1", checkout.Refund{Attempt: 1}))
+	require.False(t, s.order("order-1").Stuck())
+	require.Zero(t, s.order("order-1").Refunded())
+	s.requireStatus("order-1", checkout.Fulfilled)
+	s.requireStock("tee", 4, 0, 1)
+	require.ErrorIs(t, s.giveBack("order-1", checkout.Refund{Attempt: 1}), checkout.ErrNothingToRefund)
+
+	require.NoError(t, s.giveBack("order-1", checkout.Refund{Attempt: 2, Amount: 500, Key: "form"}))
+	require.EqualValues(t, 500, s.order("order-1").Refunded(), "the same key, and another payment")
+	require.NoError(t, s.giveBack("order-1", checkout.Refund{Restock: true}))
+	s.requireStatus("order-1", "refunded")
+	s.requireStock("tee", 5, 0, 1)
+}
+
+// An automatic refund of a second payment that failed can be made by a person.
+func TestRefundOfASecondPaymentByHand(t *testing.T) {
+	t.Parallel()
+	s := refundingShop(t, checkout.ChangeDuplicatePayment)
+	second := s.beginUnrecorded(cartOf("order-1", "tee"))
+	s.pay(s.begin(cartOf("order-1", "tee")).SessionID)
+	s.pay(second)
+	s.sweep()
+	require.NoError(t, s.srv.FailRefund(s.order("order-1").Refunds[0].ID))
+	require.True(t, s.order("order-1").Stuck())
+	require.NoError(t, s.giveBack("order-1", checkout.Refund{Attempt: 1}))
+	require.Len(t, s.order("order-1").Refunds, 2)
+	require.False(t, s.order("order-1").Stuck())
+	s.requireStatus("order-1", checkout.Fulfilled)
+}
+
+// A customer with two subscriptions gets back what is named: the invoice of either, or the latest of an attempt.
+func TestRefundOfASecondSubscription(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	lost := s.beginUnrecorded(clubOf("club"))
+	first := s.subscribe("club")
+	s.pay(lost)
+	s.sweep()
+	o := s.order("club")
+	require.Len(t, o.Subscriptions, 2)
+	invoices := make(map[bool]string) // by whether they are of the subscription that counts
+	for _, inv := range o.Invoices {
+		require.True(t, inv.First())
+		invoices[inv.Subscription == first.ID] = inv.ID
+	}
+
+	require.ErrorContains(t, s.giveBack("club", checkout.Refund{Attempt: 1, Invoice: invoices[true]}), "name one of the two")
+	require.Zero(t, s.wire.count(refundCall))
+	require.NoError(t, s.giveBack("club", checkout.Refund{Invoice: invoices[false], Amount: 100}))
+	require.Zero(t, s.order("club").Refunded())
+	require.EqualValues(t, 100, s.order("club").AttemptRefunded(1))
+	require.NoError(t, s.giveBack("club", checkout.Refund{Attempt: 1}))
+	require.False(t, s.order("club").Stuck())
+	require.True(t, s.order("club").Access(s.srv.Now(), 0).Granted)
+	require.NoError(t, s.giveBack("club", checkout.Refund{Invoice: invoices[true]}))
+	require.EqualValues(t, 900, s.order("club").Refunded())
+}
+
 // A process without an OnChange leaves the change to the process that has one, also if a refund is the first thing that it does.
 func TestRefundByAProcessWithoutOnChange(t *testing.T) {
 	t.Parallel()

@@ -280,10 +280,13 @@ func refundParams(a *store.Attempt) *stripe.RefundCreateParams {
 
 // Refund says what [Flow.Refund] gives back.
 type Refund struct {
-	// Amount is in minor units of the order's currency. Default: everything that is left of the payment.
+	// Amount is in minor units of the payment's currency. Default: everything that is left of the payment.
 	Amount int64
+	// Attempt is the number of the attempt whose payment is given back, of an order that was paid twice. Default: the attempt
+	// whose payment counts, see [store.Order.PaidAttempt].
+	Attempt int
 	// Invoice is the ID of the invoice whose payment is given back, of an order with a subscription. Default: the latest
-	// invoice that was paid.
+	// invoice that was paid of the subscription that the attempt began.
 	Invoice string
 	// Key tells this refund from other refunds of the order. A call with the same Key and Amount refunds nothing more for a
 	// day, as Stripe keeps idempotency keys that long (https://docs.stripe.com/api/idempotent_requests). A form that is sent
@@ -293,7 +296,7 @@ type Refund struct {
 	Key string
 	// Restock puts the goods of the order back into stock, together with the record of the refund. An order is restocked at
 	// most once, also by several refunds. If the whole payment was given back already, for instance in the Dashboard, the
-	// goods are restocked all the same.
+	// goods are restocked all the same. A second payment has no goods to restock: that is an error.
 	Restock bool
 }
 
@@ -306,9 +309,10 @@ type restocker[Tx any] interface {
 // Charges and Refunds. On a destination charge the transfer and the application fee go back, too. A refund does not end a
 // subscription.
 //
-// Errors: one that matches [ErrNotFound], [ErrNotPaid], [ErrNothingToRefund] if less than Amount is left or the payment is
-// disputed, [ErrNoRestock]; Stripe's answer, by errors.As as a [*stripe.Error]. After an error of the network or the Store the
-// refund may have been made; calling again with the same Key is safe.
+// Errors: one that matches [ErrNotFound] for the order and its invoice, [ErrNotPaid] for the order and its attempt,
+// [ErrNothingToRefund] if less than Amount is left or the payment is disputed, [ErrNoRestock]; Stripe's answer, by errors.As as
+// a [*stripe.Error]. After an error of the network or the Store the refund may have been made; calling again with the same Key is
+// safe.
 func (f *Flow[Tx]) Refund(ctx context.Context, id string, r Refund) error {
 	ctx, cancel := limited(ctx)
 	defer cancel()
@@ -322,11 +326,11 @@ func (f *Flow[Tx]) Refund(ctx context.Context, id string, r Refund) error {
 	if err != nil {
 		return err
 	}
-	paid := o.PaidAttempt()
-	if paid == nil {
-		return fmt.Errorf("%w: %s", ErrNotPaid, id)
+	a, err := attemptToRefund(o, r)
+	if err != nil {
+		return err
 	}
-	params, err := f.wantedRefund(ctx, o, paid, r)
+	params, err := f.wantedRefund(ctx, o, a, r)
 	if err != nil {
 		return err
 	}
@@ -343,34 +347,60 @@ func (f *Flow[Tx]) Refund(ctx context.Context, id string, r Refund) error {
 	return nil
 }
 
+// attemptToRefund returns the attempt whose payment, or whose subscription's, a person wants to give back.
+func attemptToRefund(o *store.Order, r Refund) (*store.Attempt, error) {
+	a := o.PaidAttempt()
+	if r.Attempt != 0 {
+		a = o.Attempt(r.Attempt)
+	}
+	if inv := o.Invoice(r.Invoice); inv != nil {
+		of := o.AttemptBySubscription(inv.Subscription)
+		if r.Attempt != 0 && of != a {
+			return nil, fmt.Errorf("checkout: invoice %s of order %s is not of attempt %d: name one of the two", inv.ID, o.ID, r.Attempt)
+		}
+		a = of
+	}
+	switch {
+	case r.Attempt != 0 && (a == nil || !a.Paid):
+		return nil, fmt.Errorf("%w: attempt %d of order %s", ErrNotPaid, r.Attempt, o.ID)
+	case a == nil || !a.Paid:
+		return nil, fmt.Errorf("%w: %s", ErrNotPaid, o.ID)
+	case r.Invoice != "" && o.Invoice(r.Invoice) == nil:
+		return nil, fmt.Errorf("%w: invoice %s of order %s", ErrNotFound, r.Invoice, o.ID)
+	case r.Restock && a != o.PaidAttempt():
+		return nil, fmt.Errorf("checkout: the goods of order %s are not those of attempt %d: refund it without Restock", o.ID, a.N)
+	}
+	return a, nil
+}
+
 // wantedRefund returns the parameters of a refund that a person asked for; nil: the money is back already, and only the goods
 // are to be restocked.
-func (f *Flow[Tx]) wantedRefund(ctx context.Context, o *store.Order, paid *store.Attempt, r Refund) (*stripe.RefundCreateParams, error) {
+func (f *Flow[Tx]) wantedRefund(ctx context.Context, o *store.Order, a *store.Attempt, r Refund) (*stripe.RefundCreateParams, error) {
 	shop, err := f.shop(ctx)
 	if err != nil {
 		return nil, err
 	}
-	params, left, back := refundParams(paid), o.Refundable(), o.Refunded()
-	invoice := cmp.Or(r.Invoice, latestPaidRenewal(o, paid))
-	if inv := o.Invoice(invoice); inv != nil && !inv.First() {
-		left, back = o.InvoiceRefundable(inv.ID), o.InvoiceRefunded(inv.ID)
+	params, left, back, of := refundParams(a), o.AttemptRefundable(a.N), o.AttemptRefunded(a.N), r.Invoice
+	if a != o.PaidAttempt() && of == "" {
+		of = fmt.Sprintf("attempt %d", a.N)
+	}
+	if inv := o.Invoice(cmp.Or(r.Invoice, latestPaidRenewal(o, a))); inv != nil && !inv.First() {
+		left, back, of = o.InvoiceRefundable(inv.ID), o.InvoiceRefunded(inv.ID), inv.ID
 		params.PaymentIntent = stripe.String("")
 		if n := len(inv.PaymentIntents); n > 0 {
 			params.PaymentIntent = stripe.String(inv.PaymentIntents[n-1])
 		}
-	} else if inv == nil && r.Invoice != "" {
-		return nil, fmt.Errorf("%w: invoice %s of order %s", ErrNotFound, r.Invoice, o.ID)
 	}
 	amount := cmp.Or(r.Amount, left)
 	switch {
-	case left == 0 && r.Amount == 0 && r.Restock && restockable(o, paid):
+	case left == 0 && r.Amount == 0 && r.Restock && restockable(o, a):
 		return nil, nil
 	case left == 0, amount > left, *params.PaymentIntent == "":
-		return nil, fmt.Errorf("%w: %d of %d %s of order %s", ErrNothingToRefund, amount, left, o.Currency, o.ID)
+		return nil, fmt.Errorf("%w: %d of %d %s of order %s", ErrNothingToRefund, amount, left, cmp.Or(a.Currency, o.Currency), o.ID)
 	}
 	params.Amount = &amount
 	key := cmp.Or(r.Key, defaultRefundKey(o, back, amount))
-	params.SetIdempotencyKey(idempotencyKey("%s/%s/%s/refund/%s", shop.id, o.ID, invoice, key))
+	params.SetIdempotencyKey(idempotencyKey("%s/%s/%s/refund/%s", shop.id, o.ID, of, key))
 	return params, nil
 }
 

@@ -211,20 +211,10 @@ func (f *Flow[Tx]) orderOfSubscription(ctx context.Context, account, subscriptio
 	if err != nil || settled.orderID == "" {
 		return nil, err
 	}
-	if o, err = f.store.Find(ctx, settled.orderID); err != nil || attemptOfSubscription(o, subscription) == nil {
+	if o, err = f.store.Find(ctx, settled.orderID); err != nil || o.AttemptBySubscription(subscription) == nil {
 		return nil, err
 	}
 	return o, nil
-}
-
-// attemptOfSubscription returns the attempt whose session began a subscription, or nil.
-func attemptOfSubscription(o *store.Order, id string) *store.Attempt {
-	for i := range o.Attempts {
-		if id != "" && o.Attempts[i].Subscription == id {
-			return &o.Attempts[i]
-		}
-	}
-	return nil
 }
 
 // settleSubscription records Stripe's newest answers about a subscription and its invoices. Subscriptions have no order of
@@ -255,7 +245,7 @@ func (f *Flow[Tx]) recordSubscription(ctx context.Context, id, subscription, cau
 			return nil, err
 		}
 		return func(o *store.Order, now time.Time) bool {
-			a := attemptOfSubscription(o, subscription)
+			a := o.AttemptBySubscription(subscription)
 			if a == nil {
 				return false
 			}
@@ -287,7 +277,7 @@ func answersOfSubscription(o *store.Order, id string) int {
 func (f *Flow[Tx]) forgetSubscription(ctx context.Context, id, subscription, cause string) error {
 	f.log.Warn("stripe does not know a subscription: the sandbox's data was deleted", "order", id, "subscription", subscription)
 	return f.record(ctx, id, cause, func(o *store.Order, now time.Time) (bool, error) {
-		a := attemptOfSubscription(o, subscription)
+		a := o.AttemptBySubscription(subscription)
 		if a == nil {
 			return false, nil
 		}

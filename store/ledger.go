@@ -72,9 +72,23 @@ func (s RefundState) counts() bool {
 // for until it fails or is canceled. A refund of another payment, such as a duplicate, leaves the order paid. So does a
 // refund of a renewal. A refund in another currency than the payment's is not added.
 func (o *Order) Refunded() int64 {
+	if paid := o.PaidAttempt(); paid != nil {
+		return o.AttemptRefunded(paid.N)
+	}
 	var sum int64
 	for _, r := range o.Refunds {
-		if r.Invoice == "" && o.isPaidAttempt(r.Attempt) {
+		if r.Invoice == "" {
+			sum += o.counted(r)
+		}
+	}
+	return sum
+}
+
+// AttemptRefunded is what [Order.Refunded] says, for the payment of attempt n.
+func (o *Order) AttemptRefunded(n int) int64 {
+	var sum int64
+	for _, r := range o.Refunds {
+		if r.Invoice == "" && isOfAttempt(r.Attempt, n) {
 			sum += o.counted(r)
 		}
 	}
@@ -85,18 +99,31 @@ func (o *Order) Refunded() int64 {
 // that count, and without what a dispute took. It is 0 while a dispute is open that is no inquiry, because Stripe refuses refunds
 // then (https://docs.stripe.com/disputes/responding). For renewals see [Order.InvoiceRefundable].
 func (o *Order) Refundable() int64 {
-	paid := o.PaidAttempt()
-	if paid == nil {
+	if paid := o.PaidAttempt(); paid != nil {
+		return o.AttemptRefundable(paid.N)
+	}
+	return 0
+}
+
+// AttemptRefundable is what [Order.Refundable] says, for the payment of attempt n, such as the second payment of an order that
+// was paid twice. It is in minor units of that payment's currency.
+func (o *Order) AttemptRefundable(n int) int64 {
+	a := o.Attempt(n)
+	if a == nil || !a.Paid {
 		return 0
 	}
 	for _, d := range o.Disputes {
-		if d.Invoice == "" && d.freezes() && o.isPaidAttempt(d.Attempt) {
+		if d.Invoice == "" && d.freezes() && isOfAttempt(d.Attempt, n) {
 			return 0
 		}
 	}
-	lost, _ := o.lost(paid)
-	return max(0, o.charged(paid)-o.Refunded()-lost)
+	lost, _ := o.lost(a)
+	return max(0, o.charged(a)-o.AttemptRefunded(n)-lost)
 }
+
+// isOfAttempt reports whether the entry of a ledger for attempt of is about the payment of attempt n. The number 0 stands for an
+// unknown attempt. It is about each: goods must not be shipped for money that may have been given back.
+func isOfAttempt(of, n int) bool { return of == n || of == 0 }
 
 // freezes reports whether Stripe refuses refunds of the payment because of the dispute.
 func (d Dispute) freezes() bool { return d.State == DisputeOpen && !d.Inquiry }
@@ -120,30 +147,20 @@ func (o *Order) inCurrencyOf(n int, currency string) bool {
 
 // Disputed reports whether a dispute of the payment that counts is open or lost.
 func (o *Order) Disputed() bool {
+	paid := o.PaidAttempt()
 	for _, d := range o.Disputes {
-		if d.Invoice == "" && d.State != DisputeWon && o.isPaidAttempt(d.Attempt) {
+		if d.Invoice == "" && d.State != DisputeWon && (paid == nil || isOfAttempt(d.Attempt, paid.N)) {
 			return true
 		}
 	}
 	return false
 }
 
-// isPaidAttempt reports whether attempt n is the one whose payment counts. The number 0 stands for an unknown attempt. It
-// counts, too: goods must not be shipped for money that may have been given back.
-func (o *Order) isPaidAttempt(n int) bool {
-	paid := o.PaidAttempt()
-	return n == 0 || paid == nil || paid.N == n
-}
-
 // GivenBack reports whether an open dispute of an attempt's payment exists, or whether refunds and lost disputes together amount to
 // the whole payment. A refund that is on its way counts.
 func (o *Order) GivenBack(a *Attempt) bool {
 	back, open := o.lost(a)
-	for _, r := range o.Refunds {
-		if r.Invoice == "" && (r.Attempt == a.N || r.Attempt == 0) {
-			back += o.counted(r)
-		}
-	}
+	back += o.AttemptRefunded(a.N)
 	return open || back > 0 && back >= o.charged(a)
 }
 
@@ -151,7 +168,7 @@ func (o *Order) GivenBack(a *Attempt) bool {
 // another currency than the payment's can't be compared, and counts as the whole payment.
 func (o *Order) lost(a *Attempt) (sum int64, open bool) {
 	for _, d := range o.Disputes {
-		if d.Invoice != "" || d.Attempt != a.N && d.Attempt != 0 {
+		if d.Invoice != "" || !isOfAttempt(d.Attempt, a.N) {
 			continue
 		}
 		switch d.State {

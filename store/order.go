@@ -182,6 +182,16 @@ func (o *Order) AttemptBySession(sessionID string) *Attempt {
 	return nil
 }
 
+// AttemptBySubscription returns the attempt whose session began a subscription, or nil.
+func (o *Order) AttemptBySubscription(id string) *Attempt {
+	for i := range o.Attempts {
+		if id != "" && o.Attempts[i].Subscription == id {
+			return &o.Attempts[i]
+		}
+	}
+	return nil
+}
+
 // Paid reports whether money for the order has arrived, in whichever attempt.
 func (o *Order) Paid() bool { return o.PaidAttempt() != nil }
 
