@@ -201,8 +201,7 @@ var advices = []struct {
 	{"the transaction that delivers", advice{"Look at the database, and at errors that the callback OnChange does not return. The change is also tried again by itself.", []Action{Retry}, telling}},
 }
 
-// adviceFor returns what helps an order that is stuck for a reason. The action Refund gives back the payment that counts, which is not
-// the second one of an order that was paid twice.
+// adviceFor returns what helps an order that is stuck for a reason.
 func adviceFor(o *store.Order, reason string) advice {
 	for _, a := range advices {
 		if strings.HasPrefix(reason, a.reason) {
@@ -211,11 +210,9 @@ func adviceFor(o *store.Order, reason string) advice {
 	}
 	switch {
 	case strings.HasSuffix(reason, "was paid, too"):
-		return advice{"The customer paid twice. Refund one payment in Stripe’s Dashboard, or keep both: fulfil anyway.", []Action{FulfilAnyway}, 0}
-	case strings.Contains(reason, "could not be refunded") && slices.ContainsFunc(o.Attempts, func(a store.Attempt) bool { return a.Duplicate && a.RefundRefused != "" }):
-		return advice{"The customer paid twice, and the second payment could not be given back. Refund it in Stripe’s Dashboard, or keep both: fulfil anyway.", []Action{FulfilAnyway}, 0}
+		return advice{"The customer paid twice. Refund one payment, or keep both: fulfil anyway.", []Action{Refund, FulfilAnyway}, 0}
 	case strings.Contains(reason, "could not be refunded"):
-		return advice{"Refund the payment in Stripe’s Dashboard, or decide otherwise here.", []Action{Refund, FulfilAnyway, Retry, GiveUp}, 0}
+		return advice{"Refund the payment here or in Stripe’s Dashboard, or decide otherwise.", []Action{Refund, FulfilAnyway, Retry, GiveUp}, 0}
 	}
 	return advice{"Decide whether the customer gets the goods.", []Action{FulfilAnyway, Retry, GiveUp, Refund}, 0}
 }

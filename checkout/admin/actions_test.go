@@ -319,18 +319,51 @@ func TestRefundOfASubscription(t *testing.T) {
 	form := s.get("orders/member-1/refund")
 	require.Contains(t, form.body, "does not end the subscription")
 	_, values := s.form(form)
-	require.Equal(t, renewal, values.Get("invoice"))
+	require.Equal(t, renewal, values.Get("payment"))
 
-	require.Equal(t, http.StatusOK, s.send(form, url.Values{"invoice": {first}, "amount": {"2"}}).status)
+	require.Equal(t, http.StatusOK, s.send(form, url.Values{"payment": {first}, "amount": {"2"}}).status)
 	require.EqualValues(t, 200, s.order("member-1").Refunded())
 	require.Zero(t, s.order("member-1").InvoiceRefunded(renewal))
 
 	require.Equal(t, http.StatusOK, s.press("member-1", admin.Refund, nil).status)
 	require.EqualValues(t, 900, s.order("member-1").InvoiceRefunded(renewal))
 	_, values = s.form(s.get("orders/member-1/refund"))
-	require.Equal(t, first, values.Get("invoice"))
+	require.Equal(t, first, values.Get("payment"))
 	require.Equal(t, "7.00", values.Get("amount"))
-	require.Equal(t, http.StatusNotFound, s.send(s.get("orders/member-1/refund"), url.Values{"invoice": {"in_nix"}}).status)
+	require.Equal(t, http.StatusNotFound, s.send(s.get("orders/member-1/refund"), url.Values{"payment": {"in_nix"}}).status)
+}
+
+// Of an order that was paid twice the payment that is one too many comes first, and its goods are those of the other.
+func TestRefundOfASecondPayment(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.paid("order-1")
+	intent := s.order("order-1").PaidAttempt().PaymentIntent
+	s.change("order-1", func(o *store.Order) {
+		second := o.Attempts[0]
+		o.Attempts[0].PaymentIntent = "pi_1"
+		second.N, second.SessionID, second.PaymentIntent, second.Duplicate = 2, "cs_2", intent, true
+		o.Attempts = append(o.Attempts, second)
+	})
+	form := s.get("")
+	require.Contains(t, form.body, "The customer paid twice. Refund one payment")
+	form = s.get("orders/order-1/refund")
+	_, values := s.form(form)
+	require.Equal(t, "2", values.Get("payment"))
+	require.Contains(t, form.body, "which is one too many")
+	page := s.send(form, url.Values{"restock": {"yes"}})
+	require.Equal(t, http.StatusUnprocessableEntity, page.status)
+	require.Contains(t, page.body, "The goods belong to the other payment")
+	require.Empty(t, s.order("order-1").Refunds)
+
+	require.Equal(t, http.StatusOK, s.send(form, url.Values{"amount": {"5"}}).status)
+	require.EqualValues(t, 500, s.order("order-1").AttemptRefunded(2))
+	require.Zero(t, s.order("order-1").Refunded())
+	require.Equal(t, http.StatusOK, s.press("order-1", admin.Refund, nil).status)
+	require.False(t, s.order("order-1").Stuck())
+	_, values = s.form(s.get("orders/order-1/refund"))
+	require.Equal(t, "1", values.Get("payment"))
+	require.Equal(t, http.StatusConflict, s.send(form, url.Values{"payment": {"7"}}).status)
 }
 
 // The goods of an order that was refunded in the Dashboard can be put back.

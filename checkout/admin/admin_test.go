@@ -472,7 +472,7 @@ func TestHostileTexts(t *testing.T) {
 	pages := map[string]answer{
 		"searched": s.post("search", url.Values{"q": {hostile + "@"}}),
 		"adjusted": s.post("stock/adjust", url.Values{"sku": {sku}, "delta": {hostile}, "on_hand": {"3"}, "held": {"0"}, "sold": {"0"}}),
-		"refunded": s.post("orders/order-1/refund", url.Values{"amount": {hostile}, "key": {hostile}, "invoice": {hostile}}),
+		"refunded": s.post("orders/order-1/refund", url.Values{"amount": {hostile}, "key": {hostile}, "payment": {hostile}}),
 	}
 	for _, path := range []string{"", "?show=stuck", "?show=" + url.QueryEscape(hostile), "orders/order-1", "orders/order-1/refund", "orders/order-1/fulfil-anyway", "stock", "stock?sku=" + url.QueryEscape(hostile), "stock/adjust?sku=" + url.QueryEscape(sku)} {
 		pages[path] = s.get(path)

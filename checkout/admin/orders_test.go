@@ -127,8 +127,8 @@ func TestStuckComesFirst(t *testing.T) {
 	require.Len(t, orders(s.get("?show=stuck")), 12)
 }
 
-// Of an order that was paid twice, the action Refund gives back the wrong payment, so it is not what helps.
-func TestRefusedRefundOfASecondPayment(t *testing.T) {
+// A payment that could not be given back automatically can be by hand, also one that is not the one that counts.
+func TestRefusedRefund(t *testing.T) {
 	t.Parallel()
 	for _, second := range []bool{true, false} {
 		s := newShop(t)
@@ -145,7 +145,7 @@ func TestRefusedRefundOfASecondPayment(t *testing.T) {
 		})
 		page := s.get("")
 		require.Contains(t, page.body, "could not be refunded: balance_insufficient")
-		require.Equal(t, !second, strings.Contains(page.body, `href="./orders/order-1/refund"`), "second: %t", second)
+		require.Contains(t, page.body, `href="./orders/order-1/refund"`, "second: %t", second)
 	}
 }
 

@@ -6,34 +6,50 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/gofulfil/fulfil/checkout"
 	"github.com/gofulfil/fulfil/store"
 )
 
-// payment is one that can be given back: that of an order, or of an invoice of a subscription.
+// payment is one that can be given back: that of an attempt, or of an invoice of a subscription.
 type payment struct {
-	Invoice  string // empty: the order's own payment
+	Value    string // in the form: the number of the attempt, or the ID of the invoice
 	Label    string
 	Left     int64
 	Currency string
 }
 
-// payments are those of an order of which something is left, the latest first.
+// payments are those of an order of which something is left. A payment beside the one that counts comes first, then the latest.
 func payments(o *store.Order) (all []payment) {
-	own := payment{Label: "The payment", Left: o.Refundable(), Currency: o.Currency}
-	for _, inv := range slices.Backward(o.Invoices) {
-		if inv.First() {
-			own.Invoice, own.Label = inv.ID, "First payment, "+when(inv.CreatedAt)
-			continue
+	paid := o.PaidAttempt()
+	if paid == nil {
+		return nil
+	}
+	for i := range slices.Backward(o.Attempts) {
+		if a := &o.Attempts[i]; a.Paid && a != paid {
+			all = append(all, paymentsOf(o, a, "The payment of "+when(a.PaidAt)+", which is one too many")...)
 		}
-		if left := o.InvoiceRefundable(inv.ID); left > 0 {
+	}
+	return append(all, paymentsOf(o, paid, "The payment of "+when(paid.PaidAt))...)
+}
+
+// paymentsOf are the payments that an attempt began, the latest first.
+func paymentsOf(o *store.Order, a *store.Attempt, label string) (all []payment) {
+	own := payment{strconv.Itoa(a.N), label, o.AttemptRefundable(a.N), cmp.Or(a.Currency, o.Currency)}
+	listed := a.Subscription == ""
+	for _, inv := range slices.Backward(o.Invoices) {
+		switch left := o.InvoiceRefundable(inv.ID); {
+		case a.Subscription == "" || inv.Subscription != a.Subscription:
+		case inv.First():
+			own.Value, own.Label, listed = inv.ID, "First payment, "+when(inv.CreatedAt), true
+		case left > 0:
 			all = append(all, payment{inv.ID, "Payment of " + when(inv.CreatedAt), left, cmp.Or(inv.Currency, o.Currency)})
 		}
 	}
 	// Flow.Refund takes the latest renewal if no invoice is named, so the first payment needs its name.
-	if own.Left > 0 && (own.Invoice != "" || len(all) == 0) {
+	if own.Left > 0 && (listed || len(all) == 0) {
 		all = append(all, own)
 	}
 	return all
@@ -42,10 +58,11 @@ func payments(o *store.Order) (all []payment) {
 // refundForm is the form that asks for a refund, with what the person filled in.
 type refundForm struct {
 	Payments []payment
-	Restock  bool // goods can be put back
+	Currency string // of the payments; empty: they have several
+	Restock  bool   // goods can be put back
 	Key      string
 
-	Invoice, Amount string
+	Payment, Amount string
 	WantsRestock    bool
 	Problem         string
 }
@@ -53,8 +70,13 @@ type refundForm struct {
 // newRefundForm is the form of an order. Its key is a random text, so that a form that is sent twice refunds once.
 func newRefundForm(o *store.Order) *refundForm {
 	form := &refundForm{Payments: payments(o), Restock: canRestock(o), Key: rand.Text()}
-	if len(form.Payments) > 0 {
-		form.Invoice = form.Payments[0].Invoice
+	for i, p := range form.Payments {
+		switch {
+		case i == 0:
+			form.Payment, form.Currency = p.Value, p.Currency
+		case p.Currency != form.Currency:
+			form.Currency = ""
+		}
 	}
 	if len(form.Payments) == 1 {
 		form.Amount = amountOf(form.Payments[0].Left, form.Payments[0].Currency).Decimal()
@@ -65,38 +87,51 @@ func newRefundForm(o *store.Order) *refundForm {
 // refund makes the refund that a form asks for.
 func (p *pages) refund(w http.ResponseWriter, r *http.Request, a orderAction, o *store.Order) {
 	form := newRefundForm(o)
-	form.Invoice, form.Amount, form.WantsRestock = r.PostFormValue("invoice"), strings.TrimSpace(r.PostFormValue("amount")), r.PostFormValue("restock") != ""
+	form.Payment, form.Amount, form.WantsRestock = r.PostFormValue("payment"), strings.TrimSpace(r.PostFormValue("amount")), r.PostFormValue("restock") != ""
 	if key := r.PostFormValue("key"); key != "" && len(key) <= 100 {
 		form.Key = key
 	}
-	minor, problem := form.minor(o)
+	wanted, problem := form.wanted(o)
 	if problem != "" {
-		form.Problem = problem
+		form.Problem = problem + " Nothing was refunded."
 		p.render(w, r, http.StatusUnprocessableEntity, "confirm", page{Title: a.Label, Here: "orders", Data: confirmPage{orderAction: a, Order: o, Refund: form}})
 		return
 	}
-	err := p.Flow.Refund(r.Context(), o.ID, checkout.Refund{Amount: minor, Invoice: form.Invoice, Key: form.Key, Restock: form.WantsRestock})
-	p.record(r, Refund, err, "order", o.ID, "amount", minor, "invoice", form.Invoice, "restock", form.WantsRestock)
+	err := p.Flow.Refund(r.Context(), o.ID, wanted)
+	p.record(r, Refund, err, "order", o.ID, "amount", wanted.Amount, "attempt", wanted.Attempt, "invoice", wanted.Invoice, "restock", wanted.Restock)
 	p.answer(w, r, a, o.ID, err)
 }
 
-// minor is the amount in minor units, or says what is wrong with it. Zero is all that is left.
-func (form *refundForm) minor(o *store.Order) (minor int64, problem string) {
-	if form.Amount == "" {
-		return 0, ""
-	}
+// wanted is the refund that the form asks for, or says what is wrong with the form. An amount of zero is all that is left.
+func (form *refundForm) wanted(o *store.Order) (wanted checkout.Refund, problem string) {
+	wanted = checkout.Refund{Key: form.Key, Restock: form.WantsRestock}
 	currency := o.Currency
-	if inv := o.Invoice(form.Invoice); inv != nil {
-		currency = cmp.Or(inv.Currency, currency)
+	if n, err := strconv.Atoi(form.Payment); err == nil {
+		wanted.Attempt = n
+	} else {
+		wanted.Invoice = form.Payment
+	}
+	a, inv := o.Attempt(wanted.Attempt), o.Invoice(wanted.Invoice)
+	if inv != nil {
+		a, currency = o.AttemptBySubscription(inv.Subscription), cmp.Or(inv.Currency, currency)
+	} else if a != nil {
+		currency = cmp.Or(a.Currency, currency)
+	}
+	if form.WantsRestock && a != nil && a != o.PaidAttempt() {
+		return wanted, "The goods belong to the other payment: give this one back without putting the goods back into stock."
+	}
+	if form.Amount == "" {
+		return wanted, ""
 	}
 	amount, err := checkout.ParseAmount(form.Amount, currency)
 	switch {
 	case errors.Is(err, checkout.ErrAmountPrecision):
-		return 0, "The amount has more decimals than the currency. Nothing was refunded."
+		return wanted, "The amount has more decimals than the currency."
 	case err != nil:
-		return 0, "The amount must be a number such as 19.99, with a point and no currency. Nothing was refunded."
+		return wanted, "The amount must be a number such as 19.99, with a point and no currency."
 	case amount.Minor() <= 0:
-		return 0, "The amount must be more than zero. Nothing was refunded."
+		return wanted, "The amount must be more than zero."
 	}
-	return amount.Minor(), ""
+	wanted.Amount = amount.Minor()
+	return wanted, ""
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"database/sql"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -135,6 +137,32 @@ func TestRefund(t *testing.T) {
 			require.Contains(t, s.refused(exitUsage, append([]string{"orders", "refund", "order-1", "-yes"}, strings.Fields(args)...)...), message, args)
 		}
 		require.Contains(t, s.refused(exitUsage, "orders", "refund", "order-1", "-yes", "-amount", "5 EUR"), "the order is in USD")
+	})
+}
+
+// Of an order that was paid twice, -attempt names the payment that goes back.
+func TestRefundOfASecondPayment(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testShop) {
+		s.ok("stock", "set", "tee", "100")
+		s.pay("order-2", "ada@example.com")
+		other := s.order("order-2").PaidAttempt()
+		s.pay("order-1", "ada@example.com")
+		require.NoError(t, s.store.InTx(t.Context(), func(tx *sql.Tx) error {
+			orders, err := s.store.Lock(t.Context(), tx, "order-1")
+			second := *orders[0].PaidAttempt()
+			second.N, second.SessionID, second.PaymentIntent, second.Duplicate = 2, "cs_2", other.PaymentIntent, true
+			orders[0].Attempts = append(orders[0].Attempts, second)
+			return errors.Join(err, s.store.Save(t.Context(), tx, orders[0]))
+		}))
+		require.Contains(t, s.ok("orders", "stuck"), "attempt 2 was paid, too")
+		require.Contains(t, s.refused(exitUsage, "orders", "refund", "order-1", "-attempt", "3", "-yes"), "no payment of attempt 3")
+		require.Contains(t, s.refused(exitFailed, "orders", "refund", "order-1", "-attempt", "2", "-restock", "-yes"), "without Restock")
+		require.Contains(t, s.ok("orders", "refund", "order-1", "-attempt", "2", "-amount", "5", "-yes"), "5.00 USD were refunded")
+		require.Contains(t, s.ok("orders", "refund", "order-1", "-attempt", "2", "-yes"), "34.98 USD were refunded")
+		require.Zero(t, s.order("order-1").Refunded())
+		require.EqualValues(t, 3998, s.order("order-1").AttemptRefunded(2))
+		require.False(t, s.order("order-1").Stuck())
+		require.Contains(t, s.ok("orders", "refund", "order-1", "-yes"), "39.98 USD were refunded")
 	})
 }
 

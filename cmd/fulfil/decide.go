@@ -149,6 +149,7 @@ func (p *program) cancel(ctx context.Context, id string, yes bool) error {
 // refundOptions say what orders refund gives back.
 type refundOptions struct {
 	amount, invoice, key string
+	attempt              int
 	restock, yes         bool
 }
 
@@ -157,12 +158,14 @@ var refundCommand = command{
 	long: `
 Gives back what is left of the payment, or -amount of it. It asks for a confirmation, or -yes. Stripe can't take a refund back.
 
-The same command again within a day refunds nothing more: Stripe gets an idempotency key of the order, the invoice, the amount and
--key. To give the same amount back once more, name another -key. With -restock, the goods are put back into stock, at most once for an
-order. Of an order with several invoices, -invoice names the one to give back; the subscription goes on.`,
+The same command again within a day refunds nothing more: Stripe gets an idempotency key of the order, the attempt or invoice, the
+amount and -key. To give the same amount back once more, name another -key. With -restock, the goods are put back into stock, at most
+once for an order. Of an order that was paid twice, -attempt names the payment to give back. Of an order with several invoices,
+-invoice names the one to give back; the subscription goes on.`,
 	setup: func(p *program, flags *flag.FlagSet) action {
 		var o refundOptions
 		flags.StringVar(&o.amount, "amount", "", "how much, like `19.99`, in the currency of the order; default: all that is left")
+		flags.IntVar(&o.attempt, "attempt", 0, "the `NUMBER` of the attempt whose payment is given back; default: the one that counts")
 		flags.StringVar(&o.invoice, "invoice", "", "the `ID` of the invoice whose payment is given back (in_…)")
 		flags.StringVar(&o.key, "key", "", "a `TEXT` that tells this refund from others of the same amount")
 		flags.BoolVar(&o.restock, "restock", false, "put the goods of the order back into stock")
@@ -189,7 +192,7 @@ func (p *program) refund(ctx context.Context, id string, r refundOptions) error 
 	if err != nil {
 		return err
 	}
-	left, currency, err := refundable(o, r.invoice)
+	left, currency, err := refundable(o, r)
 	if err != nil {
 		return err
 	}
@@ -205,7 +208,7 @@ func (p *program) refund(ctx context.Context, id string, r refundOptions) error 
 	before := len(o.Refunds)
 	// The key is that of the command and not of the state, so that a command that is repeated refunds nothing more.
 	key := fmt.Sprintf("command/%d/%s", cmp.Or(minor, left), r.key)
-	if err := s.flow.Refund(ctx, o.ID, checkout.Refund{Amount: minor, Invoice: r.invoice, Key: key, Restock: r.restock}); err != nil {
+	if err := s.flow.Refund(ctx, o.ID, checkout.Refund{Amount: minor, Attempt: r.attempt, Invoice: r.invoice, Key: key, Restock: r.restock}); err != nil {
 		return err
 	}
 	if o, err = s.flow.Order(ctx, id); err != nil {
@@ -222,21 +225,38 @@ func (p *program) refund(ctx context.Context, id string, r refundOptions) error 
 }
 
 // refundable returns what is left of the payment that [checkout.Flow.Refund] gives back, and its currency.
-func refundable(o *store.Order, invoice string) (left int64, currency string, err error) {
+func refundable(o *store.Order, r refundOptions) (left int64, currency string, err error) {
 	if !o.Paid() {
 		return 0, "", fmt.Errorf("%w: %s", checkout.ErrNotPaid, o.ID)
 	}
-	if invoice == "" && len(o.Invoices) > 1 {
-		return 0, "", usagef("the order has %d invoices: name the one to give back with -invoice; fulfil orders show lists them", len(o.Invoices))
+	a, inv := o.PaidAttempt(), o.Invoice(r.invoice)
+	if inv != nil {
+		a = o.AttemptBySubscription(inv.Subscription)
 	}
-	inv := o.Invoice(invoice)
+	if r.attempt != 0 {
+		a = o.Attempt(r.attempt)
+	}
 	switch {
-	case inv == nil && invoice != "":
-		return 0, "", usagef("the order has no invoice %q: fulfil orders show lists them", invoice)
+	case a == nil || !a.Paid:
+		return 0, "", usagef("the order has no payment of attempt %d: fulfil orders show lists the attempts", r.attempt)
+	case inv == nil && r.invoice != "":
+		return 0, "", usagef("the order has no invoice %q: fulfil orders show lists them", r.invoice)
+	case inv == nil && invoices(o, a) > 1:
+		return 0, "", usagef("the order has %d invoices: name the one to give back with -invoice; fulfil orders show lists them", invoices(o, a))
 	case inv == nil || inv.First():
-		return o.Refundable(), o.Currency, nil
+		return o.AttemptRefundable(a.N), cmp.Or(a.Currency, o.Currency), nil
 	}
-	return o.InvoiceRefundable(inv.ID), inv.Currency, nil
+	return o.InvoiceRefundable(inv.ID), cmp.Or(inv.Currency, o.Currency), nil
+}
+
+// invoices is the number of invoices of the subscription that an attempt began.
+func invoices(o *store.Order, a *store.Attempt) (n int) {
+	for _, inv := range o.Invoices {
+		if inv.Subscription == a.Subscription {
+			n++
+		}
+	}
+	return n
 }
 
 // refunded is the sum of all refunds of the order that count.

@@ -60,7 +60,9 @@ func helps(o *store.Order) (commands []string) {
 	if o.FulfilledAt.IsZero() && o.GivenUpAt.IsZero() {
 		commands = append(commands, "fulfil orders resolve give-up")
 	}
-	if o.Refundable() > 0 {
+	left := func(a store.Attempt) bool { return o.AttemptRefundable(a.N) > 0 }
+	leftOf := func(inv store.Invoice) bool { return o.InvoiceRefundable(inv.ID) > 0 }
+	if slices.ContainsFunc(o.Attempts, left) || slices.ContainsFunc(o.Invoices, leftOf) {
 		commands = append(commands, "fulfil orders refund")
 	}
 	return commands
