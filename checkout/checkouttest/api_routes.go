@@ -117,6 +117,13 @@ func (s *Server) endpoints() map[string]endpoint {
 		"GET /v1/invoice_payments":                  s.listInvoicePayments(),
 		"GET /v1/invoice_payments/{id}":             s.retrieve("invoice_payment"),
 
+		"POST /v1/subscription_schedules":              s.createSchedule,
+		"GET /v1/subscription_schedules":               s.listIf("subscription_schedule", map[string]condition{"scheduled": notStarted}, "customer"),
+		"GET /v1/subscription_schedules/{id}":          s.retrieve("subscription_schedule"),
+		"POST /v1/subscription_schedules/{id}":         s.updateSchedule,
+		"POST /v1/subscription_schedules/{id}/cancel":  s.cancelSchedule,
+		"POST /v1/subscription_schedules/{id}/release": s.releaseSchedule,
+
 		"POST /v1/payment_links":                s.createPaymentLink,
 		"GET /v1/payment_links":                 s.list("payment_link", "active"),
 		"GET /v1/payment_links/{id}":            s.retrieve("payment_link"),

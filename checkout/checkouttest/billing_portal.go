@@ -47,6 +47,7 @@ type portalSubscription struct {
 	Card                    string // its last four digits, after dots; empty: there is none
 	Until                   string // when the period or the trial ends
 	Ends                    bool   // the subscription ends then
+	Scheduled               bool   // a schedule decides on its end
 	Over                    bool   // it has ended
 }
 
@@ -86,6 +87,7 @@ func (s *Server) submitPortal(w http.ResponseWriter, r *http.Request) {
 func (s *Server) portalAction(sub object, action string, card PaymentMethod) {
 	was, now := maps.Clone(sub), s.Now().Unix()
 	switch {
+	case sub["schedule"] != nil && action != "card": // the page has no button for this
 	case action == "cancel":
 		_, end := periodOf(sub)
 		sub.endAt(true, end, now)
@@ -130,7 +132,7 @@ func (s *Server) portalSubscription(l language, sub object) portalSubscription {
 	shown := portalSubscription{
 		ID: sub.str("id"), Name: strings.Join(names, ", "), Status: l.Say(strings.ReplaceAll(sub.str("status"), "_", " ")),
 		Price: l.Money(total, sub.str("currency")) + " " + l.every(itemsOf(sub)[0]["price"].(object)["recurring"].(object)),
-		Until: l.date(time.Unix(until, 0)), Ends: sub["cancel_at"] != nil, Over: subscriptionOver(sub),
+		Until: l.date(time.Unix(until, 0)), Ends: sub["cancel_at"] != nil, Scheduled: sub["schedule"] != nil, Over: subscriptionOver(sub),
 	}
 	if card := s.ownerOf(sub).subscription.method.card(); card != nil {
 		shown.Card = "•••• " + card.last4()

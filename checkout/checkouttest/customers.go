@@ -25,7 +25,7 @@ func (s *Server) createCustomer(c *call) (object, *apiError) {
 	if preferred != nil && preferred.String() != method.String() {
 		return nil, invalid("", preferred.Name, "The default payment method must be the one in `payment_method`.")
 	}
-	if err := setCustomer(o, p); err != nil {
+	if err := setCustomer(o, p.Without("source")); err != nil {
 		return nil, err
 	}
 	if clock := p.Get("test_clock"); clock != nil {
@@ -49,8 +49,15 @@ func (s *Server) createCustomer(c *call) (object, *apiError) {
 	if preferred != nil {
 		o["invoice_settings"] = o["invoice_settings"].(object).with(object{"default_payment_method": pm["id"]})
 	}
+	source, err := s.newCardSource(c, o, p.Get("source"))
+	if err != nil {
+		return nil, err
+	}
 	s.keep(&session{account: c.account}, o)
 	s.emitChange("customer.created", o, nil, c)
+	if source != nil {
+		s.emitFor(c.account, "", "customer.source.created", shownAsSource(source), nil, c)
+	}
 	if pm != nil {
 		s.emitChange("payment_method.attached", pm, nil, c)
 	}
@@ -74,6 +81,11 @@ func (s *Server) deleteCustomer(c *call) (object, *apiError) {
 	for _, sub := range s.byKind["subscription"] {
 		if sub["customer"] == o["id"] && !subscriptionOver(sub) {
 			s.cancelSubscription(sub, c)
+		}
+	}
+	for _, sched := range s.byKind["subscription_schedule"] {
+		if sched["customer"] == o["id"] && scheduleRuns(sched) { // its subscription has not started yet
+			s.endSchedule(sched, "canceled", c)
 		}
 	}
 	s.emitChange("customer.deleted", o, nil, c)

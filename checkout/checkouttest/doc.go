@@ -57,6 +57,9 @@
 // A change of plan or quantity makes prorations, which the next invoice bills. A coupon or a promotion code makes a discount,
 // in sessions of both modes. A session of the billing portal has a page on which the customer cancels or gives another card.
 //
+// A subscription schedule takes a subscription through phases with prices and quantities of their own. A schedule starts the
+// subscription, or is made from one. The first invoice of a schedule is a draft for an hour, and the subscription is active meanwhile.
+//
 // Endpoints of an API version before 2025-03-31.basil get invoices, subscriptions, charges and payment intents in the older
 // shape. [Config].EventVersion sets the version of the default endpoint.
 //
@@ -128,7 +131,8 @@
 //
 // It refuses what Stripe refuses: unknown parameters at any depth, sessions beyond Stripe's limits, requests without the key.
 // It also refuses parameters that it does not implement, where ignoring them could mislead a test; the error names them.
-// Resources that it lacks are refused by their names. Schedules and metered prices are not implemented. All test clocks are names for the
+// Resources that it lacks are refused by their names. Metered prices are not implemented, and phases of schedules
+// have no trials, discounts and settings of their own. All test clocks are names for the
 // server's one clock, which goes forward only. A search finds an object at once. The server sends no invoice.upcoming and no events of discounts, and finalizes a renewal's invoice after an hour
 // even if no endpoint has accepted invoice.created. A subscription paid by bank debit is incomplete until the debit settles.
 //

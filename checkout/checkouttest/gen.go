@@ -99,6 +99,12 @@ var calls = []struct {
 	{"POST /v1/subscriptions/{id}", stripe.SubscriptionUpdateParams{}},
 	{"POST /v1/subscriptions/{id}/resume", stripe.SubscriptionResumeParams{}},
 	{"DELETE /v1/subscriptions/{id}", stripe.SubscriptionCancelParams{}},
+	{"POST /v1/subscription_schedules", stripe.SubscriptionScheduleCreateParams{}},
+	{"GET /v1/subscription_schedules", stripe.SubscriptionScheduleListParams{}},
+	{"GET /v1/subscription_schedules/{id}", stripe.SubscriptionScheduleRetrieveParams{}},
+	{"POST /v1/subscription_schedules/{id}", stripe.SubscriptionScheduleUpdateParams{}},
+	{"POST /v1/subscription_schedules/{id}/cancel", stripe.SubscriptionScheduleCancelParams{}},
+	{"POST /v1/subscription_schedules/{id}/release", stripe.SubscriptionScheduleReleaseParams{}},
 	{"GET /v1/invoices", stripe.InvoiceListParams{}},
 	{"GET /v1/invoices/{id}", stripe.InvoiceRetrieveParams{}},
 	{"GET /v1/invoice_payments", stripe.InvoicePaymentListParams{}},
@@ -192,7 +198,7 @@ var objects = map[string]any{
 	"invoice_payment": stripe.InvoicePayment{}, "item": stripe.LineItem{}, "line_item": stripe.InvoiceLineItem{},
 	"payment_intent": stripe.PaymentIntent{}, "payment_link": stripe.PaymentLink{}, "payment_method": stripe.PaymentMethod{}, "price": stripe.Price{},
 	"product": stripe.Product{}, "promotion_code": stripe.PromotionCode{}, "radar.early_fraud_warning": stripe.RadarEarlyFraudWarning{}, "refund": stripe.Refund{}, "setup_intent": stripe.SetupIntent{}, "shipping_rate": stripe.ShippingRate{},
-	"subscription": stripe.Subscription{}, "subscription_item": stripe.SubscriptionItem{}, "tax_rate": stripe.TaxRate{}, "webhook_endpoint": stripe.WebhookEndpoint{},
+	"subscription": stripe.Subscription{}, "subscription_item": stripe.SubscriptionItem{}, "subscription_schedule": stripe.SubscriptionSchedule{}, "tax_rate": stripe.TaxRate{}, "webhook_endpoint": stripe.WebhookEndpoint{},
 }
 
 // lists are the lists in these objects that the server shows.
@@ -335,16 +341,18 @@ func walk(keys map[string]string, prefix string, t reflect.Type) {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		name, _, _ := strings.Cut(f.Tag.Get("form"), ",")
+		key := name
+		if prefix != "" {
+			key = prefix + "[" + name + "]"
+		}
 		switch {
 		case name == "" || name == "-":
 		case hasNow(t, f.Name):
-			keys[name] = "time" // a number of seconds, or "now"
+			keys[key] = "time" // a number of seconds, or "now"
 		case name == "*":
 			walk(keys, prefix, f.Type)
-		case prefix == "":
-			add(keys, name, f.Type)
 		default:
-			add(keys, prefix+"["+name+"]", f.Type)
+			add(keys, key, f.Type)
 		}
 	}
 }

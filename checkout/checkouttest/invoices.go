@@ -188,13 +188,14 @@ func (s *Server) finalize(inv object) {
 }
 
 // applyBalance pays an invoice with the customer's credit as far as it goes, and keeps the credit of an invoice whose total
-// is negative. Checkout takes the first payment of a subscription, and a payment that it makes an invoice of, without it.
+// is negative. Checkout takes the first payment of a subscription, and a payment that it makes an invoice of, without it. The first
+// invoice of a schedule is finalized later, as that of a renewal is.
 // https://docs.stripe.com/billing/customer/balance
 func (s *Server) applyBalance(inv object) {
 	cus := s.objects[inv.str("customer")]
 	balance, exists := cus["balance"].(int64)
 	inv["ending_balance"] = int64(0)
-	if !exists || inv["billing_reason"] == "subscription_create" || inv["billing_reason"] == "manual" && s.paymentOf(inv) != nil {
+	if !exists || inv["billing_reason"] == "subscription_create" && inv["created"] == s.Now().Unix() || inv["billing_reason"] == "manual" && s.paymentOf(inv) != nil {
 		return
 	}
 	due := inv["total"].(int64) + balance

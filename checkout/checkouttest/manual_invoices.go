@@ -260,7 +260,7 @@ func (s *Server) payInvoiceOverAPI(c *call) (object, *apiError) {
 	if with.method == "" && sess.subscription != nil {
 		with = s.tenderFor(sess)
 	} else if with.method == "" {
-		with, err = s.tenderOf(c, s.objects[inv.str("customer")]["invoice_settings"].(object).str("default_payment_method"))
+		with, err = s.tenderOf(c, s.defaultMethodOf(inv.str("customer")))
 	}
 	switch {
 	case err != nil:

@@ -108,10 +108,15 @@ func (s *Server) periodEnds(sess *session) {
 		s.cancelSubscription(p.sub, nil)
 		return
 	}
-	if p.sub["status"] == "trialing" && s.tenderFor(sess).method == "" && s.trialEndsWithoutMethod(p.sub, maps.Clone(p.sub)) {
+	was := maps.Clone(p.sub)
+	reason := s.endPhaseWithPeriod(p)
+	if reason == "" {
 		return
 	}
-	inv := s.renew(sess, maps.Clone(p.sub), "subscription_cycle")
+	if p.sub["status"] == "trialing" && s.tenderFor(sess).method == "" && s.trialEndsWithoutMethod(p.sub, was) {
+		return
+	}
+	inv := s.renew(sess, was, reason)
 	s.collectLater(sess, inv)
 }
 
@@ -187,8 +192,7 @@ func (s *Server) tenderFor(sess *session) tender {
 	if method := sess.subscription.method; method != "" {
 		return tender{method: method, buyer: sess.buyer}
 	}
-	settings, _ := s.objects[sess.str("customer")]["invoice_settings"].(object)
-	with, _ := s.tenderOf(&call{account: sess.account}, settings.str("default_payment_method")) // updateCustomer has checked it
+	with, _ := s.tenderOf(&call{account: sess.account}, s.defaultMethodOf(sess.str("customer"))) // updateCustomer has checked it
 	return with
 }
 

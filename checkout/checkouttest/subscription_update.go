@@ -40,6 +40,9 @@ type subscriptionUpdate struct {
 // readUpdate checks the parameters of an update, and changes nothing.
 func (s *Server) readUpdate(c *call, sub object) (subscriptionUpdate, *apiError) {
 	p := c.params
+	if err := refuseBesideSchedule(sub, p); err != nil {
+		return subscriptionUpdate{}, err
+	}
 	edit := subscriptionUpdate{changed: maps.Clone(sub), items: itemsOf(sub), proration: "create_prorations"}
 	if b := p.Get("proration_behavior"); b != nil {
 		edit.proration = b.String()

@@ -124,7 +124,7 @@ func (s *Server) setStatus(sub object, status string, c *call) {
 // cancelSubscription ends a subscription at once. Its open invoices are tried no more.
 func (s *Server) cancelSubscription(sub object, c *call) {
 	now, reason := s.Now().Unix(), "cancellation_requested"
-	if c == nil && sub["cancel_at"] == nil {
+	if at, ends := sub["cancel_at"].(int64); c == nil && (!ends || at > now) {
 		reason = "payment_failed"
 	}
 	for _, inv := range s.invoicesOf(sub) {
@@ -136,6 +136,7 @@ func (s *Server) cancelSubscription(sub object, c *call) {
 	}
 	sub["cancellation_details"] = sub["cancellation_details"].(object).with(object{"reason": reason})
 	s.emitChange("customer.subscription.deleted", sub, nil, c)
+	s.endScheduleOf(sub, c)
 }
 
 func subscriptionOver(sub object) bool {
@@ -309,7 +310,7 @@ func (s *Server) createSubscription(c *call) (object, *apiError) {
 	}
 	s.total(sess)
 	total := sess.object["amount_total"].(int64)
-	with, err := s.tenderOf(c, cus["invoice_settings"].(object).str("default_payment_method"))
+	with, err := s.tenderOf(c, s.defaultMethodOf(cus.str("id")))
 	switch {
 	case err != nil:
 		return nil, err

@@ -57,6 +57,9 @@ func (s *Server) thinTwin(e *event, kind string) *event {
 	twin.n = -1 - len(s.thinEvents) // faults draw for a thin event apart from its snapshot event
 	twin.id, twin.typ, twin.snapshot = s.newThinID(), "v1."+e.typ, e.id
 	twin.related = object{"id": e.objectID, "type": kind, "url": resourceURL(kind, e.objectID)}
+	if kind == "card" {
+		twin.related["url"] = "/v1/customers/" + s.objects[e.objectID].str("customer") + "/sources/" + e.objectID
+	}
 	return &twin
 }
 

@@ -19,8 +19,8 @@ import (
 )
 
 // A creation is a call that makes something, with the values that the test tries for its parameters. The values CUS, PAYER,
-// PROD, RATE, COUPON, PROMO, PM, PI and CH stand for existing objects: a customer, a customer with a card, a product, a
-// shipping rate, a coupon, a promotion code, a payment method, a paid payment intent and its charge.
+// PROD, RATE, COUPON, PROMO, PM, SUB, PI and CH stand for existing objects: a customer, a customer with a card, a product, a
+// shipping rate, a coupon, a promotion code, a payment method, a subscription, a paid payment intent and its charge.
 type creation struct {
 	route   string
 	base    []string            // what every request has
@@ -60,6 +60,10 @@ func (c creation) try(t *testing.T, values url.Values) outcome {
 		"COUPON": func() string { return made("coupons", "percent_off", "50", "duration", "forever") },
 		"PROMO": func() string {
 			return made("promotion_codes", "coupon", made("coupons", "amount_off", "700", "currency", "usd"))
+		},
+		"SUB": func() string {
+			payer := made("customers", "payment_method", "pm_card_visa", "invoice_settings[default_payment_method]", "pm_card_visa")
+			return made("subscriptions", "customer", payer, "items[0][price]", "price_2")
 		},
 		"PM": func() string { return made("payment_methods", "type", "card", "card[token]", "tok_visa") },
 		"TAX": func() string {
@@ -290,7 +294,7 @@ var creations = []creation{
 	{
 		route: "POST /v1/customers",
 		values: map[string]string{
-			"email": "b@example.org", "tax_exempt": "exempt", "payment_method": "PM", "default_payment_method": "PM", "test_clock": "CLOCK",
+			"email": "b@example.org", "tax_exempt": "exempt", "payment_method": "PM", "default_payment_method": "PM", "source": "tok_visa", "test_clock": "CLOCK",
 		},
 		context: map[string][]string{"invoice_settings": {"payment_method", "PM"}},
 	},
@@ -313,6 +317,18 @@ var creations = []creation{
 		route:  "POST /v1/subscriptions",
 		base:   []string{"customer", "PAYER", "items[0][price]", "price_2"},
 		values: map[string]string{"discounts[][coupon]": "COUPON", "discounts[][promotion_code]": "PROMO", "customer": "PAYER", "items[][price]": "price_2", "items[][quantity]": "3", "missing_payment_method": "pause"},
+	},
+	{
+		route: "POST /v1/subscription_schedules",
+		base:  []string{"customer", "PAYER", "start_date", "now", "phases[0][items][0][price]", "price_2"},
+		values: map[string]string{
+			"customer": "PAYER", "end_behavior": "cancel", "end_date": "1800900000", "from_subscription": "SUB", "interval": "week", "phases[][items][][price]": "price_2",
+			"proration_behavior": "none",
+		},
+		context: map[string][]string{
+			"from_subscription":                  {"customer", "-", "phases[0][items][0][price]", "-", "start_date", "-"},
+			"phases[][duration][interval_count]": {"phases[0][duration][interval]", "week"},
+		},
 	},
 	{
 		route:  "POST /v1/invoiceitems",

@@ -202,13 +202,15 @@ func (c Checker) object(schema, later *Schema, v map[string]any, path string) []
 var undescribed = map[string]bool{
 	"charge.destination": true, "charge.dispute": true, "charge.order": true, "charge.source": true,
 	"payment_intent.source": true, "product.type": true, "recurring.trial_period_days": true,
+	"items.plan":       true, // of a phase of a subscription schedule
 	"list.total_count": true, "subscription.plan": true, "subscription.quantity": true, "subscription_item.plan": true,
 }
 
-// kindOf returns the kind that a value names, or else the name of the field that holds the value.
+// kindOf returns the kind that a value names, or else the name of the field that holds the value or the list around it.
 func kindOf(v map[string]any, path string) string {
 	if kind, ok := v["object"].(string); ok {
 		return kind
 	}
-	return path[strings.LastIndex(path, ".")+1:]
+	name, _, _ := strings.Cut(path[strings.LastIndex(path, ".")+1:], "[")
+	return name
 }

@@ -282,6 +282,26 @@ func (w *walk) discounts(box []string) {
 	w.call(200, "DELETE", "/v1/coupons/"+gone)
 }
 
+// schedules takes subscriptions through schedules that end in each way.
+func (w *walk) schedules() {
+	price := w.srv.AddPrice(checkouttest.Price{Name: "Crate", Currency: "usd", UnitAmount: 1900, Interval: "month"})
+	customer := w.post("/v1/customers", "source", "tok_visa").id()
+	phases := []string{"phases[0][items][0][price]", price, "phases[1][items][0][price]", price, "phases[1][items][0][quantity]", "2"}
+	begin := func(pairs ...string) object {
+		return w.post("/v1/subscription_schedules", append(slices.Concat(phases, []string{"customer", customer, "start_date", "now"}), pairs...)...)
+	}
+	begin("end_behavior", "cancel")
+	released, canceled := begin(), begin()
+	w.post("/v1/subscription_schedules/"+canceled.id(), "metadata[k]", "v")
+	w.post("/v1/subscription_schedules/" + canceled.id() + "/cancel")
+	w.post("/v1/subscription_schedules/" + released.id() + "/release")
+	w.post("/v1/subscription_schedules", "from_subscription", released["subscription"].(string))
+	w.get("/v1/subscriptions/"+released["subscription"].(string), "expand[]", "schedule")
+	w.srv.Advance(65 * 24 * time.Hour)
+	w.get("/v1/subscription_schedules", "expand[]", "data.subscription")
+	w.get("/v1/subscription_schedules/"+released.id(), "expand[]", "phases.items.price")
+}
+
 // trials lets trials without a card end in each way.
 func (w *walk) trials(box []string) {
 	var subs []string
@@ -325,6 +345,7 @@ func (w *walk) subscriptions() {
 		w.get("/v1/invoice_payments/" + object(payment.(map[string]any)).id())
 	}
 	w.changes(renewed)
+	w.schedules()
 	w.trials(box)
 	w.discounts(box)
 	w.post("/v1/subscriptions/"+renewed, "cancel_at_period_end", "true", "metadata[k]", "w")
