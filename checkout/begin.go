@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/stripe/stripe-go/v82"
@@ -263,6 +264,7 @@ func (f *Flow[Tx]) findLost(ctx context.Context, o *store.Order) error {
 	if len(sessions) == lostPages*pageSize {
 		f.log.Warn("the database lost this order, and not all sessions were searched for its payment: run Flow.Backfill", "order", o.ID)
 	}
+	var paid []sessionUpdate
 	for _, s := range sessions {
 		if !shop.marked(&s, o.ID) || o.AttemptBySession(s.ID) != nil {
 			continue
@@ -279,12 +281,26 @@ func (f *Flow[Tx]) findLost(ctx context.Context, o *store.Order) error {
 		if err != nil {
 			return err
 		}
+		if answer.bringsMoney() {
+			paid = append(paid, answer)
+		}
 	}
-	o, err = f.store.Find(ctx, o.ID)
-	if err != nil {
-		return err
+	for try := 1; ; try++ {
+		found, err := f.store.Find(ctx, o.ID)
+		if err != nil && (!errors.Is(err, ErrNotFound) || try == lostTries) {
+			return err
+		}
+		// The database may have lost a payment again that was recorded just now.
+		again := slices.DeleteFunc(slices.Clone(paid), func(u sessionUpdate) bool { return err == nil && found.AttemptBySession(u.facts.ID) != nil })
+		if err == nil && (len(again) == 0 || try == lostTries) {
+			return cancelable(found)
+		}
+		for _, u := range again {
+			if _, err := f.settleSession(ctx, u); err != nil {
+				return err
+			}
+		}
 	}
-	return cancelable(o)
 }
 
 const (
@@ -295,6 +311,8 @@ const (
 	lostAttempts = 100
 	// lostPages is how many pages of sessions findLost reads at most.
 	lostPages = 20
+	// lostTries is how often findLost looks at most whether what it recorded is there.
+	lostTries = 3
 )
 
 // Draft makes an order without a session, for [Flow.Begin] to begin later. No stock is held. The session must be as valid

@@ -356,6 +356,34 @@ func TestBeginAfterALoss(t *testing.T) {
 	}
 }
 
+// The database may lose the order once more while Begin looks for what it lost before. The order is not sold again.
+func TestBeginAfterTwoLosses(t *testing.T) {
+	t.Parallel()
+	for _, whole := range []bool{true, false} {
+		t.Run(fmt.Sprintf("whole: %v", whole), func(t *testing.T) {
+			t.Parallel()
+			for at := int64(1); ; at++ {
+				s := newShop(t)
+				s.loseWebhooks()
+				s.begin(cartOf("order-1", "tee"))
+				require.NoError(t, s.srv.Pay(s.begin(cartOf("order-1", "tee", "tee")).SessionID, checkouttest.CardOK))
+				s.lose(whole)
+				s.loseHolds()
+				st := &losingStore{Store: s.st, at: at, lose: func() { s.lose(whole); s.loseHolds() }}
+				flow, _ := s.processOn(st, s.stock, s.wire)
+				started, err := flow.Begin(t.Context(), cartOf("order-1", "tee"))
+				require.Error(t, err, "lost again before call %d: %+v", at, started)
+				require.Zero(t, s.openSessions(), "lost again before call %d", at)
+				s.srv.Close()
+				if st.calls.Load() < at {
+					require.Greater(t, at, int64(8))
+					return
+				}
+			}
+		})
+	}
+}
+
 // A session that was never recorded is paid, and the payment is heard of weeks later. The cart of its attempt is still there, so that
 // the goods are handed over.
 func TestPaymentOfALostSessionIsHeardOfLate(t *testing.T) {
