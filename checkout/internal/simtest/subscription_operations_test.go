@@ -56,22 +56,39 @@ func (w *world) subscriptionOp(ctx context.Context, o op) bool {
 	return true
 }
 
-// sweptEvery is the time between two sweeps while months pass.
-const sweptEvery = 60 * time.Hour
+const (
+	// sweptEvery is the time between two sweeps while months pass.
+	sweptEvery = 60 * time.Hour
+	// wellEvery is the number of sweeps after which Stripe answers everything for some hours. A shop that really sweeps every minute
+	// has such hours often, and what it can't read for a month is beyond what Stripe lists.
+	wellEvery = 4
+)
 
-// passMonths lets time pass, with sweeps. Broken rows are mended on the way: what nobody can read for a month is beyond what Stripe
-// lists.
+// passMonths lets time pass, with sweeps. Broken rows are mended on the way, for the same reason.
 func (w *world) passMonths(ctx context.Context, o op) {
 	defer w.advancing.Store(false)
-	for left := o.d; left > 0 && ctx.Err() == nil; left -= sweptEvery {
-		w.sched.wait(actorOf(ctx).name, "time passes")
-		w.srv.Advance(min(left, sweptEvery))
+	sweep := func() {
 		for i := range w.orders {
 			w.mendRow(ctx, fmt.Sprintf("order-%d", i+1))
 		}
 		p := w.processes[o.proc].Load() // another, if the one before died
 		_, err := p.flow.Sweep(ctx)
 		w.answered(ctx, "sweep", err)
+	}
+	for left, n := o.d, 1; left > 0 && ctx.Err() == nil; left, n = left-sweptEvery, n+1 {
+		w.sched.wait(actorOf(ctx).name, "time passes")
+		w.srv.Advance(min(left, sweptEvery))
+		if n%wellEvery == 0 {
+			w.srv.Faults()
+			for range 4 {
+				sweep()
+				w.srv.Advance(time.Hour)
+			}
+			if !w.healed.Load() {
+				w.srv.Faults(w.stripeFaults()...)
+			}
+		}
+		sweep()
 	}
 }
 
