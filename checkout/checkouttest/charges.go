@@ -45,6 +45,10 @@ func (s *Server) charge(sess *session, status string) object {
 		s.giveReceipt(o)
 	}
 	s.keep(sess, o)
+	if status == "pending" {
+		// Only a charge that was created without capturing is captured later: https://docs.stripe.com/api/charges/object#charge_object-captured
+		o["captured"], o["amount_captured"] = true, pi["amount"]
+	}
 	if captured {
 		s.capture(sess, o, pi["capture_method"] == "automatic_async")
 	}
@@ -102,6 +106,7 @@ func (s *Server) failCharge(sess *session, ch object, e *PaymentError) {
 	}
 	card := cardOf(ch)
 	ch["status"], ch["paid"], ch["failure_code"], ch["failure_message"] = "failed", false, e.Code, e.Message
+	ch["captured"], ch["amount_captured"] = false, int64(0) // as in recorded charges of cards that were declined
 	ch["outcome"] = card.outcome(e)
 	if card != nil && card.blocked {
 		ch["fraud_details"] = object{"stripe_report": "fraudulent"}

@@ -132,6 +132,40 @@ func TestLifeOfASession(t *testing.T) {
 	}
 }
 
+// A bank debit counts as captured while it is on its way, and its money is on the balance once the bank has paid.
+func TestCapturedDebit(t *testing.T) {
+	t.Parallel()
+	type charge struct {
+		status       stripe.ChargeStatus
+		captured     bool
+		amount       int64
+		onTheBalance bool
+	}
+	latest := func(srv *checkouttest.Server, id string) charge {
+		ch := retrieve(t, srv, id, "payment_intent.latest_charge").PaymentIntent.LatestCharge
+		return charge{ch.Status, ch.Captured, ch.AmountCaptured, ch.BalanceTransaction != nil}
+	}
+	for name, end := range map[string]struct {
+		act  func(srv *checkouttest.Server, id string) error
+		then charge
+	}{
+		"the bank pays":    {(*checkouttest.Server).Settle, charge{"succeeded", true, 1999, true}},
+		"the bank refuses": {(*checkouttest.Server).Bounce, charge{"failed", false, 0, false}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv := newServer(t, checkouttest.Config{})
+			id := create(t, srv, tee()).ID
+			require.NoError(t, srv.Pay(id, checkouttest.BankDebit))
+			require.Equal(t, charge{"pending", true, 1999, false}, latest(srv, id))
+			_, err := srv.Refund(id, 0)
+			require.ErrorIs(t, err, checkouttest.ErrNotPaid)
+			require.NoError(t, end.act(srv, id))
+			require.Equal(t, end.then, latest(srv, id))
+		})
+	}
+}
+
 func TestUnknownSessionsAndMethods(t *testing.T) {
 	t.Parallel()
 	srv := newServer(t, checkouttest.Config{})
