@@ -136,5 +136,7 @@
 // server's one clock, which goes forward only. A search finds an object at once. The server sends no invoice.upcoming and no events of discounts, and finalizes a renewal's invoice after an hour
 // even if no endpoint has accepted invoice.created. A subscription paid by bank debit is incomplete until the debit settles.
 //
+// docs/test-stripe-flows.md shows ten flows of the server beside those that Stripe documents, and lists the differences.
+//
 // The server takes no live key, and listens and delivers on loopback only.
 package checkouttest

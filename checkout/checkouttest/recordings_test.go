@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"iter"
 	"maps"
 	"os"
 	"path/filepath"
@@ -240,13 +241,19 @@ func parseRecordings(t *testing.T, text string) sample {
 	return out
 }
 
-// TestRecordings compares testdata/recordings.txt with the recordings in the folder FULFIL_CORPUS. With -update-recordings it
-// writes the file.
-func TestRecordings(t *testing.T) {
-	t.Parallel()
+// A recording is a recorded event, or a recorded object that somebody else than Stripe made an event of.
+type recording struct {
+	version, eventType string
+	from               origin
+	object             map[string]any
+}
+
+// recordings yields the recordings in the folder FULFIL_CORPUS that have an API version. It skips the test if there is no
+// folder.
+func recordings(t *testing.T) iter.Seq[recording] {
+	t.Helper()
 	corpus := os.Getenv("FULFIL_CORPUS")
 	if corpus == "" {
-		require.False(t, *updateRecordings, "-update-recordings needs FULFIL_CORPUS")
 		t.Skip("FULFIL_CORPUS is not set")
 	}
 	read := func(name string, v any) {
@@ -256,27 +263,43 @@ func TestRecordings(t *testing.T) {
 	}
 	var index []struct {
 		File, Provenance, Note string
+		EventType              string `json:"event_type"`
 		Version                string `json:"api_version"`
 	}
 	read("index.json", &index)
+	return func(yield func(recording) bool) {
+		for _, entry := range index {
+			if !strings.HasPrefix(entry.Version, "20") {
+				continue
+			}
+			r := recording{version: entry.Version, eventType: entry.EventType}
+			read(entry.File, &r.object)
+			if strings.HasSuffix(entry.Provenance, "-wrapped") { // somebody else than Stripe made the event around the object
+				r.object = r.object["data"].(map[string]any)["object"].(map[string]any)
+			}
+			switch {
+			case strings.HasPrefix(entry.Provenance, "stripe-generated"):
+				r.from = generated
+			case entry.Note == "shortened":
+				r.from = shortened
+			}
+			if !yield(r) {
+				return
+			}
+		}
+	}
+}
+
+// TestRecordings compares testdata/recordings.txt with the recordings in the folder FULFIL_CORPUS. With -update-recordings it
+// writes the file.
+func TestRecordings(t *testing.T) {
+	t.Parallel()
+	if *updateRecordings {
+		require.NotEmpty(t, os.Getenv("FULFIL_CORPUS"), "-update-recordings needs FULFIL_CORPUS")
+	}
 	recorded := sample{}
-	for _, entry := range index {
-		if !strings.HasPrefix(entry.Version, "20") {
-			continue
-		}
-		var o map[string]any
-		read(entry.File, &o)
-		if strings.HasSuffix(entry.Provenance, "-wrapped") { // somebody else than Stripe made the event around the object
-			o = o["data"].(map[string]any)["object"].(map[string]any)
-		}
-		from := whole
-		switch {
-		case strings.HasPrefix(entry.Provenance, "stripe-generated"):
-			from = generated
-		case entry.Note == "shortened":
-			from = shortened
-		}
-		recorded.add(entry.Version, from, o)
+	for r := range recordings(t) {
+		recorded.add(r.version, r.from, r.object)
 	}
 	text := "# Written by go test -run TestRecordings -update-recordings, from recorded events: kind, key, JSON types, oldest and newest\n" +
 		"# recorded version that has the key, whether all whole recordings have the key, and the values of an enum.\n" + recorded.settle().lines()

@@ -88,6 +88,7 @@ var commands = map[string]string{
 	"go run ./internal/release v0.1.0":                                       "TestEveryModuleIsReleased",
 	"go run ./internal/majors -stripe v85.0.0":                               "needs the module proxy",
 	"go test ./checkout/checkouttest -run TestRecordings -update-recordings": "TestRecordings",
+	"go test ./checkout/checkouttest -run TestFlows -update-flows":           "TestFlows",
 	"FULFIL_TEST_PAYLOADS=thin go test ./checkout":                           "runs the tests of checkout once more, which take a while",
 	"go test work": "is this test's own caller",
 	"export FULFIL_TEST_POSTGRES='postgres://postgres@127.0.0.1:5432/postgres?sslmode=disable'": "needs PostgreSQL",
