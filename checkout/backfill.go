@@ -14,6 +14,9 @@ import (
 // before customers can buy again, or for an outage of more than the month for which Stripe keeps events. The next sweep
 // delivers what Backfill brings to light. It returns how many sessions were this shop's.
 //
+// The next sweeps also read all events since then that Stripe still keeps, delivered or not, and hand them to the handlers of the
+// Flow and of the merchant. So an order learns what became of its subscription, however long ago its session was.
+//
 // A session of this shop whose money has arrived or is on its way, and that has no order, is recorded with a new order. The
 // order is parked once the money is there, see [store.Order.Stuck]. An open session without an order is ended. Paid sessions that name another shop are logged: see Config.ShopID. Sessions that were begun by other means,
 // such as by the shop's own code before it used this package, are left alone, as nothing says what was sold with them.
@@ -45,6 +48,9 @@ func (f *Flow[Tx]) backfillAccount(ctx context.Context, account string, since ti
 		return 0, err
 	}
 	if err := f.checkAccount(ctx); err != nil {
+		return 0, err
+	}
+	if err := f.noticeLoss(ctx, account, since); err != nil {
 		return 0, err
 	}
 	var failed []error

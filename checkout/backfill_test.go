@@ -2,6 +2,7 @@ package checkout_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -103,4 +104,58 @@ func TestBackfill(t *testing.T) {
 	again, err := r.flow.Backfill(t.Context(), s.srv.Now())
 	require.NoError(t, err)
 	require.Zero(t, again)
+}
+
+// The database knows what its backup knew of a subscription that began before the time of the loss. Stripe delivered the event that says
+// more, and will not send it again. The sweeps after Backfill find it on each account.
+func TestBackfillOfSubscriptions(t *testing.T) {
+	t.Parallel()
+	changes := map[string]struct {
+		params stripe.SubscriptionUpdateParams
+		told   checkout.ChangeKind
+	}{
+		"end":   {stripe.SubscriptionUpdateParams{CancelAtPeriodEnd: stripe.Bool(true)}, checkout.ChangeCancellationScheduled},
+		"pause": {stripe.SubscriptionUpdateParams{PauseCollection: &stripe.SubscriptionUpdatePauseCollectionParams{Behavior: stripe.String("void")}}, ""},
+	}
+	for name, change := range changes {
+		for _, account := range []string{"", "acct_1"} {
+			t.Run(name+" on "+account, func(t *testing.T) {
+				t.Parallel()
+				s := newShop(t)
+				s.connected = []string{"acct_1"}
+				club := clubOf("club")
+				club.Connect.Account = account
+				s.pay(s.begin(club).SessionID)
+				s.srv.Advance(10 * day)
+				backup := s.order("club")
+				params := change.params
+				if account != "" {
+					params.SetStripeAccount(account)
+				}
+				_, err := s.srv.Client().V1Subscriptions.Update(t.Context(), backup.Subscription().ID, &params)
+				require.NoError(t, err)
+				s.srv.Flush()
+				want := s.order("club").Subscription()
+				require.NotEqual(t, backup.Subscription().Answers, want.Answers)
+				s.srv.Advance(2 * day)
+
+				r := s.rewound(backup)
+				r.connected = s.connected
+				ours, err := r.flow.Backfill(t.Context(), s.srv.Now().Add(-3*day))
+				require.NoError(t, err)
+				require.Zero(t, ours, "its session is older")
+				r.sweep()
+				is := r.order("club").Subscription()
+				is.AskedAt = want.AskedAt
+				require.Equal(t, want, is)
+				if change.told != "" {
+					require.Equal(t, []checkout.ChangeKind{change.told}, r.kinds())
+				}
+				r.sweep()
+				lost, err := r.st.Cursor(t.Context(), strings.TrimSuffix("lost/"+account, "/"))
+				require.NoError(t, err)
+				require.Empty(t, lost, "the events are read once")
+			})
+		}
+	}
 }

@@ -12,7 +12,7 @@ import (
 const (
 	// eventsCursor holds the positions up to which Stripe's events were read. That of a connected account ends in its ID.
 	eventsCursor = "events"
-	// lostCursor is the time from which all events are read because the database lost orders, in Unix seconds, and lossCursor
+	// lostCursor is the time from which all events are read because the database lost what was recorded, in Unix seconds, and lossCursor
 	// the positions of that reading.
 	lostCursor = "lost"
 	lossCursor = "loss"
@@ -226,9 +226,9 @@ func (f *Flow[Tx]) endLoss(ctx context.Context, account, noticed string, since i
 	)
 }
 
-// noticeLoss has the next sweeps read all events from some time before a lost order was created.
-func (f *Flow[Tx]) noticeLoss(ctx context.Context, account string, created time.Time) error {
-	since, cursor := created.Add(-eventsWindow).Unix(), cursorOf(lostCursor, account)
+// noticeLoss has the next sweeps read all events from some time before the database lost something.
+func (f *Flow[Tx]) noticeLoss(ctx context.Context, account string, lost time.Time) error {
+	since, cursor := lost.Add(-eventsWindow).Unix(), cursorOf(lostCursor, account)
 	value, err := f.store.Cursor(ctx, cursor)
 	if err != nil {
 		return err
