@@ -15,7 +15,8 @@ import (
 // delivers what Backfill brings to light. It returns how many sessions were this shop's.
 //
 // The next sweeps also read all events since then that Stripe still keeps, delivered or not, and hand them to the handlers of the
-// Flow and of the merchant. So an order learns what became of its subscription, however long ago its session was.
+// Flow and of the merchant. So an order learns what became of its subscription, however long ago its session was. What happened to a
+// subscription before the events that Stripe keeps is found at the end of its period.
 //
 // A session of this shop whose money has arrived or is on its way, and that has no order, is recorded with a new order. The
 // order is parked once the money is there, see [store.Order.Stuck]. An open session without an order is ended. Paid sessions that name another shop are logged: see Config.ShopID. Sessions that were begun by other means,

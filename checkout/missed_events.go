@@ -12,8 +12,8 @@ import (
 const (
 	// eventsCursor holds the positions up to which Stripe's events were read. That of a connected account ends in its ID.
 	eventsCursor = "events"
-	// lostCursor is the time from which all events are read because the database lost what was recorded, in Unix seconds, and lossCursor
-	// the positions of that reading.
+	// lostCursor is the time from which all events are read because the database lost what was recorded of them, in Unix seconds, and
+	// lossCursor the positions of that reading.
 	lostCursor = "lost"
 	lossCursor = "loss"
 	// eventsOverlap is read again at every sweep, as events may be listed late.
