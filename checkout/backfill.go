@@ -19,8 +19,9 @@ import (
 // subscription before the events that Stripe keeps is found at the end of its period.
 //
 // A session of this shop whose money has arrived or is on its way, and that has no order, is recorded with a new order. The
-// order is parked once the money is there, see [store.Order.Stuck]. An open session without an order is ended. Paid sessions that name another shop are logged: see Config.ShopID. Sessions that were begun by other means,
-// such as by the shop's own code before it used this package, are left alone, as nothing says what was sold with them.
+// order is parked once the money is there, see [store.Order.Stuck]. An open session without an order is ended. Paid sessions that
+// name another shop are logged: see Config.ShopID. Sessions that were begun by other means, such as by the shop's own code before it
+// used this package, are left alone, as nothing says what was sold with them.
 //
 // A failure stops nothing else: the error joins all failures. Backfill makes a request for every hundred
 // sessions of an account and one or two for each of this shop's, without a pause.
