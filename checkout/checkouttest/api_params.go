@@ -47,6 +47,9 @@ func resultOf(route string) string {
 	if strings.HasSuffix(path, "/line_items") {
 		return "list:item"
 	}
+	if strings.HasSuffix(path, "/lines") {
+		return "list:credit_note_line_item"
+	}
 	if strings.HasSuffix(path, "}/payment_methods") {
 		return "list:payment_method"
 	}

@@ -136,15 +136,20 @@ func newPrice(id, product, currency string, unit *big.Rat, recurring object, act
 		"id": id, "object": "price", "active": active, "billing_scheme": "per_unit", "created": now, "currency": currency,
 		"custom_unit_amount": nil, "livemode": false, "lookup_key": nil, "metadata": object{}, "nickname": nil, "product": product,
 		"recurring": nil, "tax_behavior": "unspecified", "tiers_mode": nil, "transform_quantity": nil, "type": "one_time",
-		"unit_amount": nil, "unit_amount_decimal": strings.TrimRight(strings.TrimRight(unit.FloatString(12), "0"), "."),
 	}
-	if unit.IsInt() {
-		o["unit_amount"], o["unit_amount_decimal"] = unit.Num().Int64(), unit.Num().String()
-	}
+	o["unit_amount"], o["unit_amount_decimal"] = unitFields(unit)
 	if recurring != nil {
 		o["recurring"], o["type"] = recurring, "recurring"
 	}
 	return o
+}
+
+// unitFields shows the price of one piece in the two fields that the API has for it. The first is null for a fraction.
+func unitFields(unit *big.Rat) (amount any, decimal string) {
+	if unit.IsInt() {
+		return unit.Num().Int64(), unit.Num().String()
+	}
+	return nil, strings.TrimRight(strings.TrimRight(unit.FloatString(12), "0"), ".")
 }
 
 // createProduct: https://docs.stripe.com/api/products/create

@@ -41,6 +41,8 @@ func (s *Server) shapesOf(o, was object) []eventShape {
 	switch o["object"] {
 	case "checkout.session":
 		return []eventShape{shape(dahlia, newest, dahliaSession)}
+	case "credit_note":
+		return []eventShape{shape("", basil, olderCreditNote)}
 	case "promotion_code":
 		return []eventShape{shape(clover, newest, cloverPromotionCode)}
 	case "invoice":
@@ -88,6 +90,23 @@ func dahliaSession(o object) object {
 func cloverPromotionCode(o object) object {
 	out := o.with(object{"promotion": object{"coupon": o["coupon"].(object)["id"], "type": "coupon"}})
 	removeKeys(out, "coupon")
+	return out
+}
+
+// olderCreditNote shows a credit note with one refund, and with its taxes under their old names.
+func olderCreditNote(note object) object {
+	out := note.with(object{"refund": nil, "tax_amounts": []any{}})
+	if refunds := note["refunds"].([]object); len(refunds) > 0 {
+		out["refund"] = refunds[0]["refund"]
+	}
+	removeKeys(out, "refunds", "total_taxes")
+	lines := []object{}
+	for _, line := range linesOfNote(note) {
+		line = line.with(object{"tax_amounts": []any{}})
+		removeKeys(line, "taxes")
+		lines = append(lines, line)
+	}
+	out["lines"] = note["lines"].(object).with(object{"data": lines})
 	return out
 }
 

@@ -141,6 +141,14 @@ var calls = []struct {
 	{"POST /v1/invoices/{id}/mark_uncollectible", stripe.InvoiceMarkUncollectibleParams{}},
 	{"POST /v1/invoices/{id}/send", stripe.InvoiceSendInvoiceParams{}},
 	{"POST /v1/invoices/{id}/void", stripe.InvoiceVoidInvoiceParams{}},
+	{"POST /v1/credit_notes", stripe.CreditNoteCreateParams{}},
+	{"GET /v1/credit_notes", stripe.CreditNoteListParams{}},
+	{"GET /v1/credit_notes/{id}", stripe.CreditNoteRetrieveParams{}},
+	{"POST /v1/credit_notes/{id}", stripe.CreditNoteUpdateParams{}},
+	{"POST /v1/credit_notes/{id}/void", stripe.CreditNoteVoidCreditNoteParams{}},
+	{"GET /v1/credit_notes/{id}/lines", stripe.CreditNoteListLinesParams{}},
+	{"GET /v1/credit_notes/preview", stripe.CreditNotePreviewParams{}},
+	{"GET /v1/credit_notes/preview/lines", stripe.CreditNotePreviewLinesParams{}},
 	{"POST /v1/payment_links", stripe.PaymentLinkCreateParams{}},
 	{"GET /v1/payment_links", stripe.PaymentLinkListParams{}},
 	{"GET /v1/payment_links/{id}", stripe.PaymentLinkRetrieveParams{}},
@@ -194,7 +202,7 @@ var calls = []struct {
 // objects are the kinds of objects that the server has, by their names in JSON.
 var objects = map[string]any{
 	"balance_transaction": stripe.BalanceTransaction{}, "charge": stripe.Charge{}, "checkout.session": stripe.CheckoutSession{},
-	"coupon": stripe.Coupon{}, "customer": stripe.Customer{}, "discount": stripe.Discount{}, "dispute": stripe.Dispute{}, "event": stripe.Event{}, "invoice": stripe.Invoice{},
+	"coupon": stripe.Coupon{}, "credit_note": stripe.CreditNote{}, "credit_note_line_item": stripe.CreditNoteLineItem{}, "customer": stripe.Customer{}, "discount": stripe.Discount{}, "dispute": stripe.Dispute{}, "event": stripe.Event{}, "invoice": stripe.Invoice{},
 	"invoice_payment": stripe.InvoicePayment{}, "item": stripe.LineItem{}, "line_item": stripe.InvoiceLineItem{},
 	"payment_intent": stripe.PaymentIntent{}, "payment_link": stripe.PaymentLink{}, "payment_method": stripe.PaymentMethod{}, "price": stripe.Price{},
 	"product": stripe.Product{}, "promotion_code": stripe.PromotionCode{}, "radar.early_fraud_warning": stripe.RadarEarlyFraudWarning{}, "refund": stripe.Refund{}, "setup_intent": stripe.SetupIntent{}, "shipping_rate": stripe.ShippingRate{},
@@ -202,7 +210,7 @@ var objects = map[string]any{
 }
 
 // lists are the lists in these objects that the server shows.
-var lists = []string{"charge refunds", "checkout.session line_items", "invoice lines", "invoice payments", "subscription items"}
+var lists = []string{"charge refunds", "checkout.session line_items", "credit_note lines", "invoice lines", "invoice payments", "subscription items"}
 
 func main() {
 	writeParams()

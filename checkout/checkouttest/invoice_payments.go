@@ -47,8 +47,16 @@ func (s *Server) settlePayment(payment object) {
 	s.emitChange("invoice_payment.paid", payment, was, nil)
 }
 
-// cancelInvoicePayment cancels the payment of an invoice that is voided, with its payment intent.
-func (s *Server) cancelInvoicePayment(inv object) {
+// requestDue makes the payment of an open invoice ask for what is due since a credit note.
+func (s *Server) requestDue(inv object) {
+	payment := s.paymentOf(inv)
+	if payment != nil && payment["status"] == "open" {
+		payment["amount_requested"], s.objects[intentOf(payment)]["amount"] = inv["amount_due"], inv["amount_due"]
+	}
+}
+
+// cancelInvoicePayment cancels the payment of an invoice that needs none any more, with its payment intent.
+func (s *Server) cancelInvoicePayment(inv object, reason string) {
 	payment := s.paymentOf(inv)
 	if payment == nil || payment["status"] != "open" {
 		return
@@ -56,7 +64,7 @@ func (s *Server) cancelInvoicePayment(inv object) {
 	payment["status"] = "canceled"
 	payment["status_transitions"] = object{"canceled_at": s.Now().Unix(), "paid_at": nil}
 	if pi := s.objects[intentOf(payment)]; pi["status"] != "canceled" {
-		s.cancelPayment(s.ownerOf(pi), pi, "void_invoice", nil)
+		s.cancelPayment(s.ownerOf(pi), pi, reason, nil)
 	}
 }
 

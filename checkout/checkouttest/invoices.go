@@ -238,10 +238,9 @@ func (s *Server) chargeInvoice(inv object, with tender) *PaymentError {
 
 // payInvoice records that an invoice is paid: by its payment, or by nothing if there was nothing to pay.
 func (s *Server) payInvoice(inv object) {
-	was, now := maps.Clone(inv), s.Now().Unix()
-	inv["status"], inv["amount_paid"], inv["amount_remaining"] = "paid", inv["amount_due"], int64(0)
-	inv["attempted"], inv["auto_advance"], inv["next_payment_attempt"] = true, false, nil
-	inv["status_transitions"] = inv["status_transitions"].(object).with(object{"paid_at": now})
+	was := maps.Clone(inv)
+	s.markPaid(inv)
+	inv["attempted"] = true
 	payment := s.paymentOf(inv)
 	if payment != nil {
 		inv["attempt_count"] = inv["attempt_count"].(int64) + 1
@@ -251,6 +250,13 @@ func (s *Server) payInvoice(inv object) {
 	if payment != nil {
 		s.settlePayment(payment)
 	}
+}
+
+// markPaid gives an invoice the fields of one that is paid.
+func (s *Server) markPaid(inv object) {
+	inv["status"], inv["amount_paid"], inv["amount_remaining"] = "paid", inv["amount_due"], int64(0)
+	inv["auto_advance"], inv["next_payment_attempt"] = false, nil
+	inv["status_transitions"] = inv["status_transitions"].(object).with(object{"paid_at": s.Now().Unix()})
 }
 
 // recordFailure records that a payment over the API has failed. It leaves the schedule of the server's own attempts as it is.
@@ -276,7 +282,7 @@ func (s *Server) voidInvoice(inv object) {
 	inv["status"], inv["auto_advance"], inv["next_payment_attempt"] = "void", false, nil
 	inv["status_transitions"] = inv["status_transitions"].(object).with(object{"voided_at": s.Now().Unix()})
 	s.emitChange("invoice.voided", inv, was, nil)
-	s.cancelInvoicePayment(inv)
+	s.cancelInvoicePayment(inv, "void_invoice")
 }
 
 // markUncollectible gives up an open invoice: https://docs.stripe.com/api/invoices/mark_uncollectible

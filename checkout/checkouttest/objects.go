@@ -77,6 +77,8 @@ func namedBy(o object) []string {
 	switch o.str("object") {
 	case "charge":
 		return []string{o.str("payment_intent"), o.str("payment_method")}
+	case "credit_note":
+		return []string{o.str("invoice")}
 	case "invoice_payment":
 		return []string{o.str("invoice"), intentOf(o)}
 	case "refund":
