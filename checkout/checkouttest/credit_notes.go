@@ -121,21 +121,15 @@ func (s *Server) draftCreditNote(c *call, ids *idSource) (inv, note object, _ *a
 	for _, line := range lines {
 		total += line["amount"].(int64)
 	}
-	left := inv["total"].(int64) - inv["pre_payment_credit_notes_amount"].(int64) - inv["post_payment_credit_notes_amount"].(int64)
-	currency := inv.str("currency")
-	switch {
-	case total < 1:
-		return nil, nil, uncreditable("lines", "The credit note's total must be greater than zero.")
-	case total > left:
-		return nil, nil, uncreditable("amount", "The credit note's total (%s) is greater than the amount of the invoice that can be credited (%s).",
-			money(total, currency), money(max(0, left), currency))
+	if err := checkCreditTotal(inv, total); err != nil {
+		return nil, nil, err
 	}
 	refunds, linked, err := s.linkedRefunds(c, inv)
 	if err != nil {
 		return nil, nil, err
 	}
 	before := min(total, inv["amount_remaining"].(int64))
-	given := linked + p.Get("credit_amount").Int() + p.Get("refund_amount").Int() + p.Get("out_of_band_amount").Int()
+	currency, given := inv.str("currency"), linked+p.Get("credit_amount").Int()+p.Get("refund_amount").Int()+p.Get("out_of_band_amount").Int()
 	if given != total-before {
 		return nil, nil, uncreditable("", "The sum of credit amount, refund amount and out of band amount (%s) must equal the credit note amount (%s).",
 			money(given, currency), money(total-before, currency))
@@ -198,6 +192,20 @@ func (s *Server) creditableInvoice(c *call) (object, *apiError) {
 		return nil, uncreditable("credit_amount", "No such customer: '%s'", inv.str("customer"))
 	}
 	return inv, nil
+}
+
+// checkCreditTotal refuses a credit note that is for more than what earlier notes have left of the invoice.
+func checkCreditTotal(inv object, total int64) *apiError {
+	left := inv["total"].(int64) - inv["pre_payment_credit_notes_amount"].(int64) - inv["post_payment_credit_notes_amount"].(int64)
+	switch {
+	case total < 1:
+		return uncreditable("lines", "The credit note's total must be greater than zero.")
+	case total > left:
+		return uncreditable("amount", "The credit note's total (%s) is greater than the amount of the invoice that can be credited (%s).",
+			money(total, inv.str("currency")), money(max(0, left), inv.str("currency")))
+	default:
+		return nil
+	}
 }
 
 func noteType(before, after int64) string {
