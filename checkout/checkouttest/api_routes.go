@@ -123,6 +123,7 @@ func (s *Server) endpoints() map[string]endpoint {
 		"POST /v1/subscription_schedules/{id}":         s.updateSchedule,
 		"POST /v1/subscription_schedules/{id}/cancel":  s.cancelSchedule,
 		"POST /v1/subscription_schedules/{id}/release": s.releaseSchedule,
+
 		"POST /v1/credit_notes":              s.createCreditNote,
 		"GET /v1/credit_notes":               s.list("credit_note", "customer", "invoice"),
 		"GET /v1/credit_notes/{id}":          s.retrieve("credit_note"),

@@ -70,8 +70,8 @@ func (s *Server) updateCreditNote(c *call) (object, *apiError) {
 	})
 }
 
-// voidCreditNote takes a credit note back, so that the invoice asks for the money again. It is possible only while the invoice is
-// open. https://docs.stripe.com/invoicing/dashboard/credit-notes
+// voidCreditNote takes a credit note back, so that the invoice asks for the money again: https://docs.stripe.com/api/credit_notes/void
+// That page does not say when Stripe refuses this. The error for an invoice that is not open is the one that Stripe's users report.
 func (s *Server) voidCreditNote(c *call) (object, *apiError) {
 	note, err := s.objectInPath(c, "credit_note")
 	if err != nil {
@@ -82,9 +82,7 @@ func (s *Server) voidCreditNote(c *call) (object, *apiError) {
 	case note["status"] == "void":
 		return nil, uncreditable("", "This credit note is already void.")
 	case inv["status"] != "open":
-		return nil, uncreditable("", "You can only void a credit note if its invoice is open. This invoice is %s.", inv["status"])
-	case s.debitOnItsWay(inv):
-		return nil, uncreditable("", "This invoice has a payment that is processing.")
+		return nil, uncreditable("", "You can only void a credit note if the associated invoice is open.")
 	}
 	was := maps.Clone(note)
 	note["status"], note["voided_at"] = "void", s.Now().Unix()
@@ -93,7 +91,8 @@ func (s *Server) voidCreditNote(c *call) (object, *apiError) {
 	return note, nil
 }
 
-// uncreditable is the error of a credit note that the state of its invoice does not allow. Stripe does not publish these messages.
+// uncreditable is the error of a credit note that the state of its invoice does not allow. Stripe publishes none of these messages: two
+// are those that its users report, and the others are made up.
 func uncreditable(param, format string, args ...any) *apiError {
 	return &apiError{status: http.StatusBadRequest, typ: "invalid_request_error", param: param, message: fmt.Sprintf(format, args...)}
 }
@@ -390,7 +389,7 @@ func (s *Server) linkedRefunds(c *call, inv object) (linked []object, sum int64,
 		if err != nil {
 			return nil, 0, err
 		}
-		if left[named.String()] == 0 {
+		if left[named.String()] <= 0 {
 			return nil, 0, uncreditable(named.Name, "The refund %s has nothing left that was paid for the invoice.", named.String())
 		}
 		amount := re["amount"].(int64)

@@ -70,6 +70,13 @@ func (b *biller) requireInvoice(id, status string, due, paid, before, after int)
 	}
 }
 
+// refuses requires that a credit note is refused with a message.
+func (b *biller) refuses(message string, pairs ...string) {
+	b.t.Helper()
+	_, _, said := refusal(b.t, b.srv, "/v1/credit_notes", pairs...)
+	require.Equal(b.t, message, said)
+}
+
 // since returns the types of the events that do causes.
 func (b *biller) since(do func()) []string {
 	b.t.Helper()
@@ -103,7 +110,8 @@ func TestCreditNoteOfAnOpenInvoice(t *testing.T) {
 	require.Subset(t, line, map[string]any{"amount": 500.0, "quantity": 2.0, "unit_amount": 250.0, "unit_amount_decimal": "250", "description": "Late"})
 
 	require.Equal(t, []string{"credit_note.updated"}, b.since(func() {
-		require.Equal(t, "Very sorry", b.post(200, path, "memo", "Very sorry", "metadata[k]", "w")["memo"])
+		note["memo"], note["metadata"] = "Very sorry", map[string]any{"k": "w"}
+		require.Equal(t, note, b.post(200, path, "memo", "Very sorry", "metadata[k]", "w"))
 	}))
 	require.Equal(t, []string{"credit_note.voided", "invoice.updated"}, b.since(func() { b.post(200, path+"/void") }))
 	note = b.get(path)
@@ -113,12 +121,15 @@ func TestCreditNoteOfAnOpenInvoice(t *testing.T) {
 	b.post(400, path+"/void")
 
 	b.post(200, "/v1/credit_notes", "invoice", inv, "amount", "1200")
+	b.refuses("The credit note's total ($9.00) is greater than the amount of the invoice that can be credited ($8.00).",
+		"invoice", inv, "amount", "900", "out_of_band_amount", "100")
 	require.Equal(t, []string{"credit_note.created", "invoice.updated", "invoice.paid"}, b.since(func() {
 		note = b.post(200, "/v1/credit_notes", "invoice", inv, "amount", "800")
 	}))
 	b.requireInvoice(inv, "paid", 0, 0, 2000, 0)
 	require.Contains(t, note["number"], "-CN-03")
-	b.post(400, "/v1/credit_notes/"+note["id"].(string)+"/void")
+	_, _, message := refusal(t, b.srv, "/v1/credit_notes/"+note["id"].(string)+"/void")
+	require.Equal(t, "You can only void a credit note if the associated invoice is open.", message)
 	b.post(400, "/v1/invoices/"+inv+"/pay")
 	require.Zero(t, balance(t, b.srv, ""))
 }
@@ -182,9 +193,18 @@ func TestCreditNoteOfAPaidInvoice(t *testing.T) {
 	other := b.get("/v1/refunds")["data"].([]any)[0].(map[string]any)["id"].(string)
 	half := []string{"invoice", inv, "amount", "250", "refunds[0][refund]", other, "refunds[0][amount_refunded]", "250"}
 	b.post(200, "/v1/credit_notes", half...)
-	b.post(400, "/v1/credit_notes", half...)
+	b.refuses("The amount must be between 1 and what is left of the refund ($1.50).", half...)
+	b.refuses("The refund "+other+" has nothing left that was paid for the invoice.",
+		"invoice", inv, "amount", "200", "refunds[0][refund]", other, "refunds[0][amount_refunded]", "150", "refunds[1][refund]", other, "refunds[1][amount_refunded]", "50")
+	b.refuses("The sum of credit amount, refund amount and out of band amount ($2.50) must equal the credit note amount ($1.00).",
+		"invoice", inv, "amount", "100", "out_of_band_amount", "100", "refunds[0][refund]", other, "refunds[0][amount_refunded]", "150")
+	b.refuses("The credit note's total ($7.51) is greater than the amount of the invoice that can be credited ($7.50).",
+		"invoice", inv, "amount", "751", "out_of_band_amount", "751")
 	b.requireInvoice(inv, "paid", 2000, 2000, 0, 1250)
 	require.EqualValues(t, 1000, balance(t, b.srv, ""), "a refund that is linked is made once")
+	require.NoError(t, b.srv.FailRefund(other))
+	b.refuses("The refund "+other+" has nothing left that was paid for the invoice.",
+		"invoice", inv, "amount", "150", "refunds[0][refund]", other, "refunds[0][amount_refunded]", "150")
 
 	next := b.invoice("500")
 	b.requireInvoice(next, "open", 200, 0, 0, 0)
@@ -218,10 +238,41 @@ func TestCreditNoteOfLines(t *testing.T) {
 	inv = b.invoice("2000", "500")
 	bought = b.get("/v1/invoices/" + inv)["lines"].(map[string]any)["data"].([]any)[1].(map[string]any)["id"].(string)
 	credit(400, "0", "lines[0][amount]", "501")
+	credit(400, "0", "lines[0][amount]", "300", "lines[1][type]", "invoice_line_item", "lines[1][invoice_line_item]", bought, "lines[1][amount]", "300")
 	kept := credit(200, "0", "lines[0][amount]", "500")["id"].(string)
 	credit(400, "0", "lines[0][amount]", "1")
 	b.post(200, "/v1/credit_notes/"+kept+"/void")
 	credit(200, "0", "lines[0][amount]", "1")
+
+	coupon := b.post(200, "/v1/coupons", "percent_off", "50")["id"].(string)
+	sub = b.post(200, "/v1/subscriptions", "customer", b.customer, "items[0][price]", price, "discounts[0][coupon]", coupon)
+	inv = sub["latest_invoice"].(string)
+	bought = b.get("/v1/invoices/" + inv)["lines"].(map[string]any)["data"].([]any)[0].(map[string]any)["id"].(string)
+	b.refuses("This test server credits no line of an invoice that has discounts, taxes or shipping. Send amount in place of lines.", "invoice", inv,
+		"out_of_band_amount", "150", "lines[0][type]", "invoice_line_item", "lines[0][invoice_line_item]", bought, "lines[0][amount]", "150")
+}
+
+// An invoice whose payment is processing takes no credit notes: the bank was asked for the amount that was due.
+func TestCreditNoteWhileADebitIsOnItsWay(t *testing.T) {
+	t.Parallel()
+	b := newBiller(t)
+	session := create(t, b.srv, monthly()).ID
+	require.NoError(t, b.srv.Pay(session, checkouttest.BankDebit))
+	inv := retrieve(t, b.srv, session).Invoice.ID
+	b.refuses("This invoice has a payment that is processing.", "invoice", inv, "amount", "100")
+	require.NoError(t, b.srv.Settle(session))
+	b.post(200, "/v1/credit_notes", "invoice", inv, "amount", "100", "out_of_band_amount", "100")
+}
+
+// A customer who was deleted gets no credit.
+func TestCreditNoteOfADeletedCustomer(t *testing.T) {
+	t.Parallel()
+	b := newBiller(t)
+	inv := b.paidInvoice("2000")
+	resp, _ := request(t, b.srv, "DELETE", "/v1/customers/"+b.customer, nil)
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+	b.refuses("No such customer: '"+b.customer+"'", "invoice", inv, "amount", "500", "credit_amount", "500")
+	b.post(200, "/v1/credit_notes", "invoice", inv, "amount", "500", "refund_amount", "500")
 }
 
 // A credit note that makes no sense is refused, and changes nothing.
@@ -232,7 +283,11 @@ func TestCreditNoteIsRefused(t *testing.T) {
 	draft := b.post(200, "/v1/invoices", "customer", b.customer)["id"].(string)
 	void := b.invoice("700")
 	b.post(200, "/v1/invoices/"+void+"/void")
+	lost := b.invoice("800")
+	b.post(200, "/v1/invoices/"+lost+"/mark_uncollectible")
 	free := b.invoice()
+	line := b.get("/v1/invoices/" + open)["lines"].(map[string]any)["data"].([]any)[0].(map[string]any)["id"].(string)
+	bought := []string{"invoice", open, "lines[0][type]", "invoice_line_item", "lines[0][invoice_line_item]", line}
 	custom := []string{"lines[0][type]", "custom_line_item", "lines[0][description]", "Late", "lines[0][unit_amount]"}
 	require.Empty(t, b.since(func() {
 		for _, c := range []struct {
@@ -249,10 +304,15 @@ func TestCreditNoteIsRefused(t *testing.T) {
 			{"amount", "The credit note's total ($0.01) is greater than the amount of the invoice that can be credited ($0.00).", []string{"invoice", free, "amount", "1"}},
 			{"invoice", "You can only create a credit note for an invoice that is open or paid. This invoice is draft.", []string{"invoice", draft, "amount", "5"}},
 			{"invoice", "You can only create a credit note for an invoice that is open or paid. This invoice is void.", []string{"invoice", void, "amount", "5"}},
+			{"invoice", "You can only create a credit note for an invoice that is open or paid. This invoice is uncollectible.", []string{"invoice", lost, "amount", "5"}},
 			{"", "The sum of credit amount, refund amount and out of band amount ($0.00) must equal the credit note amount ($5.00).", []string{"invoice", paid, "amount", "500"}},
 			{"", "The sum of credit amount, refund amount and out of band amount ($6.00) must equal the credit note amount ($5.00).", []string{"invoice", paid, "amount", "500", "refund_amount", "600"}},
 			{"", "The sum of credit amount, refund amount and out of band amount ($5.00) must equal the credit note amount ($0.00).", []string{"invoice", open, "amount", "500", "credit_amount", "500"}},
 			{"refund_amount", "This value must be greater than or equal to 0.", []string{"invoice", paid, "amount", "500", "refund_amount", "-5", "credit_amount", "505"}},
+			{"credit_amount", "This value is too large.", []string{"invoice", paid, "amount", "500", "credit_amount", "9000000000000000000", "refund_amount", "9000000000000000000"}},
+			{"email_type", "Invalid email_type: must be one of credit_note, none", []string{"invoice", open, "amount", "5", "email_type", "fax"}},
+			{"lines[0][amount]", "Invalid positive integer", append(bought, "lines[0][amount]", "0")},
+			{"lines[0][quantity]", "Invalid positive integer", append(bought, "lines[0][quantity]", "-1")},
 			{"reason", "Invalid reason: must be one of duplicate, fraudulent, order_change, product_unsatisfactory", []string{"invoice", open, "amount", "5", "reason", "rain"}},
 			{"shipping_cost", "This test server does not implement the parameter shipping_cost here.", []string{"invoice", open, "shipping_cost[shipping_rate]", "shr_1"}},
 			{"lines[0][tax_rates]", "This test server does not implement the parameter lines[0][tax_rates] here.", append([]string{"invoice", open, "lines[0][tax_rates][0]", "txr_1"}, append(custom, "5")...)},
@@ -300,6 +360,26 @@ func TestCreditNotePreview(t *testing.T) {
 		delete(made, field)
 	}
 	require.Equal(t, made, shown)
+}
+
+// A preview takes none of the IDs of a server that makes the same IDs each time.
+func TestCreditNotePreviewTakesNoID(t *testing.T) {
+	t.Parallel()
+	var ids [2]any
+	for i := range ids {
+		srv := newServer(t, checkouttest.Config{Seed: 5, Sequential: true, Start: time.Unix(1_800_000_000, 0)})
+		session := create(t, srv, monthly()).ID
+		require.NoError(t, srv.Pay(session, checkouttest.CardOK))
+		pairs := form("invoice", retrieve(t, srv, session).Invoice.ID, "amount", "100", "out_of_band_amount", "100")
+		if i == 1 {
+			resp, _ := request(t, srv, "GET", "/v1/credit_notes/preview", pairs)
+			require.Equal(t, http.StatusOK, resp.StatusCode)
+		}
+		_, note := request(t, srv, "POST", "/v1/credit_notes", pairs)
+		require.Contains(t, note["id"], "cn_1")
+		ids[i] = note["id"]
+	}
+	require.Equal(t, ids[0], ids[1])
 }
 
 // stripe-go decodes credit notes, lists them by customer and by invoice, and an idempotency key makes one note. A connected account has

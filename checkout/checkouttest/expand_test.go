@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -14,7 +15,7 @@ import (
 )
 
 // kinds are the paths of all lists of the API.
-var kinds = strings.Fields("checkout/sessions payment_intents charges refunds disputes customers products prices coupons promotion_codes subscriptions invoices webhook_endpoints balance_transactions")
+var kinds = strings.Fields("checkout/sessions payment_intents charges refunds disputes customers products prices coupons promotion_codes subscriptions invoices credit_notes webhook_endpoints balance_transactions")
 
 // newest returns the newest object of each kind.
 func newest(t *testing.T, srv *checkouttest.Server) map[string]any {
@@ -60,6 +61,13 @@ func TestExpandOnCreate(t *testing.T) {
 		_, pi := post("/v1/payment_intents", intent)
 		return pi["id"].(string)
 	}
+	invoice := sync.OnceValue(func() string {
+		_, cus := post("/v1/customers", nil)
+		post("/v1/invoiceitems", form("customer", cus["id"].(string), "amount", "2000", "currency", "usd"))
+		_, inv := post("/v1/invoices", form("customer", cus["id"].(string), "pending_invoice_items_behavior", "include"))
+		post("/v1/invoices/"+inv["id"].(string)+"/finalize", nil)
+		return inv["id"].(string)
+	})
 	refunds := 0 // 20 of 100 each
 	var refunded string
 	for kind, c := range map[string]struct {
@@ -75,8 +83,9 @@ func TestExpandOnCreate(t *testing.T) {
 			}
 			return form("payment_intent", refunded, "amount", "100")
 		}},
-		"customer": {"/v1/customers", func() url.Values { return form("name", "Ada") }},
-		"product":  {"/v1/products", func() url.Values { return form("name", "T-shirt") }},
+		"credit_note": {"/v1/credit_notes", func() url.Values { return form("invoice", invoice(), "amount", "1") }},
+		"customer":    {"/v1/customers", func() url.Values { return form("name", "Ada") }},
+		"product":     {"/v1/products", func() url.Values { return form("name", "T-shirt") }},
 		"price": {"/v1/prices", func() url.Values {
 			return form("currency", "usd", "unit_amount", "5", "product_data[name]", "T-shirt")
 		}},

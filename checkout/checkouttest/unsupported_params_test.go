@@ -19,7 +19,7 @@ import (
 )
 
 // A creation is a call that makes something, with the values that the test tries for its parameters. The values CUS, PAYER,
-// PROD, RATE, COUPON, PROMO, PM, SUB, PI and CH stand for existing objects: a customer, a customer with a card, a product, a
+// PROD, RATE, COUPON, INV, LINE, PROMO, PM, SUB, PI and CH stand for existing objects: a customer, a customer with a card, a product, a
 // shipping rate, a coupon, a promotion code, a payment method, a subscription, a paid payment intent and its charge.
 type creation struct {
 	route   string

@@ -383,6 +383,7 @@ func (w *walk) billing() {
 	w.call(402, "POST", "/v1/invoices/"+inv+"/pay", "payment_method", "pm_card_chargeCustomerFail")
 	w.post("/v1/invoices/"+inv+"/pay", "payment_method", "pm_card_visa")
 	w.invoicesOverAPI(customer)
+	w.creditNotes(customer)
 	w.call(200, "DELETE", "/v1/customers/"+customer)
 	w.get("/v1/customers/" + customer)
 	pi := w.post("/v1/payment_intents", "amount", "2000", "currency", "usd", "confirm", "true", "payment_method", "pm_card_createDisputeInquiry").id()
@@ -408,6 +409,28 @@ func (w *walk) invoicesOverAPI(customer string) {
 	w.post(draft("collection_method", "send_invoice", "days_until_due", "7") + "/send")
 	product := w.post("/v1/products", "name", "Mug").id()
 	w.call(200, "DELETE", "/v1/products/"+product)
+}
+
+// creditNotes credits an invoice before it is paid and after.
+func (w *walk) creditNotes(customer string) {
+	w.post("/v1/invoiceitems", "customer", customer, "amount", "2000", "currency", "usd", "description", "Work")
+	inv := w.post("/v1/invoices", "customer", customer, "pending_invoice_items_behavior", "include")
+	w.post("/v1/invoices/" + inv.id() + "/finalize")
+	line := inv["lines"].(map[string]any)["data"].([]any)[0].(map[string]any)["id"].(string)
+	ofLine := []string{"invoice", inv.id(), "lines[0][type]", "invoice_line_item", "lines[0][invoice_line_item]", line, "lines[0][quantity]", "1"}
+	w.get("/v1/credit_notes/preview", ofLine...)
+	w.get("/v1/credit_notes/preview/lines", ofLine...)
+	note := "/v1/credit_notes/" + w.post("/v1/credit_notes", "invoice", inv.id(), "amount", "500", "memo", "m", "reason", "duplicate").id()
+	w.post(note, "metadata[k]", "v")
+	w.post(note + "/void")
+	w.post("/v1/credit_notes", "invoice", inv.id(), "lines[0][type]", "custom_line_item", "lines[0][description]", "Late", "lines[0][unit_amount_decimal]", "99.5")
+	w.post("/v1/invoices/" + inv.id() + "/pay")
+	w.post("/v1/credit_notes", "invoice", inv.id(), "amount", "700", "refund_amount", "300", "credit_amount", "200", "out_of_band_amount", "200",
+		"expand[]", "refunds.refund")
+	w.get("/v1/invoices/" + inv.id())
+	w.get("/v1/credit_notes", "invoice", inv.id())
+	w.get(note, "expand[]", "invoice")
+	w.get(note + "/lines")
 }
 
 // setups saves payment methods without a session.

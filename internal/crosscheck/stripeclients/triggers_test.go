@@ -32,6 +32,7 @@ func succeeding() []trigger {
 	invoiced := []string{"customer.created", "payment_method.attached", "invoiceitem.created", "invoice.created", "invoice.finalized"}
 	billed := []string{"customer.created", "invoiceitem.created"}
 	drafted := after(billed, "invoice.created")
+	credited := after(drafted, "invoice.finalized", "credit_note.created", "invoice.updated")
 	subscribed := after(slices.Concat([]string{"customer.created", "payment_method.attached"}, catalogue, paid), "customer.updated",
 		"invoice.created", "invoice.finalized", "customer.subscription.created", "invoice.paid", "invoice.payment_succeeded", "invoice_payment.paid")
 	trialing := after(after([]string{"customer.created"}, catalogue...), "customer.updated", "invoice.created", "invoice.finalized",
@@ -101,6 +102,9 @@ func succeeding() []trigger {
 		{"invoice.voided", after(drafted, "invoice.finalized", "invoice.voided"), map[string]any{"status": "void"}},
 		{"invoice.marked_uncollectible", after(drafted, "invoice.finalized", "invoice.marked_uncollectible"), map[string]any{"status": "uncollectible"}},
 		{"invoice.payment_action_required", after(invoiced, "payment_intent.created", "payment_intent.requires_action", "invoice.payment_action_required", "invoice.payment_failed"), map[string]any{"status": "open"}},
+		{"credit_note.created", credited, map[string]any{"status": "issued", "type": "pre_payment"}},
+		{"credit_note.updated", after(credited, "credit_note.updated"), map[string]any{"metadata": map[string]any{"foo": "bar"}}},
+		{"credit_note.voided", after(credited, "credit_note.voided", "invoice.updated"), map[string]any{"status": "void"}},
 		{"payment_link.created", after(catalogue, "payment_link.created"), map[string]any{"active": true}},
 		{"payment_link.updated", after(catalogue, "payment_link.created", "payment_link.updated"), map[string]any{"allow_promotion_codes": true}},
 		{"payment_method.attached", []string{"customer.created", "payment_method.attached"}, map[string]any{"type": "card"}},
@@ -158,7 +162,6 @@ var refused = map[string]string{
 	"/v1/accounts":                       `account.application.deauthorized account.updated transfer.created transfer.reversed transfer.updated`,
 	"/v1/billing_portal/configurations":  `billing_portal.configuration.created billing_portal.configuration.updated`,
 	"/fund_cash_balance.":                `cash_balance.funds_available customer_cash_balance_transaction.created`,
-	"/v1/credit_notes":                   `credit_note.created credit_note.updated credit_note.voided`,
 	"Received unknown parameter: coupon": `customer.discount.created customer.discount.deleted customer.discount.updated`,
 	"/sources.":                          `customer.source.created customer.source.updated`,
 	"/v1/identity/verification_sessions": `identity.verification_session.canceled identity.verification_session.created identity.verification_session.redacted`,
