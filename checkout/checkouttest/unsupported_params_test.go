@@ -19,8 +19,9 @@ import (
 )
 
 // A creation is a call that makes something, with the values that the test tries for its parameters. The values CUS, PAYER,
-// PROD, RATE, COUPON, INV, LINE, PROMO, PM, SUB, PI and CH stand for existing objects: a customer, a customer with a card, a product, a
-// shipping rate, a coupon, a promotion code, a payment method, a subscription, a paid payment intent and its charge.
+// PROD, RATE, COUPON, PROMO, PM, SUB, PI, CH, INV, LINE and RE stand for existing objects: a customer, a customer with a card, a product, a
+// shipping rate, a coupon, a promotion code, a payment method, a subscription, a paid payment intent and its charge, a paid invoice, its
+// line and a refund of its charge.
 type creation struct {
 	route   string
 	base    []string            // what every request has
@@ -69,6 +70,16 @@ func (c creation) try(t *testing.T, values url.Values) outcome {
 		"TAX": func() string {
 			return made("tax_rates", "display_name", "VAT", "percentage", "10", "inclusive", "false")
 		},
+		"INV": func() string {
+			cus := made("customers", "payment_method", "pm_card_visa", "invoice_settings[default_payment_method]", "pm_card_visa")
+			made("invoiceitems", "customer", cus, "amount", "2000", "currency", "usd")
+			return made("invoices/" + made("invoices", "customer", cus, "pending_invoice_items_behavior", "include") + "/pay")
+		},
+		"LINE": func() string {
+			_, list := request(t, srv, "GET", "/v1/invoices", nil)
+			return list["data"].([]any)[0].(map[string]any)["lines"].(map[string]any)["data"].([]any)[0].(map[string]any)["id"].(string)
+		},
+		"RE":    func() string { return made("refunds", "charge", newest(t, srv)["charges"].(string), "amount", "600") },
 		"CLOCK": func() string { return made("test_helpers/test_clocks", "frozen_time", "1800000000") },
 		"PI":    func() string { return made("payment_intents", card...) },
 		"CH": func() string {
@@ -216,8 +227,10 @@ var (
 	words    = []string{aField + "[key]", "text", aField + "[label][custom]", "Text", aField + "[label][type]", "custom", aField + "[type]", "text"}
 	invoiced = []string{"invoice_creation[enabled]", "true", "invoice_creation[invoice_data][custom_fields][0][name]", "Order",
 		"invoice_creation[invoice_data][custom_fields][0][value]", "1"}
-	extra = []string{"optional_items[0][price]", "price_1", "optional_items[0][quantity]", "1"}
-	post  = []string{aRate + "[display_name]", "Post", aRate + "[fixed_amount][amount]", "200", aRate + "[fixed_amount][currency]", "usd"}
+	credited     = []string{"amount", "-", "lines[0][type]", "custom_line_item", "lines[0][description]", "Late", "lines[0][unit_amount]", "500"}
+	creditedLine = []string{"amount", "-", "lines[0][type]", "invoice_line_item", "lines[0][invoice_line_item]", "LINE", "lines[0][amount]", "500"}
+	extra        = []string{"optional_items[0][price]", "price_1", "optional_items[0][quantity]", "1"}
+	post         = []string{aRate + "[display_name]", "Post", aRate + "[fixed_amount][amount]", "200", aRate + "[fixed_amount][currency]", "usd"}
 )
 
 // creations are the calls that make something or take money.
@@ -342,6 +355,21 @@ var creations = []creation{
 		context: map[string][]string{
 			"collection_method": {"days_until_due", "7"}, "days_until_due": {"collection_method", "send_invoice", "days_until_due", "3"},
 		},
+	},
+	{
+		route: "POST /v1/credit_notes",
+		base:  []string{"invoice", "INV", "amount", "500", "out_of_band_amount", "500"},
+		context: map[string][]string{
+			"lines": credited, "lines[][quantity]": append(slices.Clone(credited), "lines[0][unit_amount]", "100"),
+			"lines[][unit_amount_decimal]": append(slices.Clone(credited), "lines[0][unit_amount]", "-"), "lines[][amount]": creditedLine, "lines[][invoice_line_item]": creditedLine,
+			"credit_amount": {"out_of_band_amount", "450"}, "refund_amount": {"out_of_band_amount", "450"},
+			"refunds": {"out_of_band_amount", "-", "refunds[0][refund]", "RE", "refunds[0][amount_refunded]", "500"},
+		},
+		values: map[string]string{
+			"invoice": "INV", "amount": "500", "out_of_band_amount": "500", "credit_amount": "50", "refund_amount": "50", "reason": "duplicate", "email_type": "none",
+			"type": "custom_line_item", "unit_amount": "500", "unit_amount_decimal": "500.4", "quantity": "5", "invoice_line_item": "LINE", "refund": "RE", "amount_refunded": "500",
+		},
+		inert: map[string]string{"email_type": "no e-mail leaves a sandbox"},
 	},
 	{
 		route:  "POST /v1/setup_intents",
