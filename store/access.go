@@ -146,11 +146,12 @@ func (o *Order) unpaidSince(s *Subscription) time.Time {
 }
 
 // latestGivenBack says how the payments for the latest period that is paid for were given back; empty: they were not, or only
-// a part of them.
+// a part of them. Credit or a discount can pay for a period as a whole: then there is no payment to give back, and what became of
+// earlier periods does not count.
 func (o *Order) latestGivenBack(paid *Attempt, s *Subscription) AccessReason {
 	var end time.Time
 	for _, i := range o.Invoices {
-		if i.Subscription == s.ID && i.Paid > 0 && i.PeriodEnd.After(end) {
+		if i.Subscription == s.ID && (i.Paid > 0 || i.State == InvoicePaid) && i.PeriodEnd.After(end) {
 			end = i.PeriodEnd
 		}
 	}

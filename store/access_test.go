@@ -92,6 +92,16 @@ func TestAccess(t *testing.T) {
 		{"the renewal was refunded", func(o *store.Order) { o.Refunds = back("in_2", 900) }, no, store.AccessRefunded, time.Time{}},
 		{"a part of the renewal was refunded", func(o *store.Order) { o.Refunds = back("in_2", 899) }, yes, store.AccessActive, end},
 		{"the first payment was refunded after a renewal", func(o *store.Order) { o.Refunds = back("", 900) }, yes, store.AccessActive, end},
+		{"the first payment was refunded, and credit paid for the renewal", func(o *store.Order) {
+			o.Invoices[1].Due, o.Invoices[1].Paid, o.Refunds = 0, 0, back("", 900)
+		}, yes, store.AccessActive, end},
+		{"the first payment was refunded, and the renewal is void", func(o *store.Order) {
+			o.Invoices[1].State, o.Invoices[1].Paid, o.Refunds = store.InvoiceVoid, 0, back("", 900)
+		}, no, store.AccessRefunded, time.Time{}},
+		{"the renewal was refunded, and its period has an invoice for nothing", func(o *store.Order) {
+			o.Invoices = append(o.Invoices, store.Invoice{ID: "in_3", Subscription: "sub_1", Reason: "subscription_update", State: store.InvoicePaid, PeriodEnd: end})
+			o.Refunds = back("in_2", 900)
+		}, no, store.AccessRefunded, time.Time{}},
 		{"the first payment was refunded", func(o *store.Order) {
 			o.Invoices, o.Refunds = o.Invoices[:1], back("", 900)
 		}, no, store.AccessRefunded, time.Time{}},
