@@ -49,8 +49,8 @@ const AccessMargin = 24 * time.Hour
 //	the subscription ended, or should have                            no            ended      its end
 //	the subscription was never paid, or is no longer charged          no            unpaid
 //	the subscription is paused                                        no            paused
-//	the latest payment of the subscription was given back as a whole  no            refunded
-//	a dispute of the latest payment is open or lost                   no            disputed
+//	the payments for the latest period were given back as a whole     no            refunded
+//	a dispute of such a payment is open or lost                       no            disputed
 //	past due                                                          within grace  past_due   the end of the grace
 //	the period or trial ended more than [AccessMargin] ago            within grace  past_due   the end of the grace
 //	in trial or active, and to end                                    yes           canceling  its end

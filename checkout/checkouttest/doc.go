@@ -57,6 +57,9 @@
 // A change of plan or quantity makes prorations, which the next invoice bills. A coupon or a promotion code makes a discount,
 // in sessions of both modes. A session of the billing portal has a page on which the customer cancels or gives another card.
 //
+// A credit note lowers what an open invoice asks for, or gives back what was paid for it by a refund, as the customer's credit, or outside
+// of Stripe. It credits lines only of invoices without discounts, taxes and shipping.
+//
 // A subscription schedule takes a subscription through phases with prices and quantities of their own. A schedule starts the
 // subscription, or is made from one. The first invoice of a schedule is a draft for an hour, and the subscription is active meanwhile.
 //
