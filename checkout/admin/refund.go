@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -29,10 +30,10 @@ func payments(o *store.Order) (all []payment) {
 	}
 	for i := range slices.Backward(o.Attempts) {
 		if a := &o.Attempts[i]; a.Paid && a != paid {
-			all = append(all, paymentsOf(o, a, "The payment of "+when(a.PaidAt)+", which is one too many")...)
+			all = append(all, paymentsOf(o, a, fmt.Sprintf("Attempt %d, paid %s, which is one too many", a.N, when(a.PaidAt)))...)
 		}
 	}
-	return append(all, paymentsOf(o, paid, "The payment of "+when(paid.PaidAt))...)
+	return append(all, paymentsOf(o, paid, fmt.Sprintf("Attempt %d, paid %s", paid.N, when(paid.PaidAt)))...)
 }
 
 // paymentsOf are the payments that an attempt began, the latest first.
