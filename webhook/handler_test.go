@@ -144,7 +144,7 @@ func TestPanicsAreFailures(t *testing.T) {
 	}{
 		{"ouch", "callback panicked: ouch"},
 		{errBoom, "callback panicked: boom"},
-		{map[string]string{"card": "4242"}, "callback panicked with a map[string]string"},
+		{map[string]string{"card": "4242424242424242"}, "callback panicked with a map[string]string"},
 		{nil, "panic called with nil"},
 	} {
 		var seen results
@@ -161,7 +161,7 @@ func TestPanicsAreFailures(t *testing.T) {
 		}
 		require.Len(t, log.records, 1)
 		require.Contains(t, log.records[0], "TestPanicsAreFailures", "the stack is logged")
-		require.NotContains(t, log.records[0], "4242")
+		require.NotContains(t, log.records[0], "4242424242424242")
 		require.NotContains(t, log.records[0], "in_1", "the payload is not logged")
 	}
 }
