@@ -180,9 +180,7 @@ func TestRefundOfASubscription(t *testing.T) {
 func TestRefundOfASecondPayment(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	second := s.beginUnrecorded(cartOf("order-1", "tee"))
-	s.pay(s.begin(cartOf("order-1", "tee")).SessionID)
-	s.pay(second)
+	s.payTwice()
 	require.Equal(t, "attempt 1 was paid, too", s.order("order-1").StuckReason())
 
 	require.ErrorContains(t, s.giveBack("order-1", checkout.Refund{Attempt: 1, Restock: true}), "refund it without Restock")
@@ -212,9 +210,7 @@ func TestRefundOfASecondPayment(t *testing.T) {
 func TestRefundOfASecondPaymentByHand(t *testing.T) {
 	t.Parallel()
 	s := refundingShop(t, checkout.ChangeDuplicatePayment)
-	second := s.beginUnrecorded(cartOf("order-1", "tee"))
-	s.pay(s.begin(cartOf("order-1", "tee")).SessionID)
-	s.pay(second)
+	s.payTwice()
 	s.sweep()
 	require.NoError(t, s.srv.FailRefund(s.order("order-1").Refunds[0].ID))
 	require.True(t, s.order("order-1").Stuck())

@@ -349,11 +349,11 @@ func (f *Flow[Tx]) Refund(ctx context.Context, id string, r Refund) error {
 
 // attemptToRefund returns the attempt whose payment, or whose subscription's, a person wants to give back.
 func attemptToRefund(o *store.Order, r Refund) (*store.Attempt, error) {
-	a := o.PaidAttempt()
+	a, inv := o.PaidAttempt(), o.Invoice(r.Invoice)
 	if r.Attempt != 0 {
 		a = o.Attempt(r.Attempt)
 	}
-	if inv := o.Invoice(r.Invoice); inv != nil {
+	if inv != nil {
 		of := o.AttemptBySubscription(inv.Subscription)
 		if r.Attempt != 0 && of != a {
 			return nil, fmt.Errorf("checkout: invoice %s of order %s is not of attempt %d: name one of the two", inv.ID, o.ID, r.Attempt)
@@ -365,7 +365,7 @@ func attemptToRefund(o *store.Order, r Refund) (*store.Attempt, error) {
 		return nil, fmt.Errorf("%w: attempt %d of order %s", ErrNotPaid, r.Attempt, o.ID)
 	case a == nil || !a.Paid:
 		return nil, fmt.Errorf("%w: %s", ErrNotPaid, o.ID)
-	case r.Invoice != "" && o.Invoice(r.Invoice) == nil:
+	case r.Invoice != "" && inv == nil:
 		return nil, fmt.Errorf("%w: invoice %s of order %s", ErrNotFound, r.Invoice, o.ID)
 	case r.Restock && a != o.PaidAttempt():
 		return nil, fmt.Errorf("checkout: the goods of order %s are not those of attempt %d: refund it without Restock", o.ID, a.N)

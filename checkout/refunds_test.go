@@ -183,14 +183,20 @@ func TestRefundedBeforeItsPaymentWasKnown(t *testing.T) {
 	}
 }
 
+// payTwice pays order-1 in its second attempt, and then in its first, whose session was never recorded. It returns that session's ID.
+func (s *testShop) payTwice() (firstAttempt string) {
+	s.t.Helper()
+	firstAttempt = s.beginUnrecorded(cartOf("order-1", "tee"))
+	s.pay(s.begin(cartOf("order-1", "tee")).SessionID)
+	s.pay(firstAttempt)
+	return firstAttempt
+}
+
 // The refund of a second payment leaves the order paid.
 func TestDuplicatePaymentIsRefunded(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	old := s.beginUnrecorded(cartOf("order-1", "tee"))
-	s.pay(s.begin(cartOf("order-1", "tee")).SessionID)
-	s.pay(old)
-	s.refund(old, 0)
+	s.refund(s.payTwice(), 0)
 	s.requireStatus("order-1", checkout.Fulfilled)
 	require.Equal(t, []checkout.ChangeKind{checkout.ChangeDuplicatePayment, checkout.ChangeRefunded}, s.kinds())
 }
@@ -308,9 +314,7 @@ func TestPaymentHeardLateAsksFirst(t *testing.T) {
 func TestAutomaticRefundThatFails(t *testing.T) {
 	t.Parallel()
 	s := refundingShop(t, checkout.ChangeDuplicatePayment)
-	old := s.beginUnrecorded(cartOf("order-1", "tee"))
-	s.pay(s.begin(cartOf("order-1", "tee")).SessionID)
-	s.pay(old)
+	s.payTwice()
 	s.sweep()
 	refund := s.order("order-1").Refunds[0]
 	require.Equal(t, store.RefundSucceeded, refund.State)

@@ -72,23 +72,20 @@ func (s RefundState) counts() bool {
 // for until it fails or is canceled. A refund of another payment, such as a duplicate, leaves the order paid. So does a
 // refund of a renewal. A refund in another currency than the payment's is not added.
 func (o *Order) Refunded() int64 {
-	if paid := o.PaidAttempt(); paid != nil {
-		return o.AttemptRefunded(paid.N)
-	}
-	var sum int64
-	for _, r := range o.Refunds {
-		if r.Invoice == "" {
-			sum += o.counted(r)
-		}
-	}
-	return sum
+	paid := o.PaidAttempt()
+	return o.refunded(func(of int) bool { return paid == nil || isOfAttempt(of, paid.N) })
 }
 
 // AttemptRefunded is what [Order.Refunded] says, for the payment of attempt n.
 func (o *Order) AttemptRefunded(n int) int64 {
+	return o.refunded(func(of int) bool { return isOfAttempt(of, n) })
+}
+
+// refunded is the sum of the refunds of payments of attempts that match. Refunds of renewals are not among them.
+func (o *Order) refunded(matches func(attempt int) bool) int64 {
 	var sum int64
 	for _, r := range o.Refunds {
-		if r.Invoice == "" && isOfAttempt(r.Attempt, n) {
+		if r.Invoice == "" && matches(r.Attempt) {
 			sum += o.counted(r)
 		}
 	}
