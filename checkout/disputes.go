@@ -2,6 +2,7 @@ package checkout
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -86,9 +87,12 @@ func disputeEntry(o *store.Order, id string) *store.Dispute {
 }
 
 // setDispute makes the ledger's entry what Stripe answered, and puts into the outbox what became of the dispute. It reports
-// whether the ledger changed.
-func setDispute(o *store.Order, d disputeFacts, now time.Time, cause string) (changed bool) {
+// whether the ledger changed. The error matches errPaymentLost.
+func setDispute(o *store.Order, d disputeFacts, now time.Time, cause string) (changed bool, err error) {
 	before, entry := o.Status(), d.entry(o)
+	if entry.Attempt == 0 && entry.Invoice == "" {
+		return false, fmt.Errorf("%w: dispute %s of order %s", errPaymentLost, d.ID, o.ID)
+	}
 	known := disputeEntry(o, d.ID)
 	switch {
 	case known == nil:
@@ -97,20 +101,20 @@ func setDispute(o *store.Order, d disputeFacts, now time.Time, cause string) (ch
 	default:
 		entry.Answers = known.Answers
 		if entry == *known {
-			return false
+			return false, nil
 		}
 		isNews := entry.State != known.State || known.Inquiry && !entry.Inquiry && entry.State == store.DisputeOpen
 		entry.Answers++
 		*known = entry
 		if !isNews {
-			return true
+			return true, nil
 		}
 	}
 	enqueue(o, store.Notice{
 		Kind: string(disputeChanges[entry.State]), At: now, From: before, To: o.Status(), Attempt: entry.Attempt, Cause: cause, Detail: entry.ID,
 		Invoice: entry.Invoice,
 	})
-	return true
+	return true, nil
 }
 
 // observeDispute brings the ledger in line with Stripe after an event or a list named a dispute, and returns the ID of its
@@ -145,6 +149,6 @@ func (f *Flow[Tx]) settleDispute(ctx context.Context, id string, d disputeFacts,
 			}
 			d = answer
 		}
-		return func(o *store.Order, now time.Time) bool { return setDispute(o, d, now, cause) }, nil
+		return func(o *store.Order, now time.Time) (bool, error) { return setDispute(o, d, now, cause) }, nil
 	})
 }

@@ -226,10 +226,10 @@ func (f *Flow[Tx]) settleInvoice(ctx context.Context, id string, i invoiceFacts,
 			}
 			i = answer
 		}
-		return func(o *store.Order, _ time.Time) bool {
+		return func(o *store.Order, _ time.Time) (bool, error) {
 			subscription, _ := i.subscription()
 			a := o.AttemptBySubscription(subscription)
-			return a != nil && f.setInvoice(o, a, i)
+			return a != nil && f.setInvoice(o, a, i), nil
 		}, nil
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -424,5 +425,90 @@ func TestLostOrderOnAnUnknownAccount(t *testing.T) {
 		s.pay(forged)
 		_, err := s.flow.Order(t.Context(), "ghost")
 		require.Equal(t, listed, err == nil, "listed: %t: %v", listed, err)
+	}
+}
+
+// rewind has the database forget what happened to order-1 since an earlier reading of the order.
+func (s *testShop) rewind(earlier *store.Order) {
+	require.NoError(s.t, s.st.InTx(context.Background(), func(tx *memstore.Tx) error {
+		orders, err := s.st.Lock(context.Background(), tx, "order-1")
+		if err != nil {
+			return err
+		}
+		for _, ref := range orders[0].Refs() {
+			if err := tx.Delete(context.Background(), "fulfil_ref/"+ref); err != nil {
+				return err
+			}
+		}
+		return s.st.Save(context.Background(), tx, earlier.Clone())
+	}))
+}
+
+// The database loses the payment of an order after the order was found by a refund or a dispute of that payment. What was given
+// back is recorded for the payment that it belongs to, and told so, once the event is heard again.
+func TestPaymentLostWhenItIsGivenBack(t *testing.T) {
+	t.Parallel()
+	for kind, giveBack := range map[checkout.ChangeKind]func(s *testShop, session, intent string){
+		checkout.ChangeRefunded: func(s *testShop, _, intent string) { s.refundPayment(intent) },
+		checkout.ChangeDisputed: func(s *testShop, session, _ string) {
+			_, err := s.srv.Dispute(session)
+			require.NoError(s.t, err)
+		},
+	} {
+		for _, renewal := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, of a renewal: %v", kind, renewal), func(t *testing.T) {
+				t.Parallel()
+				for at := int64(1); ; at++ {
+					s := newShop(t)
+					cart := cartOf("order-1", "tee")
+					if renewal {
+						cart = clubOf("order-1")
+					}
+					session := s.begin(cart).SessionID
+					earlier, invoice := s.order("order-1"), ""
+					s.pay(session)
+					if renewal {
+						earlier = s.order("order-1")
+						s.srv.Advance(32 * 24 * time.Hour)
+						invoice = s.order("order-1").Invoices[1].ID
+					}
+					o := s.order("order-1")
+					intent := o.PaidAttempt().PaymentIntent
+					if renewal {
+						intent = o.Invoice(invoice).PaymentIntents[0]
+					}
+					s.changes = nil
+					recorded := func(o *store.Order) int { return len(o.Refunds) + len(o.Disputes) }
+					late := false
+					st := &losingStore{Store: s.st, at: at, lose: func() {
+						late = recorded(s.order("order-1")) > 0 // a sweep finds what was lost then
+						s.rewind(earlier)
+					}}
+					_, hook := s.processOn(st, s.stock, s.wire)
+					s.srv.Deliver(hook, testPayloads())
+					giveBack(s, session, intent)
+					s.srv.Advance(4 * time.Hour) // what was refused comes again
+
+					given := s.order("order-1")
+					require.True(t, late || recorded(given) == 1 && slices.Contains(s.kinds(), kind), "lost before call %d", at)
+					for _, r := range given.Refunds {
+						require.Equal(t, []any{1, invoice}, []any{r.Attempt, r.Invoice}, "lost before call %d", at)
+					}
+					for _, d := range given.Disputes {
+						require.Equal(t, []any{1, invoice}, []any{d.Attempt, d.Invoice}, "lost before call %d", at)
+					}
+					for _, c := range s.changes {
+						if c.Kind == kind {
+							require.Equal(t, []any{1, invoice}, []any{c.Attempt, c.Invoice}, "lost before call %d", at)
+						}
+					}
+					s.srv.Close()
+					if st.calls.Load() < at {
+						require.Greater(t, at, int64(5))
+						break
+					}
+				}
+			})
+		}
 	}
 }

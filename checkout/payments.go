@@ -99,6 +99,10 @@ func notOurs(err error) bool {
 	return false
 }
 
+// errPaymentLost means that an order was found by its payment, and the database has lost the payment since, as after a
+// failover. A later try finds that the payment is not recorded, and asks Stripe for it.
+var errPaymentLost = errors.New("checkout: the database lost the payment")
+
 // findPayment returns the order that was recorded as paid with p on an account, or nil.
 func (f *Flow[Tx]) findPayment(ctx context.Context, account string, p payment) (*store.Order, error) {
 	for _, ref := range [...]string{p.intent, p.charge} {
@@ -169,7 +173,9 @@ func (f *Flow[Tx]) observeWarning(ctx context.Context, account, eventType string
 	}
 	attempt, invoice := 0, ""
 	err = f.record(ctx, id, cause, func(o *store.Order, now time.Time) (bool, error) {
-		attempt, invoice = paidWith(o, p.payment())
+		if attempt, invoice = paidWith(o, p.payment()); attempt == 0 && invoice == "" {
+			return false, fmt.Errorf("%w: %s of order %s", errPaymentLost, p.ID, o.ID)
+		}
 		for _, n := range o.Notices {
 			if n.Kind == string(kind) && n.Detail == detail {
 				return false, nil
@@ -211,12 +217,16 @@ func (f *Flow[Tx]) verifyPayment(ctx context.Context, id string, n int, doing st
 		}
 		for _, r := range p.refunds {
 			if known := refundEntry(o, r.ID); known == nil || known.Answers == p.answers[r.ID] {
-				setRefund(o, r, now, doing)
+				if _, err := setRefund(o, r, now, doing); err != nil {
+					return false, err
+				}
 			}
 		}
 		for _, d := range p.disputes {
 			if known := disputeEntry(o, d.ID); known == nil || known.Answers == p.answers[d.ID] {
-				setDispute(o, d, now, doing)
+				if _, err := setDispute(o, d, now, doing); err != nil {
+					return false, err
+				}
 			}
 		}
 		return true, nil

@@ -89,7 +89,7 @@ func (f *Flow[Tx]) recordTx(ctx context.Context, id, cause string, fn func(tx Tx
 }
 
 // recorder records an answer of Stripe's on a locked order, and reports whether the order changed.
-type recorder func(o *store.Order, now time.Time) (changed bool)
+type recorder func(o *store.Order, now time.Time) (changed bool, err error)
 
 // answerTries is how often Stripe is asked about an object while other answers about it are recorded at the same time.
 const answerTries = 5
@@ -111,8 +111,10 @@ func (f *Flow[Tx]) recordNewest(ctx context.Context, id, object, cause string, a
 		}
 		newest := true
 		err = f.record(ctx, id, cause, func(o *store.Order, now time.Time) (bool, error) {
-			newest = answers(o) == before
-			return newest && set(o, now), nil
+			if newest = answers(o) == before; !newest {
+				return false, nil
+			}
+			return set(o, now)
 		})
 		if err != nil || newest {
 			return err

@@ -91,12 +91,15 @@ func refundEntry(o *store.Order, id string) *store.Refund {
 }
 
 // setRefund makes the ledger's entry what Stripe answered, and puts into the outbox what became of the refund. It reports
-// whether the ledger changed.
-func setRefund(o *store.Order, r refundFacts, now time.Time, cause string) (changed bool) {
+// whether the ledger changed. The error matches errPaymentLost.
+func setRefund(o *store.Order, r refundFacts, now time.Time, cause string) (changed bool, err error) {
 	if r.Reason == expiredUncaptured {
-		return false
+		return false, nil
 	}
 	before, entry := o.Status(), r.entry(o)
+	if entry.Attempt == 0 && entry.Invoice == "" {
+		return false, fmt.Errorf("%w: refund %s of order %s", errPaymentLost, r.ID, o.ID)
+	}
 	known := refundEntry(o, r.ID)
 	switch {
 	case known == nil:
@@ -105,13 +108,13 @@ func setRefund(o *store.Order, r refundFacts, now time.Time, cause string) (chan
 	default:
 		entry.Answers = known.Answers
 		if entry == *known {
-			return false
+			return false, nil
 		}
 		same := entry.State == known.State
 		entry.Answers++
 		*known = entry
 		if same {
-			return true
+			return true, nil
 		}
 	}
 	kind, ok := refundChanges[entry.State]
@@ -124,7 +127,7 @@ func setRefund(o *store.Order, r refundFacts, now time.Time, cause string) (chan
 			Invoice: entry.Invoice,
 		})
 	}
-	return true
+	return true, nil
 }
 
 // observeRefund brings the ledger in line with Stripe after an event or a list named a refund, and returns the ID of its
@@ -182,7 +185,7 @@ func (f *Flow[Tx]) settleRefund(ctx context.Context, id string, r refundFacts, c
 			}
 			r = answer
 		}
-		return func(o *store.Order, now time.Time) bool { return setRefund(o, r, now, cause) }, nil
+		return func(o *store.Order, now time.Time) (bool, error) { return setRefund(o, r, now, cause) }, nil
 	})
 }
 
@@ -230,7 +233,9 @@ func (f *Flow[Tx]) refundPayment(ctx context.Context, id string, n int) error {
 			a.VerifiedAt = time.Time{}
 			known := refundEntry(o, answer.ID)
 			if known == nil {
-				setRefund(o, answer, now, "refund")
+				if _, err := setRefund(o, answer, now, "refund"); err != nil {
+					return false, err
+				}
 			} else if undone(known.State) {
 				// Stripe answers a repeated request with its first answer, which is older than what the ledger says.
 				a.RefundRefused = refundUndone
@@ -444,7 +449,9 @@ func (f *Flow[Tx]) recordRefund(ctx context.Context, id string, answer refundFac
 		switch known := refundEntry(o, answer.ID); {
 		case answer.ID == "":
 		case known == nil:
-			setRefund(o, answer, now, "refund")
+			if _, err := setRefund(o, answer, now, "refund"); err != nil {
+				return false, err
+			}
 		case undone(known.State): // a repeated request is answered with the first answer
 			return false, fmt.Errorf("checkout: refund %s of order %s %s: use another Key for another refund", known.ID, o.ID, known.State)
 		}

@@ -244,10 +244,10 @@ func (f *Flow[Tx]) recordSubscription(ctx context.Context, id, subscription, cau
 		if err != nil {
 			return nil, err
 		}
-		return func(o *store.Order, now time.Time) bool {
+		return func(o *store.Order, now time.Time) (bool, error) {
 			a := o.AttemptBySubscription(subscription)
 			if a == nil {
-				return false
+				return false, nil
 			}
 			was, is := setSubscription(o, a, answer, asked)
 			for _, i := range slices.Backward(invoices) {
@@ -260,7 +260,7 @@ func (f *Flow[Tx]) recordSubscription(ctx context.Context, id, subscription, cau
 			}
 			enqueueSubscriptions(o, now, cause) // what was paid comes before how it ended
 			tellSubscription(o, was, is, now, cause)
-			return true
+			return true, nil
 		}, nil
 	})
 }

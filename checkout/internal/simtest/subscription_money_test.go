@@ -172,11 +172,12 @@ func (s *subscriptionTruth) access(all truth, now time.Time, grace time.Duration
 	return false, time.Time{}
 }
 
-// givenBack reports whether the payments of the latest period that was paid for were given back as a whole, or are disputed.
+// givenBack reports whether the payments of the latest period that was paid for were given back as a whole, or are disputed. A period
+// that credit pays for has no payment to give back.
 func (s *subscriptionTruth) givenBack(all truth) bool {
 	var latest time.Time
 	for _, i := range s.invoices {
-		if _, end := i.period(); i.AmountPaid > 0 && end.After(latest) {
+		if _, end := i.period(); (i.AmountPaid > 0 || i.Status == "paid") && end.After(latest) {
 			latest = end
 		}
 	}
