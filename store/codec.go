@@ -57,7 +57,8 @@ var timeType = reflect.TypeFor[time.Time]()
 func normalize(v reflect.Value) {
 	switch {
 	case v.Type() == timeType:
-		v.Set(reflect.ValueOf(Time(v.Interface().(time.Time))))
+		t := v.Addr().Interface().(*time.Time) // in place, as a boxed time.Time is an allocation
+		*t = Time(*t)
 	case v.Kind() == reflect.Struct:
 		for i := range v.NumField() {
 			normalize(v.Field(i))
