@@ -332,7 +332,8 @@ func (c *checker) paymentsAtRest(o *store.Order, all truth) error {
 		case paid && a == counts && !a.AcceptedAt.IsZero() && o.FulfilledAt.IsZero() && o.GivenUpAt.IsZero() && !o.GivenBack(a) &&
 			!strings.HasPrefix(o.Parked, store.ParkedByCallback):
 			return fmt.Errorf("%s: a person accepted the payment, and it is not fulfilled", o.ID)
-		case paid && a == counts && !o.FulfilledAt.IsZero() && c.refundedBy(s, all):
+		case paid && a == counts && !o.FulfilledAt.IsZero() && c.refundedBy(s, all) && (o.GivenBack(a) || a.RefundWanted != ""):
+			// of what the shop gave back, a part may have come back, and a person have decided since
 			return fmt.Errorf("%s was fulfilled, and the shop gave its payment back", o.ID)
 		case paid && a.Mismatch == "" && c.w.foreign(id):
 			return fmt.Errorf("%s: the payment of another application is taken for its own", o.ID)
