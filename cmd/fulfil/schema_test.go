@@ -33,7 +33,7 @@ func TestSchema(t *testing.T) {
 			require.Equal(t, exitFound, r.code, r.stderr)
 			answer := lines[schemaAnswer](t, r.stdout)[0]
 			require.Equal(t, "behind", answer.Schema)
-			require.Len(t, answer.Files, 4)
+			require.Len(t, answer.Files, 5)
 			require.Contains(t, s.refused(exitFailed, "orders", "list"), "the schema of the database is behind this program: run fulfil migrate")
 
 			require.Contains(t, s.ok("migrate"), "applied 0001_orders.up.sql\n")
@@ -81,13 +81,13 @@ func TestSchemaForAnotherTool(t *testing.T) {
 		require.True(t, strings.HasSuffix(whole, later))
 		require.NotContains(t, s.ok("schema", "-print", "-dialect", d.String(), "-no-stock"), "0003")
 	}
-	require.Contains(t, s.run("schema", "-print", "-dialect", "sqlite", "-from", "99").stderr, "the last is 4")
+	require.Contains(t, s.run("schema", "-print", "-dialect", "sqlite", "-from", "99").stderr, "the last is 5")
 	require.Contains(t, s.refused(exitUsage, "schema", "-print"), "name the -dialect")
 	require.Contains(t, s.refused(exitUsage, "schema", "-print", "-dialect", "oracle"), "postgres, mysql or sqlite")
 
 	folder := t.TempDir()
 	written := strings.Fields(s.ok("schema", "-into", folder, "-dialect", "sqlite"))
-	require.Len(t, written, 4)
+	require.Len(t, written, 5)
 	s.ok("schema", "-into", folder, "-dialect", "sqlite") // the same files stay
 	require.Contains(t, s.refused(exitFailed, "schema", "-into", folder, "-dialect", "mysql"), "has another text")
 

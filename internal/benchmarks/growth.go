@@ -148,8 +148,8 @@ func (g *grown) copies(o *store.Order, session string, now time.Time, low, high,
 	data = "replace(replace(replace(" + data + ", " + quote(o.ID) + ", " + id + "), " + quote(session) + ", " + sessionID + "), " +
 		quote(o.CreatedAt.Format(time.RFC3339Nano)) + ", " + text + ")" + cast
 	statements := []string{
-		"INSERT INTO fulfil_orders (id, status, stuck, email, currency, total, livemode, created_at, updated_at, due_at, data) SELECT " + id +
-			", t.status, t.stuck, t.email, t.currency, t.total, t.livemode, " + at + ", " + at + ", t.due_at, " + data +
+		"INSERT INTO fulfil_orders (id, status, stuck, email, currency, total, livemode, created_at, updated_at, due_at, data, session) SELECT " + id +
+			", t.status, t.stuck, t.email, t.currency, t.total, t.livemode, " + at + ", " + at + ", t.due_at, " + data + ", t.session" +
 			" FROM " + numbers + ", fulfil_orders t WHERE t.id = " + quote(o.ID),
 		"INSERT INTO fulfil_refs (ref, order_id) SELECT replace(t.ref, " + quote(session) + ", " + sessionID + "), " + id +
 			" FROM " + numbers + ", fulfil_refs t WHERE t.order_id = " + quote(o.ID),

@@ -34,7 +34,7 @@ func TestOneMigrationHistory(t *testing.T) {
 				folder[name] = string(text)
 			}
 		}
-		require.Len(t, folder, 4)
+		require.Len(t, folder, 5)
 		for _, name := range slices.Sorted(maps.Keys(folder)) {
 			for statement := range strings.SplitSeq(folder[name], ";\n") {
 				if strings.TrimSpace(statement) != "" {

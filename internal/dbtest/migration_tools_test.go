@@ -130,7 +130,7 @@ func TestMigrationTools(t *testing.T) {
 			migrateUp(t, db, folder, 2)
 			require.Error(t, exec.Command(program, "schema", "-database", "file:"+path).Run(), "the schema is behind")
 			run("schema", "-into", folder, "-dialect", "sqlite", "-from", "3")
-			migrateUp(t, db, folder, 4)
+			migrateUp(t, db, folder, 5)
 			require.NoError(t, sqlstore.Check(t.Context(), db, sqlstore.SQLite))
 			require.NoError(t, sqlreserver.Check(t.Context(), db, sqlreserver.SQLite))
 			require.Contains(t, run("schema", "-database", "file:"+path), "The schema is up to date.")

@@ -109,7 +109,7 @@ func TestSQLStoreMigrateResumes(t *testing.T) {
 					if !allRecorded {
 						records = max(done-1, 0)
 					}
-					// The index of version 2 exists as long as its table does, but it was not recorded.
+					// The index of version 2 and the column of version 5 exist as long as their tables do, but they were not recorded.
 					mustExec(t, db, "DELETE FROM fulfil_schema WHERE version > 1 OR statement > ?", records)
 					for _, table := range tables[done:] {
 						mustExec(t, db, "DROP TABLE "+table)

@@ -36,5 +36,12 @@ func missingTable(err error) bool {
 		strings.Contains(text, "doesn't exist") // MySQL
 }
 
-// hasIndex reports whether an index could not be added because it exists. MySQL has no CREATE INDEX IF NOT EXISTS.
-func hasIndex(err error) bool { return mysqlNumber(err) == 1061 } // ER_DUP_KEYNAME
+// isThere reports whether an index or a column could not be added because it exists. MySQL has no CREATE INDEX IF NOT EXISTS, and no
+// ADD COLUMN IF NOT EXISTS.
+func isThere(err error) bool {
+	switch mysqlNumber(err) {
+	case 1060, 1061: // ER_DUP_FIELDNAME, ER_DUP_KEYNAME
+		return true
+	}
+	return false
+}

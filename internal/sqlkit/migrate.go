@@ -132,7 +132,7 @@ func (s step) run(ctx context.Context, conn *sql.Conn, d Dialect, component stri
 	if err != nil || done > 0 {
 		return err
 	}
-	if _, err := conn.ExecContext(ctx, s.statement); err != nil && !hasIndex(err) {
+	if _, err := conn.ExecContext(ctx, s.statement); err != nil && !isThere(err) {
 		return fmt.Errorf("%s, statement %d: %w", s.file, s.number, err)
 	}
 	_, err = conn.ExecContext(ctx, d.Rebind(`INSERT INTO fulfil_schema (component, version, statement) VALUES (?, ?, ?)`),

@@ -28,7 +28,7 @@ func (s *Store[Tx]) beside(tx Tx, orders []*store.Order) (beside, error) {
 	var b beside
 	leads := map[string]bool{}
 	for _, o := range orders {
-		now := written{o.Refs(), o.Terms()}
+		now := written{o.Refs(), o.Terms(), o.Session, true}
 		before := t.set(o.ID, now)
 		for _, ref := range now.refs {
 			switch {

@@ -23,7 +23,7 @@ func (s *Store[Tx]) Insert(ctx context.Context, tx Tx, orders ...*store.Order) (
 	}
 	rows := make([][]any, 0, len(first))
 	for _, id := range slices.Sorted(maps.Keys(first)) {
-		row, err := s.row(orders[first[id]])
+		row, err := s.row(orders[first[id]], written{known: true})
 		if err != nil {
 			return nil, fmt.Errorf(s.name+": insert: %w", err)
 		}
@@ -82,13 +82,13 @@ func (s *Store[Tx]) Lock(ctx context.Context, tx Tx, ids ...string) ([]*store.Or
 	}
 	found := map[string]storedOrder{}
 	for chunk := range slices.Chunk(slices.Compact(wanted), maxParams) {
-		query := "SELECT id, data, " + s.grammar.dueText + ", " + isOpen + " FROM fulfil_orders" + s.grammar.byKey +
+		query := "SELECT id, " + s.grammar.storedColumns() + ", " + isOpen + " FROM fulfil_orders" + s.grammar.byKey +
 			" WHERE id IN " + sqlkit.List(len(chunk)) + " ORDER BY id" + s.grammar.lock
 		err := s.db.In(tx).Send(ctx, sqlkit.Statement{Query: s.dialect.Rebind(query), Args: texts(chunk), Row: func(scan sqlkit.Scan) error {
 			var id string
 			var open bool
 			var r storedOrder
-			err := scan(&id, &r.data, &r.due, &open)
+			err := scan(slices.Concat([]any{&id}, r.fields(), []any{&open})...)
 			found[id] = r
 			if err == nil && open && t != nil {
 				t.unchecked = false
@@ -115,7 +115,7 @@ func (s *Store[Tx]) Lock(ctx context.Context, tx Tx, ids ...string) ([]*store.Or
 			return nil, fmt.Errorf(s.name+": lock order %s: %w", id, err)
 		}
 		orders[i] = o
-		t.found(o)
+		t.found(o, stored.session)
 	}
 	return orders, nil
 }
@@ -127,9 +127,10 @@ func (s *Store[Tx]) Save(ctx context.Context, tx Tx, orders ...*store.Order) err
 	for _, o := range orders {
 		last[o.ID] = o
 	}
+	t := s.in(tx)
 	rows := make([][]any, 0, len(last))
 	for _, id := range slices.Sorted(maps.Keys(last)) {
-		row, err := s.row(last[id])
+		row, err := s.row(last[id], t.knows(id))
 		if err != nil {
 			return fmt.Errorf(s.name+": save: %w", err)
 		}
@@ -139,7 +140,6 @@ func (s *Store[Tx]) Save(ctx context.Context, tx Tx, orders ...*store.Order) err
 	if err != nil {
 		return err
 	}
-	t := s.in(tx)
 	checks := t != nil && t.checks
 	for chunk := range slices.Chunk(rows, saveRows) {
 		with := beside{}
@@ -202,13 +202,13 @@ func (s *Store[Tx]) find(ctx context.Context, doing string, valid bool, where, a
 	if !valid {
 		return nil, store.ErrNotFound
 	}
-	query := s.dialect.Rebind("SELECT data, " + s.grammar.dueText + " FROM fulfil_orders WHERE " + where)
+	query := s.dialect.Rebind("SELECT " + s.grammar.storedColumns() + " FROM fulfil_orders WHERE " + where)
 	var found *storedOrder
 	err := s.read(ctx, func() error {
 		found = nil
 		return s.db.Send(ctx, sqlkit.Statement{Query: query, Args: []any{arg}, Row: func(scan sqlkit.Scan) error {
 			found = new(storedOrder)
-			return scan(&found.data, &found.due)
+			return scan(found.fields()...)
 		}})
 	})
 	if err != nil {

@@ -26,7 +26,7 @@ var postgres = grammar{
 
 // savePostgres joins the table with a list of rows. Their parameters need casts, because no column gives them a type.
 func savePostgres(ctx context.Context, q sqlkit.Sender, checks bool, rows [][]any, with beside) (saved int64, err error) {
-	const typed = "(?::text, ?::text, ?::boolean, ?::text, ?::text, ?::bigint, ?::boolean, ?::timestamptz, ?::timestamptz, ?::timestamptz, ?::json)"
+	const typed = "(?::text, ?::text, ?::boolean, ?::text, ?::text, ?::bigint, ?::boolean, ?::timestamptz, ?::timestamptz, ?::timestamptz, ?::json, ?::json)"
 	statement, args := "WITH ", []any{}
 	insertWith := func(name string, t table, rows [][]any) {
 		if len(rows) > 0 {
@@ -52,7 +52,11 @@ func savePostgres(ctx context.Context, q sqlkit.Sender, checks bool, rows [][]an
 func updateFrom(values string) string {
 	sets := make([]string, 0, len(ordersTable.columns))
 	for _, column := range ordersTable.columns[1:] {
-		sets = append(sets, column+" = v."+column)
+		value := "v." + column
+		if column == "session" {
+			value = "COALESCE(v.session, fulfil_orders.session)"
+		}
+		sets = append(sets, column+" = "+value)
 	}
 	return "v (" + strings.Join(ordersTable.columns, ", ") + ") AS (VALUES " + values + ") " +
 		"UPDATE fulfil_orders SET " + strings.Join(sets, ", ") + " FROM v WHERE fulfil_orders.id = v.id"

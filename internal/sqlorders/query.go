@@ -33,7 +33,7 @@ func (s *Store[Tx]) readOrders(ctx context.Context, query string, args []any) (o
 		orders = nil
 		return s.db.Send(ctx, sqlkit.Statement{Query: query, Args: args, Row: func(scan sqlkit.Scan) error {
 			var r storedOrder
-			if err := scan(&r.data, &r.due); err != nil {
+			if err := scan(r.fields()...); err != nil {
 				return err
 			}
 			o, err := r.order()
@@ -67,7 +67,7 @@ func (s *Store[Tx]) page(q store.Query) (query string, args []any) {
 		parts = append(parts, "SELECT * FROM (SELECT created_at, id FROM fulfil_orders WHERE "+where+by("")+" LIMIT ?) AS part")
 		args = append(append(args, whereArgs...), q.PageSize())
 	}
-	query = "SELECT data, " + s.grammar.dueText + " FROM (" +
+	query = "SELECT " + s.grammar.storedColumns() + " FROM (" +
 		"SELECT * FROM (" + strings.Join(parts, " UNION ALL ") + ") AS parts" + by("") + " LIMIT ?" +
 		") AS page JOIN fulfil_orders ON fulfil_orders.id = page.id" + by("page.")
 	return s.dialect.Rebind(query), append(args, q.PageSize())

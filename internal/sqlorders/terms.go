@@ -114,7 +114,7 @@ func (s *Store[Tx]) termPage(q store.Query, term string, at store.Position) (que
 	by := func(prefix string) string {
 		return " ORDER BY " + prefix + "created_at" + descending + ", " + prefix + "order_id" + descending
 	}
-	query = "SELECT data, " + s.grammar.dueText + " FROM (" +
+	query = "SELECT " + s.grammar.storedColumns() + " FROM (" +
 		"SELECT created_at, order_id FROM fulfil_terms WHERE " + where + by("") + " LIMIT ?" +
 		") AS page JOIN fulfil_orders ON fulfil_orders.id = page.order_id" + by("page.")
 	return s.dialect.Rebind(query), append(args, q.PageSize())

@@ -86,9 +86,13 @@ type transaction struct {
 	orders map[string]written
 }
 
-// written is what the tables beside fulfil_orders have of an order, as far as a transaction knows, so that a save writes only what
-// is new.
-type written struct{ refs, terms []string }
+// written is what the tables have of an order, as far as a transaction knows, so that a save writes only what is new. known says that
+// session is what the column has.
+type written struct {
+	refs, terms []string
+	session     []byte
+	known       bool
+}
 
 // in returns what is known of an open transaction; nil: it is none of InTx or InOwnTx.
 func (s *Store[Tx]) in(tx Tx) *transaction {
@@ -98,7 +102,19 @@ func (s *Store[Tx]) in(tx Tx) *transaction {
 }
 
 // found keeps what the tables have of an order that was locked.
-func (t *transaction) found(o *store.Order) { t.set(o.ID, written{o.Refs(), o.Terms()}) }
+func (t *transaction) found(o *store.Order, session []byte) {
+	t.set(o.ID, written{o.Refs(), o.Terms(), session, true})
+}
+
+// knows returns what the tables have of an order.
+func (t *transaction) knows(id string) written {
+	if t == nil {
+		return written{}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.orders[id]
+}
 
 // set keeps what the tables have of an order from now on, and returns what they had.
 func (t *transaction) set(id string, now written) (before written) {

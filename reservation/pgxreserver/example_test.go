@@ -68,6 +68,6 @@ func ExampleSchema() {
 		fmt.Println(names)
 	}
 	// Output:
-	// [0001_orders.up.sql 0002_claims_claimed.up.sql 0004_terms.up.sql]
+	// [0001_orders.up.sql 0002_claims_claimed.up.sql 0004_terms.up.sql 0005_session.up.sql]
 	// [0003_reserver.up.sql]
 }

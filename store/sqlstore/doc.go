@@ -74,9 +74,9 @@
 //
 // Times in the tables are in UTC to the microsecond.
 //
-//   - fulfil_orders has a row per order. Its column data is the whole order as JSON. The columns id, status, stuck, email,
-//     currency, total (in minor units), livemode, created_at, updated_at and due_at repeat parts of the order for queries. The
-//     Store reads only due_at back.
+//   - fulfil_orders has a row per order. Its column data is the order as JSON, without Stripe's session, which is in the column
+//     session. The columns id, status, stuck, email, currency, total (in minor units), livemode, created_at, updated_at and due_at
+//     repeat parts of the order for queries. Of these the Store reads only due_at back.
 //   - fulfil_refs has the order that each Stripe ID leads to.
 //   - fulfil_claims has the claimed keys with the times of their claims.
 //   - fulfil_values has the ID of the installation and its cursors.

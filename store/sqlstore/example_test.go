@@ -78,4 +78,5 @@ func ExampleSchema() {
 	// 0001_orders.up.sql
 	// 0002_claims_claimed.up.sql
 	// 0004_terms.up.sql
+	// 0005_session.up.sql
 }
