@@ -75,6 +75,11 @@ func createdFilter(p *formparams.Param) (func(created int64) bool, *apiError) {
 
 // listPage returns one page of the objects found: https://docs.stripe.com/api/pagination
 func listPage(found []object, url, kind string, p *formparams.Param) (object, *apiError) {
+	return pageOf(found, object.id, func(o object) object { return o }, url, kind, p)
+}
+
+// pageOf is listPage of what show makes objects of. It shows those of the page alone: a server that has run for long has many events.
+func pageOf[T any](found []T, id func(T) string, show func(T) object, url, kind string, p *formparams.Param) (object, *apiError) {
 	limit := 10
 	if l := p.Get("limit"); l != nil {
 		if l.Int() < 1 || l.Int() > 100 {
@@ -83,10 +88,10 @@ func listPage(found []object, url, kind string, p *formparams.Param) (object, *a
 		limit = int(l.Int())
 	}
 	find := func(name string) (int, *apiError) {
-		id := p.Get(name).String()
-		i := slices.IndexFunc(found, func(o object) bool { return o.str("id") == id })
+		named := p.Get(name).String()
+		i := slices.IndexFunc(found, func(one T) bool { return id(one) == named })
 		if i < 0 {
-			return 0, noSuch(http.StatusBadRequest, kind, id, name)
+			return 0, noSuch(http.StatusBadRequest, kind, named, name)
 		}
 		return i, nil
 	}
@@ -111,7 +116,15 @@ func listPage(found []object, url, kind string, p *formparams.Param) (object, *a
 	if len(found) > limit {
 		more, found = true, found[:limit]
 	}
-	return object{"object": "list", "data": append([]object{}, found...), "has_more": more, "url": url}, nil
+	return object{"object": "list", "data": showAll(found, show), "has_more": more, "url": url}, nil
+}
+
+func showAll[T any](found []T, show func(T) object) []object {
+	shown := []object{}
+	for _, one := range found {
+		shown = append(shown, show(one))
+	}
+	return shown
 }
 
 // among is the condition that the value of a field is one of those that the parameter lists.

@@ -97,8 +97,8 @@ const defaultPageV2 = 20
 // pages.
 const pageAfter, pageBefore = "page_a", "page_b"
 
-// pageV2 returns the page of the objects found that a request asks for: https://docs.stripe.com/api-v2-overview#list-pagination
-func pageV2(c *call, found []object) (object, *apiError) {
+// pageV2 returns the page that a request asks for, of what show makes objects of: https://docs.stripe.com/api-v2-overview#list-pagination
+func pageV2[T any](c *call, found []T, id func(T) string, show func(T) object) (object, *apiError) {
 	limit := defaultPageV2
 	if l := c.params.Get("limit"); l != nil {
 		if l.Int() < 1 || l.Int() > 100 {
@@ -106,29 +106,29 @@ func pageV2(c *call, found []object) (object, *apiError) {
 		}
 		limit = int(l.Int())
 	}
-	first, err := firstOfPage(c.params.Get("page"), found, limit)
+	first, err := firstOfPage(c.params.Get("page"), found, id, limit)
 	if err != nil {
 		return nil, err
 	}
 	page := found[first:min(first+limit, len(found))]
 	var next, previous any
 	if len(page) > 0 && first > 0 {
-		previous = c.pageURL(pageBefore + page[0].str("id"))
+		previous = c.pageURL(pageBefore + id(page[0]))
 	}
 	if first+len(page) < len(found) {
-		next = c.pageURL(pageAfter + page[len(page)-1].str("id"))
+		next = c.pageURL(pageAfter + id(page[len(page)-1]))
 	}
-	return object{"data": append([]object{}, page...), "next_page_url": next, "previous_page_url": previous}, nil
+	return object{"data": showAll(page, show), "next_page_url": next, "previous_page_url": previous}, nil
 }
 
 // firstOfPage returns the index of the first object of the page that a token names.
-func firstOfPage(token *formparams.Param, found []object, limit int) (int, *apiError) {
+func firstOfPage[T any](token *formparams.Param, found []T, idOf func(T) string, limit int) (int, *apiError) {
 	if token == nil {
 		return 0, nil
 	}
 	id, isAfter := strings.CutPrefix(token.String(), pageAfter)
 	id, isBefore := strings.CutPrefix(id, pageBefore)
-	i := slices.IndexFunc(found, func(o object) bool { return o.str("id") == id })
+	i := slices.IndexFunc(found, func(one T) bool { return idOf(one) == id })
 	switch {
 	case i < 0 || isAfter == isBefore:
 		return 0, invalid("", "page", "Invalid page token.")

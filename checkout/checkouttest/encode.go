@@ -7,17 +7,23 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // encode writes a value as the API does: indented by two spaces, without escaping HTML.
 func encode(v any) []byte {
-	var b bytes.Buffer
-	if err := writeJSON(&b, v, ""); err != nil {
+	b := encoded.Get().(*bytes.Buffer)
+	defer encoded.Put(b)
+	b.Reset()
+	if err := writeJSON(b, v, ""); err != nil {
 		panic("checkouttest: " + err.Error()) // cannot happen: JSON can hold every value of an object
 	}
 	b.WriteByte('\n')
-	return b.Bytes()
+	return bytes.Clone(b.Bytes()) // events and idempotency keys keep it, without the room to grow that a buffer has
 }
+
+// encoded are buffers of encode.
+var encoded = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // writeJSON writes a value. Lines after the first begin with prefix. writeJSON walks into objects itself: encoding/json
 // would format an inner object again for each object around it.

@@ -160,10 +160,10 @@ func (s *Server) listDestinations(c *call) (object, *apiError) {
 	var found []object
 	for _, o := range slices.Backward(s.byKind[destinationKind]) {
 		if s.accountOf(o) == c.account {
-			found = append(found, shownDestination(o, c.params))
+			found = append(found, o)
 		}
 	}
-	return pageV2(c, found)
+	return pageV2(c, found, object.id, func(o object) object { return shownDestination(o, c.params) })
 }
 
 func (s *Server) retrieveDestination(c *call) (object, *apiError) {

@@ -1,7 +1,9 @@
 package checkouttest
 
 import (
+	"encoding/json"
 	"maps"
+	"reflect"
 	"slices"
 )
 
@@ -20,11 +22,43 @@ const (
 	dahlia = "2026-03-25.dahlia"
 )
 
-// An eventShape holds the object of an event, and its previous values, as the API versions since from and before until show
-// them.
+// An eventShape says how the API versions since from and before until show the object of an event, and its previous values.
+// Of the object it holds the difference alone: most shapes are never asked for, and an object takes some kilobytes.
 type eventShape struct {
-	from, until      string
-	object, previous object
+	from, until string
+	set         object   // the fields that are added or differ
+	removed     []string // the fields that are missing
+	previous    object
+}
+
+// newShape returns the shape of an object that has become reshaped.
+func newShape(from, until string, o, reshaped object) eventShape {
+	shape := eventShape{from: from, until: until, set: object{}}
+	for key, v := range reshaped {
+		if was, known := o[key]; !known || !reflect.DeepEqual(was, v) {
+			shape.set[key] = v
+		}
+	}
+	for key := range o {
+		if _, kept := reshaped[key]; !kept {
+			shape.removed = append(shape.removed, key)
+		}
+	}
+	return shape
+}
+
+// of returns the shape of an encoded object.
+func (shape eventShape) of(encoded json.RawMessage) object {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(encoded, &fields); err != nil {
+		panic("checkouttest: " + err.Error()) // cannot happen: encode wrote it
+	}
+	o := object{}
+	for key, v := range fields {
+		o[key] = v
+	}
+	removeKeys(o, shape.removed...)
+	return o.with(shape.set)
 }
 
 // shapesOf returns the shapes of an event's object that differ from the server's own. was is nil if the event reports no
@@ -32,9 +66,10 @@ type eventShape struct {
 func (s *Server) shapesOf(o, was object) []eventShape {
 	const newest = "~" // sorts after every version
 	shape := func(from, until string, reshape func(o object) object) eventShape {
-		e := eventShape{from: from, until: until, object: reshape(o)}
+		reshaped := reshape(o)
+		e := newShape(from, until, o, reshaped)
 		if was != nil {
-			e.previous = changesSince(reshape(was), e.object)
+			e.previous = changesSince(reshape(was), reshaped)
 		}
 		return e
 	}

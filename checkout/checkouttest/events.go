@@ -80,6 +80,8 @@ func shownToTests(events []*event) []Event {
 	return out
 }
 
+func (e *event) eventID() string { return e.id }
+
 // eventByID returns an event of a list, or nil.
 func eventByID(events []*event, id string) *event {
 	for _, e := range events {
@@ -241,7 +243,7 @@ func (e *event) shownAt(version string) object {
 	data, changed := object{"object": e.object}, e.previous
 	for _, shape := range e.shapes {
 		if version >= shape.from && version < shape.until {
-			data["object"], changed = shape.object, shape.previous
+			data["object"], changed = shape.of(e.object), shape.previous
 		}
 	}
 	if changed != nil {
@@ -315,7 +317,7 @@ func (s *Server) listEvents(c *call) (object, *apiError) {
 	}
 	delivered := c.params.Get("delivery_success")
 	now := s.Now().Unix()
-	var found []object
+	var found []*event
 	for _, e := range slices.Backward(s.events) {
 		created := e.created.Unix()
 		listed := e.account == c.account && within(created) && created >= now-eventsListedFor
@@ -329,10 +331,10 @@ func (s *Server) listEvents(c *call) (object, *apiError) {
 			listed = listed && delivered.Bool() == (e.pending() == 0)
 		}
 		if listed {
-			found = append(found, e.shown())
+			found = append(found, e)
 		}
 	}
-	return listPage(found, "/v1/events", "event", c.params)
+	return pageOf(found, (*event).eventID, (*event).shown, "/v1/events", "event", c.params)
 }
 
 // matchesType reports whether an event type is the one that a filter names. A * in the filter stands for any text:

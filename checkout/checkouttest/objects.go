@@ -18,6 +18,8 @@ func (o object) str(key string) string {
 	return s
 }
 
+func (o object) id() string { return o.str("id") }
+
 // orNull returns nil for "", as the API shows null for missing text.
 func orNull(s string) any {
 	if s == "" {

@@ -145,11 +145,11 @@ func (s *Server) listThinEvents(c *call) (object, *apiError) {
 	if len(types) > maxTypes {
 		return nil, invalid("", "types", "Must have at most %d items.", maxTypes)
 	}
-	var found []object
+	var found []*event
 	for _, e := range slices.Backward(s.thinEvents) {
 		if s.listsThinEvent(c, e) && within(e.created) && (of == nil || e.objectID == of.String()) && (types == nil || slices.Contains(types, e.typ)) {
-			found = append(found, e.shownV2())
+			found = append(found, e)
 		}
 	}
-	return pageV2(c, found)
+	return pageV2(c, found, (*event).eventID, (*event).shownV2)
 }

@@ -44,6 +44,16 @@ func TestBenchmarks(t *testing.T) {
 	require.Error(t, replaceBetweenMarks("go.mod", nil))
 }
 
+// The test Stripe is measured in process and as a program, with a few sessions.
+func TestTestStripes(t *testing.T) {
+	t.Parallel()
+	o := options{sessions: 20, log: t.Logf}
+	table, err := o.run(t.Context())
+	require.NoError(t, err)
+	require.Regexp(t, `(?m)^\| look at one \| \d\.\d\d ms \| \d\.\d\d ms \|$`, string(table))
+	require.Regexp(t, `(?m)^\| state file, for each session \| – \| \d+ bytes \|$`, string(table))
+}
+
 // Shops of two sizes are loaded, pruned and measured.
 func TestGrowth(t *testing.T) {
 	t.Parallel()

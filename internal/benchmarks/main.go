@@ -34,6 +34,7 @@ type options struct {
 	nodes     []string      // addresses of a Galera cluster; empty: that is not measured
 	receiving int           // times that receiving a webhook is measured; 0: that is not measured
 	node      bool          // measure programs of Node.js
+	sessions  int           // of the test Stripe; 0: that is not measured
 	log       func(format string, args ...any)
 }
 
@@ -56,9 +57,14 @@ func main() {
 	nodes := flag.String("galera", "", "measure nothing but Begin on a Galera cluster, whose nodes are at these addresses: host:port,host:port; user root without a password")
 	flag.IntVar(&o.receiving, "webhooks", 0, "measure nothing but receiving a webhook, as many times: runs go test -bench twice, also with GOEXPERIMENT=jsonv2")
 	flag.BoolVar(&o.node, "node", false, "measure nothing but programs of Node.js beside fulfil: a webhook's intake, and Medusa's inventory on PostgreSQL; npm installs them")
+	flag.IntVar(&o.sessions, "teststripe", 0, "measure nothing but the test Stripe, in process and standalone, with as many paid sessions, such as 10000, and print it")
 	sizes := flag.String("growth", "", "measure nothing but shops with as many orders, such as 10000,1000000, on PostgreSQL and SQLite, and print it")
 	flag.DurationVar(&o.soaking, "soak", 0, "do nothing but run a shop so long, as 10m, and fail if its memory grows or goroutines are left")
 	flag.Parse()
+	if o.sessions != 0 && o.sessions < 10 {
+		fmt.Fprintln(os.Stderr, "benchmarks: -teststripe: give a number of 10 or more")
+		os.Exit(2)
+	}
 	o.skus = 1000
 	o.databases = strings.Split(*databases, ",")
 	for text := range strings.SplitSeq(*delays, ",") {
@@ -115,14 +121,14 @@ func main() {
 
 // wholeTable reports whether no other measurement was asked for.
 func (o *options) wholeTable() bool {
-	return len(o.sizes) == 0 && o.soaking == 0 && len(o.nodes) == 0 && o.receiving == 0 && !o.node
+	return len(o.sizes) == 0 && o.soaking == 0 && len(o.nodes) == 0 && o.receiving == 0 && !o.node && o.sessions == 0
 }
 
 // run measures everything and returns the Markdown.
 func (o *options) run(ctx context.Context) ([]byte, error) {
 	var r report
 	r.line("\n%s", machine())
-	if o.soaking == 0 && len(o.sizes) == 0 {
+	if o.soaking == 0 && len(o.sizes) == 0 && o.sessions == 0 {
 		r.line("%d callers, %d rounds of %v; medians of the rounds, p99 of all operations. The Flow has %d connections, the best pool by hand %d (on SQLite 1).",
 			o.callers, o.rounds, o.length, o.pool, o.best)
 	}
@@ -134,6 +140,8 @@ func (o *options) run(ctx context.Context) ([]byte, error) {
 		other = o.webhooks
 	case o.node:
 		other = o.nodePrograms
+	case o.sessions > 0:
+		other = o.testStripes
 	}
 	if other != nil {
 		err := other(ctx, &r)
