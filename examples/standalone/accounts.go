@@ -215,13 +215,15 @@ func (a *accounts) reset() error {
 	a.mu.RUnlock()
 	start := time.Now()
 	if a.journal != nil {
-		if err := a.journal.clear(start); err != nil {
+		start = a.journal.head.Start
+		if err := a.journal.clear(); err != nil {
 			return err
 		}
 	}
 	if err := a.open(nil, start); err != nil {
 		return err
 	}
+	a.tick()
 	for _, test := range old {
 		test.Close()
 	}

@@ -19,16 +19,21 @@ import (
 // A journal is the state file: a line that says how the servers began, and a line for each request or command that changed them. A new
 // start does them again, with the same seed and at the same times, so that the same objects, IDs and events come out. Nobody waits for the
 // disk: the file survives the end of the program, but its last lines may not survive the end of the machine.
+//
+// The file can't be compacted. A server is more than its objects: tasks of its clock, idempotency keys and counters follow from the
+// requests, and a request that seems to have had no effect may have changed one of them. Only a reset makes all lines needless, and
+// drops them.
 type journal struct {
-	mu   sync.Mutex
-	file *os.File
-	head header
-	size int64
-	full bool // nothing more is kept until the file is cleared
+	mu    sync.Mutex
+	file  *os.File
+	head  header
+	first int64 // the length of the header's line
+	size  int64
+	full  bool // nothing more is kept until the file is cleared
 }
 
-// maxJournal is the size of a state file at which the program stops keeping what happens: about half a million requests, which a start
-// would do again.
+// maxJournal is the size of a state file at which the program stops keeping what happens: about 700,000 requests, which a start would do
+// again. The memory of the machine ends before, as a paid session takes two requests and some 90 KB.
 const maxJournal = 256 << 20
 
 // journalVersion is the version of the format.
@@ -139,7 +144,8 @@ func openJournal(name string, head header) (_ *journal, past []entry, err error)
 	case whole == 0:
 		head.Version = journalVersion
 		j.head = head
-		err = j.clear(head.Start)
+		err = errors.Join(file.Truncate(0), seek(file, 0), j.append(head))
+		j.first = j.size
 	case j.head.Version != journalVersion:
 		err = fmt.Errorf("-data %s has format %d, and this program needs %d: delete the file to begin anew", name, j.head.Version, journalVersion)
 	default:
@@ -161,6 +167,7 @@ func (j *journal) read() (whole int64, past []entry, err error) {
 			return whole, past, nil // the end
 		}
 		if whole == 0 {
+			j.first = int64(len(line))
 			err = json.Unmarshal(line, &j.head)
 		} else {
 			var e entry
@@ -179,16 +186,12 @@ func (j *journal) read() (whole int64, past []entry, err error) {
 
 func (j *journal) write(e entry) error { return j.append(e) }
 
-// clear begins the file anew.
-func (j *journal) clear(start time.Time) error {
+// clear drops all lines but the header. It is one change of the file, so that a program that is killed leaves all lines or none.
+func (j *journal) clear() error {
 	j.mu.Lock()
-	err := errors.Join(j.file.Truncate(0), seek(j.file, 0))
-	j.head.Start, j.size, j.full = start, 0, false
-	j.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	return j.append(j.head)
+	defer j.mu.Unlock()
+	j.size, j.full = j.first, false
+	return errors.Join(j.file.Truncate(j.first), seek(j.file, j.first))
 }
 
 // append adds a line. The first line that would make the file too large is an error, and the later ones are dropped: after a gap the

@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -48,9 +50,40 @@ func TestStateFileIsFull(t *testing.T) {
 	still, err := os.ReadFile(file)
 	require.NoError(t, err)
 	require.Equal(t, string(whole), string(still), "an entry after a gap could not be done again")
-	require.NoError(t, j.clear(time.Now()))
+	require.NoError(t, j.clear())
 	require.NoError(t, j.write(large))
 	anew, err := os.ReadFile(file)
 	require.NoError(t, err)
 	require.Greater(t, len(anew), 1000)
+}
+
+// A program that is killed during a reset leaves a file with its key and secret, whichever lines are left. The state after a start is the
+// same as after the reset.
+func TestResetIsOneChangeOfTheFile(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "state")
+	p := start(t, "-data", file)
+	p.create(t)
+	p.ask(t, http.MethodPost, "/api/clock/advance", `{"seconds": 3600}`)
+	before, err := os.ReadFile(file)
+	require.NoError(t, err)
+	p.ask(t, http.MethodPost, "/api/reset", "")
+	after, err := os.ReadFile(file)
+	require.NoError(t, err)
+	header, _, _ := strings.Cut(string(before), "\n")
+	require.Equal(t, header+"\n", string(after))
+	require.Less(t, p.clock(t), time.Now().Add(time.Minute).UnixNano(), "the clock is that of the wall again")
+	id, _ := p.create(t)
+	lists := map[string]string{}
+	for _, path := range keptLists {
+		lists[path] = strings.ReplaceAll(p.get(t, path), p.api, "")
+	}
+	secret := p.secret
+	p.end(t)
+	p = start(t, "-data", file)
+	require.Equal(t, secret, p.secret)
+	for _, path := range keptLists {
+		require.Equal(t, lists[path], strings.ReplaceAll(p.get(t, path), p.api, ""), path)
+	}
+	require.Contains(t, lists[keptLists[0]], id)
 }
