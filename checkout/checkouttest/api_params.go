@@ -53,6 +53,15 @@ func resultOf(route string) string {
 	if strings.HasSuffix(path, "}/payment_methods") {
 		return "list:payment_method"
 	}
+	if strings.HasSuffix(path, "}/cash_balance") {
+		return "cash_balance" // nothing in it can be expanded
+	}
+	if strings.HasSuffix(path, "}/cash_balance_transactions") {
+		return "list:customer_cash_balance_transaction"
+	}
+	if strings.HasSuffix(path, "}/cash_balance_transactions/{of}") || strings.HasSuffix(path, "}/fund_cash_balance") {
+		return "customer_cash_balance_transaction"
+	}
 	if strings.HasPrefix(path, "test_helpers/") { // nothing in it can be expanded
 		return "test_helpers.test_clock"
 	}

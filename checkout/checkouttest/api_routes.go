@@ -68,6 +68,11 @@ func (s *Server) endpoints() map[string]endpoint {
 		"POST /v1/setup_intents/{id}/cancel":  s.cancelSetupIntent,
 		"POST /v1/setup_intents/{id}/confirm": s.confirmSetupIntent,
 
+		"GET /v1/customers/{id}/cash_balance":                    s.retrieveCashBalance,
+		"GET /v1/customers/{id}/cash_balance_transactions":       s.listCashTransactions,
+		"GET /v1/customers/{id}/cash_balance_transactions/{of}":  s.retrieveCashTransaction,
+		"POST /v1/test_helpers/customers/{id}/fund_cash_balance": s.fundCashBalance,
+
 		"POST /v1/customers":        s.createCustomer,
 		"GET /v1/customers":         s.list("customer", "email", "test_clock"),
 		"GET /v1/customers/{id}":    s.retrieveCustomer,

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// A PaymentMethod is what a customer pays with: one of Stripe's test cards, or BankDebit. A test card is its number, with or
+// A PaymentMethod is what a customer pays with: one of Stripe's test cards, BankDebit or BankTransfer. A test card is its number, with or
 // without spaces, or its name in the API: pm_card_… or tok_…. https://docs.stripe.com/testing
 type PaymentMethod string
 
@@ -32,6 +32,9 @@ const (
 	CardRefundFails PaymentMethod = "4000000000005126"
 	// BankDebit is a delayed method. A session paid with it is complete and unpaid until Settle or Bounce.
 	BankDebit PaymentMethod = "bank_debit"
+	// BankTransfer is a delayed method of sessions with the type customer_balance. A session paid with it is complete and unpaid until the
+	// customer has transferred the whole amount: by Transfer, by Settle, which transfers what is missing, or by the API's fund_cash_balance.
+	BankTransfer PaymentMethod = "bank_transfer"
 )
 
 // A testCard is a card of Stripe's test mode, and how it behaves.

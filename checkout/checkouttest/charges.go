@@ -29,7 +29,7 @@ func (s *Server) charge(sess *session, status string) object {
 		"dispute": nil, "disputed": false, "failure_balance_transaction": nil, "failure_code": nil, "failure_message": nil,
 		"fraud_details": object{}, "on_behalf_of": pi["on_behalf_of"], "order": nil,
 		"outcome":        card.outcome(nil),
-		"payment_method": s.newID("pm_1", 23), "payment_method_details": sess.methodDetails(pi["amount"]), "radar_options": object{},
+		"payment_method": s.chargedMethod(sess, pi), "payment_method_details": sess.methodDetails(pi["amount"]), "radar_options": object{},
 		"receipt_email": pi["receipt_email"], "receipt_number": nil, "receipt_url": nil, "refunded": false, "review": nil,
 		"shipping": pi["shipping"], "source": nil, "source_transfer": nil, "statement_descriptor": pi["statement_descriptor"],
 		"statement_descriptor_suffix": pi["statement_descriptor_suffix"], "transfer_data": pi["transfer_data"], "transfer_group": pi["transfer_group"],
@@ -57,6 +57,14 @@ func (s *Server) charge(sess *session, status string) object {
 		s.emit(sess, "charge."+status, o, nil)
 	}
 	return o
+}
+
+// chargedMethod returns the ID of the payment method of a new charge. That of a bank transfer was made when the payment began to wait.
+func (s *Server) chargedMethod(sess *session, pi object) string {
+	if sess.method == BankTransfer {
+		return pi.str("payment_method")
+	}
+	return s.newID("pm_1", 23)
 }
 
 // statement writes a name as a bank's statement does: https://docs.stripe.com/get-started/account/statement-descriptors
@@ -167,7 +175,11 @@ func paymentErrorObject(e *PaymentError, method PaymentMethod, ch object) object
 // methodDetails shows the method of the payment in progress as a charge does.
 func (sess *session) methodDetails(amount any) object {
 	t := sess.methodType(sess.method)
-	if t != "card" {
+	switch t {
+	case "card":
+	case customerBalance:
+		return object{"type": t, t: object{}}
+	default:
 		return object{"type": t, t: debitDetails()}
 	}
 	card := sess.method.card().shown(sess.buyer.Address.shown())
@@ -182,7 +194,11 @@ func (sess *session) methodDetails(amount any) object {
 
 // methodType returns the API's name for the type of a payment method.
 func (sess *session) methodType(m PaymentMethod) string {
-	if m != BankDebit {
+	switch m {
+	case BankDebit:
+	case BankTransfer:
+		return customerBalance
+	default:
 		return "card"
 	}
 	types, _ := sess.object["payment_method_types"].([]string)

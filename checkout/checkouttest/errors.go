@@ -23,6 +23,8 @@ var (
 	// ErrNotPending says that nothing is in progress that could end: the session has no bank debit on its way, the refund is
 	// not pending, the dispute is closed, or the subscription has no period that could end.
 	ErrNotPending = errors.New("checkouttest: nothing is in progress that could end")
+	// ErrAmount says that an amount is not positive.
+	ErrAmount = errors.New("checkouttest: the amount is not positive")
 	// ErrMethodNotOffered says that the session does not take this payment method.
 	ErrMethodNotOffered = errors.New("checkouttest: session does not offer this payment method")
 	// ErrQuantity says that the session does not allow a quantity in Buyer.Quantities.

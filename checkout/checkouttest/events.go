@@ -22,6 +22,7 @@ type event struct {
 	shapes             []eventShape    // for endpoints of API versions that show the object differently
 	objectID           string
 	requestID, idemKey string
+	customer           string // whose cash balance changed; empty: that is not the event's object
 	related            object // of a thin event: the object that it names; nil: it is a snapshot event
 	snapshot           string // of a thin event: the ID of the snapshot event of the same change; empty: none
 	targets            []*target
@@ -111,6 +112,9 @@ func (s *Server) emitFor(account, sessionID, typ string, o, was object, c *call)
 		id: s.newID("evt_1", 23), typ: typ, account: account, session: sessionID, created: s.Now(),
 		object: encode(o), previous: changesSince(was, o), objectID: o.str("id"),
 	}
+	if o.str("object") == "cash_balance" {
+		e.customer = o.str("customer")
+	}
 	e.shapes = s.shapesOf(o, was)
 	if c != nil {
 		e.requestID, e.idemKey = c.id, c.idemKey
@@ -147,7 +151,8 @@ type heldEvent struct {
 var sessionEvents = map[string][]string{
 	"payment": {
 		"customer.created", "charge.succeeded", "payment_method.attached", "payment_intent.succeeded", "payment_intent.amount_capturable_updated",
-		"payment_intent.created", "charge.pending", "payment_intent.processing", "charge.failed", "payment_intent.payment_failed", "checkout.session.completed",
+		"payment_intent.created", "charge.pending", "payment_intent.processing", "charge.failed", "payment_intent.payment_failed",
+		"payment_intent.requires_action", "payment_intent.partially_funded", "checkout.session.completed",
 	},
 	"subscription": {
 		"customer.created", "charge.succeeded", "payment_method.attached", "checkout.session.completed", "customer.updated",

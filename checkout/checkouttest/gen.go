@@ -75,6 +75,10 @@ var calls = []struct {
 	{"GET /v1/setup_intents", stripe.SetupIntentListParams{}},
 	{"GET /v1/setup_intents/{id}", stripe.SetupIntentRetrieveParams{}},
 
+	{"GET /v1/customers/{id}/cash_balance", stripe.CashBalanceRetrieveParams{}},
+	{"GET /v1/customers/{id}/cash_balance_transactions", stripe.CustomerCashBalanceTransactionListParams{}},
+	{"GET /v1/customers/{id}/cash_balance_transactions/{of}", stripe.CustomerCashBalanceTransactionRetrieveParams{}},
+	{"POST /v1/test_helpers/customers/{id}/fund_cash_balance", stripe.TestHelpersCustomerFundCashBalanceParams{}},
 	{"POST /v1/customers", stripe.CustomerCreateParams{}},
 	{"GET /v1/customers", stripe.CustomerListParams{}},
 	{"GET /v1/customers/{id}", stripe.CustomerRetrieveParams{}},
@@ -202,7 +206,7 @@ var calls = []struct {
 // objects are the kinds of objects that the server has, by their names in JSON.
 var objects = map[string]any{
 	"balance_transaction": stripe.BalanceTransaction{}, "charge": stripe.Charge{}, "checkout.session": stripe.CheckoutSession{},
-	"coupon": stripe.Coupon{}, "credit_note": stripe.CreditNote{}, "credit_note_line_item": stripe.CreditNoteLineItem{}, "customer": stripe.Customer{}, "discount": stripe.Discount{}, "dispute": stripe.Dispute{}, "event": stripe.Event{}, "invoice": stripe.Invoice{},
+	"coupon": stripe.Coupon{}, "credit_note": stripe.CreditNote{}, "credit_note_line_item": stripe.CreditNoteLineItem{}, "customer": stripe.Customer{}, "customer_cash_balance_transaction": stripe.CustomerCashBalanceTransaction{}, "discount": stripe.Discount{}, "dispute": stripe.Dispute{}, "event": stripe.Event{}, "invoice": stripe.Invoice{},
 	"invoice_payment": stripe.InvoicePayment{}, "item": stripe.LineItem{}, "line_item": stripe.InvoiceLineItem{},
 	"payment_intent": stripe.PaymentIntent{}, "payment_link": stripe.PaymentLink{}, "payment_method": stripe.PaymentMethod{}, "price": stripe.Price{},
 	"product": stripe.Product{}, "promotion_code": stripe.PromotionCode{}, "radar.early_fraud_warning": stripe.RadarEarlyFraudWarning{}, "refund": stripe.Refund{}, "setup_intent": stripe.SetupIntent{}, "shipping_rate": stripe.ShippingRate{},

@@ -197,10 +197,25 @@ var translations = map[string][3]string{
 	"has expired":                            {"abgelaufen ist", "est expirée", "está vencida"},
 	"asks to authenticate":                   {"eine Bestätigung verlangt", "demande une authentification", "pide autenticación"},
 	"asks each time":                         {"jedes Mal eine verlangt", "la demande chaque fois", "la pide cada vez"},
-	"This session can’t be paid: it offers %s, and this test page knows only cards and bank debits.": {
-		"Diese Bestellung lässt sich nicht bezahlen: Sie bietet %s an, und diese Testseite kennt nur Karten und Lastschriften.",
-		"Cette commande ne peut pas être payée : elle propose %s, et cette page de test ne connaît que les cartes et les prélèvements.",
-		"Este pedido no se puede pagar: ofrece %s, y esta página de prueba solo conoce tarjetas y débitos bancarios."},
+	"This session can’t be paid: it offers %s, and this test page knows only cards, bank debits and bank transfers.": {
+		"Diese Bestellung lässt sich nicht bezahlen: Sie bietet %s an, und diese Testseite kennt nur Karten, Lastschriften und Überweisungen.",
+		"Cette commande ne peut pas être payée : elle propose %s, et cette page de test ne connaît que les cartes, les prélèvements et les virements.",
+		"Este pedido no se puede pagar: ofrece %s, y esta página de prueba solo conoce tarjetas, débitos bancarios y transferencias."},
+	"Bank transfer":                     {"Überweisung", "Virement bancaire", "Transferencia bancaria"},
+	"you send the money from your bank": {"Sie senden das Geld von Ihrer Bank", "vous envoyez l’argent depuis votre banque", "usted envía el dinero desde su banco"},
+	"How to send the money":             {"So senden Sie das Geld", "Comment envoyer l’argent", "Cómo enviar el dinero"},
+	"Transfer %s":                       {"%s überweisen", "Virer %s", "Transferir %s"},
+	"Send this amount from your bank, with the reference. The order is paid when the money has arrived.": {
+		"Senden Sie diesen Betrag von Ihrer Bank, mit der Referenz. Die Bestellung ist bezahlt, wenn das Geld angekommen ist.",
+		"Envoyez ce montant depuis votre banque, avec la référence. La commande est payée quand l’argent est arrivé.",
+		"Envíe este importe desde su banco, con la referencia. El pedido está pagado cuando el dinero ha llegado."},
+	"Reference":      {"Referenz", "Référence", "Referencia"},
+	"Bank":           {"Bank", "Banque", "Banco"},
+	"Routing number": {"Bankleitzahl", "Numéro de routage", "Número de ruta"},
+	"Sort code":      {"Bankleitzahl", "Code guichet", "Código de sucursal"},
+	"Bank code":      {"Bankleitzahl", "Code de la banque", "Código del banco"},
+	"Branch code":    {"Filialnummer", "Code de l’agence", "Código de la sucursal"},
+	"Account number": {"Kontonummer", "Numéro de compte", "Número de cuenta"},
 
 	// What is wrong with the form.
 	"Please look at the fields marked below.":          {"Bitte prüfen Sie die markierten Felder.", "Vérifiez les champs signalés ci-dessous.", "Revise los campos marcados."},

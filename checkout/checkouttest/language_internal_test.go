@@ -16,7 +16,7 @@ func TestTranslations(t *testing.T) {
 	files, err := filepath.Glob("templates/*.html")
 	require.NoError(t, err)
 	said := map[string]bool{}
-	for _, file := range append(files, "page.go", "page_form.go", "receipts.go", "page_view.go", "session_fields.go") {
+	for _, file := range append(files, "page.go", "page_form.go", "receipts.go", "bank_transfers.go", "page_view.go", "session_fields.go") {
 		text, err := os.ReadFile(file)
 		require.NoError(t, err)
 		for _, pattern := range []string{`Say\(?\s?"([^"]+)"`, `\.Head "([^"]+)"`, `(?:field [.$v]+|field\(v), ?(?:[^"]*)?"[^"]*",? "([^"]+)"`, `field [.$] "[^"]+" "([^"]+)"`,

@@ -81,6 +81,8 @@ func namedBy(o object) []string {
 		return []string{o.str("payment_intent"), o.str("payment_method")}
 	case "credit_note":
 		return []string{o.str("invoice")}
+	case "customer_cash_balance_transaction":
+		return []string{o.str("customer")}
 	case "invoice_payment":
 		return []string{o.str("invoice"), intentOf(o)}
 	case "refund":

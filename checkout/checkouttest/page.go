@@ -28,6 +28,8 @@ func (s *Server) pageRoutes(mux *http.ServeMux) {
 		"GET /p/session/{id}":           s.showPortal,
 		"POST /p/session/{id}":          s.submitPortal,
 		"GET /receipts/payment/{id}":    s.showReceipt,
+
+		"GET /bank_transfers/instructions/{id}": s.showTransfer,
 	} {
 		mux.Handle(route, crossOrigin.Handler(serve))
 	}
@@ -144,6 +146,12 @@ func (s *Server) afterPaying(w http.ResponseWriter, r *http.Request, v view, err
 		v.render(w, http.StatusPaymentRequired)
 	case err == nil, errors.Is(err, ErrComplete): // the second of two clicks ends like the first
 		s.flushFor(redirectWait)
+		if v.Form.paymentMethod() == BankTransfer {
+			if to := s.instructionsURL(v.ID); to != "" {
+				http.Redirect(w, r, to, http.StatusSeeOther)
+				return
+			}
+		}
 		if v.ReturnURL == "" {
 			v.Status = "complete"
 			v.render(w, http.StatusOK)

@@ -70,7 +70,8 @@ func readForm(r *http.Request, v *view) formData {
 	if v.EmailFixed {
 		f.Email = v.Email
 	}
-	if f.Method == "" || f.Method != v.DebitType && (f.Method != "card" || !v.OffersCard) {
+	offered := f.Method == v.DebitType || f.Method == "card" && v.OffersCard || f.Method == customerBalance && v.OffersTransfer
+	if f.Method == "" || !offered {
 		f.Method = v.firstMethod()
 	}
 	return f
@@ -232,7 +233,11 @@ func (f formData) basket() Buyer {
 }
 
 func (f formData) paymentMethod() PaymentMethod {
-	if f.Method != "card" {
+	switch f.Method {
+	case "card":
+	case customerBalance:
+		return BankTransfer
+	default:
 		return BankDebit
 	}
 	number := PaymentMethod(digits(f.Number))

@@ -31,6 +31,8 @@ type view struct {
 	AskMethod                 bool // there is something to pay, or a card to save
 	OffersCard                bool
 	DebitType                 string   // the type of the bank debit that is offered; empty: none is
+	OffersTransfer            bool     // a bank transfer
+	Instructions              string   // the URL of what a customer who pays by bank transfer must do; empty: nothing
 	Methods                   []string // all types that the session names
 	AskPhone, AskShipping     bool
 	AskBilling, AskAddress    bool // a name and a country; the whole address
@@ -101,6 +103,8 @@ func (s *Server) view(r *http.Request) (view, bool) {
 	if sess.offersDebit() {
 		v.DebitType = sess.methodType(BankDebit)
 	}
+	v.OffersTransfer = sess.offers(customerBalance)
+	v.Instructions = instructionsOf(s.objects[o.str("payment_intent")]).str("hosted_instructions_url")
 	known, _ := o["customer_details"].(object)
 	v.Email, v.EmailFixed = known.str("email"), known.str("email") != ""
 	if v.Email == "" {
@@ -248,14 +252,22 @@ func (v *view) setTotals(sess *session) {
 }
 
 func (v *view) firstMethod() string {
-	if !v.OffersCard && v.DebitType != "" {
+	switch {
+	case v.OffersCard:
+		return "card"
+	case v.DebitType != "":
 		return v.DebitType
+	case v.OffersTransfer:
+		return customerBalance
+	default:
+		return "card"
 	}
-	return "card"
 }
 
 // Payable reports whether one of the session's payment methods can be played here, or none is needed.
-func (v *view) Payable() bool { return !v.AskMethod || v.OffersCard || v.DebitType != "" }
+func (v *view) Payable() bool {
+	return !v.AskMethod || v.OffersCard || v.DebitType != "" || v.OffersTransfer
+}
 
 // MethodList names the types of payment methods that the session offers.
 func (v *view) MethodList() string { return strings.Join(v.Methods, ", ") }

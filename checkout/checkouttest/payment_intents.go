@@ -118,6 +118,18 @@ func (s *Server) createIntent(c *call) (object, *apiError) {
 	if err != nil {
 		return nil, err
 	}
+	if data := p.Get("payment_method_data"); data != nil {
+		if err := only(data, "type"); err != nil {
+			return nil, err
+		}
+		if data.Get("type").String() != customerBalance {
+			return nil, unsupported(data)
+		}
+		if err := checkTransfer(p, currency); err != nil {
+			return nil, err
+		}
+		with.method = BankTransfer
+	}
 	if p.Get("confirm").Bool() && with.method == "" {
 		return nil, missing("payment_method")
 	}
@@ -148,6 +160,9 @@ func (s *Server) updateIntent(c *call) (object, *apiError) {
 		return nil, err
 	}
 	owner, amount := s.ownerOf(pi), p.Get("amount")
+	if amount != nil && instructionsOf(pi) != nil {
+		return nil, unsupported(amount) // Stripe gives back to the cash balance what was paid
+	}
 	open := pi["status"] == "requires_payment_method" || pi["status"] == "requires_confirmation" || pi["status"] == "requires_action"
 	switch {
 	case (amount != nil || p.Get("payment_method") != nil) && !open:
@@ -261,6 +276,7 @@ func (s *Server) cancelIntent(c *call) (object, *apiError) {
 	if pi["status"] == "requires_capture" {
 		s.releaseHold(pi, "charge.refunded")
 	}
+	s.unapplyCash(pi, c)
 	s.cancelPayment(owner, pi, value(reason), c)
 	return pi, nil
 }

@@ -139,6 +139,9 @@ func (s *Server) retrieveMethod(c *call) (object, *apiError) {
 // methodOfCharge returns the payment method of a charge. The server makes the object only when a client asks for it.
 func methodOfCharge(ch object) object {
 	typ, details := ch["payment_method_details"].(object).str("type"), debitDetails()
+	if typ == customerBalance {
+		details = object{}
+	}
 	if typ == "card" {
 		details = cardOf(ch).asMethod(ch["billing_details"].(object)["address"].(object))
 	}

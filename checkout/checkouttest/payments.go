@@ -29,10 +29,16 @@ func (s *Server) PayAs(sessionID string, method PaymentMethod, buyer Buyer) erro
 	})
 }
 
-// Settle lets the bank debit of a completed session succeed: https://docs.stripe.com/payments/bank-debits. Like Pay, it
-// waits for the deliveries. Errors: ErrNoSession, ErrNotPending.
+// Settle lets the bank debit of a completed session succeed: https://docs.stripe.com/payments/bank-debits. Of a bank transfer it
+// transfers what is missing. Like Pay, it waits for the deliveries. Errors: ErrNoSession, ErrNotPending.
 func (s *Server) Settle(sessionID string) error {
-	return s.changeSession(sessionID, s.debitSettles)
+	return s.changeSession(sessionID, func(sess *session) error {
+		if pi := s.objects[sess.str("payment_intent")]; remainingOf(pi) > 0 {
+			s.fund(s.objects[pi.str("customer")], pi.str("currency"), remainingOf(pi), referenceOf(pi), nil)
+			return nil
+		}
+		return s.debitSettles(sess)
+	})
 }
 
 // Bounce lets the bank debit of a completed session fail. Like Pay, it waits for the deliveries.
@@ -46,6 +52,8 @@ func (sess *session) offersMethod(method PaymentMethod) bool {
 	switch {
 	case method == BankDebit:
 		return sess.offersDebit()
+	case method == BankTransfer:
+		return sess.offers(customerBalance)
 	case method.isCard():
 		return sess.offers("card")
 	default:
@@ -105,6 +113,8 @@ func (s *Server) tryToPay(sess *session, method PaymentMethod, buyer Buyer) (cha
 	case refusal != nil:
 		s.chargeFails(sess, refusal)
 		return false, refusal
+	case method == BankTransfer:
+		s.payByTransfer(sess)
 	case method == BankDebit && sess.pi == "": // there is nothing to pay yet
 		s.complete(sess, "no_payment_required")
 	case method == BankDebit:

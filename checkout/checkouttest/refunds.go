@@ -69,10 +69,14 @@ func (s *Server) refund(ch object, terms refundTerms, c *call) (object, error) {
 		return nil, ErrOverRefund
 	}
 	method := ch["payment_method_details"].(object)
+	destination := method.str("type")
+	if destination == customerBalance {
+		destination = transferTypes[ch.str("currency")]
+	}
 	card := cardOf(ch)
 	re := object{
 		"id": s.newID("re_3", 23), "object": "refund", "amount": terms.amount, "charge": ch["id"], "created": s.Now().Unix(),
-		"currency": ch["currency"], "destination_details": refundDestination(method.str("type")), "metadata": terms.metadata,
+		"currency": ch["currency"], "destination_details": refundDestination(destination), "metadata": terms.metadata,
 		"payment_intent": ch["payment_intent"], "reason": terms.reason, "receipt_number": nil, "source_transfer_reversal": nil,
 		"status": "succeeded", "transfer_reversal": nil, "balance_transaction": nil,
 	}
@@ -194,11 +198,11 @@ func refundDestination(methodType string) object {
 	switch methodType {
 	case "card":
 		return object{"type": "card", "card": object{"reference_status": "pending", "reference_type": "acquirer_reference_number", "type": "refund"}}
-	case "us_bank_account":
+	case "us_bank_account", "us_bank_transfer":
 		return object{"type": "us_bank_transfer", "us_bank_transfer": object{"reference": nil, "reference_status": nil}}
-	case "sepa_debit":
+	case "sepa_debit", "eu_bank_transfer":
 		return object{"type": "eu_bank_transfer", "eu_bank_transfer": object{"reference": nil, "reference_status": nil}}
-	case "bacs_debit":
+	case "bacs_debit", "gb_bank_transfer":
 		return object{"type": "gb_bank_transfer", "gb_bank_transfer": object{"reference": nil, "reference_status": nil}}
 	default:
 		return object{"type": methodType, methodType: object{}}

@@ -181,6 +181,11 @@ func (s *Server) fillByMode(sess *session) *apiError {
 	o["currency"] = currency
 	s.total(sess)
 	sess.setMethods(p, currency)
+	if sess.offers(customerBalance) {
+		if err := checkTransfer(p, currency); err != nil {
+			return err
+		}
+	}
 	if o["amount_total"] == int64(0) {
 		o["payment_status"] = "no_payment_required"
 	}

@@ -57,6 +57,9 @@ func (s *Server) thinTwin(e *event, kind string) *event {
 	twin.n = -1 - len(s.thinEvents) // faults draw for a thin event apart from its snapshot event
 	twin.id, twin.typ, twin.snapshot = s.newThinID(), "v1."+e.typ, e.id
 	twin.related = object{"id": e.objectID, "type": kind, "url": resourceURL(kind, e.objectID)}
+	if kind == "cash_balance" { // it has no ID: https://docs.stripe.com/api/v2/core/events/event-types
+		twin.related = object{"type": kind, "url": "/v1/customers/" + e.customer + "/cash_balance"}
+	}
 	if kind == "card" {
 		twin.related["url"] = "/v1/customers/" + s.objects[e.objectID].str("customer") + "/sources/" + e.objectID
 	}

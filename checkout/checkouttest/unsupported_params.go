@@ -15,6 +15,8 @@ var unsupportedParams = map[string][]string{
 		"invoice_creation[invoice_data][account_tax_ids]", "invoice_creation[invoice_data][rendering_options]", "line_items[][dynamic_tax_rates]",
 		"payment_method_configuration", "payment_method_data",
 		"payment_method_options[card][installments][enabled]=false",
+		"payment_method_options[customer_balance][bank_transfer][requested_address_types]",
+		"payment_method_options[customer_balance][setup_future_usage]=none",
 		"payment_method_options[card][request_extended_authorization]=never",
 		"payment_method_options[card][request_incremental_authorization]=never",
 		"payment_method_options[card][request_multicapture]=never",
@@ -41,7 +43,9 @@ var unsupportedParams = map[string][]string{
 	"DELETE /v1/subscriptions/{id}": {"invoice_now=false", "prorate=false"},
 	"POST /v1/payment_intents": {
 		"confirmation_token", "error_on_requires_action", "excluded_payment_method_types", "mandate", "off_session",
-		"payment_method_configuration", "payment_method_data", "radar_options", "use_stripe_sdk",
+		"payment_method_configuration",
+		"payment_method_options[customer_balance][bank_transfer][requested_address_types]",
+		"payment_method_options[customer_balance][setup_future_usage]=none", "radar_options", "use_stripe_sdk",
 	},
 	"POST /v1/payment_intents/{id}/capture": {
 		"application_fee_amount", "final_capture=true", "metadata", "statement_descriptor", "statement_descriptor_suffix", "transfer_data",
