@@ -31,6 +31,7 @@ var routes = []route{
 	{"POST /api/sessions/{id}/pay", "pay", []string{"method"}},
 	{"POST /api/sessions/{id}/settle", "settle", nil},
 	{"POST /api/sessions/{id}/bounce", "bounce", nil},
+	{"POST /api/sessions/{id}/transfer", "transfer", []string{"amount"}},
 	{"POST /api/sessions/{id}/refund", "refund", []string{"amount"}},
 	{"POST /api/sessions/{id}/dispute", "dispute", nil},
 	{"POST /api/sessions/{id}/inquire", "inquire", nil},

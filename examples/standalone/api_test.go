@@ -135,6 +135,8 @@ func TestControlAPI(t *testing.T) {
 	ask("POST /api/sessions/{id}/pay", session, `{"method": "4242424242424242"}`, 409)
 	ask("POST /api/sessions/{id}/settle", session, "", 409)
 	ask("POST /api/sessions/{id}/bounce", session, "", 409)
+	ask("POST /api/sessions/{id}/transfer", session, `{"amount": 0}`, 400)
+	ask("POST /api/sessions/{id}/transfer", session, `{"amount": 500}`, 409)
 	refund := ask("POST /api/sessions/{id}/refund", session, `{"amount": 500}`, 200)["id"].(string)
 	ask("POST /api/sessions/{id}/refund", session, `{"amount": 0}`, 400)
 	ask("POST /api/sessions/{id}/refund", session, `{"amount": 1500}`, 409)

@@ -31,7 +31,7 @@ func (c command) check() error {
 	switch {
 	case c.Do == "advance" && (c.Seconds < 1 || c.Seconds > maxSeconds):
 		return fmt.Errorf("%w: seconds are 1 to %d", errInput, maxSeconds)
-	case c.Do == "refund" && c.Amount < 1:
+	case (c.Do == "refund" || c.Do == "transfer") && c.Amount < 1:
 		return fmt.Errorf("%w: an amount is at least 1", errInput)
 	}
 	return nil
@@ -46,6 +46,8 @@ func (c command) run(test *checkouttest.Server) (id string, err error) {
 		return "", test.Settle(c.ID)
 	case "bounce":
 		return "", test.Bounce(c.ID)
+	case "transfer":
+		return "", test.Transfer(c.ID, c.Amount)
 	case "refund":
 		return test.Refund(c.ID, c.Amount)
 	case "dispute":

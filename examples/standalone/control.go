@@ -41,6 +41,7 @@ var methods = []method{
 	{checkouttest.CardRefundPending, "Card whose refunds are pending first"},
 	{checkouttest.CardRefundFails, "Card whose refunds fail later"},
 	{checkouttest.BankDebit, "Bank debit"},
+	{checkouttest.BankTransfer, "Bank transfer"},
 }
 
 // notices say what a button has done, by the name of its action. The redirect after the action names the notice.
@@ -48,6 +49,7 @@ var notices = map[string]string{
 	"pay":           "The customer has completed the checkout.",
 	"settle":        "The bank debit has settled.",
 	"bounce":        "The bank debit has bounced.",
+	"transfer":      "The bank transfer has arrived.",
 	"refund":        "The payment is refunded.",
 	"settle-refund": "The refund has succeeded.",
 	"fail-refund":   "The refund has failed.",
@@ -60,7 +62,7 @@ var notices = map[string]string{
 
 // actions are the commands of the buttons, with the form field that names the object.
 var actions = map[string]string{
-	"pay": "session", "settle": "session", "bounce": "session", "refund": "session", "dispute": "session",
+	"pay": "session", "settle": "session", "bounce": "session", "transfer": "session", "refund": "session", "dispute": "session",
 	"settle-refund": "refund", "fail-refund": "refund", "win-dispute": "dispute", "lose-dispute": "dispute",
 	"advance": "", "redeliver": "event",
 }
@@ -70,7 +72,7 @@ func (c *control) press(acc *account, action string, r *http.Request) error {
 	cmd := command{Do: action, ID: r.PostFormValue(actions[action]), Method: r.PostFormValue("method")}
 	var err error
 	switch action {
-	case "refund":
+	case "refund", "transfer":
 		cmd.Amount, err = strconv.ParseInt(r.PostFormValue("amount"), 10, 64)
 	case "advance":
 		var hours int64

@@ -10,12 +10,15 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/gofulfil/fulfil/checkout/checkouttest"
 )
 
 // An inbox is an app's webhook endpoint.
@@ -92,6 +95,10 @@ func TestEveryMethodIsOffered(t *testing.T) {
 		p.open(t)
 		require.Contains(t, p.element(t, id), `<option value="`+string(m.ID)+`">`+m.Effect)
 		p.press(t, id, "Pay", "method", string(m.ID))
+		if m.ID == checkouttest.BankTransfer { // this session does not offer it, and that of TestBankTransferOnTheControlPage does
+			require.Equal(t, http.StatusConflict, p.status)
+			continue
+		}
 		require.Contains(t, []int{http.StatusOK, http.StatusPaymentRequired}, p.status, m.Effect)
 	}
 	p.open(t)
@@ -300,4 +307,40 @@ func TestStops(t *testing.T) {
 		_, err := answers.ReadByte()
 		require.Error(t, err, "the server must close the connection")
 	}
+}
+
+// A person plays the bank of a customer who pays by bank transfer, in two parts. A start does it again.
+func TestBankTransferOnTheControlPage(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "state")
+	p := start(t, "-data", file)
+	post := func(path string, form url.Values) map[string]any {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.api+path, strings.NewReader(form.Encode()))
+		require.NoError(t, err)
+		request.SetBasicAuth(testKey, "")
+		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		p.do(t, request)
+		require.Equal(t, http.StatusOK, p.status, p.body)
+		var answer map[string]any
+		require.NoError(t, json.Unmarshal([]byte(p.body), &answer))
+		return answer
+	}
+	options := "payment_method_options[customer_balance]"
+	session := post("/v1/checkout/sessions", url.Values{
+		"mode": {"payment"}, "success_url": {"http://127.0.0.1/thanks"}, "customer": {post("/v1/customers", nil)["id"].(string)},
+		"payment_method_types[0]": {"customer_balance"}, options + "[funding_type]": {"bank_transfer"}, options + "[bank_transfer][type]": {"us_bank_transfer"},
+		"line_items[0][quantity]": {"1"}, "line_items[0][price_data][currency]": {"usd"}, "line_items[0][price_data][unit_amount]": {"1999"},
+		"line_items[0][price_data][product_data][name]": {"T-shirt"},
+	})["id"].(string)
+	p.open(t)
+	p.press(t, session, "Pay", "method", "bank_transfer")
+	p.open(t)
+	p.press(t, session, "Transfer", "amount", "1500")
+	require.Contains(t, plain(p.body), "The bank transfer has arrived.")
+	p.end(t)
+	p = start(t, "-data", file)
+	p.open(t)
+	require.Contains(t, p.element(t, session), `value="499"`)
+	p.press(t, session, "Transfer")
+	require.Contains(t, p.element(t, session), `data-payment-status="paid"`)
 }

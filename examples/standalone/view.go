@@ -35,6 +35,7 @@ type sessionView struct {
 	Total                                           string
 	Created                                         time.Time
 	Open, Pending                                   bool
+	Awaited                                         int64 // the part of the payment that is still to be transferred
 	Left                                            int64 // the part of the payment that can be refunded or disputed
 	Refunds, Disputes                               []moneyBack
 }
@@ -54,6 +55,7 @@ type eventView struct {
 // payments holds the state of all payments, by the ID of the payment intent.
 type payments struct {
 	pending  map[string]bool
+	awaited  map[string]int64 // the amounts that are still to be transferred
 	left     map[string]int64
 	refunds  map[string][]moneyBack
 	disputes map[string][]moneyBack
@@ -90,7 +92,8 @@ func (c *control) view(ctx context.Context, acc *account) (view, error) {
 		}
 		if s.PaymentIntent != nil {
 			id := s.PaymentIntent.ID
-			row.Pending, row.Left, row.Refunds, row.Disputes = paid.pending[id], paid.left[id], paid.refunds[id], paid.disputes[id]
+			row.Pending, row.Awaited = paid.pending[id], paid.awaited[id]
+			row.Left, row.Refunds, row.Disputes = paid.left[id], paid.refunds[id], paid.disputes[id]
 		}
 		v.Sessions = append(v.Sessions, row)
 	}
@@ -98,13 +101,16 @@ func (c *control) view(ctx context.Context, acc *account) (view, error) {
 }
 
 func paymentsOf(ctx context.Context, test *checkouttest.Server) (payments, error) {
-	p := payments{map[string]bool{}, map[string]int64{}, map[string][]moneyBack{}, map[string][]moneyBack{}}
+	p := payments{map[string]bool{}, map[string]int64{}, map[string]int64{}, map[string][]moneyBack{}, map[string][]moneyBack{}}
 	client := test.Client()
 	for pi, err := range client.V1PaymentIntents.List(ctx, nil) {
 		if err != nil {
 			return p, err
 		}
 		p.pending[pi.ID] = pi.Status == "processing"
+		if pi.NextAction != nil && pi.NextAction.DisplayBankTransferInstructions != nil {
+			p.awaited[pi.ID] = pi.NextAction.DisplayBankTransferInstructions.AmountRemaining
+		}
 	}
 	for ch, err := range client.V1Charges.List(ctx, nil) {
 		if err != nil {

@@ -37,6 +37,7 @@ func succeeding() []trigger {
 		"invoice.created", "invoice.finalized", "customer.subscription.created", "invoice.paid", "invoice.payment_succeeded", "invoice_payment.paid")
 	trialing := after(after([]string{"customer.created"}, catalogue...), "customer.updated", "invoice.created", "invoice.finalized",
 		"customer.subscription.created", "invoice.paid", "invoice.payment_succeeded")
+	funded := []string{"customer.created", "customer_cash_balance_transaction.created", "cash_balance.funds_available"}
 	sourced := after([]string{"customer.created", "customer.source.created"}, catalogue...)
 	scheduled := after(sourced, "customer.updated", "invoice.created", "customer.subscription.created", "subscription_schedule.created")
 	debited := after(after(catalogue, intent...), "charge.pending", "payment_intent.processing", "checkout.session.completed")
@@ -121,6 +122,12 @@ func succeeding() []trigger {
 		{"tax_rate.created", []string{"tax_rate.created"}, map[string]any{"object": "tax_rate"}},
 		{"tax_rate.updated", []string{"tax_rate.created", "tax_rate.updated"}, map[string]any{"object": "tax_rate"}},
 		{"balance.available", paid, nil}, // the server has no event of the balance
+		{"cash_balance.funds_available", funded, map[string]any{"available": map[string]any{"usd": 1000.0}}},
+		{"customer_cash_balance_transaction.created", funded, map[string]any{"type": "funded", "net_amount": 1000.0}},
+		{"payment_intent.partially_funded", []string{
+			"customer.created", "payment_intent.created", "payment_intent.requires_action", "customer_cash_balance_transaction.created",
+			"customer_cash_balance_transaction.created", "payment_intent.partially_funded",
+		}, map[string]any{"status": "requires_action", "amount_received": 0.0}},
 		{"subscription_schedule.created", scheduled, map[string]any{"status": "active"}},
 		{"subscription_schedule.updated", after(scheduled, "subscription_schedule.updated"), map[string]any{"metadata": map[string]any{"foo": "bar"}}},
 		{"subscription_schedule.canceled", after(scheduled, "invoiceitem.created", "invoice.created", "customer.subscription.updated", "customer.updated", "invoice.finalized",
@@ -155,18 +162,13 @@ const unpaidSchedule = `test_helpers.test_clock.created test_helpers.test_clock.
 //
 // Stripe, too, refuses those of customer.discount in this API version: coupon of customers went with 2025-03-31.basil.
 // https://docs.stripe.com/changelog/basil/2025-03-31/deprecate-singular-coupon-promotion-code
-//
-// payment_intent.partially_funded takes a bank transfer: the payment intent shows a bank account, and money that arrives is in the
-// customer's cash balance. The server has none of these. https://docs.stripe.com/payments/bank-transfers
 var refused = map[string]string{
 	"/v1/accounts":                       `account.application.deauthorized account.updated transfer.created transfer.reversed transfer.updated`,
 	"/v1/billing_portal/configurations":  `billing_portal.configuration.created billing_portal.configuration.updated`,
-	"/fund_cash_balance.":                `cash_balance.funds_available customer_cash_balance_transaction.created`,
 	"Received unknown parameter: coupon": `customer.discount.created customer.discount.deleted customer.discount.updated`,
 	"/sources.":                          `customer.source.created customer.source.updated`,
 	"/v1/identity/verification_sessions": `identity.verification_session.canceled identity.verification_session.created identity.verification_session.redacted`,
 	"/v1/issuing/cardholders":            `issuing_authorization.request issuing_authorization.request.eu issuing_authorization.request.gb issuing_card.created issuing_card.created.eu issuing_card.created.gb issuing_cardholder.created issuing_cardholder.created.eu issuing_cardholder.created.gb issuing_transaction.created issuing_transaction.purchase_details_receipt_updated issuing_transaction.updated`,
-	"the parameter payment_method_data":  `payment_intent.partially_funded`,
 	"/v1/payouts":                        `payout.created payout.updated`,
 	"/v1/plans":                          `plan.created plan.deleted plan.updated`,
 	"/v1/quotes":                         `quote.accepted quote.canceled quote.created quote.finalized`,
