@@ -38,7 +38,8 @@
 //   - The customer: [Server.Pay] and [Server.PayAs] pay a session, with [BankDebit] or with any test card of
 //     https://docs.stripe.com/testing, by its number or its name, such as [CardOK] or "pm_card_visa_chargeDeclinedLostCard".
 //     [Server.Recover] opens the recovery link of an expired session. A browser can open the session's hosted page.
-//   - The bank: [Server.Settle] and [Server.Bounce] end a bank debit. [Server.Dispute], [Server.WinDispute] and
+//   - The bank: [Server.Settle] and [Server.Bounce] end a bank debit. [Server.Transfer] brings a part of a [BankTransfer], or all of it,
+//     or too much. [Server.Dispute], [Server.WinDispute] and
 //     [Server.LoseDispute] play a dispute. [Server.SettleRefund] and [Server.FailRefund] end a refund.
 //   - The dashboard: [Server.Refund] refunds a payment, [Server.AddPrice] adds a price, [Server.Redeliver] delivers an event again,
 //     [Server.RollSecret] replaces a signing secret.
