@@ -75,6 +75,7 @@ var flowSources = map[string]string{
 	"listing-redirect": "",
 	"listing-refund":   "",
 	"listing-expired":  "",
+	"listing-portal":   "",
 }
 
 // unaddressed describes the listings whose address is not known.
@@ -82,6 +83,7 @@ var unaddressed = map[string]string{
 	"listing-decline":  "listing of 2026-08-20, API version 2026-07-29.dahlia: card 4000 0000 0000 0002 on the hosted page",
 	"listing-redirect": "two listings of 2026-01-06, API version 2025-11-17.clover: a payment on the hosted page with an action of the customer; the method is not named",
 	"listing-refund":   "listing of 2025-05-09: a full refund of a card payment",
+	"listing-portal":   "notes of May 2025: the events that a project got when its customer changed the payment method in the portal, in no order",
 	"listing-expired":  "listing of 2023-11-12: two sessions that expire",
 }
 

@@ -245,10 +245,20 @@ func (s *Server) payInvoice(inv object) {
 	if payment != nil {
 		inv["attempt_count"] = inv["attempt_count"].(int64) + 1
 	}
+	s.updatedByPayment(inv, was)
 	s.emitChange("invoice.paid", inv, was, nil)
 	s.emitChange("invoice.payment_succeeded", inv, was, nil)
 	if payment != nil {
 		s.settlePayment(payment)
+	}
+}
+
+// updatedByPayment emits invoice.updated, which Stripe sends when a payment of a subscription's invoice succeeds or fails
+// (https://docs.stripe.com/billing/subscriptions/webhooks). Listings of `stripe listen` from 2025-09 to 2026-03, whose endpoints get
+// invoice_payment.paid, have none for the first invoice. Two of older API versions, from 2025-06 and 2025-08, have it before invoice.paid.
+func (s *Server) updatedByPayment(inv, was object) {
+	if s.paymentOf(inv) != nil && inv["parent"] != nil && inv["billing_reason"] != "subscription_create" {
+		s.emitChange("invoice.updated", inv, was, nil)
 	}
 }
 
@@ -263,6 +273,7 @@ func (s *Server) markPaid(inv object) {
 func (s *Server) recordFailure(inv object) {
 	was := maps.Clone(inv)
 	inv["attempted"], inv["attempt_count"] = true, max(1, inv["attempt_count"].(int64))
+	s.updatedByPayment(inv, was)
 	s.emitChange("invoice.payment_failed", inv, was, nil)
 }
 
@@ -274,6 +285,7 @@ func (s *Server) invoiceFails(inv object, again time.Duration) {
 	if again > 0 {
 		inv["next_payment_attempt"] = s.Now().Add(again).Unix()
 	}
+	s.updatedByPayment(inv, was)
 	s.emitChange("invoice.payment_failed", inv, was, nil)
 }
 

@@ -167,14 +167,14 @@ func TestRenewalIsAuthenticated(t *testing.T) {
 	require.NoError(t, srv.Renew(id))
 	got := in.types(t)
 	require.Equal(t, []string{
-		"payment_intent.requires_action", "invoice.payment_action_required", "invoice.payment_failed", "customer.subscription.updated",
-	}, got[len(got)-4:])
+		"payment_intent.requires_action", "invoice.payment_action_required", "invoice.updated", "invoice.payment_failed", "customer.subscription.updated",
+	}, got[len(got)-5:])
 	sub := subscription(t, srv, id)
 	require.EqualValues(t, "past_due", sub.Status)
 	require.EqualValues(t, "open", sub.LatestInvoice.Status)
 	require.NoError(t, srv.Authenticate(id))
 	require.Equal(t, []string{
-		"charge.succeeded", "payment_intent.succeeded", "invoice.paid", "invoice.payment_succeeded", "invoice_payment.paid", "customer.subscription.updated",
+		"charge.succeeded", "payment_intent.succeeded", "invoice.updated", "invoice.paid", "invoice.payment_succeeded", "invoice_payment.paid", "customer.subscription.updated",
 	}, in.types(t))
 	require.EqualValues(t, "active", subscription(t, srv, id).Status)
 	require.NoError(t, srv.Renew(id))

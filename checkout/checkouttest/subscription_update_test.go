@@ -77,7 +77,7 @@ func TestPlanChangeBilledAtOnce(t *testing.T) {
 	update(200, "items[0][id]", "ITEM", "items[0][quantity]", "3", "proration_behavior", "always_invoice")
 	require.Equal(t, []string{
 		"invoiceitem.created", "invoiceitem.created", "customer.subscription.updated", "invoice.created", "customer.subscription.updated", "invoice.finalized",
-		"payment_intent.created", "charge.succeeded", "payment_intent.succeeded", "invoice.paid", "invoice.payment_succeeded", "invoice_payment.paid",
+		"payment_intent.created", "charge.succeeded", "payment_intent.succeeded", "invoice.updated", "invoice.paid", "invoice.payment_succeeded", "invoice_payment.paid",
 	}, in.types(t))
 	inv := subscription(t, srv, id).LatestInvoice
 	require.EqualValues(t, 1350-450, inv.AmountPaid)

@@ -90,7 +90,7 @@ func TestSubscriptionRenews(t *testing.T) {
 		require.EqualValues(t, "draft", subscription(t, srv, id).LatestInvoice.Status)
 		srv.Advance(time.Hour)
 		require.Equal(t, []string{
-			"invoice.finalized", "payment_intent.created", "charge.succeeded", "payment_intent.succeeded", "invoice.paid", "invoice.payment_succeeded",
+			"invoice.finalized", "payment_intent.created", "charge.succeeded", "payment_intent.succeeded", "invoice.updated", "invoice.paid", "invoice.payment_succeeded",
 			"invoice_payment.paid",
 		}, in.types(t))
 	}
@@ -123,9 +123,9 @@ func TestSubscriptionIsNotPaid(t *testing.T) {
 	require.ErrorIs(t, srv.ReplaceMethod(id, "4111"), checkouttest.ErrMethodNotOffered)
 	require.NoError(t, srv.ReplaceMethod(id, checkouttest.CardDeclined))
 	srv.Advance(28*day + time.Hour)
-	failed := []string{"charge.failed", "payment_intent.payment_failed", "invoice.payment_failed"}
+	failed := []string{"charge.failed", "payment_intent.payment_failed", "invoice.updated", "invoice.payment_failed"}
 	got := in.types(t)
-	require.Equal(t, append(slices.Clone(failed), "customer.subscription.updated"), got[len(got)-4:])
+	require.Equal(t, append(slices.Clone(failed), "customer.subscription.updated"), got[len(got)-5:])
 	sub := subscription(t, srv, id)
 	require.EqualValues(t, "past_due", sub.Status)
 	require.EqualValues(t, 1, sub.LatestInvoice.AttemptCount)
@@ -136,7 +136,7 @@ func TestSubscriptionIsNotPaid(t *testing.T) {
 	require.NoError(t, srv.ReplaceMethod(id, checkouttest.CardOK))
 	in.types(t)
 	srv.Advance(5 * day)
-	require.Equal(t, []string{"charge.succeeded", "payment_intent.succeeded", "invoice.paid", "invoice.payment_succeeded", "invoice_payment.paid", "customer.subscription.updated"}, in.types(t))
+	require.Equal(t, []string{"charge.succeeded", "payment_intent.succeeded", "invoice.updated", "invoice.paid", "invoice.payment_succeeded", "invoice_payment.paid", "customer.subscription.updated"}, in.types(t))
 	sub = subscription(t, srv, id)
 	require.EqualValues(t, "active", sub.Status)
 	require.EqualValues(t, 3, sub.LatestInvoice.AttemptCount)

@@ -116,7 +116,7 @@ func TestTrialWithoutCard(t *testing.T) {
 		srv, in, id := begin(t, "create_invoice")
 		srv.Advance(2*day + time.Hour)
 		require.Equal(t, []string{
-			"invoice.created", "customer.subscription.updated", "invoice.finalized", "payment_intent.created", "invoice.payment_failed",
+			"invoice.created", "customer.subscription.updated", "invoice.finalized", "payment_intent.created", "invoice.updated", "invoice.payment_failed",
 			"customer.subscription.updated",
 		}, in.types(t))
 		require.EqualValues(t, "past_due", subscription(t, srv, id).Status)
