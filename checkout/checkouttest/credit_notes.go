@@ -29,6 +29,7 @@ func (s *Server) createCreditNote(c *call) (object, *apiError) {
 		note["customer_balance_transaction"] = s.newID("cbtxn_1", 23) // the server keeps the balance, and no list of its movements
 	}
 	s.keep(s.ownerOf(inv), note)
+	// No source says which of these two events comes first: no listing with a credit note was found.
 	s.emitChange("credit_note.created", note, nil, c)
 	s.credit(inv, note["pre_payment_amount"].(int64), note["post_payment_amount"].(int64), c)
 	return note, nil

@@ -18,6 +18,7 @@ func TestResponses(t *testing.T) {
 	customer, price := w.catalogue()
 	w.payments(customer, price)
 	w.moneyBack()
+	w.transfers()
 	w.intents()
 	w.billing()
 	w.changesOverAPI()

@@ -200,6 +200,38 @@ func (w *walk) paid() (session, intent, charge string) {
 	return session, intent, w.get("/v1/payment_intents/" + intent)["latest_charge"].(string)
 }
 
+// transfers funds payments by bank transfer in each currency: in a part, by too much, and one that is then canceled.
+func (w *walk) transfers() {
+	for currency, kind := range map[string]string{"eur": "eu", "gbp": "gb", "jpy": "jp", "mxn": "mx", "usd": "us"} {
+		customer := w.post("/v1/customers").id()
+		options := "payment_method_options[customer_balance]"
+		offer := []string{
+			"customer", customer, "payment_method_types[0]", "customer_balance", options + "[funding_type]", "bank_transfer",
+			options + "[bank_transfer][type]", kind + "_bank_transfer",
+		}
+		if kind == "eu" {
+			offer = append(offer, options+"[bank_transfer][eu_bank_transfer][country]", "FR")
+		}
+		session := w.post("/v1/checkout/sessions", append(offer, "mode", "payment", "success_url", "https://shop.example/thanks",
+			"line_items[0][price_data][currency]", currency, "line_items[0][price_data][unit_amount]", "1999",
+			"line_items[0][price_data][product_data][name]", "T-shirt", "line_items[0][quantity]", "1")...).id()
+		require.NoError(w.t, w.srv.Pay(session, checkouttest.BankTransfer))
+		fund := "/v1/test_helpers/customers/" + customer + "/fund_cash_balance"
+		w.look(session)
+		w.post(fund, "amount", "500", "currency", currency)
+		w.look(session)
+		w.post(fund, "amount", "2000", "currency", currency, "reference", "Thank you")
+		w.get("/v1/payment_intents/"+w.look(session)["payment_intent"].(map[string]any)["id"].(string), "expand[]", "payment_method")
+		_, err := w.srv.Refund(session, 300)
+		require.NoError(w.t, err)
+		pi := w.post("/v1/payment_intents", append(offer, "amount", "3000", "currency", currency, "payment_method_data[type]", "customer_balance", "confirm", "true")...).id()
+		w.post("/v1/payment_intents/" + pi + "/cancel")
+		w.get("/v1/customers/" + customer + "/cash_balance")
+		txns := w.get("/v1/customers/" + customer + "/cash_balance_transactions")["data"].([]any)
+		w.get("/v1/customers/" + customer + "/cash_balance_transactions/" + txns[0].(map[string]any)["id"].(string))
+	}
+}
+
 func (w *walk) moneyBack() {
 	t := w.t
 	_, intent, charge := w.paid()
