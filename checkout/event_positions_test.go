@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"testing"
 	"time"
 
@@ -92,14 +91,7 @@ func TestLossIsReadByAllHandlers(t *testing.T) {
 	s.sweepAs(older)
 	require.Equal(t, 1, handled())
 	s.lose(true)
-	require.NoError(t, s.st.InTx(t.Context(), func(tx tx) error { // and what the other handler did
-		for _, row := range slices.Concat(tx.Scan("charged/"), tx.Scan("fulfil_claim/")) {
-			if err := tx.Delete(t.Context(), row.Key); err != nil {
-				return err
-			}
-		}
-		return nil
-	}))
+	s.loseRows("charged/", "fulfil_claim/") // and what the other handler did
 	require.Zero(t, handled())
 	s.srv.Advance(11 * time.Minute)
 	_, err := older.Backfill(t.Context(), testStart) // notices the loss
@@ -115,6 +107,58 @@ func TestLossIsReadByAllHandlers(t *testing.T) {
 	lost, err = s.st.Cursor(t.Context(), "lost")
 	require.NoError(t, err)
 	require.Empty(t, lost)
+}
+
+// A second loss is read, too, by a process that has done with the first, although that reading still waits for other handlers.
+func TestSecondLossWhileTheFirstIsRead(t *testing.T) {
+	t.Parallel()
+	for name, notice := range map[string]func(s *testShop, backup time.Time, event string){
+		"a payment shows it": func(s *testShop, _ time.Time, event string) { require.NoError(s.t, s.srv.Redeliver(event)) },
+		"Backfill": func(s *testShop, backup time.Time, _ string) {
+			_, err := s.flow.Backfill(s.t.Context(), backup.Add(-day))
+			require.NoError(s.t, err)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			other, _ := s.process()
+			handled := s.hears(func() error { return nil })
+			s.pay(s.begin(cartOf("order-1", "tee")).SessionID)
+			s.sweepAs(other)
+			s.sweep()
+			s.loseOrder("order-1")
+			s.srv.Advance(11 * time.Minute)
+			_, err := s.flow.Backfill(t.Context(), testStart.Add(-day))
+			require.NoError(t, err)
+			s.sweep()
+			require.True(t, s.order("order-1").Stuck())
+
+			backup := s.srv.Now()
+			s.srv.Advance(2 * time.Hour)
+			s.pay(s.begin(cartOf("order-2", "tee")).SessionID)
+			s.pay(s.begin(cartOf("order-3", "tee")).SessionID)
+			s.loseOrder("order-2")
+			s.loseOrder("order-3")
+			s.loseRows("charged/", "fulfil_claim/")
+			s.srv.Advance(11 * time.Minute)
+			var last string
+			for _, e := range s.sent() {
+				if e.Type == completed {
+					last = e.ID
+				}
+			}
+			notice(s, backup, last)
+			s.sweep()
+			require.True(t, s.order("order-2").Stuck())
+			require.True(t, s.order("order-3").Stuck())
+			require.Equal(t, 2, handled(), "what the other handler did after the backup is done again")
+			s.sweepAs(other)
+			lost, err := s.st.Cursor(t.Context(), "lost")
+			require.NoError(t, err)
+			require.Empty(t, lost)
+		})
+	}
 }
 
 // A process that is gone for good keeps the reading after a loss from ending for three days only.

@@ -206,19 +206,26 @@ func (s *testShop) loseOrder(id string) {
 	}))
 }
 
-// loseHolds has the stock as it was before anything was held.
-func (s *testShop) loseHolds() {
+// loseRows removes the rows whose keys have one of the prefixes.
+func (s *testShop) loseRows(prefixes ...string) {
 	s.t.Helper()
 	require.NoError(s.t, s.st.InTx(s.t.Context(), func(tx *memstore.Tx) error {
-		for _, prefix := range []string{"fulfil_hold/", "fulfil_stock/"} {
+		for _, prefix := range prefixes {
 			for _, row := range tx.Scan(prefix) {
 				if err := tx.Delete(s.t.Context(), row.Key); err != nil {
 					return err
 				}
 			}
 		}
-		return s.stock.Set(s.t.Context(), tx, "tee", 100)
+		return nil
 	}))
+}
+
+// loseHolds has the stock as it was before anything was held.
+func (s *testShop) loseHolds() {
+	s.t.Helper()
+	s.loseRows("fulfil_hold/", "fulfil_stock/")
+	s.setStock("tee", 100)
 }
 
 // Stripe keeps an idempotency key for at least a day, and does not say how much longer. A payment of two days ago is found when

@@ -12,10 +12,11 @@ import (
 const (
 	// eventsCursor holds the positions up to which Stripe's events were read. That of a connected account ends in its ID.
 	eventsCursor = "events"
-	// lostCursor is the time from which all events are read because the database lost what was recorded of them, in Unix seconds, and
-	// lossCursor the positions of that reading.
-	lostCursor = "lost"
-	lossCursor = "loss"
+	// lostCursor is the time from which all events are read because the database lost what was recorded of them, in Unix seconds.
+	// noticedCursor is when a loss was last noticed, up to which they are read at least. lossCursor holds the positions of that reading.
+	lostCursor    = "lost"
+	noticedCursor = "lost_noticed"
+	lossCursor    = "loss"
 	// eventsOverlap is read again at every sweep, as events may be listed late.
 	eventsOverlap = 5 * time.Minute
 	// eventsWindow is the first time span that a sweep lists. The span doubles while the events of one fill no page.
@@ -170,39 +171,61 @@ func cursorOf(name, account string) string {
 }
 
 // sweepLoss reads all events since the database lost orders, delivered or not, as what was recorded of them is lost. If the
-// loss turns out to have begun earlier, it reads anew from there.
+// loss turns out to have begun earlier, it reads anew from there. If a loss was noticed after a reading had ended, as when another
+// backup was restored, the reading goes on from its end: the backup knows what was read by then.
 func (f *Flow[Tx]) sweepLoss(ctx context.Context, b *budget, account string, found func(id string)) error {
-	noticed, err := f.store.Cursor(ctx, cursorOf(lostCursor, account))
-	if err != nil || noticed == "" {
+	loss, err := f.noticedLoss(ctx, account)
+	if err != nil || loss.since == 0 {
 		return err
 	}
-	since, err := strconv.ParseInt(noticed, 10, 64)
-	if err != nil {
-		return nil // written by no version that is known
-	}
 	now := f.now()
-	r := eventReader{account: account, cursor: cursorOf(lossCursor, account), types: f.handledTypes(), from: since}
+	r := eventReader{account: account, cursor: cursorOf(lossCursor, account), types: f.handledTypes(), from: loss.since}
 	pos, err := f.eventPosition(ctx, r, now)
 	if err != nil {
 		return err
 	}
-	if pos.From == 0 || pos.From > since {
-		pos = eventPosition{From: since, Since: max(since, now.Add(-eventsKept).Unix())}
+	switch {
+	case pos.From == 0 || pos.From > loss.since:
+		pos = eventPosition{From: loss.since, Since: max(loss.since, now.Add(-eventsKept).Unix())}
+	case pos.Done && !loss.isRead(pos):
+		pos = eventPosition{From: pos.From, Since: time.Unix(pos.Since, 0).Add(-eventsOverlap).Unix()}
 	}
 	if !pos.Done {
 		done, err := readEvents(ctx, f, b, r, pos, now, found)
 		if err != nil || !done {
 			return err
 		}
-		if err := f.setEventPosition(ctx, r, eventPosition{From: since, Since: now.Unix(), Done: true}); err != nil {
+		if err := f.setEventPosition(ctx, r, eventPosition{From: loss.since, Since: now.Unix(), Done: true}); err != nil {
 			return err
 		}
 	}
-	return f.endLoss(ctx, account, noticed, since)
+	return f.endLoss(ctx, account)
+}
+
+// loss is from when on the database lost something, and when that was last noticed, in Unix seconds; zero: it lost nothing.
+type loss struct{ since, noticed int64 }
+
+// isRead reports whether a set of event types has been read from the loss on until it was noticed.
+func (l loss) isRead(pos eventPosition) bool {
+	return pos.Done && pos.From <= l.since && pos.Since >= l.noticed
+}
+
+// noticedLoss returns the loss after which events are read on an account.
+func (f *Flow[Tx]) noticedLoss(ctx context.Context, account string) (l loss, err error) {
+	value, err := f.store.Cursor(ctx, cursorOf(lostCursor, account))
+	if err != nil || value == "" {
+		return loss{}, err
+	}
+	if l.since, err = strconv.ParseInt(value, 10, 64); err != nil {
+		return loss{}, nil // written by no version that is known
+	}
+	noticed, err := f.cursorTime(ctx, cursorOf(noticedCursor, account), time.Unix(0, 0))
+	l.noticed = noticed.Unix()
+	return l, err
 }
 
 // endLoss ends the reading after a loss when all sets of event types that are in use have been read.
-func (f *Flow[Tx]) endLoss(ctx context.Context, account, noticed string, since int64) error {
+func (f *Flow[Tx]) endLoss(ctx context.Context, account string) error {
 	used, err := f.eventPositions(ctx, cursorOf(eventsCursor, account))
 	if err != nil {
 		return err
@@ -211,14 +234,14 @@ func (f *Flow[Tx]) endLoss(ctx context.Context, account, noticed string, since i
 	if err != nil {
 		return err
 	}
+	latest, err := f.noticedLoss(ctx, account) // another may have been noticed meanwhile
+	if err != nil {
+		return err
+	}
 	for _, set := range used.inUse(f.now()) {
-		if pos := read[set]; set != "" && (!pos.Done || pos.From > since) {
+		if set != "" && !latest.isRead(read[set]) {
 			return nil
 		}
-	}
-	latest, err := f.store.Cursor(ctx, cursorOf(lostCursor, account))
-	if err != nil || latest != noticed {
-		return err
 	}
 	return errors.Join(
 		f.store.SetCursor(ctx, cursorOf(lostCursor, account), ""),
@@ -228,15 +251,18 @@ func (f *Flow[Tx]) endLoss(ctx context.Context, account, noticed string, since i
 
 // noticeLoss has the next sweeps read all events from some time before the database lost something.
 func (f *Flow[Tx]) noticeLoss(ctx context.Context, account string, lost time.Time) error {
-	since, cursor := lost.Add(-eventsWindow).Unix(), cursorOf(lostCursor, account)
-	value, err := f.store.Cursor(ctx, cursor)
+	known, err := f.noticedLoss(ctx, account)
 	if err != nil {
 		return err
 	}
-	if known, err := strconv.ParseInt(value, 10, 64); err == nil && known <= since {
+	if err := f.setCursorTime(ctx, cursorOf(noticedCursor, account), f.now()); err != nil {
+		return err
+	}
+	since := lost.Add(-eventsWindow).Unix()
+	if known.since != 0 && known.since <= since {
 		return nil
 	}
-	return f.store.SetCursor(ctx, cursor, strconv.FormatInt(since, 10))
+	return f.store.SetCursor(ctx, cursorOf(lostCursor, account), strconv.FormatInt(since, 10))
 }
 
 // eventReader says which events are read, and where the positions are kept.
