@@ -209,7 +209,11 @@ func (f *Flow[Tx]) refundPayment(ctx context.Context, id string, n int) error {
 			return false, nil
 		}
 		account, subscription, params = o.Account, a.Subscription, refundParams(a)
-		params.SetIdempotencyKey(idempotencyKey("%s/%s/%d/refund", shop.id, o.ID, n))
+		key := fmt.Sprintf("%s/%s/%d/refund", shop.id, o.ID, n)
+		if a.RefundRetries > 0 { // Stripe answers a key that it knows with its first answer
+			key += fmt.Sprintf("/%d", a.RefundRetries)
+		}
+		params.SetIdempotencyKey(idempotencyKey("%s", key))
 		a.RefundAskedAt = now
 		return true, nil
 	})
@@ -267,6 +271,14 @@ func (f *Flow[Tx]) refundPayment(ctx context.Context, id string, n int) error {
 		})
 	}
 	return err
+}
+
+// retryRefund has an automatic refund that was refused or failed asked for anew, as far as it is still wanted.
+func retryRefund(a *store.Attempt) {
+	if a.RefundRefused != "" {
+		a.RefundRefused = ""
+		a.RefundRetries++
+	}
 }
 
 // refundParams are the parameters of the refund of a whole payment. On a destination charge the transfer and the

@@ -3,6 +3,7 @@ package checkout
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,8 +15,9 @@ type Resolution string
 
 // The decisions about a paid order. Of several decisions the last one counts.
 const (
-	// Retry tries again what failed, without the pause that is left: the delivery, also one that failed for good, and the
-	// stock of an order that is short.
+	// Retry tries again what failed, without the pause that is left: the delivery, also one that failed for good, the stock of an
+	// order that is short, and the automatic refund of a payment that can't be fulfilled, such as a second one. Of an order whose money
+	// was given back, only a change and the refund of a second payment are tried again.
 	Retry Resolution = "retry"
 	// FulfilAnyway fulfils an order that is parked or short: the payment is accepted as it is. Stock that is there is sold;
 	// stock that is missing is the merchant's to find, and stays in the order's Shortfall. A second payment of the order needs
@@ -46,26 +48,60 @@ func (f *Flow[Tx]) Resolve(ctx context.Context, id string, r Resolution) error {
 	return f.deliver(ctx, handover{orderID: id})
 }
 
-// decide records a decision with a locked order.
-func (f *Flow[Tx]) decide(ctx context.Context, tx Tx, o *store.Order, r Resolution, now time.Time) error {
+// Check says why [Flow.Resolve] would refuse the decision for an order as it is; nil: it would not. The errors match [ErrNotPaid],
+// [ErrGivenBack] or [ErrFulfilled].
+func (r Resolution) Check(o *store.Order) error {
 	paid := o.PaidAttempt()
-	if paid == nil {
+	switch {
+	case r != Retry && r != FulfilAnyway && r != GiveUp:
+		return fmt.Errorf("checkout: no such resolution: %q", r)
+	case paid == nil:
 		return fmt.Errorf("%w: %s", ErrNotPaid, o.ID)
-	}
-	refunding := paid.RefundWanted != "" && paid.RefundRefused == "" && !paid.RefundAskedAt.IsZero()
-	if r != GiveUp && o.FulfilledAt.IsZero() && (refunding || o.GivenBack(paid)) {
+	case r == GiveUp && !o.FulfilledAt.IsZero():
+		return fmt.Errorf("%w: %s", ErrFulfilled, o.ID)
+	case r == FulfilAnyway && goneBeforeFulfilment(o, paid), r == Retry && goneBeforeFulfilment(o, paid) && !restFailed(o, paid):
 		return fmt.Errorf("%w: %s", ErrGivenBack, o.ID)
 	}
+	return nil
+}
+
+// goneBeforeFulfilment reports whether the money of an order that was not fulfilled was given back, or Stripe was asked to.
+func goneBeforeFulfilment(o *store.Order, paid *store.Attempt) bool {
+	refunding := paid.RefundWanted != "" && paid.RefundRefused == "" && !paid.RefundAskedAt.IsZero()
+	return o.FulfilledAt.IsZero() && (refunding || o.GivenBack(paid))
+}
+
+// restFailed reports whether something failed that can be tried again whatever became of the payment that counts.
+func restFailed(o *store.Order, paid *store.Attempt) bool {
+	return o.ChangeDelivery.Tries+o.ChangeDelivery.Rollbacks > 0 ||
+		slices.ContainsFunc(o.Attempts, func(a store.Attempt) bool { return a.N != paid.N && a.RefundRefused != "" && !o.GivenBack(&a) })
+}
+
+// decide records a decision with a locked order.
+func (f *Flow[Tx]) decide(ctx context.Context, tx Tx, o *store.Order, r Resolution, now time.Time) error {
+	if err := r.Check(o); err != nil {
+		return err
+	}
+	paid := o.PaidAttempt()
 	for _, d := range [...]*store.Delivery{&o.Delivery, &o.ChangeDelivery} {
 		d.Tries, d.Rollbacks, d.NextAt = 0, 0, time.Time{}
 	}
 	switch r {
 	case Retry:
+		refused := paid.RefundRefused != ""
+		for i := range o.Attempts {
+			retryRefund(&o.Attempts[i])
+		}
+		if goneBeforeFulfilment(o, paid) {
+			return nil
+		}
 		o.GivenUpAt = time.Time{}
+		if paid.Agrees() || !refused { // otherwise only the refund can be tried again
+			paid.RefundWanted = ""
+		}
 		if paid.Hold.State != store.Sold { // otherwise FulfilAnyway took what was there already
 			o.Shortfall = nil
 		}
-		paid.RefundWanted, paid.RefundRefused = "", ""
 		if strings.HasPrefix(o.Parked, store.ParkedByCallback) {
 			o.Parked = ""
 		}
@@ -78,13 +114,8 @@ func (f *Flow[Tx]) decide(ctx context.Context, tx Tx, o *store.Order, r Resoluti
 			return f.sellWhatIsThere(ctx, tx, o, paid)
 		}
 	case GiveUp:
-		if !o.FulfilledAt.IsZero() {
-			return fmt.Errorf("%w: %s", ErrFulfilled, o.ID)
-		}
 		o.GivenUpAt, paid.AcceptedAt = now, time.Time{}
 		dismiss(o, now)
-	default:
-		return fmt.Errorf("checkout: no such resolution: %q", r)
 	}
 	return nil
 }

@@ -3,8 +3,10 @@ package checkout_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -489,4 +491,117 @@ func TestPaymentAfterGiveUp(t *testing.T) {
 			require.False(t, s.order("order-1").Stuck())
 		})
 	}
+}
+
+// refuseRefunds has Stripe refuse refunds until the returned func is called. keys are the idempotency keys of all requests for refunds.
+func (s *testShop) refuseRefunds() (keys *[]string, allow func()) {
+	refuse := true
+	keys = new([]string)
+	s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		if r.Method != http.MethodPost || r.URL.Path != "/v1/refunds" {
+			return send()
+		}
+		*keys = append(*keys, r.Header.Get("Idempotency-Key"))
+		if refuse {
+			return answer(r, http.StatusBadRequest, `{"error":{"type":"invalid_request_error","code":"balance_insufficient"}}`), nil
+		}
+		return send()
+	})
+	return keys, func() { refuse = false }
+}
+
+// Retry has the automatic refund of a second payment asked for again that Stripe refused, by a request of its own: Stripe would answer
+// the same request with the same refusal for a day. So it is if the first payment was given back, too.
+func TestRetryOfARefusedRefund(t *testing.T) {
+	t.Parallel()
+	for _, firstBack := range []bool{false, true} {
+		t.Run(fmt.Sprintf("the first payment was given back: %v", firstBack), func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			s.runAs(func(c *checkout.Config[tx]) { c.Refund = []checkout.ChangeKind{checkout.ChangeDuplicatePayment} })
+			if firstBack {
+				s.failFulfil()
+			}
+			second := s.payTwice()
+			keys, allow := s.refuseRefunds()
+			s.sweep()
+			if firstBack {
+				s.refund(s.order("order-1").PaidAttempt().SessionID, 0)
+			}
+			require.Contains(t, s.order("order-1").StuckReason(), "balance_insufficient")
+			require.NoError(t, s.flow.Resolve(t.Context(), "order-1", checkout.Retry))
+			s.sweep()
+			require.Contains(t, s.order("order-1").StuckReason(), "balance_insufficient")
+			allow()
+			require.NoError(t, s.flow.Resolve(t.Context(), "order-1", checkout.Retry))
+			s.sweep()
+			o := s.order("order-1")
+			require.False(t, o.Stuck(), o.StuckReason())
+			require.EqualValues(t, 1999, o.AttemptRefunded(o.AttemptBySession(second).N))
+			require.Len(t, *keys, 3)
+			require.Len(t, slices.Compact(slices.Sorted(slices.Values(*keys))), 3)
+			s.srv.Advance(time.Hour)
+			s.sweep()
+			require.Len(t, *keys, 3)
+		})
+	}
+}
+
+// The refused refund of a payment that is not for what was sold is asked for again, too, as nothing else can be tried.
+func TestRetryOfARefusedRefundOfAMismatch(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.runAs(func(c *checkout.Config[tx]) { c.Refund = []checkout.ChangeKind{checkout.ChangeMismatch} })
+	keys, _ := s.refuseRefunds()
+	require.NoError(t, s.dispatch("checkout.session.completed", map[string]any{
+		"id": s.begin(cartOf("order-1", "tee")).SessionID, "object": "checkout.session", "status": "complete", "payment_status": "paid",
+		"mode": "payment", "currency": "eur", "amount_subtotal": 1999, "livemode": false, "payment_intent": "pi_1",
+	}))
+	s.sweep()
+	require.Contains(t, s.order("order-1").StuckReason(), "balance_insufficient")
+	require.NoError(t, s.flow.Resolve(t.Context(), "order-1", checkout.Retry))
+	s.sweep()
+	require.Contains(t, s.order("order-1").StuckReason(), "balance_insufficient")
+	require.Len(t, *keys, 2)
+}
+
+// An automatic refund that failed after Stripe had accepted it is asked for again, too.
+func TestRetryOfARefundThatFailed(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.runAs(func(c *checkout.Config[tx]) { c.Refund = []checkout.ChangeKind{checkout.ChangeDuplicatePayment} })
+	s.payTwice()
+	s.sweep()
+	require.NoError(t, s.srv.FailRefund(s.order("order-1").Refunds[0].ID))
+	require.True(t, s.order("order-1").Stuck())
+	require.NoError(t, s.flow.Resolve(t.Context(), "order-1", checkout.Retry))
+	s.sweep()
+	o := s.order("order-1")
+	require.Len(t, o.Refunds, 2)
+	require.False(t, o.Stuck(), o.StuckReason())
+}
+
+// A change that failed is told again by Retry although the money of the order is back.
+func TestRetryOfAChangeOfWhatWasRefunded(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	broken, told := true, 0
+	s.runAs(func(c *checkout.Config[tx]) {
+		c.OnChange = func(context.Context, tx, checkout.Change) error {
+			if broken {
+				return errPrinter
+			}
+			told++
+			return nil
+		}
+	})
+	s.failFulfil()
+	id := s.begin(cartOf("order-1", "tee")).SessionID
+	s.pay(id)
+	s.refund(id, 0)
+	require.NotZero(t, s.order("order-1").ChangeDelivery.Tries)
+	broken = false
+	require.NoError(t, s.flow.Resolve(t.Context(), "order-1", checkout.Retry))
+	require.Equal(t, 1, told)
+	require.ErrorIs(t, s.flow.Resolve(t.Context(), "order-1", checkout.Retry), checkout.ErrGivenBack)
 }

@@ -86,8 +86,10 @@ type Attempt struct {
 
 	// RefundWanted is the kind of change that makes the Flow refund the payment automatically; empty: no refund.
 	RefundWanted string `json:"refund_wanted,omitempty"`
-	// RefundRefused is why the automatic refund was refused or failed; empty: neither. A person must then give the money back.
+	// RefundRefused is why the automatic refund was refused or failed; empty: neither. A person must then give the money back, or
+	// have it tried again. RefundRetries is how often that was decided.
 	RefundRefused string `json:"refund_refused,omitempty"`
+	RefundRetries int    `json:"refund_retries,omitempty"`
 	// RefundAskedAt is when Stripe was asked for the automatic refund. It is zero again once Stripe has answered. In between, a
 	// person can't withdraw the decision to refund.
 	RefundAskedAt time.Time `json:"refund_asked_at,omitzero"`

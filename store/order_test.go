@@ -139,7 +139,7 @@ var bookkeeping = []string{
 	"Attempts.Charge", "Attempts.Subscription", "Attempts.ClosedAt", "Attempts.Completed", "Attempts.Paid", "Attempts.Failed",
 	"Attempts.Expired", "Attempts.PaidAt", "Attempts.Mismatch", "Attempts.Duplicate", "Attempts.RefundWanted", "Attempts.CheckedAt",
 	"ErasedAt", "ErasedAttempts", "ChangeDelivery.Token", "ChangeDelivery.LeasedUntil", "ChangeDelivery.Tries", "ChangeDelivery.NextAt",
-	"Attempts.Mark", "Attempts.CompletedAt", "Attempts.Amount", "Attempts.Currency", "Attempts.AcceptedAt", "Attempts.DismissedAt", "Attempts.RefundRefused",
+	"Attempts.Mark", "Attempts.CompletedAt", "Attempts.Amount", "Attempts.Currency", "Attempts.AcceptedAt", "Attempts.DismissedAt", "Attempts.RefundRefused", "Attempts.RefundRetries",
 	"Attempts.CheckFailedAt", "Attempts.HeardAt", "Attempts.VerifiedAt", "Attempts.VerifyFailedAt", "Attempts.Gone", "Attempts.Destination", "Attempts.ApplicationFee",
 	"Attempts.Recoverable", "RestockedAt", "Attempts.RefundAskedAt", "Attempts.Review", "Attempts.ReviewClosed", "Subscriptions", "Invoices", "OlderInvoices",
 }

@@ -53,7 +53,7 @@ var orderActions = []orderAction{
 	},
 	{
 		Action: Retry, Label: "Try again", Done: "It was tried again, and it worked.",
-		Text:    "Tries again at once what failed: handing the order over, telling a change, taking stock that was short. An automatic refund that was not made yet is withdrawn.",
+		Text:    "Tries again at once what failed: handing the order over, telling a change, taking stock that was short, giving a second payment back. An automatic refund of what can be handed over is withdrawn if it was not made yet.",
 		applies: canRetry, do: resolve(checkout.Retry),
 	},
 	{
@@ -125,22 +125,15 @@ func canSettle(o *store.Order) bool {
 
 func canRetry(o *store.Order) bool {
 	failed := o.Delivery.Tries+o.Delivery.Rollbacks+o.ChangeDelivery.Tries+o.ChangeDelivery.Rollbacks > 0
-	return (o.Stuck() || failed) && resolvable(o)
+	return (o.Stuck() || failed) && checkout.Retry.Check(o) == nil
 }
 
 func canFulfilAnyway(o *store.Order) bool {
-	return (o.Stuck() || !o.GivenUpAt.IsZero()) && resolvable(o)
+	return (o.Stuck() || !o.GivenUpAt.IsZero()) && checkout.FulfilAnyway.Check(o) == nil
 }
 
 func canGiveUp(o *store.Order) bool {
-	return o.Paid() && o.FulfilledAt.IsZero() && o.GivenUpAt.IsZero()
-}
-
-// resolvable reports whether [checkout.Flow.Resolve] takes Retry and FulfilAnyway: an order that was not handed over must have its
-// money.
-func resolvable(o *store.Order) bool {
-	paid := o.PaidAttempt()
-	return paid != nil && (!o.FulfilledAt.IsZero() || !o.GivenBack(paid))
+	return checkout.GiveUp.Check(o) == nil && o.GivenUpAt.IsZero()
 }
 
 func canCancel(o *store.Order) bool {
@@ -212,7 +205,7 @@ func adviceFor(o *store.Order, reason string) advice {
 	case strings.HasSuffix(reason, "was paid, too"):
 		return advice{"The customer paid twice. Refund one payment, or keep both: fulfil anyway.", []Action{Refund, FulfilAnyway}, 0}
 	case strings.Contains(reason, "could not be refunded"):
-		return advice{"Refund the payment here or in Stripe’s Dashboard, or decide otherwise.", []Action{Refund, FulfilAnyway, Retry, GiveUp}, 0}
+		return advice{"Mend the cause, then try again. Or refund the payment here or in Stripe’s Dashboard, or decide otherwise.", []Action{Retry, Refund, FulfilAnyway, GiveUp}, 0}
 	}
 	return advice{"Decide whether the customer gets the goods.", []Action{FulfilAnyway, Retry, GiveUp, Refund}, 0}
 }

@@ -71,13 +71,13 @@ var resolveCommand = command{
 	long: `
 Records a decision, which the shop's own processes carry out at their next sweep, within a minute:
 
-  retry          tries again what failed: handing the order over, a change, stock that was short
+  retry          tries again what failed: handing the order over, a change, stock that was short, an automatic refund
   fulfil-anyway  accepts the payment as it is. Stock that is there is sold; stock that is missing is yours to find.
   give-up        the order is not handed over, and the stock that it holds is back. It asks for a confirmation, or -yes. The
                  money stays until you refund it, and a subscription goes on until you cancel it.
 
-retry and fulfil-anyway withdraw an automatic refund that was not made yet. With -json, the object has the members order, done and
-next.`,
+retry and fulfil-anyway withdraw an automatic refund of the payment that counts, if it was not made yet. With -json, the
+object has the members order, done and next.`,
 	setup: func(p *program, flags *flag.FlagSet) action {
 		yes := flags.Bool("yes", false, "give up without a confirmation")
 		return func(ctx context.Context, args []string) error {

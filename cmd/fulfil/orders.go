@@ -50,15 +50,14 @@ func total(o *store.Order) string {
 
 // helps returns the commands that the order takes as it is.
 func helps(o *store.Order) (commands []string) {
-	paid := o.PaidAttempt()
-	if paid == nil {
+	if !o.Paid() {
 		return []string{"fulfil orders cancel"}
 	}
-	if !o.FulfilledAt.IsZero() || !o.GivenBack(paid) {
-		commands = append(commands, "fulfil orders resolve retry", "fulfil orders resolve fulfil-anyway")
-	}
-	if o.FulfilledAt.IsZero() && o.GivenUpAt.IsZero() {
-		commands = append(commands, "fulfil orders resolve give-up")
+	for _, word := range [...]string{"retry", "fulfil-anyway", "give-up"} {
+		r := resolutions[word].resolution
+		if r.Check(o) == nil && (r != checkout.GiveUp || o.GivenUpAt.IsZero()) {
+			commands = append(commands, "fulfil orders resolve "+word)
+		}
 	}
 	left := func(a store.Attempt) bool { return o.AttemptRefundable(a.N) > 0 }
 	leftOf := func(inv store.Invoice) bool { return o.InvoiceRefundable(inv.ID) > 0 }
