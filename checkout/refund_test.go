@@ -21,8 +21,21 @@ const refundCall = "POST /v1/refunds"
 // giveBack refunds a payment of an order. Its webhooks are answered then, too.
 func (s *testShop) giveBack(id string, r checkout.Refund) error {
 	s.t.Helper()
+	before, findErr := s.flow.Order(s.t.Context(), id)
 	err := s.flow.Refund(s.t.Context(), id, r)
 	s.srv.Flush()
+	if findErr != nil {
+		return err
+	}
+	left, currency, refusal := r.Left(before)
+	if refusal != nil {
+		require.Equal(s.t, refusal, err)
+	}
+	if refunds := s.order(id).Refunds; r.Amount == 0 && len(refunds) > len(before.Refunds) {
+		made := refunds[len(refunds)-1]
+		require.Equal(s.t, left, made.Amount, "Left says what Refund gives back")
+		require.Equal(s.t, currency, made.Currency)
+	}
 	return err
 }
 

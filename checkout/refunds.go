@@ -343,11 +343,11 @@ func (f *Flow[Tx]) Refund(ctx context.Context, id string, r Refund) error {
 	if err != nil {
 		return err
 	}
-	a, err := attemptToRefund(o, r)
+	payment, err := r.payment(o)
 	if err != nil {
 		return err
 	}
-	params, err := f.wantedRefund(ctx, o, a, r)
+	params, err := f.wantedRefund(ctx, o, payment, r)
 	if err != nil {
 		return err
 	}
@@ -364,8 +364,39 @@ func (f *Flow[Tx]) Refund(ctx context.Context, id string, r Refund) error {
 	return nil
 }
 
-// attemptToRefund returns the attempt whose payment, or whose subscription's, a person wants to give back.
-func attemptToRefund(o *store.Order, r Refund) (*store.Attempt, error) {
+// Left returns how much is left of the payment that [Flow.Refund] would give back, in minor units, and the currency of the payment.
+// It is 0 while the payment is disputed, see [store.Order.Refundable]. The errors are those of Flow.Refund about order, attempt and
+// invoice.
+func (r Refund) Left(o *store.Order) (left int64, currency string, err error) {
+	p, err := r.payment(o)
+	if err != nil {
+		return 0, "", err
+	}
+	return p.left(o), p.currency(o), nil
+}
+
+// paymentToRefund is the payment that a person wants to give back: that of an attempt, or of a renewal of the attempt's subscription.
+type paymentToRefund struct {
+	attempt *store.Attempt
+	renewal *store.Invoice // nil: the payment of the attempt
+}
+
+func (p paymentToRefund) left(o *store.Order) int64 {
+	if p.renewal != nil {
+		return o.InvoiceRefundable(p.renewal.ID)
+	}
+	return o.AttemptRefundable(p.attempt.N)
+}
+
+func (p paymentToRefund) currency(o *store.Order) string {
+	if p.renewal != nil {
+		return cmp.Or(p.renewal.Currency, o.Currency)
+	}
+	return cmp.Or(p.attempt.Currency, o.Currency)
+}
+
+// payment returns the payment that the refund gives back.
+func (r Refund) payment(o *store.Order) (paymentToRefund, error) {
 	a, inv := o.PaidAttempt(), o.Invoice(r.Invoice)
 	if r.Attempt != 0 {
 		a = o.Attempt(r.Attempt)
@@ -373,47 +404,53 @@ func attemptToRefund(o *store.Order, r Refund) (*store.Attempt, error) {
 	if inv != nil {
 		of := o.AttemptBySubscription(inv.Subscription)
 		if r.Attempt != 0 && of != a {
-			return nil, fmt.Errorf("checkout: invoice %s of order %s is not of attempt %d: name one of the two", inv.ID, o.ID, r.Attempt)
+			return paymentToRefund{}, fmt.Errorf("checkout: invoice %s of order %s is not of attempt %d: name one of the two", inv.ID, o.ID, r.Attempt)
 		}
 		a = of
 	}
 	switch {
 	case r.Attempt != 0 && (a == nil || !a.Paid):
-		return nil, fmt.Errorf("%w: attempt %d of order %s", ErrNotPaid, r.Attempt, o.ID)
+		return paymentToRefund{}, fmt.Errorf("%w: attempt %d of order %s", ErrNotPaid, r.Attempt, o.ID)
 	case a == nil || !a.Paid:
-		return nil, fmt.Errorf("%w: %s", ErrNotPaid, o.ID)
+		return paymentToRefund{}, fmt.Errorf("%w: %s", ErrNotPaid, o.ID)
 	case r.Invoice != "" && inv == nil:
-		return nil, fmt.Errorf("%w: invoice %s of order %s", ErrNotFound, r.Invoice, o.ID)
+		return paymentToRefund{}, fmt.Errorf("%w: invoice %s of order %s", ErrNotFound, r.Invoice, o.ID)
 	case r.Restock && a != o.PaidAttempt():
-		return nil, fmt.Errorf("checkout: the goods of order %s are not those of attempt %d: refund it without Restock", o.ID, a.N)
+		return paymentToRefund{}, fmt.Errorf("checkout: the goods of order %s are not those of attempt %d: refund it without Restock", o.ID, a.N)
 	}
-	return a, nil
+	if inv == nil {
+		inv = latestPaidRenewal(o, a)
+	} else if inv.First() {
+		inv = nil
+	}
+	return paymentToRefund{a, inv}, nil
 }
 
 // wantedRefund returns the parameters of a refund that a person asked for; nil: the money is back already, and only the goods
 // are to be restocked.
-func (f *Flow[Tx]) wantedRefund(ctx context.Context, o *store.Order, a *store.Attempt, r Refund) (*stripe.RefundCreateParams, error) {
+func (f *Flow[Tx]) wantedRefund(ctx context.Context, o *store.Order, p paymentToRefund, r Refund) (*stripe.RefundCreateParams, error) {
 	shop, err := f.shop(ctx)
 	if err != nil {
 		return nil, err
 	}
-	params, left, back, of := refundParams(a), o.AttemptRefundable(a.N), o.AttemptRefunded(a.N), r.Invoice
-	if a != o.PaidAttempt() && of == "" {
-		of = fmt.Sprintf("attempt %d", a.N)
+	params, back, of := refundParams(p.attempt), o.AttemptRefunded(p.attempt.N), r.Invoice
+	if p.attempt != o.PaidAttempt() && of == "" {
+		of = fmt.Sprintf("attempt %d", p.attempt.N)
 	}
-	if inv := o.Invoice(cmp.Or(r.Invoice, latestPaidRenewal(o, a))); inv != nil && !inv.First() {
-		left, back, of = o.InvoiceRefundable(inv.ID), o.InvoiceRefunded(inv.ID), inv.ID
+	if p.renewal != nil {
+		back, of = o.InvoiceRefunded(p.renewal.ID), p.renewal.ID
 		params.PaymentIntent = stripe.String("")
-		if n := len(inv.PaymentIntents); n > 0 {
-			params.PaymentIntent = stripe.String(inv.PaymentIntents[n-1])
+		if n := len(p.renewal.PaymentIntents); n > 0 {
+			params.PaymentIntent = stripe.String(p.renewal.PaymentIntents[n-1])
 		}
 	}
+	left := p.left(o)
 	amount := cmp.Or(r.Amount, left)
 	switch {
-	case left == 0 && r.Amount == 0 && r.Restock && restockable(o, a):
+	case left == 0 && r.Amount == 0 && r.Restock && restockable(o, p.attempt):
 		return nil, nil
 	case left == 0, amount > left, *params.PaymentIntent == "":
-		return nil, fmt.Errorf("%w: %d of %d %s of order %s", ErrNothingToRefund, amount, left, cmp.Or(a.Currency, o.Currency), o.ID)
+		return nil, fmt.Errorf("%w: %d of %d %s of order %s", ErrNothingToRefund, amount, left, p.currency(o), o.ID)
 	}
 	params.Amount = &amount
 	key := cmp.Or(r.Key, defaultRefundKey(o, back, amount))
@@ -439,15 +476,16 @@ func defaultRefundKey(o *store.Order, back, amount int64) string {
 // undone reports whether a refund in this state gave nothing back.
 func undone(s store.RefundState) bool { return s == store.RefundFailed || s == store.RefundCanceled }
 
-// latestPaidRenewal returns the ID of the latest paid invoice of the subscription that an attempt began; empty: only its first
-// invoice was paid, or there is none.
-func latestPaidRenewal(o *store.Order, paid *store.Attempt) string {
-	for _, inv := range slices.Backward(o.Invoices) {
+// latestPaidRenewal returns the latest paid invoice of the subscription that an attempt began; nil: only its first invoice was
+// paid, or there is none.
+func latestPaidRenewal(o *store.Order, paid *store.Attempt) *store.Invoice {
+	for i := range slices.Backward(o.Invoices) {
+		inv := &o.Invoices[i]
 		if inv.Subscription == paid.Subscription && inv.State == store.InvoicePaid && inv.Paid > 0 && !inv.First() {
-			return inv.ID
+			return inv
 		}
 	}
-	return ""
+	return nil
 }
 
 // restockable reports whether goods of the order were sold and not put back.

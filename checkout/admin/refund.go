@@ -105,20 +105,18 @@ func (p *pages) refund(w http.ResponseWriter, r *http.Request, a orderAction, o 
 
 // wanted is the refund that the form asks for, or says what is wrong with the form. An amount of zero is all that is left.
 func (form *refundForm) wanted(o *store.Order) (wanted checkout.Refund, problem string) {
-	wanted = checkout.Refund{Key: form.Key, Restock: form.WantsRestock}
-	currency := o.Currency
+	wanted = checkout.Refund{Key: form.Key}
 	if n, err := strconv.Atoi(form.Payment); err == nil {
 		wanted.Attempt = n
 	} else {
 		wanted.Invoice = form.Payment
 	}
-	a, inv := o.Attempt(wanted.Attempt), o.Invoice(wanted.Invoice)
-	if inv != nil {
-		a, currency = o.AttemptBySubscription(inv.Subscription), cmp.Or(inv.Currency, currency)
-	} else if a != nil {
-		currency = cmp.Or(a.Currency, currency)
+	_, currency, err := wanted.Left(o)
+	if err != nil {
+		return wanted, "" // the Flow says why
 	}
-	if form.WantsRestock && a != nil && a != o.PaidAttempt() {
+	wanted.Restock = form.WantsRestock
+	if _, _, err := wanted.Left(o); err != nil {
 		return wanted, "The goods belong to the other payment: give this one back without putting the goods back into stock."
 	}
 	if form.Amount == "" {

@@ -192,7 +192,8 @@ func (p *program) refund(ctx context.Context, id string, r refundOptions) error 
 	if err != nil {
 		return err
 	}
-	left, currency, err := refundable(o, r)
+	wanted := checkout.Refund{Attempt: r.attempt, Invoice: r.invoice, Restock: r.restock}
+	left, currency, err := refundable(o, wanted)
 	if err != nil {
 		return err
 	}
@@ -207,8 +208,8 @@ func (p *program) refund(ctx context.Context, id string, r refundOptions) error 
 	}
 	before := len(o.Refunds)
 	// The key is that of the command and not of the state, so that a command that is repeated refunds nothing more.
-	key := fmt.Sprintf("command/%d/%s", cmp.Or(minor, left), r.key)
-	if err := s.flow.Refund(ctx, o.ID, checkout.Refund{Amount: minor, Attempt: r.attempt, Invoice: r.invoice, Key: key, Restock: r.restock}); err != nil {
+	wanted.Amount, wanted.Key = minor, fmt.Sprintf("command/%d/%s", cmp.Or(minor, left), r.key)
+	if err := s.flow.Refund(ctx, o.ID, wanted); err != nil {
 		return err
 	}
 	if o, err = s.flow.Order(ctx, id); err != nil {
@@ -224,29 +225,23 @@ func (p *program) refund(ctx context.Context, id string, r refundOptions) error 
 	return p.report(ctx, s, o.ID, done)
 }
 
-// refundable returns what is left of the payment that [checkout.Flow.Refund] gives back, and its currency.
-func refundable(o *store.Order, r refundOptions) (left int64, currency string, err error) {
-	if !o.Paid() {
-		return 0, "", fmt.Errorf("%w: %s", checkout.ErrNotPaid, o.ID)
-	}
-	a, inv := o.PaidAttempt(), o.Invoice(r.invoice)
-	if inv != nil {
-		a = o.AttemptBySubscription(inv.Subscription)
-	}
-	if r.attempt != 0 {
-		a = o.Attempt(r.attempt)
+// refundable returns what is left of the payment that is given back, and its currency. Of several invoices one must be named, as a
+// person would not know which.
+func refundable(o *store.Order, r checkout.Refund) (left int64, currency string, err error) {
+	left, currency, err = r.Left(o)
+	a := o.PaidAttempt()
+	if r.Attempt != 0 {
+		a = o.Attempt(r.Attempt)
 	}
 	switch {
-	case a == nil || !a.Paid:
-		return 0, "", usagef("the order has no payment of attempt %d: fulfil orders show lists the attempts", r.attempt)
-	case inv == nil && r.invoice != "":
-		return 0, "", usagef("the order has no invoice %q: fulfil orders show lists them", r.invoice)
-	case inv == nil && invoices(o, a) > 1:
+	case r.Attempt != 0 && o.Paid() && errors.Is(err, checkout.ErrNotPaid):
+		return 0, "", usagef("the order has no payment of attempt %d: fulfil orders show lists the attempts", r.Attempt)
+	case r.Invoice != "" && errors.Is(err, checkout.ErrNotFound):
+		return 0, "", usagef("the order has no invoice %q: fulfil orders show lists them", r.Invoice)
+	case err == nil && r.Invoice == "" && invoices(o, a) > 1:
 		return 0, "", usagef("the order has %d invoices: name the one to give back with -invoice; fulfil orders show lists them", invoices(o, a))
-	case inv == nil || inv.First():
-		return o.AttemptRefundable(a.N), cmp.Or(a.Currency, o.Currency), nil
 	}
-	return o.InvoiceRefundable(inv.ID), cmp.Or(inv.Currency, o.Currency), nil
+	return left, currency, err
 }
 
 // invoices is the number of invoices of the subscription that an attempt began.
