@@ -24,6 +24,7 @@ func TestRefunded(t *testing.T) {
 		"unknown":          {store.Refund{Attempt: 1, Amount: 10, State: "new"}, 0},
 		"another attempt":  {store.Refund{Attempt: 2, Amount: 10, State: store.RefundSucceeded}, 0},
 		"no attempt told":  {store.Refund{Amount: 10, State: store.RefundSucceeded}, 10},
+		"of a renewal":     {store.Refund{Attempt: 1, Invoice: "in_2", Amount: 10, State: store.RefundSucceeded}, 0},
 		"same currency":    {store.Refund{Attempt: 1, Amount: 10, Currency: "usd", State: store.RefundSucceeded}, 10},
 		"another currency": {store.Refund{Attempt: 1, Amount: 10, Currency: "eur", State: store.RefundSucceeded}, 0},
 	} {
