@@ -318,6 +318,9 @@ func (f *Flow[Tx]) deliverNext(ctx context.Context, leased *store.Order, l lane)
 		}
 	}()
 	err = f.inCallbackTx(limited, func(tx Tx) error {
+		if !state.LeasedUntil.After(f.now()) {
+			return errChanged // markDelivered would roll back what the callback writes
+		}
 		callbackErr = f.call(limited, tx, leased, next.N)
 		return callbackErr
 	}, func(tx Tx) (err error) {

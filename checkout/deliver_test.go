@@ -616,3 +616,32 @@ func TestProcessStandsStillBeforeItShips(t *testing.T) {
 	require.True(t, s.order("order-1").FulfilledAt.IsZero())
 	require.Equal(t, 1, calls)
 }
+
+// suspendedStore has the machine stand still for an hour when the first transaction of a delivery begins.
+type suspendedStore struct {
+	store.Store[tx]
+	suspend func()
+	once    sync.Once
+}
+
+func (d *suspendedStore) InTx(ctx context.Context, fn func(tx tx) error) error {
+	if o, err := d.Find(ctx, "order-1"); err == nil && o.Delivery.Token != "" {
+		d.once.Do(d.suspend)
+	}
+	return d.Store.InTx(ctx, fn)
+}
+
+// A process stands still after it took the lease: it runs no callback whose writes would be rolled back, and looks at the payment again.
+func TestProcessStandsStillBeforeTheCallback(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	session := s.begin(cartOf("order-1", "last")).SessionID
+	suspended := &suspendedStore{Store: s.st, suspend: func() { s.srv.Advance(time.Hour) }}
+	s.runAs(func(c *checkout.Config[tx]) { c.Store = suspended })
+	s.loseWebhooks()
+	s.pay(session)
+	_, err := s.flow.Settle(t.Context(), session)
+	require.NoError(t, err)
+	s.requireStatus("order-1", checkout.Fulfilled)
+	require.Equal(t, 1, s.fulfilRuns())
+}
