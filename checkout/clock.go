@@ -67,10 +67,13 @@ func (c *clockOffset) learn(response *stripe.APIResponse) {
 func (c *clockOffset) at(now time.Time) time.Time { return now.Add(time.Duration(c.offset.Load())) }
 
 // checkClock learns Stripe's time before the first sweep of a process, as what a sweep takes is due again by this process's clock. It
-// returns errClockAhead if that clock is far ahead.
+// returns errClockAhead if that clock is far ahead. A budget of one or two requests is left for the sweep, as each sweep may be the first of
+// a process.
 func (f *Flow[Tx]) checkClock(ctx context.Context, b *budget) error {
-	if !f.stripeClock.learned.Load() && b.left > 2 {
-		b.take()
+	if !f.stripeClock.learned.Load() {
+		if b.left > 2 {
+			b.take()
+		}
 		asking, cancel := context.WithTimeout(ctx, askTimeout)
 		defer cancel()
 		err := f.stripe.askTime(asking)

@@ -2,6 +2,7 @@ package checkout_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"testing"
 	"time"
@@ -51,9 +52,19 @@ func TestTimeOfANewAccount(t *testing.T) {
 	require.Contains(t, s.log.String(), "the clock of this machine differs from stripe's")
 }
 
-// A process whose clock is weeks ahead takes no order away from the sweeps of others, also before it heard of Stripe's time.
+// A process whose clock is weeks ahead takes no order away from the sweeps of others, also before it heard of Stripe's time, however few
+// requests its sweeps make.
 func TestClockFarAheadSweepsNothing(t *testing.T) {
 	t.Parallel()
+	for _, budget := range []int{0, 1, 2} {
+		t.Run(fmt.Sprint(budget), func(t *testing.T) {
+			t.Parallel()
+			sweepFarAhead(t, budget)
+		})
+	}
+}
+
+func sweepFarAhead(t *testing.T, budget int) {
 	s := newShop(t)
 	s.loseWebhooks()
 	s.failFulfil()
@@ -65,7 +76,7 @@ func TestClockFarAheadSweepsNothing(t *testing.T) {
 	cart.HoldFor = 10 * time.Minute
 	s.begin(cart)
 	ahead, _ := s.processWith(func(c *checkout.Config[tx]) {
-		c.Clock = func() time.Time { return s.srv.Now().Add(20 * day) }
+		c.Clock, c.SweepBudget = func() time.Time { return s.srv.Now().Add(20 * day) }, budget
 	})
 	for range 2 {
 		_, err = ahead.Sweep(t.Context())

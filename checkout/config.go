@@ -65,7 +65,8 @@ type Config[Tx any] struct {
 	// Accounts lists the connected accounts that orders may be on (see [Connect]). A sweep reads the undelivered events of each,
 	// and once an hour its refunds and disputes, with at most half of the requests that are left. Default: there are none.
 	Accounts func(ctx context.Context) ([]string, error)
-	// SweepBudget is the number of requests to Stripe that one sweep makes at most. [Flow.Run] sweeps every half minute.
+	// SweepBudget is the number of requests to Stripe that one sweep makes at most. [Flow.Run] sweeps every half minute. With one or two,
+	// the first sweep of a process makes one more, which asks for the time.
 	// Stripe answers 25 requests in a second in a sandbox, and 100 in live mode (https://docs.stripe.com/rate-limits).
 	// Default: 500.
 	SweepBudget int
