@@ -32,8 +32,8 @@ const askTimeout = 5 * time.Second
 const (
 	// offsetIgnored is the difference that a request on its way and whole seconds explain.
 	offsetIgnored = 5 * time.Second
-	// offsetMost is the largest difference that is believed. A larger one is no clock that runs fast or slow: it is wrong, or
-	// it is the clock of a test.
+	// offsetMost is the largest difference that a clock which runs fast or slow explains. A larger one is of a clock that is wrong, or of
+	// a test's. It is believed if this clock is ahead, as times that lie in the future hide orders from the sweeps of other processes.
 	offsetMost = time.Hour
 )
 
@@ -49,16 +49,14 @@ func (c *clockOffset) learn(response *stripe.APIResponse) {
 	c.learned.Store(true)
 	offset := date.Sub(c.local())
 	c.ahead.Store(offset < -offsetMost)
-	switch {
-	case offset.Abs() <= offsetIgnored:
-		offset = 0
-	case offset.Abs() > offsetMost:
-		if !c.warned.Swap(true) {
-			c.log.Error("the clock of this machine is wrong: set it by NTP, or Config.Clock to the test server's in a test", "ahead_of_stripe", -offset)
-		}
-		return
+	wrong := offset.Abs() > offsetMost
+	if wrong && !c.warned.Swap(true) {
+		c.log.Error("the clock of this machine is wrong: set it by NTP, or Config.Clock to the test server's in a test", "ahead_of_stripe", -offset)
 	}
-	if before := c.offset.Swap(int64(offset)); before == 0 && offset != 0 {
+	if offset.Abs() <= offsetIgnored || offset > offsetMost {
+		offset = 0
+	}
+	if before := c.offset.Swap(int64(offset)); before == 0 && offset != 0 && !wrong {
 		c.log.Warn("the clock of this machine differs from stripe's: set it by NTP, or Config.Clock to the test server's in a test", "ahead_of_stripe", -offset)
 	}
 }

@@ -88,3 +88,32 @@ func sweepFarAhead(t *testing.T, budget int) {
 	s.requireStatus("order-1", checkout.Fulfilled)
 	s.requireStock("last", 1, 0, 0)
 }
+
+// The status pages of a process whose clock is weeks ahead hide no order from the sweeps of others: neither one that is being paid, nor
+// one that could not be fulfilled.
+func TestStatusPagesOfAClockFarAhead(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.loseWebhooks()
+	ahead, _ := s.processWith(func(c *checkout.Config[tx]) {
+		c.Clock = func() time.Time { return s.srv.Now().Add(20 * day) }
+	})
+	cart := cartOf("order-1", "last")
+	cart.HoldFor = 10 * time.Minute
+	open, paid := s.begin(cart).SessionID, s.begin(cartOf("order-2", "tee")).SessionID
+	s.pay(paid)
+	s.failFulfil()
+	for _, id := range []string{open, paid} {
+		_, err := ahead.Settle(t.Context(), id)
+		require.NoError(t, err)
+	}
+	s.requireStatus("order-1", "open")
+	s.requireStatus("order-2", "paid")
+	s.onFulfil(nil)
+	s.srv.Advance(15 * time.Minute)
+	s.sweep()
+	s.requireStatus("order-1", "expired")
+	s.requireStatus("order-2", checkout.Fulfilled)
+	_, err := ahead.Sweep(t.Context())
+	require.ErrorContains(t, err, "clock")
+}
