@@ -48,7 +48,8 @@ type Config[Tx any] struct {
 	Delivered func(orderID string)
 	// DeliverElsewhere makes a Flow without callbacks, for a tool such as the command fulfil: it records decisions, refunds and
 	// what Stripe says, and leaves Fulfil and OnChange to the shop's own processes, whose sweeps deliver within a minute. Such a
-	// Flow can't sweep. Fulfil, OnChange and Delivered must be nil then. Default: this process delivers.
+	// Flow can't sweep. Fulfil, OnChange and Delivered must be nil then. A payment that such a Flow hears of first is given back
+	// automatically if its own Refund says so, and waits for a person otherwise. Default: this process delivers.
 	DeliverElsewhere bool
 	// Refund names the changes after which a payment is given back at once, of [ChangeDuplicatePayment], [ChangeShortfall] and
 	// [ChangeMismatch]. The key then needs write permission for Charges and Refunds. A subscription is canceled at once before its

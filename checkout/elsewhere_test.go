@@ -55,6 +55,40 @@ func TestAToolThatSettlesHasThePaymentVerified(t *testing.T) {
 	require.Equal(t, checkout.VerifyPayment, s.flow.Next(o)[0].Action)
 }
 
+// A payment that a tool hears of first, as by Cancel, and that can't be fulfilled: the shop gives it back as its Config.Refund says if
+// it is short, and leaves it to a person if it is not for what was sold. Both are told.
+func TestAToolHearsOfAPaymentThatCannotBeFulfilled(t *testing.T) {
+	t.Parallel()
+	for kind, reason := range map[checkout.ChangeKind]string{checkout.ChangeShortfall: "", checkout.ChangeMismatch: "subtotal is not"} {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			s.runAs(func(c *checkout.Config[tx]) { c.Refund = []checkout.ChangeKind{checkout.ChangeShortfall, checkout.ChangeMismatch} })
+			s.loseWebhooks()
+			session := s.begin(cartOf("order-1", "last")).SessionID
+			s.changeOrder("order-1", func(o *store.Order) {
+				if kind == checkout.ChangeMismatch {
+					o.Attempts[0].Quote.Subtotal++
+				}
+			})
+			if kind == checkout.ChangeShortfall {
+				s.loseRows("fulfil_hold/", "fulfil_stock/")
+				s.setStock("last", 0)
+			}
+			s.pay(session)
+			require.ErrorIs(t, s.tool().Cancel(t.Context(), "order-1"), checkout.ErrAlreadyPaid)
+			for range 3 {
+				s.srv.Advance(time.Minute)
+				s.sweep()
+			}
+			require.Equal(t, kind, s.kinds()[0])
+			require.Zero(t, s.shipments("order-1"))
+			require.Contains(t, s.order("order-1").StuckReason(), reason)
+			require.Equal(t, reason == "", s.order("order-1").Refunded() > 0)
+		})
+	}
+}
+
 func TestAToolDoesNotSweep(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)

@@ -211,6 +211,19 @@ func (s *testShop) order(id string) *store.Order {
 	return o
 }
 
+// changeOrder changes what is stored of an order.
+func (s *testShop) changeOrder(id string, change func(o *store.Order)) {
+	s.t.Helper()
+	require.NoError(s.t, s.st.InTx(s.t.Context(), func(tx tx) error {
+		orders, err := s.st.Lock(s.t.Context(), tx, id)
+		if err != nil {
+			return err
+		}
+		change(orders[0])
+		return s.st.Save(s.t.Context(), tx, orders[0])
+	}))
+}
+
 // requireStatus checks the status in one word.
 func (s *testShop) requireStatus(id string, status checkout.DisplayStatus) {
 	s.t.Helper()
