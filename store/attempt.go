@@ -155,6 +155,10 @@ func (a *Attempt) Processing() bool { return a.Completed && !a.Paid && !a.Failed
 // Agrees reports whether the payment of the attempt is for what was sold: it has no mismatch, or a person accepted it.
 func (a *Attempt) Agrees() bool { return a.Mismatch == "" || !a.AcceptedAt.IsZero() }
 
+// free reports whether the attempt came to nothing, as with a promotion code for the whole amount, so that there is no payment to give
+// back.
+func (a *Attempt) free() bool { return a.Amount == 0 && a.PaymentIntent == "" && a.Subscription == "" }
+
 // OpenAttempt returns the latest attempt that is open, or nil.
 func (o *Order) OpenAttempt() *Attempt {
 	for i := len(o.Attempts) - 1; i >= 0; i-- {

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -96,4 +97,19 @@ func TestRefundableOfADisputedPayment(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A second session that came to nothing, as with a promotion code for the whole amount, has no payment that could be given back.
+func TestSecondSessionThatIsFree(t *testing.T) {
+	t.Parallel()
+	o := &store.Order{Amounts: store.Amounts{Total: 100}, FulfilledAt: time.Unix(1, 0), Attempts: []store.Attempt{
+		{N: 1, Paid: true, Amount: 100, PaymentIntent: "pi_1"}, {N: 2, Paid: true, Duplicate: true},
+	}}
+	require.EqualValues(t, 100, o.Refundable())
+	require.Zero(t, o.AttemptRefundable(2))
+	require.Empty(t, o.StuckReason())
+	o.Attempts[1].Subscription = "sub_1"
+	require.NotEmpty(t, o.StuckReason(), "a subscription is charged later")
+	o.Attempts[1].Subscription, o.Attempts[1].PaymentIntent = "", "pi_2"
+	require.EqualValues(t, 100, o.AttemptRefundable(2), "an old event does not say the amount")
 }

@@ -263,7 +263,7 @@ func (o *Order) StuckReason() string {
 		case !a.Paid || o.GivenBack(a):
 		case a.RefundRefused != "" && o.undecided(a):
 			return fmt.Sprintf("attempt %d could not be refunded: %s", a.N, a.RefundRefused)
-		case a != paid && a.RefundWanted == "" && o.undecided(a):
+		case a != paid && a.RefundWanted == "" && o.undecided(a) && !a.free():
 			return fmt.Sprintf("attempt %d was paid, too", a.N)
 		}
 	}
