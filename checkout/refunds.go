@@ -248,8 +248,8 @@ func (f *Flow[Tx]) refundPayment(ctx context.Context, id string, n int) error {
 		})
 	case unrefundable(err):
 		// The money is gone already, in a way that was not heard of: asking for the payment brings it to light.
-		if err := f.verifyPayment(ctx, id, n, "refund"); err != nil {
-			return err
+		if failed := f.verifyPayment(ctx, id, n, "refund"); failed != nil {
+			return failed
 		}
 		return f.record(ctx, id, "refund", func(o *store.Order, _ time.Time) (bool, error) {
 			a := o.Attempt(n)
@@ -257,6 +257,9 @@ func (f *Flow[Tx]) refundPayment(ctx context.Context, id string, n int) error {
 				return false, nil
 			}
 			a.RefundAskedAt = time.Time{}
+			if !o.GivenBack(a) { // asking for the refund again would get the same answer
+				a.RefundRefused = refusal(err)
+			}
 			return true, nil
 		})
 	case refused(err) && statusCode(err) != 429:

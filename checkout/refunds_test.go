@@ -375,6 +375,29 @@ func TestAutomaticRefundIsRefused(t *testing.T) {
 	require.Zero(t, s.shipments("order-1"))
 }
 
+// Stripe says that a payment can't be refunded, and shows nothing that was given back: a person must find out, and Stripe is not asked
+// again and again.
+func TestAutomaticRefundOfWhatSeemsGone(t *testing.T) {
+	t.Parallel()
+	for _, code := range []string{"charge_already_refunded", "charge_disputed"} {
+		s := newShop(t)
+		s.runAs(func(c *checkout.Config[tx]) { c.Refund = []checkout.ChangeKind{checkout.ChangeDuplicatePayment} })
+		s.payTwice()
+		s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+			if r.Method == http.MethodPost && r.URL.Path == "/v1/refunds" {
+				return answer(r, http.StatusBadRequest, `{"error":{"type":"invalid_request_error","code":"`+code+`"}}`), nil
+			}
+			return send()
+		})
+		for range 3 {
+			s.sweep()
+			s.srv.Advance(time.Hour)
+		}
+		require.Equal(t, 1, s.wire.count("POST /v1/refunds"))
+		require.Contains(t, s.order("order-1").StuckReason(), code)
+	}
+}
+
 // The refund of a destination charge takes the transfer and the fee back, also for a session that a customer recovered.
 func TestRefundOfADestinationCharge(t *testing.T) {
 	t.Parallel()
