@@ -296,6 +296,10 @@ func (f *Flow[Tx]) prepareFulfil(ctx context.Context, id string, o *store.Order)
 	}
 }
 
+// deliveringKey is the key of a value that the context of a callback carries: the ID of the order. What the callback has the Flow do
+// with that order must not wait for the delivery to end.
+type deliveringKey[Tx any] struct{ flow *Flow[Tx] }
+
 // deliverNext runs the callback for the next entry of a lane on which the lease is held. The callback runs before the
 // order is locked, so that a slow callback keeps no other goroutine from settling. Under the lock it is decided whether the
 // entry was still to be delivered. If not, the callback's writes are rolled back.
@@ -309,6 +313,7 @@ func (f *Flow[Tx]) deliverNext(ctx context.Context, leased *store.Order, l lane)
 	limited, cancel := context.WithTimeout(ctx, DeliverTimeout)
 	defer cancel()
 	limited, ended := f.observe.begin(limited, Operation{Kind: OperationDeliver, OrderID: id, Callback: next.Kind, Try: state.Tries + state.Rollbacks + 1})
+	limited = context.WithValue(limited, deliveringKey[Tx]{f}, id)
 	var callbackErr error
 	returned := false
 	defer func() {

@@ -63,7 +63,9 @@ func TestAToolHearsOfAPaymentThatCannotBeFulfilled(t *testing.T) {
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()
 			s := newShop(t)
-			s.runAs(func(c *checkout.Config[tx]) { c.Refund = []checkout.ChangeKind{checkout.ChangeShortfall, checkout.ChangeMismatch} })
+			s.runAs(func(c *checkout.Config[tx]) {
+				c.Refund = []checkout.ChangeKind{checkout.ChangeShortfall, checkout.ChangeMismatch}
+			})
 			s.loseWebhooks()
 			session := s.begin(cartOf("order-1", "last")).SessionID
 			s.changeOrder("order-1", func(o *store.Order) {

@@ -31,7 +31,8 @@ const (
 
 // Resolve carries out a person's decision about an order that [store.Order.Stuck] shows, and delivers the outcome.
 // [Flow.List] finds such orders. The decision is kept: no later answer of Stripe's undoes it. Retry and FulfilAnyway
-// withdraw an automatic refund that was not made yet.
+// withdraw an automatic refund that was not made yet. Called with the context of a callback about the same order, Resolve leaves what
+// the callback's own lane has to deliver until the callback has returned.
 //
 // Errors: one that matches [ErrNotFound], [ErrNotPaid], [ErrGivenBack] for FulfilAnyway and Retry when the money went back
 // or is on its way back, or [ErrFulfilled] for GiveUp; [ErrBusy] while another process delivers; [ErrBackoff] while the next
@@ -44,6 +45,10 @@ func (f *Flow[Tx]) Resolve(ctx context.Context, id string, r Resolution) error {
 	})
 	if err != nil {
 		return err
+	}
+	if ctx.Value(deliveringKey[Tx]{f}) == id {
+		f.tryDeliver(ctx, id)
+		return nil
 	}
 	return f.deliver(ctx, handover{orderID: id})
 }
@@ -74,7 +79,12 @@ func goneBeforeFulfilment(o *store.Order, paid *store.Attempt) bool {
 // restFailed reports whether something failed that can be tried again whatever became of the payment that counts.
 func restFailed(o *store.Order, paid *store.Attempt) bool {
 	return o.ChangeDelivery.Tries+o.ChangeDelivery.Rollbacks > 0 ||
-		slices.ContainsFunc(o.Attempts, func(a store.Attempt) bool { return a.N != paid.N && a.RefundRefused != "" && !o.GivenBack(&a) })
+		slices.ContainsFunc(o.Attempts, func(a store.Attempt) bool { return a.N != paid.N && isRefused(&a) && !o.GivenBack(&a) })
+}
+
+// isRefused reports whether an automatic refund was refused or failed, and no person has decided about the payment since.
+func isRefused(a *store.Attempt) bool {
+	return a.RefundRefused != "" && a.AcceptedAt.IsZero() && a.DismissedAt.IsZero()
 }
 
 // decide records a decision with a locked order.
@@ -88,14 +98,18 @@ func (f *Flow[Tx]) decide(ctx context.Context, tx Tx, o *store.Order, r Resoluti
 	}
 	switch r {
 	case Retry:
-		refused := paid.RefundRefused != ""
+		rest, refused := restFailed(o, paid), paid.RefundRefused != ""
 		for i := range o.Attempts {
-			retryRefund(&o.Attempts[i])
+			if a := &o.Attempts[i]; a == paid || isRefused(a) {
+				retryRefund(a)
+			}
 		}
 		if goneBeforeFulfilment(o, paid) {
 			return nil
 		}
-		o.GivenUpAt = time.Time{}
+		if !rest { // otherwise that an order was given up may be no failure
+			o.GivenUpAt = time.Time{}
+		}
 		if paid.Agrees() || !refused { // otherwise only the refund can be tried again
 			paid.RefundWanted = ""
 		}

@@ -605,3 +605,49 @@ func TestRetryOfAChangeOfWhatWasRefunded(t *testing.T) {
 	require.Equal(t, 1, told)
 	require.ErrorIs(t, s.flow.Resolve(t.Context(), "order-1", checkout.Retry), checkout.ErrGivenBack)
 }
+
+// OnChange can decide about the order that it is told of.
+func TestResolveInACallback(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	var told []checkout.ChangeKind
+	s.runAs(func(c *checkout.Config[tx]) {
+		c.OnChange = func(ctx context.Context, _ tx, change checkout.Change) error {
+			told = append(told, change.Kind)
+			if change.Kind != checkout.ChangeShortfall {
+				return nil
+			}
+			return s.flow.Resolve(ctx, change.Order.ID, checkout.GiveUp)
+		}
+	})
+	s.shortOrder()
+	require.Equal(t, []checkout.ChangeKind{checkout.ChangeShortfall}, told)
+	o := s.order("order-1")
+	require.False(t, o.GivenUpAt.IsZero())
+	require.False(t, o.Stuck(), o.StuckReason())
+	require.Zero(t, o.ChangeDelivery)
+}
+
+// Retry of the refund of a second payment hands no order over that a person gave up.
+func TestRetryOfARefundLeavesAnOrderGivenUp(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.runAs(func(c *checkout.Config[tx]) { c.Refund = []checkout.ChangeKind{checkout.ChangeDuplicatePayment} })
+	s.failFulfil()
+	old := s.beginUnrecorded(cartOf("order-1", "tee"))
+	s.pay(s.begin(cartOf("order-1", "tee")).SessionID)
+	require.NoError(t, s.flow.Resolve(t.Context(), "order-1", checkout.GiveUp))
+	_, allow := s.refuseRefunds()
+	s.pay(old)
+	s.sweep()
+	require.Contains(t, s.order("order-1").StuckReason(), "balance_insufficient")
+	s.onFulfil(nil)
+	allow()
+	require.NoError(t, s.flow.Resolve(t.Context(), "order-1", checkout.Retry))
+	s.srv.Advance(time.Hour)
+	s.sweep()
+	require.Zero(t, s.shipments("order-1"))
+	require.EqualValues(t, 1999, s.order("order-1").AttemptRefunded(1))
+	require.NoError(t, s.flow.Resolve(t.Context(), "order-1", checkout.Retry), "nothing else is to be tried again, so the order is")
+	require.Equal(t, 1, s.shipments("order-1"))
+}
