@@ -220,10 +220,10 @@ func (f *Flow[Tx]) refundPayment(ctx context.Context, id string, n int) error {
 	if err != nil || params == nil {
 		return err
 	}
-	if err := f.cancelUnwanted(ctx, account, subscription); err != nil {
-		return err
+	var answer refundFacts
+	if err = f.cancelUnwanted(ctx, account, subscription); err == nil {
+		answer, err = f.stripe.createRefund(ctx, account, params)
 	}
-	answer, err := f.stripe.createRefund(ctx, account, params)
 	switch {
 	case err == nil:
 		return f.record(ctx, id, "refund", func(o *store.Order, now time.Time) (bool, error) {

@@ -75,12 +75,10 @@ func TestRefundOfAnUnknownRenewal(t *testing.T) {
 	require.Zero(t, o.Refunded())
 }
 
-// With Config.Refund a second subscription of an order is canceled and its payment given back, and the first goes on.
-func TestDuplicateSubscriptionIsRefunded(t *testing.T) {
-	t.Parallel()
-	s := newShop(t)
-	s.runAs(func(c *checkout.Config[tx]) { c.Refund = []checkout.ChangeKind{checkout.ChangeDuplicatePayment} })
-	ctx, cancel := context.WithCancel(t.Context())
+// subscribeTwice begins a second subscription of the order club, by a session that was never recorded. It returns the first.
+func (s *testShop) subscribeTwice() (first *store.Subscription) {
+	s.t.Helper()
+	ctx, cancel := context.WithCancel(s.t.Context())
 	s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
 		response, err := send()
 		if r.URL.Path == "/v1/checkout/sessions" {
@@ -90,11 +88,20 @@ func TestDuplicateSubscriptionIsRefunded(t *testing.T) {
 		return response, err
 	})
 	_, err := s.flow.Begin(ctx, clubOf("club"))
-	require.Error(t, err)
+	require.Error(s.t, err)
 	s.wire.on(nil)
 	lost := s.sessionIDs()[0]
-	first := s.subscribe("club")
+	first = s.subscribe("club")
 	s.pay(lost)
+	return first
+}
+
+// With Config.Refund a second subscription of an order is canceled and its payment given back, and the first goes on.
+func TestDuplicateSubscriptionIsRefunded(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.runAs(func(c *checkout.Config[tx]) { c.Refund = []checkout.ChangeKind{checkout.ChangeDuplicatePayment} })
+	first := s.subscribeTwice()
 	s.srv.Advance(time.Minute)
 	s.sweep()
 	s.srv.Advance(time.Minute)
@@ -110,6 +117,33 @@ func TestDuplicateSubscriptionIsRefunded(t *testing.T) {
 		require.Equal(t, known.ID != first.ID, known.Ended(), "the second subscription is canceled, the first is not")
 	}
 	require.True(t, o.Access(s.srv.Now(), 0).Granted)
+}
+
+// A second subscription that can't be canceled, as the key lacks the permission, is left to a person, and its payment is not given back
+// before.
+func TestDuplicateSubscriptionIsNotCanceled(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.runAs(func(c *checkout.Config[tx]) { c.Refund = []checkout.ChangeKind{checkout.ChangeDuplicatePayment} })
+	s.subscribeTwice()
+	forbidden := true
+	s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		if r.Method == http.MethodDelete && forbidden {
+			return answer(r, http.StatusForbidden, `{"error":{"type":"invalid_request_error","message":"the key lacks a permission"}}`), nil
+		}
+		return send()
+	})
+	for range 3 {
+		s.srv.Advance(time.Hour)
+		s.sweep()
+	}
+	require.Contains(t, s.order("club").StuckReason(), "attempt 1 could not be refunded")
+	require.Zero(t, s.wire.count(refundCall))
+	forbidden = false
+	require.NoError(t, s.flow.Resolve(t.Context(), "club", checkout.Retry))
+	s.sweep()
+	require.Len(t, s.order("club").Refunds, 1)
+	require.False(t, s.order("club").Stuck(), s.order("club").StuckReason())
 }
 
 // A subscription that is not for what was sold waits for a person, who accepts it.
