@@ -8,6 +8,7 @@ import (
 	"hash/fnv"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/gofulfil/fulfil/store"
@@ -198,6 +199,9 @@ func (f *Flow[Tx]) leaseDelivery(ctx context.Context, id string, l lane) (*store
 		return nil, err
 	}
 	if l == fulfilLane {
+		if f.lacksReserver(o) {
+			return nil, fmt.Errorf("%w: %s: it needs a process with a Config.Reserver", ErrBusy, id)
+		}
 		if err := f.prepareFulfil(ctx, id, o); err != nil {
 			return nil, err
 		}
@@ -218,6 +222,15 @@ func (f *Flow[Tx]) leaseDelivery(ctx context.Context, id string, l lane) (*store
 		return nil, err
 	}
 	return leased, nil
+}
+
+// lacksReserver reports whether a late payment needs stock that this process can't take, as it has no Reserver. Stock that is held for
+// the payment is safe, and another process ends the hold. A person who accepted the payment finds the stock.
+func (f *Flow[Tx]) lacksReserver(o *store.Order) bool {
+	return f.reserver == nil && slices.ContainsFunc(stockSteps(o), func(s Step) bool {
+		a := o.Attempt(s.Attempt)
+		return s.Action == SellStock && a.Hold.State != store.Held && a.AcceptedAt.IsZero()
+	})
 }
 
 // lease takes the lease on a lane of a locked order, in the name of a token. The error matches [ErrBusy] or [ErrBackoff] if the lane is not free.
@@ -246,13 +259,13 @@ func (f *Flow[Tx]) tryLanes(id string) map[lane]func() {
 
 // leaseLanes takes the leases, in the name of a token, on those lanes of a locked order that can be delivered at once and whose
 // mutexes are held, and returns these lanes. The delivery takes the other leases itself, or says why it can't.
-func leaseLanes(o *store.Order, now time.Time, held map[lane]func(), token string) map[lane]func() {
+func (f *Flow[Tx]) leaseLanes(o *store.Order, now time.Time, held map[lane]func(), token string) map[lane]func() {
 	leased := leasedLanes(o, held, token)
 	for l, unlock := range held {
 		if leased[l] != nil || nextNotice(o, l) == nil {
 			continue
 		}
-		if _, asks := questionStep(o, now); asks && l == fulfilLane {
+		if _, asks := questionStep(o, now); l == fulfilLane && (asks || f.lacksReserver(o)) {
 			continue
 		}
 		if l.lease(o, now, token) == nil {

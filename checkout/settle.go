@@ -53,7 +53,7 @@ func (f *Flow[Tx]) settle(ctx context.Context, o *store.Order, u sessionUpdate) 
 			s = settlement{o: locked, update: u, now: now, before: locked.Status(), verifyFirst: f.holdForReview || f.deliverElsewhere}
 			return s.join(f.refund), nil
 		},
-		lease: func(locked *store.Order, now time.Time) { leased = leaseLanes(locked, now, lanes, token) },
+		lease: func(locked *store.Order, now time.Time) { leased = f.leaseLanes(locked, now, lanes, token) },
 	})
 	if errors.Is(err, ErrNotFound) {
 		return handover{}, fmt.Errorf("%w: %s", ErrUnknownOrder, o.ID)

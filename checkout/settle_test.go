@@ -298,6 +298,45 @@ func TestReserverTakenOut(t *testing.T) {
 	require.Equal(t, store.Paid, s.order("order-1").Status(), "payment first")
 }
 
+// A process without a Reserver fulfils no late payment whose stock it can't take: the stock may be sold.
+func TestLatePaymentWithoutAReserver(t *testing.T) {
+	t.Parallel()
+	for _, left := range []int64{0, 1} {
+		t.Run(fmt.Sprint(left), func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			late := s.beginUnrecorded(cartOf("order-1", "last"))
+			s.srv.Advance(6 * time.Minute)
+			s.sweep()
+			s.pay(s.begin(cartOf("order-2", "last")).SessionID)
+			s.setStock("last", left)
+			_, hook := s.untracked()
+			s.srv.Deliver(hook, testPayloads())
+			s.pay(late)
+			require.Equal(t, store.Paid, s.order("order-1").Status())
+			require.True(t, s.order("order-1").FulfilledAt.IsZero())
+			s.srv.Advance(time.Minute)
+			s.sweep()
+			require.EqualValues(t, left, s.shipments("order-1"))
+			require.Equal(t, left == 0, s.order("order-1").Stuck())
+			s.requireStock("last", 0, 0, 1+left)
+		})
+	}
+	t.Run("a person accepts it", func(t *testing.T) {
+		t.Parallel()
+		s := newShop(t)
+		late := s.beginUnrecorded(cartOf("order-1", "last"))
+		s.srv.Advance(6 * time.Minute)
+		s.sweep()
+		flow, hook := s.untracked()
+		s.srv.Deliver(hook, testPayloads())
+		s.pay(late)
+		require.ErrorIs(t, flow.Resolve(t.Context(), "order-1", checkout.Retry), checkout.ErrBusy)
+		require.NoError(t, flow.Resolve(t.Context(), "order-1", checkout.FulfilAnyway))
+		require.False(t, s.order("order-1").FulfilledAt.IsZero())
+	})
+}
+
 // What a product is called says nothing of what its price may come to.
 func TestNameIsNoParameter(t *testing.T) {
 	t.Parallel()
