@@ -34,7 +34,9 @@ type Config[Tx any] struct {
 	// else that Fulfil does happens at least once: use the order's ID to tell repetitions. An error, a panic, or a run of
 	// more than [DeliverTimeout] rolls the transaction back, and Fulfil is tried again with growing pauses; an error that
 	// webhook.Permanent marks parks the order instead. Fulfil must end when its context does. The order is a copy. The text
-	// of an error or a panic is logged and kept with the order, so it should hold no personal data.
+	// of an error or a panic is logged and kept with the order, so it should hold no personal data. On a database with one writer,
+	// such as SQLite, a call of the Flow in Fulfil waits for the transaction of Fulfil until its time is over: have a worker make the
+	// call, see Delivered.
 	Fulfil func(ctx context.Context, tx Tx, o *store.Order) error
 	// OnChange, if set, receives everything else that happened to an order, under the same terms as Fulfil. Changes are
 	// delivered in their order, in a lane of their own: a change that can't be delivered holds back later changes of the same
