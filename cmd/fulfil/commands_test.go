@@ -280,3 +280,32 @@ func TestDoctor(t *testing.T) {
 		require.Contains(t, s.refused(exitUsage, "orders", "refund", "order-1", "-yes"), "is of live mode and the orders are of test mode")
 	})
 }
+
+// An order whose dispute is open, or whose subscription goes on, still needs the customer's data.
+func TestOver(t *testing.T) {
+	t.Parallel()
+	at := time.Unix(1, 0)
+	for name, tt := range map[string]struct {
+		change func(o *store.Order)
+		over   bool
+	}{
+		"handed over":             {func(*store.Order) {}, true},
+		"not handed over":         {func(o *store.Order) { o.FulfilledAt = time.Time{} }, false},
+		"expired":                 {func(o *store.Order) { o.Attempts[0] = store.Attempt{N: 1, Expired: true} }, true},
+		"open":                    {func(o *store.Order) { o.Attempts[0] = store.Attempt{N: 1} }, false},
+		"a dispute is open":       {func(o *store.Order) { o.Disputes = []store.Dispute{{Attempt: 1, State: store.DisputeOpen}} }, false},
+		"a dispute of an invoice": {func(o *store.Order) { o.Disputes = []store.Dispute{{Invoice: "in_2", State: store.DisputeOpen}} }, false},
+		"a dispute was lost": {func(o *store.Order) {
+			o.Disputes = []store.Dispute{{Attempt: 1, Amount: 100, State: store.DisputeLost}}
+		}, true},
+		"a subscription is active": {func(o *store.Order) { o.Subscriptions = []store.Subscription{{Status: store.SubscriptionActive}} }, false},
+		"a subscription has ended": {func(o *store.Order) { o.Subscriptions = []store.Subscription{{Status: store.SubscriptionCanceled}} }, true},
+		"disputed before it was handed over": {func(o *store.Order) {
+			o.FulfilledAt, o.Disputes = time.Time{}, []store.Dispute{{Attempt: 1, State: store.DisputeOpen}}
+		}, false},
+	} {
+		o := &store.Order{ID: "order-1", FulfilledAt: at, Attempts: []store.Attempt{{N: 1, Completed: true, Paid: true, PaidAt: at, Amount: 100}}}
+		tt.change(o)
+		require.Equal(t, tt.over, over(o), name)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/gofulfil/fulfil/checkout"
@@ -24,9 +25,10 @@ Erases the personal data of the orders that are named, of all orders of a custom
 before a day by -before. Lines, amounts, payments and metadata stay, as bookkeeping needs them. What Stripe keeps stays there. It asks
 for a confirmation, or -yes, and can't be undone.
 
--before leaves out orders whose story is not over: open, processing, stuck, or paid and not handed over. The other ways erase them all
-the same, and an order that is not handed over loses its address. Each order is erased for itself: an interrupted command has erased
-those that it printed, and the same command again erases the rest. With -json, the lines have the member id.`,
+-before leaves out orders whose story is not over: open, processing, stuck, disputed, paid and not handed over, or with a subscription
+that goes on. The other ways erase them all the same, and an order that is not handed over loses its address. Each order is erased for
+itself: an interrupted command has erased those that it printed, and the same command again erases the rest. With -json, the lines have
+the member id.`,
 	setup: func(p *program, flags *flag.FlagSet) action {
 		var o eraseOptions
 		flags.StringVar(&o.email, "email", "", "all orders of the customer with this e-mail `ADDRESS`")
@@ -54,7 +56,9 @@ func erased(o *store.Order) bool { return !o.ErasedAt.IsZero() && o.ErasedAttemp
 // over reports whether nothing that needs the customer's data is to happen to the order.
 func over(o *store.Order) bool {
 	status := o.Status()
-	return status != store.Open && status != store.Processing && !o.Fulfillable() && !o.Stuck()
+	return status != store.Open && status != store.Processing && !o.Fulfillable() && !o.Stuck() &&
+		!slices.ContainsFunc(o.Disputes, func(d store.Dispute) bool { return d.State == store.DisputeOpen }) &&
+		!slices.ContainsFunc(o.Subscriptions, func(s store.Subscription) bool { return !s.Ended() })
 }
 
 func (p *program) erase(ctx context.Context, e eraseOptions, ids []string) error {
