@@ -364,6 +364,27 @@ func TestBeginAfterALoss(t *testing.T) {
 	}
 }
 
+// Begin shows a loss, too: sweeps then find what else was lost.
+func TestBeginShowsALoss(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.pay(s.begin(cartOf("order-1", "tee")).SessionID)
+	s.pay(s.begin(cartOf("order-2", "tee")).SessionID)
+	s.sweep()
+	s.loseOrder("order-1")
+	s.loseOrder("order-2")
+	s.loseHolds()
+	s.srv.Advance(11 * time.Minute)
+	changed := cartOf("order-1", "tee")
+	changed.Lines[0].Quantity = 2
+	_, err := s.flow.Begin(t.Context(), changed)
+	require.ErrorIs(t, err, checkout.ErrAlreadyPaid)
+	s.sweep()
+	o, err := s.flow.Order(t.Context(), "order-2")
+	require.NoError(t, err)
+	require.True(t, o.Stuck())
+}
+
 // The database may lose the order once more while Begin looks for what it lost before. The order is not sold again.
 func TestBeginAfterTwoLosses(t *testing.T) {
 	t.Parallel()
