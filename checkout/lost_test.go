@@ -364,6 +364,23 @@ func TestBeginAfterALoss(t *testing.T) {
 	}
 }
 
+// A process that has handled a missed event just before the database lost what the handler wrote handles the event again.
+func TestLossOfWhatASweepHandled(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.down()
+	handled := s.hears(func() error { return nil })
+	s.pay(s.begin(cartOf("order-1", "tee")).SessionID)
+	s.srv.Advance(2 * time.Minute)
+	s.sweep()
+	require.Equal(t, 1, handled())
+	s.loseRows("charged/", "fulfil_claim/")
+	_, err := s.flow.Backfill(t.Context(), testStart)
+	require.NoError(t, err)
+	s.sweep()
+	require.Equal(t, 1, handled())
+}
+
 // Begin shows a loss, too: sweeps then find what else was lost.
 func TestBeginShowsALoss(t *testing.T) {
 	t.Parallel()

@@ -345,6 +345,9 @@ func (f *Flow[Tx]) dispatchPage(ctx context.Context, page []listedEvent, r event
 		if slices.ContainsFunc(failed, func(f failedEvent) bool { return f.ID == e.ID }) {
 			continue // it has its own time
 		}
+		if r.from != 0 {
+			f.seen.forget(e.ID) // what its handler wrote may be lost
+		}
 		missed := failedEvent{ID: e.ID, Type: e.Type, Account: r.account, Unreceived: r.unreceived}
 		timeout := eventTimeout
 		if *hung >= failedHung {
