@@ -251,7 +251,8 @@ func lost(err error) bool {
 }
 
 // findLost looks for the sessions of an order that the database lost, so that the order is not sold twice: one that was
-// paid is settled, and one that is open is ended. Sweeps then look for what else was lost. It returns [ErrAlreadyPaid] or [ErrProcessing] if there was such a payment.
+// paid is settled, and one that is open is ended. Sweeps then look for what else was lost. It returns [ErrAlreadyPaid] or
+// [ErrProcessing] if there was such a payment.
 func (f *Flow[Tx]) findLost(ctx context.Context, o *store.Order) error {
 	shop, err := f.shop(ctx)
 	if err != nil {

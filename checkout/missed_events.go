@@ -174,20 +174,20 @@ func cursorOf(name, account string) string {
 // loss turns out to have begun earlier, it reads anew from there. If a loss was noticed after a reading had ended, as when another
 // backup was restored, the reading goes on from its end: the backup knows what was read by then.
 func (f *Flow[Tx]) sweepLoss(ctx context.Context, b *budget, account string, found func(id string)) error {
-	loss, err := f.noticedLoss(ctx, account)
-	if err != nil || loss.since == 0 {
+	noticed, err := f.noticedLoss(ctx, account)
+	if err != nil || noticed.since == 0 {
 		return err
 	}
 	now := f.now()
-	r := eventReader{account: account, cursor: cursorOf(lossCursor, account), types: f.handledTypes(), from: loss.since}
+	r := eventReader{account: account, cursor: cursorOf(lossCursor, account), types: f.handledTypes(), from: noticed.since}
 	pos, err := f.eventPosition(ctx, r, now)
 	if err != nil {
 		return err
 	}
 	switch {
-	case pos.From == 0 || pos.From > loss.since:
-		pos = eventPosition{From: loss.since, Since: max(loss.since, now.Add(-eventsKept).Unix())}
-	case pos.Done && !loss.isRead(pos):
+	case pos.From == 0 || pos.From > noticed.since:
+		pos = eventPosition{From: noticed.since, Since: max(noticed.since, now.Add(-eventsKept).Unix())}
+	case pos.Done && !noticed.isRead(pos):
 		pos = eventPosition{From: pos.From, Since: time.Unix(pos.Since, 0).Add(-eventsOverlap).Unix()}
 	}
 	if !pos.Done {
@@ -195,7 +195,7 @@ func (f *Flow[Tx]) sweepLoss(ctx context.Context, b *budget, account string, fou
 		if err != nil || !done {
 			return err
 		}
-		if err := f.setEventPosition(ctx, r, eventPosition{From: loss.since, Since: now.Unix(), Done: true}); err != nil {
+		if err := f.setEventPosition(ctx, r, eventPosition{From: noticed.since, Since: now.Unix(), Done: true}); err != nil {
 			return err
 		}
 	}

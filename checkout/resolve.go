@@ -17,7 +17,8 @@ type Resolution string
 const (
 	// Retry tries again what failed, without the pause that is left: the delivery, also one that failed for good, the stock of an
 	// order that is short, and the automatic refund of a payment that can't be fulfilled, such as a second one. Of an order whose money
-	// was given back, only a change and the refund of a second payment are tried again.
+	// was given back, only a change and the refund of a second payment are tried again; so it is of an order that was given up, if one
+	// of these failed.
 	Retry Resolution = "retry"
 	// FulfilAnyway fulfils an order that is parked or short: the payment is accepted as it is. Stock that is there is sold;
 	// stock that is missing is the merchant's to find, and stays in the order's Shortfall. A second payment of the order needs
@@ -98,21 +99,20 @@ func (f *Flow[Tx]) decide(ctx context.Context, tx Tx, o *store.Order, r Resoluti
 	}
 	switch r {
 	case Retry:
-		rest, refused := restFailed(o, paid), paid.RefundRefused != ""
+		rest := restFailed(o, paid)
 		for i := range o.Attempts {
-			if a := &o.Attempts[i]; a == paid || isRefused(a) {
+			if a := &o.Attempts[i]; a != paid && isRefused(a) {
 				retryRefund(a)
 			}
 		}
-		if goneBeforeFulfilment(o, paid) {
-			return nil
+		if goneBeforeFulfilment(o, paid) || rest && !o.GivenUpAt.IsZero() {
+			return nil // that the order is not fulfilled is no failure
 		}
-		if !rest { // otherwise that an order was given up may be no failure
-			o.GivenUpAt = time.Time{}
-		}
-		if paid.Agrees() || !refused { // otherwise only the refund can be tried again
+		o.GivenUpAt = time.Time{}
+		if paid.Agrees() || paid.RefundRefused == "" { // otherwise only the refund can be tried again
 			paid.RefundWanted = ""
 		}
+		retryRefund(paid)
 		if paid.Hold.State != store.Sold { // otherwise FulfilAnyway took what was there already
 			o.Shortfall = nil
 		}
