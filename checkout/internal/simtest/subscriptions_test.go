@@ -34,6 +34,7 @@ var oftenOfSubscriptions = []struct {
 }{
 	{opMonths, 10}, {opMethod, 5}, {opPlan, 4}, {opEnding, 4}, {opCollect, 2}, {opInvoice, 2}, {opTrial, 1},
 	{opRefund, 4}, {opDispute, 3}, {opRefundFail, 1}, {opVerdict, 2}, {opBegin, 1}, {opPay, 2}, {opErase, 1},
+	{opBank, 2},
 }
 
 // spans are the times that pass with sweeps.
@@ -97,6 +98,10 @@ func (p *plan) addSubscriptions(share float64) {
 		p.signUps[id], orders = s, append(orders, id)
 		if r.IntN(8) > 0 {
 			first = append(first, op{kind: opBegin, order: id, dice: 7, proc: r.IntN(2)}, op{kind: opPay, order: id, dice: 4 + r.Uint64N(4), quiet: true})
+			if s.trial == 0 && r.IntN(4) == 0 { // a debit, of which the bank says later that it is paid or not
+				first[len(first)-1].kind = opDebit
+				first = append(first, op{kind: opBank, order: id, dice: r.Uint64(), quiet: r.IntN(2) == 0})
+			}
 		}
 	}
 	p.calm, p.vanish = r.IntN(3) == 0, [...]float64{0, 0, 0.2, 0.7}[r.IntN(4)]
