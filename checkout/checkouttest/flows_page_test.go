@@ -292,6 +292,7 @@ func keysOfRecordings(t *testing.T) string {
 finds in the answers and the events of these flows each key that all recorded objects of the kind have. ` + "`TestDriftFromRecordings`" + `
 compares a longer history with all recorded keys and their JSON types. The keys that differ stand with their reasons in
 [drift_test.go](../checkout/checkouttest/drift_test.go): many belong to another API version than stripe-go's.
+[internal/crosscheck/replay](../internal/crosscheck/replay/README.md) replays whole recordings against the server.
 
 | object | recorded in | recorded keys | of these differ |
 |---|---|---|---|
