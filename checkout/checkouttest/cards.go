@@ -381,6 +381,32 @@ func (c testCard) checks(address object) object {
 	}
 }
 
+// unchecked shows the checks of a card that no bank has seen yet.
+func unchecked(address object) object {
+	check := func(field string) any {
+		if address.str(field) == "" {
+			return nil
+		}
+		return "unchecked"
+	}
+	return object{"address_line1_check": check("line1"), "address_postal_code_check": check("postal_code"), "cvc_check": "unchecked"}
+}
+
+// check has the bank check a payment method, if it is a card: that happens when the card is first used or saved.
+// https://docs.stripe.com/api/payment_methods/object#payment_method_object-card-checks-cvc_check
+func check(pm object) {
+	if shown, ok := pm["card"].(object); ok {
+		checks := cardByFingerprint(shown.str("fingerprint")).checks(pm["billing_details"].(object)["address"].(object))
+		pm["card"] = shown.with(object{"checks": checks})
+	}
+}
+
+// sandboxExpiry is the expiry date of the cards that every sandbox has, such as pm_card_visa: a year from now.
+func (s *Server) sandboxExpiry() object {
+	now := s.Now().UTC()
+	return object{"exp_month": int64(now.Month()), "exp_year": int64(now.Year() + 1)}
+}
+
 func (c testCard) last4() string { return string(c.Number[len(c.Number)-4:]) }
 
 // shown returns what payment methods and charges alike show of a card.

@@ -1,6 +1,7 @@
 package checkouttest
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -23,13 +24,13 @@ func (s *Server) charge(sess *session, status string) object {
 
 		"application": nil, "application_fee": nil, "application_fee_amount": pi["application_fee_amount"], "balance_transaction": nil,
 		"billing_details": object{
-			"address": sess.buyer.Address.shown(), "email": sess.buyer.Email, "name": orNull(sess.buyer.Name), "phone": nil, "tax_id": nil,
+			"address": sess.buyer.Address.shown(), "email": orNull(sess.buyer.Email), "name": orNull(sess.buyer.Name), "phone": nil, "tax_id": nil,
 		},
 		"calculated_statement_descriptor": statement(s.shopName), "customer": pi["customer"], "description": pi["description"], "destination": nil,
 		"dispute": nil, "disputed": false, "failure_balance_transaction": nil, "failure_code": nil, "failure_message": nil,
 		"fraud_details": object{}, "on_behalf_of": pi["on_behalf_of"], "order": nil,
 		"outcome":        card.outcome(nil),
-		"payment_method": s.chargedMethod(sess, pi), "payment_method_details": sess.methodDetails(pi["amount"]), "radar_options": object{},
+		"payment_method": s.chargedMethod(sess, pi), "payment_method_details": sess.methodDetails(pi["amount"], s.objects[sess.methodID]), "radar_options": object{},
 		"receipt_email": pi["receipt_email"], "receipt_number": nil, "receipt_url": nil, "refunded": false, "review": nil,
 		"shipping": pi["shipping"], "source": nil, "source_transfer": nil, "statement_descriptor": pi["statement_descriptor"],
 		"statement_descriptor_suffix": pi["statement_descriptor_suffix"], "transfer_data": pi["transfer_data"], "transfer_group": pi["transfer_group"],
@@ -61,7 +62,11 @@ func (s *Server) charge(sess *session, status string) object {
 
 // chargedMethod returns the ID of the payment method of a new charge. That of a bank transfer was made when the payment began to wait.
 func (s *Server) chargedMethod(sess *session, pi object) string {
-	if sess.method == BankTransfer {
+	switch {
+	case sess.methodID != "":
+		check(s.objects[sess.methodID])
+		return sess.methodID
+	case sess.method == BankTransfer:
 		return pi.str("payment_method")
 	}
 	return s.newID("pm_1", 23)
@@ -147,12 +152,12 @@ func (s *Server) refuse(sess *session, e *PaymentError, ch object) {
 	method := sess.method
 	sess.method = ""
 	s.changeIntent(sess, "payment_intent.payment_failed", object{
-		"status": "requires_payment_method", "next_action": nil, "payment_method": nil, "last_payment_error": paymentErrorObject(e, method, ch),
+		"status": "requires_payment_method", "next_action": nil, "payment_method": nil, "last_payment_error": s.paymentErrorObject(e, method, ch),
 	})
 }
 
 // paymentErrorObject shows an error as last_payment_error does.
-func paymentErrorObject(e *PaymentError, method PaymentMethod, ch object) object {
+func (s *Server) paymentErrorObject(e *PaymentError, method PaymentMethod, ch object) object {
 	o := object{
 		"code": e.Code, "doc_url": "https://stripe.com/docs/error-codes/" + dashed(e.Code), "message": e.Message, "type": "card_error",
 	}
@@ -167,13 +172,13 @@ func paymentErrorObject(e *PaymentError, method PaymentMethod, ch object) object
 	}
 	if ch != nil {
 		o["charge"] = ch["id"]
-		o["payment_method"] = methodOfCharge(ch)
+		o["payment_method"] = maps.Clone(s.lookUp(ch.str("payment_method"))) // as it is now
 	}
 	return o
 }
 
-// methodDetails shows the method of the payment in progress as a charge does.
-func (sess *session) methodDetails(amount any) object {
+// methodDetails shows the method of the payment in progress as a charge does. stored is the payment method's object, or nil.
+func (sess *session) methodDetails(amount any, stored object) object {
 	t := sess.methodType(sess.method)
 	switch t {
 	case "card":
@@ -183,6 +188,9 @@ func (sess *session) methodDetails(amount any) object {
 		return object{"type": t, t: debitDetails()}
 	}
 	card := sess.method.card().shown(sess.buyer.Address.shown())
+	if of, ok := stored["card"].(object); ok {
+		card["exp_month"], card["exp_year"] = of["exp_month"], of["exp_year"]
+	}
 	return object{"type": "card", "card": card.with(object{
 		"amount_authorized": amount, "authorization_code": nil, "extended_authorization": object{"status": "disabled"},
 		"incremental_authorization": object{"status": "unavailable"}, "installments": nil, "mandate": nil, "multicapture": object{"status": "unavailable"},

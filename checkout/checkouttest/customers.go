@@ -45,6 +45,7 @@ func (s *Server) createCustomer(c *call) (object, *apiError) {
 			return nil, err
 		}
 		pm["customer"] = o["id"]
+		check(pm)
 	}
 	if preferred != nil {
 		o["invoice_settings"] = o["invoice_settings"].(object).with(object{"default_payment_method": pm["id"]})

@@ -252,7 +252,7 @@ func (s *Server) payInvoiceOverAPI(c *call) (object, *apiError) {
 	if inv["status"] == "paid" || inv["status"] == "void" {
 		return nil, notEditable("Invoice is already " + inv.str("status") + ".")
 	}
-	with, err := s.tenderOf(c, c.params.Get("payment_method").String())
+	with, err := s.ownTender(c, c.params.Get("payment_method"))
 	if err != nil {
 		return nil, err
 	}

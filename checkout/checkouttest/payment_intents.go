@@ -40,7 +40,7 @@ func (s *Server) newIntent(sess *session, amount int64) {
 		"amount": amount, "currency": sess.object["currency"], "status": "requires_payment_method", "metadata": meta,
 
 		"amount_capturable": int64(0), "amount_details": object{"tip": object{}}, "amount_received": int64(0), "application": nil,
-		"application_fee_amount": value(data.Get("application_fee_amount")), "automatic_payment_methods": automaticMethods(data), "canceled_at": nil,
+		"application_fee_amount": value(data.Get("application_fee_amount")), "automatic_payment_methods": sess.automaticMethods(data), "canceled_at": nil,
 		"cancellation_reason": nil, "capture_method": capture,
 		"client_secret": s.newID(id+"_secret_", 25), "confirmation_method": valueOr(data.Get("confirmation_method"), "automatic"), "customer": sess.object["customer"],
 		"description": value(data.Get("description")), "excluded_payment_method_types": nil, "last_payment_error": nil, "latest_charge": nil,
@@ -56,13 +56,14 @@ func (s *Server) newIntent(sess *session, amount int64) {
 	s.emit(sess, "payment_intent.created", o, nil)
 }
 
-// automaticMethods shows the automatic_payment_methods of a payment intent. A session's payment intent has none.
-func automaticMethods(data *formparams.Param) any {
+// automaticMethods shows the automatic_payment_methods of an intent of the API, which are on unless the request names types. The
+// intent of a session or an invoice has none. https://docs.stripe.com/api/payment_intents/create#create_payment_intent-automatic_payment_methods
+func (sess *session) automaticMethods(data *formparams.Param) any {
 	auto := data.Get("automatic_payment_methods")
-	if auto == nil {
+	if sess.id() != "" || data == nil || auto == nil && data.Get("payment_method_types") != nil {
 		return nil
 	}
-	return object{"allow_redirects": valueOr(auto.Get("allow_redirects"), "always"), "enabled": auto.Get("enabled").Bool()}
+	return object{"allow_redirects": valueOr(auto.Get("allow_redirects"), "always"), "enabled": auto == nil || auto.Get("enabled").Bool()}
 }
 
 // changeIntent changes the session's payment intent and emits an event. It does nothing if the session has no payment
@@ -114,7 +115,7 @@ func (s *Server) createIntent(c *call) (object, *apiError) {
 		},
 	}
 	owner.setMethods(p, currency)
-	with, err := s.tenderOf(c, p.Get("payment_method").String())
+	with, err := s.ownTender(c, p.Get("payment_method"))
 	if err != nil {
 		return nil, err
 	}
@@ -133,13 +134,16 @@ func (s *Server) createIntent(c *call) (object, *apiError) {
 	if p.Get("confirm").Bool() && with.method == "" {
 		return nil, missing("payment_method")
 	}
+	if off := p.Get("off_session"); off.Bool() && !p.Get("confirm").Bool() {
+		return nil, invalid("", off.Name, "`off_session` can only be used with `confirm=true`.")
+	}
 	s.ensureIntent(owner)
 	pi := s.objects[owner.pi]
 	switch {
 	case p.Get("confirm").Bool():
-		return s.payIntent(pi, with)
+		return s.payIntent(pi, with, p.Get("off_session").Bool())
 	case with.method != "":
-		pi["status"], pi["payment_method"] = "requires_confirmation", p.Get("payment_method").String()
+		pi["status"], pi["payment_method"] = "requires_confirmation", orNull(with.id)
 	}
 	return pi, nil
 }
@@ -172,7 +176,7 @@ func (s *Server) updateIntent(c *call) (object, *apiError) {
 	case amount != nil && amount.Int() < 1:
 		return nil, invalid("parameter_invalid_integer", "amount", "This value must be greater than or equal to 1.")
 	}
-	with, err := s.tenderOf(c, p.Get("payment_method").String())
+	with, err := s.ownTender(c, p.Get("payment_method"))
 	if err != nil {
 		return nil, err
 	}
@@ -180,8 +184,11 @@ func (s *Server) updateIntent(c *call) (object, *apiError) {
 	if err := changed.setMetadata(p); err != nil {
 		return nil, err
 	}
-	changed.set(p, "amount", "description", "payment_method", "receipt_email", "setup_future_usage", "statement_descriptor", "statement_descriptor_suffix", "transfer_group")
+	changed.set(p, "amount", "description", "receipt_email", "setup_future_usage", "statement_descriptor", "statement_descriptor_suffix", "transfer_group")
 	changed.setShipping(p)
+	if with.method != "" {
+		changed["payment_method"] = with.id
+	}
 	if with.method != "" && pi["status"] == "requires_payment_method" {
 		changed["status"] = "requires_confirmation"
 	}
@@ -197,31 +204,50 @@ func (s *Server) confirmIntent(c *call) (object, *apiError) {
 	if err != nil {
 		return nil, err
 	}
-	id := c.params.Get("payment_method").String()
-	if id == "" {
-		id = pi.str("payment_method")
-	}
-	with, err := s.tenderOf(c, id)
-	if err != nil {
-		return nil, err
-	}
 	if s.ownerOf(pi).id() != "" {
 		return nil, unexpectedState("This PaymentIntent belongs to a Checkout Session, and can only be confirmed on its page.")
 	}
-	return s.payIntent(pi, with)
+	with, err := s.tenderOf(c, pi.str("payment_method"))
+	if p := c.params.Get("payment_method"); p != nil {
+		with, err = s.ownTender(c, p)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s.payIntent(pi, with, c.params.Get("off_session").Bool())
 }
 
-// payIntent confirms a payment intent. The intent waits in requires_action if its customer has to authenticate.
-func (s *Server) payIntent(pi object, with tender) (object, *apiError) {
+// payIntent confirms a payment intent. The intent waits in requires_action if its customer has to authenticate. A customer who is
+// away cannot: the card is declined then, unless it was saved before and asks only once.
+// https://docs.stripe.com/api/payment_intents/create#create_payment_intent-off_session
+func (s *Server) payIntent(pi object, with tender, offSession bool) (object, *apiError) {
 	if with.method == "" {
 		return nil, missing("payment_method")
 	}
 	owner := s.ownerOf(pi)
-	if _, err := s.pay(owner, with.method, with.buyer); err != nil {
+	owner.methodID = with.id
+	pay := func() error {
+		_, err := s.pay(owner, with.method, with.asBuyer())
+		return err
+	}
+	if offSession && with.method.asks() && owner.offersMethod(with.method) && owner.str("status") != "complete" {
+		pay = func() error { return s.payOffSession(owner, with) }
+	}
+	if err := pay(); err != nil {
 		return nil, s.payError(owner, err)
 	}
 	s.followUp(owner, with)
 	return pi, nil
+}
+
+// payOffSession pays with a card that asks to authenticate while its customer is away.
+func (s *Server) payOffSession(owner *session, with tender) error {
+	owner.take(with)
+	if s.objects[with.id]["customer"] == nil || with.method.asksAlways() {
+		s.chargeFails(owner, authenticationRequired)
+		return authenticationRequired
+	}
+	return s.authenticate3DS(owner, true)
 }
 
 // captureIntent takes the money that was authorized, and releases the rest:

@@ -11,6 +11,9 @@ import (
 // createMethod makes a payment method from the number or token of a test card, or from a bank account.
 func (s *Server) createMethod(c *call) (object, *apiError) {
 	p, typ := c.params, c.params.Get("type").String()
+	if p.Get("payment_method") != nil {
+		return s.shareMethod(c)
+	}
 	if err := only(p, "allow_redisplay", "billing_details", "card", "expand", "metadata", "sepa_debit", "type"); err != nil {
 		return nil, err
 	}
@@ -36,7 +39,8 @@ func (s *Server) createMethod(c *call) (object, *apiError) {
 		if err != nil {
 			return nil, err
 		}
-		details = card.asMethod(billing["address"].(object))
+		details = card.asMethod(billing["address"].(object)).with(s.sandboxExpiry())
+		details["checks"] = unchecked(billing["address"].(object))
 		details.set(p.Get("card"), "exp_month", "exp_year")
 	case "sepa_debit":
 		iban := p.Get("sepa_debit", "iban").String()
@@ -52,6 +56,33 @@ func (s *Server) createMethod(c *call) (object, *apiError) {
 	}
 	o := newMethod(s.newID("pm_1", 23), typ, details, billing, s.Now().Unix())
 	o["allow_redisplay"], o["metadata"] = valueOr(p.Get("allow_redisplay"), "unspecified"), meta
+	s.keep(&session{account: c.account}, o)
+	return o, nil
+}
+
+// shareMethod copies a payment method of the platform to the connected account that the request is for.
+// https://docs.stripe.com/connect/direct-charges-multiple-accounts
+func (s *Server) shareMethod(c *call) (object, *apiError) {
+	p := c.params
+	if err := only(p, "customer", "expand", "metadata", "payment_method"); err != nil {
+		return nil, err
+	}
+	if c.account == "" {
+		return nil, invalid("", "payment_method", "A payment method can be shared only with a connected account. Send the header Stripe-Account.")
+	}
+	original := s.find("", "payment_method", p.Get("payment_method").String())
+	cus := p.Get("customer")
+	switch {
+	case original == nil:
+		return nil, noSuch(http.StatusBadRequest, "PaymentMethod", p.Get("payment_method").String(), "payment_method")
+	case cus != nil && original["customer"] != cus.String():
+		return nil, noSuch(http.StatusBadRequest, "customer", cus.String(), "customer")
+	}
+	typ := original.str("type")
+	o := newMethod(s.newID("pm_1", 23), typ, original[typ].(object), original["billing_details"].(object), s.Now().Unix())
+	if err := o.setMetadata(p); err != nil {
+		return nil, err
+	}
 	s.keep(&session{account: c.account}, o)
 	return o, nil
 }
@@ -124,8 +155,12 @@ func (s *Server) keepAttached(sess *session, pm object) {
 	}
 }
 
-// retrieveMethod shows a payment method that the API made, or that a charge was paid with.
+// retrieveMethod shows a payment method that the API made, or that a charge was paid with. Of a test card that every sandbox has, it
+// makes a copy.
 func (s *Server) retrieveMethod(c *call) (object, *apiError) {
+	if strings.HasPrefix(c.path("id"), "pm_card_") {
+		return s.ownMethod(c, &formparams.Param{Name: "payment_method", Text: c.path("id")})
+	}
 	o, err := s.objectInPath(c, "payment_method")
 	if err == nil {
 		return o, nil
@@ -170,6 +205,7 @@ func (s *Server) attachMethod(c *call) (object, *apiError) {
 		return nil, invalid("", "", "The payment method you provided has already been attached to a customer.")
 	}
 	pm["customer"] = cus["id"]
+	check(pm)
 	s.emitChange("payment_method.attached", pm, nil, c)
 	return pm, nil
 }
@@ -264,7 +300,8 @@ func (s *Server) ownMethod(c *call, p *formparams.Param) (object, *apiError) {
 		return nil, err
 	}
 	address := Address{}.shown()
-	pm := newMethod(s.newID("pm_1", 23), "card", with.method.card().asMethod(address), object{
+	card := with.method.card().asMethod(address).with(s.sandboxExpiry()).with(object{"checks": unchecked(address)})
+	pm := newMethod(s.newID("pm_1", 23), "card", card, object{
 		"address": address, "email": nil, "name": nil, "phone": nil, "tax_id": nil,
 	}, s.Now().Unix())
 	s.keep(&session{account: c.account}, pm)
@@ -278,6 +315,19 @@ func (s *Server) methodOfCustomer(c *call, customer any, p *formparams.Param) (o
 		err = invalid("resource_missing", p.Name, "The payment method must be attached to the customer: %s.", p.String())
 	}
 	return pm, err
+}
+
+// ownTender is tenderOf for the payment method that a parameter names. Of a test card that every sandbox has, it makes a copy. A nil
+// parameter names none.
+func (s *Server) ownTender(c *call, p *formparams.Param) (tender, *apiError) {
+	if p == nil {
+		return tender{}, nil
+	}
+	pm, err := s.ownMethod(c, p)
+	if err != nil {
+		return tender{}, err
+	}
+	return s.tenderOf(c, pm.str("id"))
 }
 
 // tenderOf returns the tender that a payment_method names: one that the API made, or a test card of every sandbox. An empty
@@ -297,7 +347,7 @@ func (s *Server) tenderOf(c *call, id string) (tender, *apiError) {
 	}
 	details := pm["billing_details"].(object)
 	address := details["address"].(object)
-	with := tender{method: BankDebit, buyer: Buyer{
+	with := tender{id: id, method: BankDebit, buyer: Buyer{
 		Email: details.str("email"), Name: details.str("name"), Phone: details.str("phone"), Address: Address{
 			Line1: address.str("line1"), Line2: address.str("line2"), City: address.str("city"), State: address.str("state"),
 			PostalCode: address.str("postal_code"), Country: address.str("country"),

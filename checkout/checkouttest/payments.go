@@ -107,7 +107,7 @@ func (s *Server) tryToPay(sess *session, method PaymentMethod, buyer Buyer) (cha
 	switch {
 	case method.asks():
 		s.changeIntent(sess, "payment_intent.requires_action", object{
-			"status": "requires_action", "next_action": object{"type": "use_stripe_sdk", "use_stripe_sdk": object{"type": "three_d_secure_redirect"}},
+			"payment_method": orNull(sess.methodID), "status": "requires_action", "next_action": object{"type": "use_stripe_sdk", "use_stripe_sdk": object{"type": "three_d_secure_redirect"}},
 		})
 		return true, nil
 	case refusal != nil:
@@ -269,6 +269,7 @@ func (s *Server) debitBounces(sess *session) error {
 
 // A tender is a payment method that the API was given, with what follows from it.
 type tender struct {
+	id      string        // of the stored payment method; empty: there is none
 	method  PaymentMethod // empty: the API was given none
 	buyer   Buyer
 	outcome *debitOutcome // of a bank debit; nil: it waits for Settle or Bounce
@@ -277,7 +278,7 @@ type tender struct {
 // chargeTender makes a payment intent and charges a tender for an amount. It returns the reason of a refusal, or nil.
 func (s *Server) chargeTender(sess *session, total int64, with tender) *PaymentError {
 	if total == 0 {
-		sess.method, sess.buyer = with.method, with.buyer.orDefaults(sess)
+		sess.take(with)
 		return nil
 	}
 	s.newIntent(sess, total)
@@ -286,7 +287,7 @@ func (s *Server) chargeTender(sess *session, total int64, with tender) *PaymentE
 
 // chargeIntent charges a tender for the amount of the session's payment intent. It returns the reason of a refusal, or nil.
 func (s *Server) chargeIntent(sess *session, with tender) *PaymentError {
-	sess.method, sess.buyer = with.method, with.buyer.orDefaults(sess)
+	sess.take(with)
 	if refusal := with.method.refusal(); refusal != nil {
 		s.chargeFails(sess, refusal)
 		return refusal
@@ -295,6 +296,17 @@ func (s *Server) chargeIntent(sess *session, with tender) *PaymentError {
 	s.intentSucceeds(sess)
 	s.followCapture(sess)
 	return nil
+}
+
+// take makes a tender the payment in progress. The charge shows the billing details of the stored payment method as they are.
+func (sess *session) take(with tender) {
+	sess.methodID, sess.method, sess.buyer = with.id, with.method, with.asBuyer()
+}
+
+func (with tender) asBuyer() Buyer {
+	buyer := with.buyer
+	buyer.typed = true
+	return buyer
 }
 
 // followUp starts the end of a bank debit that ends by itself.

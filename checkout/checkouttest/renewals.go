@@ -190,7 +190,7 @@ func (s *Server) collect(inv object, n int) {
 // https://docs.stripe.com/api/subscriptions/object#subscription_object-default_payment_method
 func (s *Server) tenderFor(sess *session) tender {
 	if method := sess.subscription.method; method != "" {
-		return tender{method: method, buyer: sess.buyer}
+		return tender{id: sess.subscription.sub.str("default_payment_method"), method: method, buyer: sess.buyer}
 	}
 	with, _ := s.tenderOf(&call{account: sess.account}, s.defaultMethodOf(sess.str("customer"))) // updateCustomer has checked it
 	return with

@@ -19,6 +19,7 @@ type session struct {
 	taxRates     [][]object    // by line; nil: nothing is taxed
 	extras       []int         // the optional items that the customer has added, by index: their lines follow those of line_items
 	method       PaymentMethod // of the payment in progress; empty: there is none
+	methodID     string        // the stored payment method that the payment is made with; empty: the charge makes one up
 	buyer        Buyer         // of the payment in progress
 	debit        string        // the ID of the payment intent whose bank debit is on its way; empty: there is none
 	pi           string        // the ID of the payment intent that pays the session or its latest invoice

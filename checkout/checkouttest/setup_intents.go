@@ -17,7 +17,7 @@ func (s *Server) newSetupIntent(sess *session) object {
 		options["card"] = object{"mandate_options": nil, "network": nil, "request_three_d_secure": "automatic"}
 	}
 	return object{
-		"id": id, "object": "setup_intent", "application": nil, "automatic_payment_methods": automaticMethods(data), "cancellation_reason": nil,
+		"id": id, "object": "setup_intent", "application": nil, "automatic_payment_methods": sess.automaticMethods(data), "cancellation_reason": nil,
 		"client_secret": s.newID(id+"_secret_", 25), "created": s.Now().Unix(), "customer": sess.object["customer"], "description": value(data.Get("description")),
 		"flow_directions": nil, "last_setup_error": nil, "latest_attempt": nil, "livemode": false, "mandate": nil,
 		"metadata": meta, "next_action": nil, "on_behalf_of": value(data.Get("on_behalf_of")), "payment_method": nil,
@@ -103,6 +103,9 @@ func (s *Server) setUp(c *call, o, pm object) (object, *apiError) {
 		return nil, invalid("", "payment_method", "The payment method belongs to another customer.")
 	}
 	refusal := with.method.saveRefusal()
+	if !with.method.asks() {
+		check(pm)
+	}
 	switch {
 	case refusal != nil:
 		failed := cardError(refusal)

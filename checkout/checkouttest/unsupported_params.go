@@ -42,7 +42,7 @@ var unsupportedParams = map[string][]string{
 	},
 	"DELETE /v1/subscriptions/{id}": {"invoice_now=false", "prorate=false"},
 	"POST /v1/payment_intents": {
-		"confirmation_token", "error_on_requires_action", "excluded_payment_method_types", "mandate", "off_session",
+		"confirmation_token", "error_on_requires_action", "excluded_payment_method_types", "mandate",
 		"payment_method_configuration",
 		"payment_method_options[customer_balance][bank_transfer][requested_address_types]",
 		"payment_method_options[customer_balance][setup_future_usage]=none", "radar_options", "use_stripe_sdk",
@@ -51,11 +51,11 @@ var unsupportedParams = map[string][]string{
 		"application_fee_amount", "final_capture=true", "metadata", "statement_descriptor", "statement_descriptor_suffix", "transfer_data",
 	},
 	"POST /v1/payment_intents/{id}/confirm": {
-		"capture_method", "confirmation_token", "error_on_requires_action", "mandate", "off_session", "payment_method_data",
+		"capture_method", "confirmation_token", "error_on_requires_action", "mandate", "payment_method_data",
 		"payment_method_options", "payment_method_types", "radar_options", "receipt_email", "setup_future_usage", "shipping",
 		"use_stripe_sdk",
 	},
-	"POST /v1/payment_methods": {"card[networks]", "customer", "payment_method", "radar_options"},
+	"POST /v1/payment_methods": {"card[networks]", "radar_options"},
 	"POST /v1/prices": {
 		"billing_scheme=per_unit",
 		"product_data[active]=true", "product_data[id]", "product_data[statement_descriptor]", "product_data[unit_label]",

@@ -19,8 +19,8 @@ import (
 )
 
 // A creation is a call that makes something, with the values that the test tries for its parameters. The values CUS, PAYER,
-// PROD, RATE, COUPON, PROMO, PM, SUB, PI, CH, INV, LINE and RE stand for existing objects: a customer, a customer with a card, a product, a
-// shipping rate, a coupon, a promotion code, a payment method, a subscription, a paid payment intent and its charge, a paid invoice, its
+// PROD, RATE, COUPON, PROMO, PM, SAVED, SUB, PI, CH, INV, LINE and RE stand for existing objects: a customer, a customer with a card, a product, a
+// shipping rate, a coupon, a promotion code, a payment method, one that is saved, a subscription, a paid payment intent and its charge, a paid invoice, its
 // line and a refund of its charge.
 type creation struct {
 	route   string
@@ -67,6 +67,9 @@ func (c creation) try(t *testing.T, values url.Values) outcome {
 			return made("subscriptions", "customer", payer, "items[0][price]", "price_2")
 		},
 		"PM": func() string { return made("payment_methods", "type", "card", "card[token]", "tok_visa") },
+		"SAVED": func() string { // asks to authenticate, unless its customer is away
+			return made("payment_methods/pm_card_authenticationRequiredOnSetup/attach", "customer", made("customers"))
+		},
 		"TAX": func() string {
 			return made("tax_rates", "display_name", "VAT", "percentage", "10", "inclusive", "false")
 		},
@@ -287,12 +290,14 @@ var creations = []creation{
 			"amount": "3000", "currency": "eur", "customer": "CUS", "capture_method": "manual", "payment_method": "pm_card_pendingRefund", "confirm": "true",
 			"confirmation_method": "manual", "payment_method_types[]": "card",
 		},
-		inert: map[string]string{"mandate_data": "it is the customer's consent, and no mandate is kept", "return_url": "nobody is sent to a bank's page"},
+		context: map[string][]string{"off_session": {"payment_method", "SAVED"}},
+		inert:   map[string]string{"mandate_data": "it is the customer's consent, and no mandate is kept", "return_url": "nobody is sent to a bank's page"},
 	},
 	{route: "POST /v1/payment_intents/{id}/capture", values: map[string]string{"amount_to_capture": "700", "final_capture": "false"}},
 	{
 		route: "POST /v1/payment_intents/{id}/confirm", base: []string{"payment_method", "pm_card_visa"}, values: map[string]string{"payment_method": "PM"},
-		inert: map[string]string{"mandate_data": "it is the customer's consent, and no mandate is kept", "return_url": "nobody is sent to a bank's page"},
+		context: map[string][]string{"off_session": {"payment_method", "SAVED"}},
+		inert:   map[string]string{"mandate_data": "it is the customer's consent, and no mandate is kept", "return_url": "nobody is sent to a bank's page"},
 	},
 	{
 		route:   "POST /v1/payment_methods",
@@ -374,7 +379,7 @@ var creations = []creation{
 	{
 		route:  "POST /v1/setup_intents",
 		base:   []string{"payment_method", "pm_card_visa"},
-		values: map[string]string{"customer": "CUS", "payment_method": "pm_card_mastercard", "usage": "on_session", "payment_method_types[]": "card", "confirm": "true"},
+		values: map[string]string{"customer": "CUS", "payment_method": "pm_card_mastercard", "usage": "on_session", "payment_method_types[]": "card", "confirm": "true", "enabled": "false"},
 		inert:  map[string]string{"mandate_data": "it is the customer's consent, and no mandate is kept", "return_url": "nobody is sent to a bank's page"},
 	},
 	{

@@ -46,6 +46,14 @@ type interaction struct {
 	at           time.Time      // zero: unknown
 }
 
+// day returns the day of the recording, or "" if it is unknown.
+func (i interaction) day() string {
+	if i.at.IsZero() {
+		return ""
+	}
+	return i.at.UTC().Format(time.DateOnly)
+}
+
 // readFolder returns the cassettes of a folder, ordered by name. A file that is no cassette, or has no interaction with Stripe, is left
 // out. replace changes the text of a file before it is parsed.
 func readFolder(folder string, replace *strings.Replacer) ([]cassette, error) {

@@ -17,6 +17,7 @@ type difference struct {
 	ours     string
 	message  string // of the test server's refusal
 	version  string // of the recording
+	day      string // of the recording
 	example  string // the cassette, and the number of the request in it
 }
 
@@ -149,8 +150,12 @@ func (c *comparison) values(within, path string, recorded, ours any) {
 func (c *comparison) strings(where, recorded, ours string) {
 	if isID(recorded) {
 		c.note(recorded, ours)
-		if !isID(ours) {
+		known, mapped := c.ids.ours[recorded]
+		switch {
+		case !isID(ours):
 			c.add(valueDiffers, where, "an ID", ours)
+		case mapped && known != ours:
+			c.add(valueDiffers, where, "an object of before", "another object")
 		}
 		return
 	}

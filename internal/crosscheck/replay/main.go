@@ -41,7 +41,7 @@ func run(args []string, w io.Writer) error {
 	if flags.NArg() == 0 {
 		return errors.New("name the folders that hold the cassettes")
 	}
-	played := &replay{versions: map[string]span{}, since: *since}
+	played := &replay{versions: spans{}, days: spans{}, since: *since}
 	cassettes := 0
 	for _, folder := range flags.Args() {
 		tapes, err := readFolder(folder, strings.NewReplacer(replacements...))

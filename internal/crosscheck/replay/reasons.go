@@ -3,6 +3,7 @@ package main
 import (
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/stripe/stripe-go/v82"
 )
@@ -28,28 +29,30 @@ var reasons = []reason{
 	{kinds: refusals, said: re(`^This property cannot be expanded`), text: "The key belongs to another API version, or is not built."},
 }
 
-// The reasons that the API versions of the recordings give.
+// The reasons that the ages of the recordings give.
 const (
-	olderVersion = "An older API version."
-	newerVersion = "A newer API version."
+	older = "The recording is older: the key has left the API, or has come to it since."
+	newer = "The recording is newer: the key has come to the API since the test server's version."
 )
 
-// reason returns why the answers of a group differ, or "" if the reason is not known. A key that only recordings of older versions
-// have has left the API. A key that recordings of newer versions have, too, has come to the API since.
+// reason returns why the answers of a group differ, or "" if the reason is not known. A key that only recordings of older versions have
+// has left the API. A key of which all recordings are younger than the test server's version has come since, and so has a key
+// that later recordings have: Stripe adds keys to answers in all versions.
 func (r *replay) reason(g group) string {
 	for _, known := range reasons {
 		if known.explains(g) {
 			return known.text
 		}
 	}
-	versions, recorded := r.versions[g.where]
+	versions, days := r.versions[g.where], r.days[g.where]
+	built, _, _ := strings.Cut(stripe.APIVersion, ".")
 	switch {
-	case g.kind == keyMissing && recorded && versions.newest < stripe.APIVersion:
-		return olderVersion
-	case g.kind == keyMissing && recorded && versions.oldest > stripe.APIVersion:
-		return newerVersion
-	case g.kind == keyExtra && recorded && versions.newest > g.newest:
-		return olderVersion
+	case g.kind == keyMissing && versions.last != "" && versions.last < stripe.APIVersion && days.first < built:
+		return older
+	case g.kind == keyMissing && days.first > built:
+		return newer
+	case g.kind == keyExtra && (versions.last > g.newest || days.last > g.lastDay):
+		return older
 	}
 	return ""
 }

@@ -39,22 +39,31 @@ type result struct {
 // A replay replays cassettes, each against a test server of its own.
 type replay struct {
 	results []result
-	// versions has the oldest and the newest API version in which a key was recorded, by the kind of object and the key.
-	versions map[string]span
-	since    string
+	// versions and days have the API versions and the days of the recordings of a key, by the kind of object and the key.
+	versions, days spans
+	since          string
 }
 
-type span struct{ oldest, newest string }
+// spans have the first and the last text in which something occurs.
+type spans map[string]span
 
-func (r *replay) note(where, version string) {
-	if version == "" {
+type span struct{ first, last string }
+
+func (s spans) add(key, text string) {
+	if text == "" {
 		return
 	}
-	s, seen := r.versions[where]
+	before, seen := s[key]
 	if !seen {
-		s = span{version, version}
+		before = span{text, text}
 	}
-	r.versions[where] = span{min(s.oldest, version), max(s.newest, version)}
+	s[key] = span{min(before.first, text), max(before.last, text)}
+}
+
+// note notes that a recording has a key.
+func (r *replay) note(where string, i interaction) {
+	r.versions.add(where, i.version)
+	r.days.add(where, i.day())
 }
 
 // play replays one cassette.
@@ -73,7 +82,7 @@ func (r *replay) play(tape cassette) {
 		result := r.request(&p, i)
 		result.route, result.version = route(i), i.version
 		for d := range result.differences {
-			result.differences[d].version = i.version
+			result.differences[d].version, result.differences[d].day = i.version, i.day()
 			result.differences[d].example = fmt.Sprintf("%s, request %d", tape.name, n+1)
 		}
 		r.results = append(r.results, result)
@@ -98,7 +107,7 @@ func (r *replay) request(p *player, i interaction) result {
 		return result{outcome: why}
 	}
 	status, ours := p.send(i)
-	c := comparison{ids: p.ids, filtered: filtered, recordedIn: func(where string) { r.note(where, i.version) }}
+	c := comparison{ids: p.ids, filtered: filtered, recordedIn: func(where string) { r.note(where, i) }}
 	message := text(pick(ours, "error", "message"))
 	if strings.HasPrefix(message, "This test server does not implement "+i.method+" /") {
 		return result{outcome: unsupported}

@@ -17,6 +17,7 @@ type group struct {
 	count      int
 	oldest     string // the API versions of the recordings
 	newest     string
+	lastDay    string // of the recordings
 }
 
 // groups returns the differences by kind and place, the most frequent first.
@@ -31,7 +32,7 @@ func groups(results []result) []group {
 				byKey[key] = g
 			}
 			g.count++
-			g.oldest, g.newest = min(g.oldest, d.version), max(g.newest, d.version)
+			g.oldest, g.newest, g.lastDay = min(g.oldest, d.version), max(g.newest, d.version), max(g.lastDay, d.day)
 		}
 	}
 	var all []group
