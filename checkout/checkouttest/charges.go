@@ -64,7 +64,7 @@ func (s *Server) charge(sess *session, status string) object {
 func (s *Server) chargedMethod(sess *session, pi object) string {
 	switch {
 	case sess.methodID != "":
-		check(s.objects[sess.methodID])
+		s.use(s.objects[sess.methodID])
 		return sess.methodID
 	case sess.method == BankTransfer:
 		return pi.str("payment_method")

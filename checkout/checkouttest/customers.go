@@ -39,6 +39,9 @@ func (s *Server) createCustomer(c *call) (object, *apiError) {
 		var err *apiError
 		pm, err = s.ownMethod(c, method)
 		if err == nil {
+			err = s.refuseUsedUp(pm)
+		}
+		if err == nil {
 			err = refuseToSave(pm)
 		}
 		if err != nil {

@@ -210,3 +210,95 @@ func TestAMethodIsShared(t *testing.T) {
 		require.Equal(t, http.StatusBadRequest, status, body)
 	}
 }
+
+// A payment method that was charged without a customer, or detached from one, cannot be used again.
+// https://docs.stripe.com/api/payment_methods/detach
+func TestAMethodIsUsedUp(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		number string
+		first  []string // of the payment; CUS stands for a customer
+		before func(t *testing.T, srv *checkouttest.Server, cus, pm string)
+		again  int // the status of the second payment
+	}{
+		"paid":                         {number: "4242424242424242", again: 400},
+		"declined":                     {number: "4000000000000002", again: 400},
+		"with a customer, not saved":   {number: "4242424242424242", first: []string{"customer", "CUS"}, again: 400},
+		"with a customer, saved by it": {number: "4242424242424242", first: []string{"customer", "CUS", "setup_future_usage", "off_session"}, again: 200},
+		"not confirmed":                {number: "4242424242424242", first: []string{"confirm", "false"}, again: 200},
+		"attached before": {
+			number: "4242424242424242", first: []string{"customer", "CUS"}, again: 200,
+			before: func(t *testing.T, srv *checkouttest.Server, cus, pm string) {
+				must(t, srv, "POST", "/v1/payment_methods/"+pm+"/attach", form("customer", cus))
+			},
+		},
+		"detached": {
+			number: "4242424242424242", first: []string{"confirm", "false"}, again: 400,
+			before: func(t *testing.T, srv *checkouttest.Server, cus, pm string) {
+				must(t, srv, "POST", "/v1/payment_methods/"+pm+"/attach", form("customer", cus))
+				must(t, srv, "POST", "/v1/payment_intents", form("amount", "2000", "currency", "usd", "payment_method", pm))
+				must(t, srv, "POST", "/v1/payment_methods/"+pm+"/detach", nil)
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv := newServer(t, checkouttest.Config{})
+			cus := str(must(t, srv, "POST", "/v1/customers", nil)["id"])
+			pm := str(must(t, srv, "POST", "/v1/payment_methods", form("type", "card", "card[number]", c.number))["id"])
+			if c.before != nil {
+				c.before(t, srv, cus, pm)
+			}
+			values := form("amount", "2000", "currency", "usd", "payment_method", pm, "payment_method_types[0]", "card", "confirm", "true")
+			first := merged(values, c.first...)
+			if first.Get("customer") != "" {
+				first.Set("customer", cus)
+			}
+			request(t, srv, "POST", "/v1/payment_intents", first)
+			resp, body := request(t, srv, "POST", "/v1/payment_intents", values)
+			require.Equal(t, c.again, resp.StatusCode, body)
+			if c.again == http.StatusOK {
+				require.Equal(t, pm, body["payment_method"])
+				if len(c.first) == 4 {
+					require.Equal(t, cus, must(t, srv, "GET", "/v1/payment_methods/"+pm, nil)["customer"])
+					require.Contains(t, eventTypes(srv), "payment_method.attached")
+				}
+				return
+			}
+			require.Contains(t, at(body, "error", "message"), "may not be used again")
+			for path, values := range map[string]url.Values{"/v1/payment_methods/" + pm + "/attach": form("customer", cus), "/v1/customers": form("payment_method", pm)} {
+				resp, body = request(t, srv, "POST", path, values)
+				require.Equal(t, http.StatusBadRequest, resp.StatusCode, body)
+			}
+		})
+	}
+}
+
+// The errors of a bank name the part of the card that is wrong.
+func TestRefusalsNameAPartOfTheCard(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, checkouttest.Config{})
+	for card, param := range map[string]any{"chargeDeclinedIncorrectCvc": "cvc", "chargeDeclinedExpiredCard": "exp_month", "chargeDeclined": nil} {
+		resp, body := request(t, srv, "POST", "/v1/payment_intents", form("amount", "2000", "currency", "usd", "payment_method", "pm_card_"+card, "confirm", "true"))
+		require.Equal(t, http.StatusPaymentRequired, resp.StatusCode)
+		require.Equal(t, param, at(body, "error", "param"), card)
+	}
+}
+
+// A subscription over the API has no payment method of its own: the customer's default pays its renewals, too.
+func TestASubscriptionIsPaidByTheCustomersDefault(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, checkouttest.Config{})
+	price := srv.AddPrice(checkouttest.Price{Name: "Tea club", Currency: "usd", UnitAmount: 900, Interval: "month"})
+	cus := must(t, srv, "POST", "/v1/customers", form("payment_method", "pm_card_authenticationRequired", "invoice_settings[default_payment_method]", "pm_card_authenticationRequired"))
+	sub := must(t, srv, "POST", "/v1/subscriptions", form("customer", str(cus["id"]), "items[0][price]", price))
+	require.Nil(t, sub["default_payment_method"])
+	require.NoError(t, srv.Renew(str(sub["id"])))
+	require.NoError(t, srv.Authenticate(str(sub["id"])))
+	list := must(t, srv, "GET", "/v1/charges", nil)["data"].([]any)
+	require.Len(t, list, 2)
+	for _, ch := range list {
+		require.Equal(t, at(cus, "invoice_settings", "default_payment_method"), at(ch, "payment_method"))
+	}
+	require.Equal(t, "active", must(t, srv, "GET", "/v1/subscriptions/"+str(sub["id"]), nil)["status"])
+}

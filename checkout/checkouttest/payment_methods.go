@@ -137,10 +137,21 @@ func (s *Server) keepMethod(sess *session, method PaymentMethod) object {
 }
 
 // keepCharged stores the payment method with which a session was just paid, and attaches it to the customer. It does nothing
-// for a method that was attached before.
+// for a method that was attached before. https://docs.stripe.com/payments/save-during-payment
 func (s *Server) keepCharged(sess *session) {
 	ch := s.latestCharge(sess)
-	if ch == nil || sess.id() == "" || s.objects[ch.str("payment_method")] != nil {
+	if ch == nil {
+		return
+	}
+	if pm := s.objects[ch.str("payment_method")]; pm != nil {
+		if customer := s.objects[sess.pi]["customer"]; pm["customer"] == nil && customer != nil {
+			pm["customer"] = customer
+			delete(s.usedUp, pm.str("id"))
+			s.emit(sess, "payment_method.attached", pm, nil)
+		}
+		return
+	}
+	if sess.id() == "" {
 		return
 	}
 	pm := methodOfCharge(ch)
@@ -195,6 +206,9 @@ func (s *Server) attachMethod(c *call) (object, *apiError) {
 		return nil, err
 	}
 	pm, err := s.ownMethod(c, &formparams.Param{Name: "payment_method", Text: c.path("id")})
+	if err == nil {
+		err = s.refuseUsedUp(pm)
+	}
 	if err == nil {
 		err = refuseToSave(pm)
 	}
@@ -272,7 +286,7 @@ func (s *Server) detachMethod(c *call) (object, *apiError) {
 		return nil, invalid("", "", "The payment method you provided is not attached to a customer so detachment is impossible.")
 	}
 	was := maps.Clone(o)
-	o["customer"] = nil
+	o["customer"], s.usedUp[o.str("id")] = nil, true
 	s.emitChange("payment_method.detached", o, was, c)
 	return o, nil
 }
@@ -324,10 +338,30 @@ func (s *Server) ownTender(c *call, p *formparams.Param) (tender, *apiError) {
 		return tender{}, nil
 	}
 	pm, err := s.ownMethod(c, p)
+	if err == nil {
+		err = s.refuseUsedUp(pm)
+	}
 	if err != nil {
 		return tender{}, err
 	}
 	return s.tenderOf(c, pm.str("id"))
+}
+
+// use notes that a payment method is charged. Whether the bank pays or declines, a method without a customer is used up by that.
+func (s *Server) use(pm object) {
+	check(pm)
+	if pm["customer"] == nil {
+		s.usedUp[pm.str("id")] = true
+	}
+}
+
+// refuseUsedUp returns Stripe's answer to a payment method that was charged without a customer, or detached from one. It returns nil for
+// a method that can be used. https://docs.stripe.com/api/payment_methods/detach
+func (s *Server) refuseUsedUp(pm object) *apiError {
+	if !s.usedUp[pm.str("id")] {
+		return nil
+	}
+	return invalid("", "", "The provided PaymentMethod was previously used with a PaymentIntent without Customer attachment, shared with a connected account without Customer attachment, or was detached from a Customer. It may not be used again. To use a PaymentMethod multiple times, you must attach it to a Customer first.")
 }
 
 // tenderOf returns the tender that a payment_method names: one that the API made, or a test card of every sandbox. An empty

@@ -328,11 +328,14 @@ func (s *Server) followUp(sess *session, with tender) {
 	}
 }
 
+// paramsOfRefusals are the parts of a card that the errors of banks name, as in recorded answers.
+var paramsOfRefusals = map[string]string{"expired_card": "exp_month", "incorrect_cvc": "cvc"}
+
 // cardError returns the API's answer to a card that is declined.
 func cardError(refusal *PaymentError) *apiError {
 	return &apiError{
 		status: http.StatusPaymentRequired, typ: "card_error", code: refusal.Code, declineCode: refusal.DeclineCode, adviceCode: refusal.AdviceCode,
-		message: refusal.Message,
+		message: refusal.Message, param: paramsOfRefusals[refusal.Code],
 	}
 }
 

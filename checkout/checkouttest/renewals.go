@@ -52,7 +52,8 @@ func (s *Server) Authenticate(subscriptionID string) error {
 		if payment == nil || s.objects[intentOf(payment)]["status"] != "requires_action" {
 			return ErrNotPending
 		}
-		sess.pi, sess.method = intentOf(payment), sess.subscription.method
+		sess.pi = intentOf(payment)
+		sess.take(s.tenderFor(sess))
 		s.charge(sess, "succeeded")
 		s.intentSucceeds(sess)
 		sess.method = ""

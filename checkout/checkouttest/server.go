@@ -137,6 +137,7 @@ type Server struct {
 	thinEvents       []*event
 	held             []heldEvent            // of the session that is being paid; nil: events are sent at once
 	cause            *call                  // the request that is being served, of the API or of a page; nil: there is none
+	usedUp           map[string]bool        // the IDs of payment methods that may not be used again: see refuseUsedUp
 	savedAnswers     map[string]savedAnswer // by idempotency key
 	keysInUse        map[string]bool        // the idempotency keys of running calls
 	webhookEndpoints []*webhookEndpoint     // the first is the default endpoint
@@ -166,6 +167,7 @@ func NewServer(cfg Config) *Server {
 		byKind:       map[string][]object{},
 		naming:       map[string][]object{},
 		owners:       map[string]*session{},
+		usedUp:       map[string]bool{},
 		savedAnswers: map[string]savedAnswer{},
 		keysInUse:    map[string]bool{},
 		http:         newDeliveryClient(),

@@ -29,6 +29,8 @@ func (s *Server) subscribe(sess *session, paid bool) {
 	sess.subscription = p
 	s.setCurrency(sess)
 	switch {
+	case sess.methodID != "": // the customer's default, which also pays the renewals
+		p.method = ""
 	case sess.pi != "":
 		sub["default_payment_method"] = s.objects[sess.pi]["payment_method"]
 		s.keepCharged(sess)
