@@ -2,6 +2,7 @@ package checkouttest
 
 import (
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/gofulfil/fulfil/checkout/checkouttest/internal/formparams"
@@ -202,4 +203,48 @@ func (s *Server) saveToCustomer(sess *session) {
 func validEmail(s string) bool {
 	user, host, ok := strings.Cut(s, "@")
 	return ok && user != "" && host != "" && !strings.ContainsAny(s, " \t\r\n") && !strings.Contains(host, "@") && len(s) <= 512
+}
+
+// includeOfCustomer returns the value of a key that a customer shows only on request.
+func (s *Server) includeOfCustomer(cus object, key string) object {
+	id := cus.str("id")
+	switch key {
+	case "invoice_credit_balance":
+		if balance, _ := cus["balance"].(int64); balance != 0 && cus["currency"] != nil {
+			return object{cus.str("currency"): balance}
+		}
+		return object{}
+	case "tax":
+		return s.taxOfCustomer(cus)
+	}
+	kind, shown := "subscription", func(o object) object { return o }
+	if key == "sources" {
+		kind, shown = "payment_method", shownAsSource
+	}
+	found := []object{}
+	for _, o := range s.byKind[kind] {
+		listed := kind == "subscription" && !subscriptionOver(o) || strings.HasPrefix(o.str("id"), "card_")
+		if o["customer"] == id && listed {
+			found = append(found, shown(o))
+		}
+	}
+	slices.Reverse(found)
+	list, _ := listPage(found, "/v1/customers/"+id+"/"+key, kind, nil)
+	return list
+}
+
+// taxOfCustomer shows whether automatic tax is due for a customer: https://docs.stripe.com/api/customers/object#customer_object-tax
+func (s *Server) taxOfCustomer(cus object) object {
+	o := object{"automatic_tax": "unrecognized_location", "ip_address": nil, "location": nil}
+	address, _ := cus["address"].(object)
+	country := address.str("country")
+	if country == "" {
+		return o
+	}
+	o["automatic_tax"] = "not_collecting"
+	if slices.Contains(s.registrations, country) {
+		o["automatic_tax"] = "supported"
+	}
+	o["location"] = object{"country": country, "source": "billing_address", "state": address["state"]}
+	return o
 }

@@ -1,6 +1,7 @@
 package checkouttest
 
 import (
+	"cmp"
 	_ "embed" // for expand.txt
 	"maps"
 	"net/http"
@@ -57,7 +58,7 @@ func expandedKind(kind, path string) string {
 		kind = item
 	}
 	for end := len(path); end > 0; end = strings.LastIndexByte(path[:end], '.') {
-		found := expandables()[kind][path[:end]]
+		found := cmp.Or(included[kind+"/"+path[:end]], expandables()[kind][path[:end]])
 		if found == "" {
 			continue // try a shorter path
 		}
@@ -82,8 +83,12 @@ func (s *Server) expandAll(o object, paths []string) (_ object, failed *apiError
 	return o, failed
 }
 
-// included are the lists that an object shows only on request: https://docs.stripe.com/expand#includable-properties
-var included = map[string]bool{"checkout.session/line_items": true, "charge/refunds": true, "invoice/payments": true}
+// included are the keys that an object shows only on request, with the kinds of their values: https://docs.stripe.com/expand#includable-properties
+var included = map[string]string{
+	"checkout.session/line_items": "list:item", "charge/refunds": "list:refund", "invoice/payments": "list:invoice_payment",
+	"invoice/confirmation_secret": "value", "customer/invoice_credit_balance": "value", "customer/sources": "list:card",
+	"customer/subscriptions": "list:subscription", "customer/tax": "value",
+}
 
 // lookUp returns the object that an ID stands for. For an ID followed by "/" and the name of a list, it returns the list.
 func (s *Server) lookUp(id string) object {
@@ -104,10 +109,15 @@ func (s *Server) lookUp(id string) object {
 	return nil
 }
 
-// include returns a list that an object shows only on request.
+// include returns the value of a key that an object shows only on request. Nil stands for null.
 func (s *Server) include(id, list string) object {
-	if list == "line_items" {
+	switch list {
+	case "line_items":
 		return s.sessions[id].lineItems()
+	case "confirmation_secret":
+		return s.confirmationSecret(s.objects[id])
+	case "invoice_credit_balance", "sources", "subscriptions", "tax":
+		return s.includeOfCustomer(s.objects[id], list)
 	}
 	kind, url := "refund", "/v1/charges/"+id+"/refunds"
 	if list == "payments" {
@@ -165,8 +175,11 @@ func expandAt(v any, segs []string, find func(id string) object) (any, bool) {
 			return v, true
 		}
 		inner, there := v[segs[0]]
-		if !there && included[v.str("object")+"/"+segs[0]] {
-			inner, there = v.str("id")+"/"+segs[0], true
+		if !there && included[v.str("object")+"/"+segs[0]] != "" {
+			there = true
+			if value := find(v.str("id") + "/" + segs[0]); value != nil {
+				inner = value
+			}
 		}
 		if !there {
 			return nil, false

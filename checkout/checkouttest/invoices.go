@@ -236,6 +236,16 @@ func (s *Server) chargeInvoice(inv object, with tender) *PaymentError {
 	return s.chargeIntent(sess, with)
 }
 
+// confirmationSecret returns the secret with which a customer can pay an open invoice in the browser, or nil if nothing is to be paid.
+// https://docs.stripe.com/api/invoices/object#invoice_object-confirmation_secret
+func (s *Server) confirmationSecret(inv object) object {
+	payment := s.paymentOf(inv)
+	if payment == nil {
+		return nil
+	}
+	return object{"client_secret": s.objects[intentOf(payment)]["client_secret"], "type": "payment_intent"}
+}
+
 // payInvoice records that an invoice is paid: by its payment, or by nothing if there was nothing to pay.
 func (s *Server) payInvoice(inv object) {
 	was := maps.Clone(inv)
