@@ -29,6 +29,8 @@ func TestIncludedKeysOfCustomers(t *testing.T) {
 	cus := str(must(t, srv, "POST", "/v1/customers", form("source", "tok_visa", "address[country]", "DE"))["id"])
 	first := str(must(t, srv, "POST", "/v1/subscriptions", form("customer", cus, "items[0][price]", price))["id"])
 	second := str(must(t, srv, "POST", "/v1/subscriptions", form("customer", cus, "items[0][price]", price))["id"])
+	other := must(t, srv, "POST", "/v1/customers", form("source", "tok_visa"))
+	must(t, srv, "POST", "/v1/subscriptions", form("customer", str(other["id"]), "items[0][price]", price))
 	ended := str(must(t, srv, "POST", "/v1/subscriptions", form("customer", cus, "items[0][price]", price))["id"])
 	must(t, srv, "DELETE", "/v1/subscriptions/"+ended, nil)
 	// A card made for a payment method is no source.

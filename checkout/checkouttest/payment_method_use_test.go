@@ -156,6 +156,16 @@ func TestOffSession(t *testing.T) {
 	}
 }
 
+// The path of an attachment names the method, so that one which does not exist is not found.
+func TestAttachingAnUnknownMethod(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, checkouttest.Config{})
+	cus := str(must(t, srv, "POST", "/v1/customers", nil)["id"])
+	resp, body := request(t, srv, "POST", "/v1/payment_methods/abcd/attach", form("customer", cus))
+	require.Equal(t, http.StatusNotFound, resp.StatusCode, body)
+	require.Equal(t, "resource_missing", at(body, "error", "code"))
+}
+
 // Types that a request names replace the automatic payment methods, which are on otherwise.
 func TestAutomaticPaymentMethods(t *testing.T) {
 	t.Parallel()

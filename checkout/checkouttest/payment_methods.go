@@ -206,6 +206,9 @@ func (s *Server) attachMethod(c *call) (object, *apiError) {
 		return nil, err
 	}
 	pm, err := s.ownMethod(c, &formparams.Param{Name: "payment_method", Text: c.path("id")})
+	if err != nil && err.code == "resource_missing" {
+		err.status = http.StatusNotFound // the path names it
+	}
 	if err == nil {
 		err = s.refuseUsedUp(pm)
 	}

@@ -40,7 +40,7 @@ func TestAttachedMethods(t *testing.T) {
 	require.Equal(t, customer, post(200, "/v1/payment_methods/"+method+"/attach", "customer", customer)["customer"])
 	post(400, "/v1/payment_methods/"+method+"/attach", "customer", other)
 	require.Equal(t, other, post(200, "/v1/payment_methods/pm_card_visa/attach", "customer", other)["customer"])
-	post(400, "/v1/payment_methods/pm_none/attach", "customer", other)
+	post(404, "/v1/payment_methods/pm_none/attach", "customer", other)
 	post(400, "/v1/payment_methods/pm_card_visa/attach")
 	post(400, "/v1/customers", "payment_method", "pm_card_visa", "invoice_settings[default_payment_method]", "pm_card_mastercard")
 	post(400, "/v1/customers/"+other, "invoice_settings[default_payment_method]", method)
