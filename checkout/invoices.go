@@ -270,7 +270,7 @@ func (f *Flow[Tx]) setInvoice(o *store.Order, a *store.Attempt, i invoiceFacts) 
 	}
 	if entry.First() && entry.State == store.InvoicePaid && a.PaymentIntent == "" && len(i.payments) > 0 {
 		a.PaymentIntent, a.Charge = i.payments[0].intent, i.payments[0].charge
-		if a.Processing() {
+		if !a.Paid {
 			a.CheckedAt = time.Time{} // what Stripe said of the session is older than its payment
 		}
 		if !isStray(a) {

@@ -116,7 +116,7 @@ func sessionStep(o *store.Order, a *store.Attempt, now time.Time) (Step, bool) {
 		step.Action, step.At, step.Reason = EndSession, a.PayBy, "its hold is over"
 	case a.Open():
 		step.Action, step.At, step.Reason = AskSession, a.ExpiresAt.Add(expiryGrace), "it should have expired"
-	case a.Processing() && firstInvoicePaid(a):
+	case (a.Processing() || a.Failed && !a.Paid) && firstInvoicePaid(a):
 		step.Action, step.Reason = AskSession, "the first invoice of its subscription is paid"
 		step.At = notBefore(time.Time{}, a.CheckedAt, growing(a.CheckedAt.Sub(a.CreatedAt), 5*time.Minute, 6*time.Hour))
 	case a.Processing():

@@ -490,6 +490,41 @@ func TestSubscriptionDebitArrivesUnheard(t *testing.T) {
 	}
 }
 
+// The first debit of a subscription bounces, and the customer pays its invoice in another way before the subscription expires. The
+// order is paid, whether the customer has begun to buy it again or not, and whether the webhooks come or not. If the second session
+// is paid, too, a person is told.
+func TestInvoiceIsPaidAfterItsDebitBounced(t *testing.T) {
+	t.Parallel()
+	for heard, fate := range fates {
+		for _, again := range []string{"", "begun", "paid"} {
+			s := newShop(t)
+			session := s.begin(clubOf("club")).SessionID
+			require.NoError(t, s.srv.Pay(session, checkouttest.BankDebit))
+			require.NoError(t, s.srv.Bounce(session))
+			s.requireStatus("club", "failed")
+			second := ""
+			if again != "" {
+				second = s.begin(clubOf("club")).SessionID
+			}
+			fate(s)
+			sub := s.order("club").Subscriptions[0].ID
+			require.NoError(t, s.srv.ReplaceMethod(sub, checkouttest.CardOK))
+			_, err := s.srv.Client().V1Invoices.Pay(t.Context(), s.order("club").Invoices[0].ID, &stripe.InvoicePayParams{})
+			require.NoError(t, err)
+			if again == "paid" {
+				require.NoError(t, s.srv.Pay(second, checkouttest.CardOK))
+			}
+			s.elapse(14 * time.Hour)
+			o := s.order("club")
+			require.True(t, o.Attempts[0].Paid, "%s, bought again: %q", heard, again)
+			require.Equal(t, checkout.Fulfilled, checkout.Display(o), "%s, bought again: %q", heard, again)
+			require.Equal(t, 1, s.shipments("club"))
+			require.Equal(t, again == "paid", o.Stuck(), "%s, bought again: %q: %s", heard, again, o.StuckReason())
+			require.Zero(t, s.openSessions(), "%s, bought again: %q", heard, again)
+		}
+	}
+}
+
 // A customer may buy by the recovery link of an expired session, or of an expired copy of it. The copy that the link leads to
 // is the order's, as no stock is tracked.
 func TestRecoveredCopy(t *testing.T) {

@@ -308,12 +308,13 @@ func (c *checker) orderAtRest(o *store.Order, all truth) error {
 // paymentsAtRest checks that every payment is recorded, and led to goods or to a reason.
 func (c *checker) paymentsAtRest(o *store.Order, all truth) error {
 	leaks, counts := c.w.leaks, o.PaidAttempt()
-	several := leaks || c.w.trouble.recoveries || c.w.trouble.copies || c.w.losses.Load() > 0
+	bounced := slices.ContainsFunc(o.Attempts, func(a store.Attempt) bool { return a.Failed && a.Paid }) // its invoice was paid by hand later
+	several := leaks || bounced || c.w.trouble.recoveries || c.w.trouble.copies || c.w.losses.Load() > 0
 	for id, s := range all.sessions {
 		if s.ClientReferenceID != o.ID || s.Metadata["fulfil_order"] == "" {
 			continue
 		}
-		paid := isPaid(s)
+		paid := isPaid(s) || all.subscriptions[id].firstPaid()
 		a := o.AttemptBySession(id)
 		switch {
 		case s.Status == stripe.CheckoutSessionStatusOpen:

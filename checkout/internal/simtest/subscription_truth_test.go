@@ -171,6 +171,11 @@ func (s *subscriptionTruth) first() *invoiceTruth {
 	return nil
 }
 
+// firstPaid reports whether the first invoice was paid, be it by another payment after a debit bounced.
+func (s *subscriptionTruth) firstPaid() bool {
+	return s != nil && s.first() != nil && s.first().Status == "paid" && s.first().AmountPaid > 0
+}
+
 // askSubscription fetches all of the subscription that a session of an account began.
 func (c *checker) askSubscription(t *testing.T, account string, session *stripe.CheckoutSession) *subscriptionTruth {
 	client, ctx := c.w.srv.Client(), context.Background()
