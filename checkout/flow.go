@@ -49,6 +49,8 @@ type Flow[Tx any] struct {
 	ownShopID      string // Config.ShopID
 	identity       atomic.Pointer[shopIdentity]
 	accountChecked atomic.Bool
+	accountAsked   atomic.Int64 // how often it was asked whether the key is of the shop's account
+	learning       keyedMutex   // has one caller read for all what a process must know of its shop
 	wrongAccount   atomic.Bool
 	stripeClock    *clockOffset
 	hook           atomic.Pointer[webhook.Handler] // set by Handle

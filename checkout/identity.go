@@ -22,17 +22,25 @@ const (
 )
 
 // shop returns the identity of this installation. The first sweep of all, whenever it comes, reads what Stripe could not
-// deliver since the ID was made.
+// deliver since the ID was made. Of callers that come at the same time, as to a process that has just started, one reads for all.
 func (f *Flow[Tx]) shop(ctx context.Context) (shopIdentity, error) {
-	if known := f.identity.Load(); known != nil && known.mode != "" {
+	known := f.identity.Load()
+	if known != nil && known.mode != "" {
 		return *known, nil
+	}
+	unlock, err := f.learning.lock(ctx, modeCursor)
+	if err != nil {
+		return shopIdentity{}, err
+	}
+	defer unlock()
+	if latest := f.identity.Load(); latest != known {
+		return *latest, nil // read while this caller waited
 	}
 	if err := f.startEvents(ctx, ""); err != nil {
 		return shopIdentity{}, err
 	}
 	id := f.ownShopID
 	if id == "" {
-		var err error
 		if id, err = f.store.ShopID(ctx, "shop_"+rand.Text()); err != nil {
 			return shopIdentity{}, err
 		}
@@ -80,14 +88,31 @@ func (s shopIdentity) fits(livemode bool) bool { return s.mode == "" || s.mode =
 
 // checkAccount asks Stripe once in the life of a process for a session that the shop began. In live mode sessions are never
 // deleted: if Stripe does not know the session, the key is of another account than the orders. In a sandbox its data may have
-// been deleted. Another failure says nothing, and the next call asks again.
-func (f *Flow[Tx]) checkAccount(ctx context.Context) error {
+// been deleted. Another failure says nothing, and the next call asks again. Of callers that come at the same time, one asks for all.
+func (f *Flow[Tx]) checkAccount(ctx context.Context) (err error) {
 	switch {
 	case f.wrongAccount.Load():
 		return ErrWrongAccount
 	case f.accountChecked.Load():
 		return nil
 	}
+	asked := f.accountAsked.Load()
+	unlock, err := f.learning.lock(ctx, witnessCursor)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if f.accountAsked.Load() != asked { // by another caller, while this one waited
+		if f.wrongAccount.Load() {
+			return ErrWrongAccount
+		}
+		return nil
+	}
+	defer func() {
+		if err == nil {
+			f.accountAsked.Add(1)
+		}
+	}()
 	session, err := f.store.Cursor(ctx, witnessCursor)
 	if err != nil || session == "" {
 		return err

@@ -2,9 +2,13 @@ package checkout_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -189,4 +193,44 @@ func TestProcessesAgreeOnTheTime(t *testing.T) {
 		}
 		require.WithinDuration(t, s.srv.Now(), o.Delivery.NextAt, time.Minute)
 	}
+}
+
+// gatedStore counts the readings of cursors. They wait until all callers are there.
+type gatedStore struct {
+	store.Store[tx]
+	open     chan struct{}
+	readings atomic.Int64
+}
+
+func (g *gatedStore) Cursor(ctx context.Context, name string) (string, error) {
+	g.readings.Add(1)
+	<-g.open
+	return g.Store.Cursor(ctx, name)
+}
+
+// Customers who rush to a process that has just started have it read what it must know of its shop once, and not once each.
+func TestRushToAProcessThatHasJustStarted(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.setStock("tee", 100)
+	s.begin(cartOf("order-0", "tee"))
+	st := &gatedStore{Store: s.st, open: make(chan struct{})}
+	flow, _ := s.processOn(st, s.stock, s.wire)
+	sessions := len(s.sessionIDs())
+	const customers = 50
+	var here, done sync.WaitGroup
+	errs := make([]error, customers)
+	for i := range customers {
+		here.Add(1)
+		done.Go(func() {
+			here.Done()
+			_, errs[i] = flow.Begin(context.WithoutCancel(t.Context()), cartOf(fmt.Sprintf("rush-%d", i), "tee"))
+		})
+	}
+	here.Wait()
+	close(st.open)
+	done.Wait()
+	require.NoError(t, errors.Join(errs...))
+	require.Equal(t, customers, len(s.sessionIDs())-sessions)
+	require.Less(t, st.readings.Load(), int64(customers))
 }
