@@ -146,7 +146,7 @@ func (f *Flow[Tx]) observePayment(ctx context.Context, account string, p payment
 		return "", err
 	}
 	a := o.Attempt(attemptOf(o, p))
-	if a == nil || a.SessionID == "" || a.Failed || a.Paid && (a.Subscription != "" || a.Charge != "" && a.Amount == o.Amounts.Total) {
+	if a == nil || a.SessionID == "" || a.Paid && (a.Subscription != "" || a.Charge != "" && a.Amount == o.Amounts.Total) {
 		return o.ID, nil // nothing that the event could say is news
 	}
 	update, err := f.stripe.session(ctx, o.Account, o.Mode, a.SessionID, cause)

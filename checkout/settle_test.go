@@ -525,6 +525,25 @@ func TestInvoiceIsPaidAfterItsDebitBounced(t *testing.T) {
 	}
 }
 
+// The event of the payment intent has such an order paid at once, if it comes after that of the invoice.
+func TestIntentIsPaidAfterItsDebitBounced(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	session := s.begin(clubOf("club")).SessionID
+	require.NoError(t, s.srv.Pay(session, checkouttest.BankDebit))
+	require.NoError(t, s.srv.Bounce(session))
+	s.hear("invoice.paid")
+	o := s.order("club")
+	require.NoError(t, s.srv.ReplaceMethod(o.Subscriptions[0].ID, checkouttest.CardOK))
+	_, err := s.srv.Client().V1Invoices.Pay(t.Context(), o.Invoices[0].ID, &stripe.InvoicePayParams{})
+	require.NoError(t, err)
+	s.srv.Flush()
+	s.requireStatus("club", "failed")
+	intent := s.order("club").Attempts[0].PaymentIntent
+	require.NoError(t, s.dispatch("payment_intent.succeeded", map[string]any{"id": intent, "object": "payment_intent"}))
+	s.requireStatus("club", checkout.Fulfilled)
+}
+
 // A customer may buy by the recovery link of an expired session, or of an expired copy of it. The copy that the link leads to
 // is the order's, as no stock is tracked.
 func TestRecoveredCopy(t *testing.T) {
