@@ -145,8 +145,9 @@ func (f *Flow[Tx]) observePayment(ctx context.Context, account string, p payment
 	if o == nil || err != nil {
 		return "", err
 	}
-	a := o.Attempt(attemptOf(o, p))
-	if a == nil || a.SessionID == "" || a.Paid && (a.Subscription != "" || a.Charge != "" && a.Amount == o.Amounts.Total) {
+	n, renewal := paidWith(o, p)
+	a := o.Attempt(n)
+	if renewal != "" || a == nil || a.SessionID == "" || a.Paid && (a.Subscription != "" || a.Charge != "" && a.Amount == o.Amounts.Total) {
 		return o.ID, nil // nothing that the event could say is news
 	}
 	update, err := f.stripe.session(ctx, o.Account, o.Mode, a.SessionID, cause)

@@ -525,6 +525,19 @@ func TestInvoiceIsPaidAfterItsDebitBounced(t *testing.T) {
 	}
 }
 
+// The first debit of a subscription arrives, and only the event of its payment intent comes. The invoice names the intent.
+func TestIntentOfASubscriptionArrives(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	session := s.begin(clubOf("club")).SessionID
+	require.NoError(t, s.srv.Pay(session, checkouttest.BankDebit))
+	intent := s.invoicePayment("club", 0)
+	s.loseWebhooks()
+	require.NoError(t, s.srv.Settle(session))
+	require.NoError(t, s.dispatch("payment_intent.succeeded", map[string]any{"id": intent, "object": "payment_intent"}))
+	s.requireStatus("club", checkout.Fulfilled)
+}
+
 // The event of the payment intent has such an order paid at once, if it comes after that of the invoice.
 func TestIntentIsPaidAfterItsDebitBounced(t *testing.T) {
 	t.Parallel()
