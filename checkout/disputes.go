@@ -2,7 +2,6 @@ package checkout
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -90,8 +89,8 @@ func disputeEntry(o *store.Order, id string) *store.Dispute {
 // whether the ledger changed. The error matches errPaymentLost.
 func setDispute(o *store.Order, d disputeFacts, now time.Time, cause string) (changed bool, err error) {
 	before, entry := o.Status(), d.entry(o)
-	if entry.Attempt == 0 && entry.Invoice == "" {
-		return false, fmt.Errorf("%w: dispute %s of order %s", errPaymentLost, d.ID, o.ID)
+	if err := paymentLost(o, "dispute "+d.ID, entry.Attempt, entry.Invoice); err != nil {
+		return false, err
 	}
 	known := disputeEntry(o, d.ID)
 	switch {

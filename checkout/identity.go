@@ -102,10 +102,10 @@ func (f *Flow[Tx]) checkAccount(ctx context.Context) (err error) {
 		return err
 	}
 	defer unlock()
-	if f.accountAsked.Load() != asked { // by another caller, while this one waited
-		if f.wrongAccount.Load() {
-			return ErrWrongAccount
-		}
+	switch {
+	case f.wrongAccount.Load():
+		return ErrWrongAccount
+	case f.accountAsked.Load() != asked: // by another caller, while this one waited
 		return nil
 	}
 	defer func() {

@@ -295,8 +295,10 @@ func trimInvoices(o *store.Order) {
 // paidWith returns what was paid with p: the number of the attempt, and the invoice if that is not the first of a
 // subscription. The number is 0 if the payment can't be told.
 func paidWith(o *store.Order, p payment) (attempt int, invoice string) {
-	if n := attemptOf(o, p); n != 0 {
-		return n, ""
+	for _, a := range o.Attempts {
+		if p.intent != "" && a.PaymentIntent == p.intent || p.charge != "" && a.Charge == p.charge {
+			return a.N, ""
+		}
 	}
 	for _, i := range o.Invoices {
 		if p.intent != "" && slices.Contains(i.PaymentIntents, p.intent) || p.charge != "" && slices.Contains(i.Charges, p.charge) {

@@ -103,6 +103,14 @@ func notOurs(err error) bool {
 // failover. A later try finds that the payment is not recorded, and asks Stripe for it.
 var errPaymentLost = errors.New("checkout: the database lost the payment")
 
+// paymentLost returns an error that matches errPaymentLost if what paidWith says of an object of Stripe's is nothing.
+func paymentLost(o *store.Order, object string, attempt int, invoice string) error {
+	if attempt != 0 || invoice != "" {
+		return nil
+	}
+	return fmt.Errorf("%w: %s of order %s", errPaymentLost, object, o.ID)
+}
+
 // findPayment returns the order that was recorded as paid with p on an account, or nil.
 func (f *Flow[Tx]) findPayment(ctx context.Context, account string, p payment) (*store.Order, error) {
 	for _, ref := range [...]string{p.intent, p.charge} {
@@ -126,16 +134,6 @@ func idOf(o *store.Order) string {
 		return ""
 	}
 	return o.ID
-}
-
-// attemptOf returns the number of the attempt that was paid with p; 0: it can't be told.
-func attemptOf(o *store.Order, p payment) int {
-	for _, a := range o.Attempts {
-		if p.intent != "" && a.PaymentIntent == p.intent || p.charge != "" && a.Charge == p.charge {
-			return a.N
-		}
-	}
-	return 0
 }
 
 // observePayment asks for the session of a recorded payment that something happened to, and returns the ID of its order;
@@ -174,8 +172,9 @@ func (f *Flow[Tx]) observeWarning(ctx context.Context, account, eventType string
 	}
 	attempt, invoice := 0, ""
 	err = f.record(ctx, id, cause, func(o *store.Order, now time.Time) (bool, error) {
-		if attempt, invoice = paidWith(o, p.payment()); attempt == 0 && invoice == "" {
-			return false, fmt.Errorf("%w: %s of order %s", errPaymentLost, p.ID, o.ID)
+		attempt, invoice = paidWith(o, p.payment())
+		if err := paymentLost(o, p.ID, attempt, invoice); err != nil {
+			return false, err
 		}
 		for _, n := range o.Notices {
 			if n.Kind == string(kind) && n.Detail == detail {

@@ -97,8 +97,8 @@ func setRefund(o *store.Order, r refundFacts, now time.Time, cause string) (chan
 		return false, nil
 	}
 	before, entry := o.Status(), r.entry(o)
-	if entry.Attempt == 0 && entry.Invoice == "" {
-		return false, fmt.Errorf("%w: refund %s of order %s", errPaymentLost, r.ID, o.ID)
+	if err := paymentLost(o, "refund "+r.ID, entry.Attempt, entry.Invoice); err != nil {
+		return false, err
 	}
 	known := refundEntry(o, r.ID)
 	switch {

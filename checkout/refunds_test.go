@@ -355,17 +355,22 @@ func TestRefundWithoutAnAttempt(t *testing.T) {
 	require.Equal(t, 1, s.order("order-1").Disputes[0].Attempt)
 }
 
+// refusedRefunds answers that no payment can be refunded.
+func refusedRefunds(code string) func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+	return func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		if r.Method == http.MethodPost && r.URL.Path == "/v1/refunds" {
+			return answer(r, http.StatusBadRequest, `{"error":{"type":"invalid_request_error","code":"`+code+`"}}`), nil
+		}
+		return send()
+	}
+}
+
 // An automatic refund that Stripe refuses is a person's, too.
 func TestAutomaticRefundIsRefused(t *testing.T) {
 	t.Parallel()
 	s := refundingShop(t, checkout.ChangeShortfall)
 	s.shortOrder()
-	s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
-		if r.Method == http.MethodPost && r.URL.Path == "/v1/refunds" {
-			return answer(r, http.StatusBadRequest, `{"error":{"type":"invalid_request_error","code":"balance_insufficient"}}`), nil
-		}
-		return send()
-	})
+	s.wire.on(refusedRefunds("balance_insufficient"))
 	for range 3 {
 		s.sweep()
 		s.srv.Advance(time.Hour)
@@ -383,12 +388,7 @@ func TestAutomaticRefundOfWhatSeemsGone(t *testing.T) {
 		s := newShop(t)
 		s.runAs(func(c *checkout.Config[tx]) { c.Refund = []checkout.ChangeKind{checkout.ChangeDuplicatePayment} })
 		s.payTwice()
-		s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
-			if r.Method == http.MethodPost && r.URL.Path == "/v1/refunds" {
-				return answer(r, http.StatusBadRequest, `{"error":{"type":"invalid_request_error","code":"`+code+`"}}`), nil
-			}
-			return send()
-		})
+		s.wire.on(refusedRefunds(code))
 		for range 3 {
 			s.sweep()
 			s.srv.Advance(time.Hour)

@@ -490,6 +490,15 @@ func TestSubscriptionDebitArrivesUnheard(t *testing.T) {
 	}
 }
 
+// payFirstInvoice has the customer pay the first invoice of a subscription by another card.
+func (s *testShop) payFirstInvoice(orderID string) {
+	s.t.Helper()
+	o := s.order(orderID)
+	require.NoError(s.t, s.srv.ReplaceMethod(o.Subscriptions[0].ID, checkouttest.CardOK))
+	_, err := s.srv.Client().V1Invoices.Pay(s.t.Context(), o.Invoices[0].ID, nil)
+	require.NoError(s.t, err)
+}
+
 // The first debit of a subscription bounces, and the customer pays its invoice in another way before the subscription expires. The
 // order is paid, whether the customer has begun to buy it again or not, and whether the webhooks come or not. If the second session
 // is paid, too, a person is told.
@@ -507,10 +516,7 @@ func TestInvoiceIsPaidAfterItsDebitBounced(t *testing.T) {
 				second = s.begin(clubOf("club")).SessionID
 			}
 			fate(s)
-			sub := s.order("club").Subscriptions[0].ID
-			require.NoError(t, s.srv.ReplaceMethod(sub, checkouttest.CardOK))
-			_, err := s.srv.Client().V1Invoices.Pay(t.Context(), s.order("club").Invoices[0].ID, &stripe.InvoicePayParams{})
-			require.NoError(t, err)
+			s.payFirstInvoice("club")
 			if again == "paid" {
 				require.NoError(t, s.srv.Pay(second, checkouttest.CardOK))
 			}
@@ -546,10 +552,7 @@ func TestIntentIsPaidAfterItsDebitBounced(t *testing.T) {
 	require.NoError(t, s.srv.Pay(session, checkouttest.BankDebit))
 	require.NoError(t, s.srv.Bounce(session))
 	s.hear("invoice.paid")
-	o := s.order("club")
-	require.NoError(t, s.srv.ReplaceMethod(o.Subscriptions[0].ID, checkouttest.CardOK))
-	_, err := s.srv.Client().V1Invoices.Pay(t.Context(), o.Invoices[0].ID, &stripe.InvoicePayParams{})
-	require.NoError(t, err)
+	s.payFirstInvoice("club")
 	s.srv.Flush()
 	s.requireStatus("club", "failed")
 	intent := s.order("club").Attempts[0].PaymentIntent

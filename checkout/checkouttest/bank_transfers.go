@@ -161,18 +161,11 @@ func (s *Server) fundCashBalance(c *call) (object, *apiError) {
 	if err != nil {
 		return nil, err
 	}
-	amount, currency := c.params.Get("amount"), strings.ToLower(c.params.Get("currency").String())
-	switch {
-	case amount == nil:
-		return nil, missing("amount")
-	case amount.Int() < 1:
-		return nil, invalid("parameter_invalid_integer", "amount", "This value must be greater than or equal to 1.")
-	case currency == "":
-		return nil, missing("currency")
-	case transferTypes[currency] == "":
-		return nil, badCurrency("currency", currency)
+	amount, currency, err := sumOf(c.params, func(currency string) bool { return transferTypes[currency] != "" })
+	if err != nil {
+		return nil, err
 	}
-	return s.fund(cus, currency, amount.Int(), c.params.Get("reference").String(), c), nil
+	return s.fund(cus, currency, amount, c.params.Get("reference").String(), c), nil
 }
 
 // fund adds money to a customer's cash balance, and pays with it what waits for it.

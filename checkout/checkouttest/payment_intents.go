@@ -85,20 +85,29 @@ func (s *Server) intentSucceeds(sess *session) {
 	})
 }
 
+// sumOf returns the amount and the currency that a request must name, the currency in lower case and among those that takes says.
+func sumOf(p *formparams.Param, takes func(currency string) bool) (amount int64, currency string, err *apiError) {
+	sum, currency := p.Get("amount"), strings.ToLower(p.Get("currency").String())
+	switch {
+	case sum == nil:
+		return 0, "", missing("amount")
+	case sum.Int() < 1:
+		return 0, "", invalid("parameter_invalid_integer", "amount", "This value must be greater than or equal to 1.")
+	case currency == "":
+		return 0, "", missing("currency")
+	case !takes(currency):
+		return 0, "", badCurrency("currency", currency)
+	}
+	return sum.Int(), currency, nil
+}
+
 // createIntent makes a payment intent without a session, as `stripe trigger` needs it. The intent is paid through a session
 // without an ID, which the API never shows and which has no events.
 func (s *Server) createIntent(c *call) (object, *apiError) {
 	p := c.params
-	amount, currency := p.Get("amount"), strings.ToLower(p.Get("currency").String())
-	switch {
-	case amount == nil:
-		return nil, missing("amount")
-	case amount.Int() < 1:
-		return nil, invalid("parameter_invalid_integer", "amount", "This value must be greater than or equal to 1.")
-	case currency == "":
-		return nil, missing("currency")
-	case !slices.Contains(currencies, currency):
-		return nil, badCurrency("currency", currency)
+	amount, currency, err := sumOf(p, func(currency string) bool { return slices.Contains(currencies, currency) })
+	if err != nil {
+		return nil, err
 	}
 	if _, err := metadataOf(p.Get("metadata")); err != nil {
 		return nil, err
@@ -111,7 +120,7 @@ func (s *Server) createIntent(c *call) (object, *apiError) {
 	owner := &session{
 		account: c.account, sent: &formparams.Param{Fields: map[string]*formparams.Param{"payment_intent_data": p}},
 		object: object{
-			"mode": "payment", "amount_total": amount.Int(), "currency": currency, "customer": value(p.Get("customer")),
+			"mode": "payment", "amount_total": amount, "currency": currency, "customer": value(p.Get("customer")),
 		},
 	}
 	owner.setMethods(p, currency)

@@ -71,11 +71,7 @@ func saveCase(ctx context.Context, q sqlkit.Sender, _ bool, rows [][]any, _ besi
 	var args []any
 	statement.WriteString("UPDATE fulfil_orders" + mysqlByKey + " SET ")
 	for n, column := range ordersTable.columns[1:] {
-		value := "CASE id" + strings.Repeat(" WHEN ? THEN ?", len(rows)) + " END"
-		if column == "session" {
-			value = "COALESCE(" + value + ", session)"
-		}
-		statement.WriteString(column + " = " + value + ", ")
+		statement.WriteString(column + " = " + newValue(column, "CASE id"+strings.Repeat(" WHEN ? THEN ?", len(rows))+" END") + ", ")
 		for _, row := range rows {
 			args = append(args, row[0], row[n+1])
 		}

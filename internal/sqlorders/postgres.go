@@ -52,11 +52,7 @@ func savePostgres(ctx context.Context, q sqlkit.Sender, checks bool, rows [][]an
 func updateFrom(values string) string {
 	sets := make([]string, 0, len(ordersTable.columns))
 	for _, column := range ordersTable.columns[1:] {
-		value := "v." + column
-		if column == "session" {
-			value = "COALESCE(v.session, fulfil_orders.session)"
-		}
-		sets = append(sets, column+" = "+value)
+		sets = append(sets, column+" = "+newValue(column, "v."+column))
 	}
 	return "v (" + strings.Join(ordersTable.columns, ", ") + ") AS (VALUES " + values + ") " +
 		"UPDATE fulfil_orders SET " + strings.Join(sets, ", ") + " FROM v WHERE fulfil_orders.id = v.id"

@@ -80,6 +80,14 @@ func (s *Store[Tx]) row(o *store.Order, before written) ([]any, error) {
 	}, nil
 }
 
+// newValue is what a save sets a column to. The session stays as it is where the row has NULL.
+func newValue(column, value string) string {
+	if column == "session" {
+		return "COALESCE(" + value + ", fulfil_orders.session)"
+	}
+	return value
+}
+
 // noSession stands in the column session of an order that has no session anymore. NULL would leave the column as it is.
 const noSession = "null"
 
