@@ -3,6 +3,8 @@ package checkout
 import (
 	"context"
 	"sync"
+
+	"github.com/gofulfil/fulfil/internal/turns"
 )
 
 // keyedMutex is one mutex per key, made when it is first wanted and dropped when nobody wants it anymore. It keeps the
@@ -20,14 +22,24 @@ type keyedLock struct {
 
 // lock waits until the key is free or ctx ends.
 func (k *keyedMutex) lock(ctx context.Context, key string) (unlock func(), err error) {
-	l := k.want(key)
+	if unlock, ok := k.tryLock(key); ok {
+		return unlock, nil
+	}
+	l, held := k.want(key), false
 	select {
 	case l.sem <- struct{}{}:
-		return func() { <-l.sem; k.drop(key, l) }, nil
+		held = true
 	case <-ctx.Done():
-		k.drop(key, l)
-		return nil, ctx.Err()
 	}
+	err = turns.Take(ctx, key)
+	if err == nil {
+		return func() { <-l.sem; k.drop(key, l) }, nil
+	}
+	if held {
+		<-l.sem
+	}
+	k.drop(key, l)
+	return nil, err
 }
 
 // tryLock takes the key if it is free.

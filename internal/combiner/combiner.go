@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/gofulfil/fulfil/internal/turns"
 )
 
 // Combiner takes callers together. While one batch runs, callers wait. When it ends, all of them are the next batch. There is no
@@ -106,13 +108,16 @@ func (c *Combiner[Req, Ans]) Do(ctx context.Context, request Req) (answer Ans, e
 	if me == nil {
 		return c.aloneFirst(ctx, request, came)
 	}
+	left := false
 	select {
 	case <-me.woken:
 	case <-ctx.Done():
-		if c.leave(me) {
-			return answer, ctx.Err()
+		if left = c.leave(me); !left {
+			<-me.woken
 		}
-		<-me.woken
+	}
+	if err := turns.Take(ctx, "combiner"); left {
+		return answer, err
 	}
 	switch me.next {
 	case lead:

@@ -81,6 +81,7 @@ func (w *world) endJam() {
 			}()
 			r := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(d.body))
 			r.Header = d.header
+			w.sched.wait(a.name, "arrives")
 			hookRouter{w}.serve(httptest.NewRecorder(), r, p, a)
 		})
 	}

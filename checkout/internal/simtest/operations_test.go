@@ -21,7 +21,7 @@ import (
 // start has somebody do o, on a goroutine of their own.
 func (w *world) start(t *testing.T, o op) {
 	a := actor{name: w.actorName(o.String()), threaded: o.sweeps()}
-	ctx, cancel := context.WithCancel(a.context(context.Background()))
+	ctx, cancel := context.WithCancel(w.sched.acting(context.Background(), a))
 	w.mu.Lock()
 	w.callers[a.name] = cancel
 	w.mu.Unlock()

@@ -80,6 +80,17 @@ func (p *simProcess) step(ctx context.Context, what string) error {
 	return ended(ctx)
 }
 
+// afterLocks is called before a call that may wait for somebody's rows. What it returns is called after that call: if somebody else
+// had a turn meanwhile, the caller waits for its own.
+func (p *simProcess) afterLocks(ctx context.Context) func() {
+	turns := p.w.sched.turns.Load()
+	return func() {
+		if p.w.sched.turns.Load() != turns {
+			p.w.sched.wait(p.actor(ctx).name, "goes on after others' locks "+p.w.sched.thread(ctx))
+		}
+	}
+}
+
 // actor is who acts with ctx. A transaction for several callers has the context of none of them: there it is the process, and
 // the caller whose goroutine runs the transaction.
 func (p *simProcess) actor(ctx context.Context) actor {
@@ -142,6 +153,7 @@ func (s simStore) Insert(ctx context.Context, t tx, orders ...*store.Order) ([]b
 	if err := s.p.step(ctx, "insert "+orders[0].ID); err != nil {
 		return nil, err
 	}
+	defer s.p.afterLocks(ctx)()
 	return s.p.w.database().Insert(ctx, t, orders...)
 }
 
@@ -149,6 +161,7 @@ func (s simStore) Lock(ctx context.Context, t tx, ids ...string) ([]*store.Order
 	if err := s.p.step(ctx, "lock "+ids[0]); err != nil {
 		return nil, err
 	}
+	defer s.p.afterLocks(ctx)()
 	for _, id := range ids {
 		if err := s.p.w.read(id); err != nil {
 			return nil, err
@@ -161,6 +174,7 @@ func (s simStore) Save(ctx context.Context, t tx, orders ...*store.Order) error 
 	if err := s.p.step(ctx, "save "+orders[0].ID); err != nil {
 		return err
 	}
+	defer s.p.afterLocks(ctx)()
 	return s.p.w.database().Save(ctx, t, orders...)
 }
 
@@ -168,6 +182,7 @@ func (s simStore) Delete(ctx context.Context, t tx, orders ...*store.Order) erro
 	if err := s.p.step(ctx, "delete "+orders[0].ID); err != nil {
 		return err
 	}
+	defer s.p.afterLocks(ctx)()
 	return s.p.w.database().Delete(ctx, t, orders...)
 }
 
@@ -232,6 +247,7 @@ func (r simReserver) Hold(ctx context.Context, t tx, holds ...reservation.Hold) 
 	if err := r.p.step(ctx, "hold "+holds[0].ID); err != nil {
 		return nil, err
 	}
+	defer r.p.afterLocks(ctx)()
 	return r.Reserver.Hold(ctx, t, holds...)
 }
 
@@ -239,6 +255,7 @@ func (r simReserver) Commit(ctx context.Context, t tx, ids ...string) ([]error, 
 	if err := r.p.step(ctx, "sell "+ids[0]); err != nil {
 		return nil, err
 	}
+	defer r.p.afterLocks(ctx)()
 	return r.Reserver.Commit(ctx, t, ids...)
 }
 
@@ -246,6 +263,7 @@ func (r simReserver) Release(ctx context.Context, t tx, ids ...string) ([]error,
 	if err := r.p.step(ctx, "release "+ids[0]); err != nil {
 		return nil, err
 	}
+	defer r.p.afterLocks(ctx)()
 	return r.Reserver.Release(ctx, t, ids...)
 }
 
@@ -296,7 +314,7 @@ func (h hookRouter) receiver() (*simProcess, actor) {
 
 func (h hookRouter) serve(rw http.ResponseWriter, r *http.Request, p *simProcess, a actor) {
 	defer h.w.sched.leads(a)()
-	ctx := a.context(r.Context())
+	ctx := h.w.sched.acting(r.Context(), a)
 	answer := &statusWriter{ResponseWriter: rw}
 	told := h.w.hearing(r)
 	if h.w.vanishes(told.event) {

@@ -7,16 +7,19 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
+
+	"github.com/gofulfil/fulfil/internal/turns"
 )
 
 // scheduler lets one goroutine of a simulated world run at a time. Each of them waits for its turn before every call that
-// reaches out of its process: to the Store, the Reserver, Stripe. The world, in a synctest bubble, waits until all of them
-// wait, for a turn or for each other's locks, and gives one a turn. A goroutine that gets a lock because the one whose turn it
-// is gave it up runs beside it, but only until its own next call.
+// reaches out of its process, to the Store, the Reserver, Stripe, and after it has waited for another goroutine of its process. The
+// world, in a synctest bubble, waits until all of them wait, for a turn or for each other, and gives one a turn.
 type scheduler struct {
 	mu     sync.Mutex
 	parked []*spot
 	free   bool // nobody waits anymore
+	turns  atomic.Int64
 	// threads tells the goroutines of one sweep apart, by the order that each looked up last.
 	threads map[string]string
 	// leaders says who a goroutine acts for, as the context of a transaction for several callers does not.
@@ -41,6 +44,14 @@ func (s *scheduler) wait(who, what string) {
 	<-at.turn
 }
 
+// acting returns the context of an actor that waits for its turn whenever another goroutine woke it.
+func (s *scheduler) acting(ctx context.Context, a actor) context.Context {
+	return turns.Context(a.context(ctx), func(ctx context.Context, what string) error {
+		s.wait(a.name, "goes on: "+what+" "+s.thread(ctx))
+		return ended(ctx)
+	})
+}
+
 // waiting returns those that wait, in an order that does not depend on when they came.
 func (s *scheduler) waiting() []*spot {
 	s.mu.Lock()
@@ -55,6 +66,7 @@ func (s *scheduler) grant(at *spot) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.parked = slices.DeleteFunc(s.parked, func(other *spot) bool { return other == at })
+	s.turns.Add(1)
 	close(at.turn)
 }
 

@@ -139,13 +139,13 @@ func (w *world) run(t *testing.T) error {
 			todo = todo[1:]
 			continue
 		case len(waiting) == 0 && w.waiting.Load() > 0:
-			time.Sleep(checkout.DeliverTimeout) // on the bubble's clock: callbacks that wait for their context go on
+			time.Sleep(pause) // on the bubble's clock: callbacks that wait for their context go on
 			continue
 		case len(waiting) == 0 && busy > 0 && w.limited.Swap(false):
-			time.Sleep(checkout.DeliverTimeout) // longer than any pause of a Begin
+			time.Sleep(pause) // longer than any pause of a Begin
 			continue
 		case len(waiting) == 0 && busy > 0 && (w.locked() || w.losses.Load() > 0) && waited < lockedMost: // or a Begin waits for a lost order
-			time.Sleep(checkout.DeliverTimeout)
+			time.Sleep(pause)
 			waited++
 			continue
 		case len(waiting) == 0 && busy == 0 && len(todo) == 0:
@@ -164,7 +164,11 @@ func (w *world) run(t *testing.T) error {
 	}
 }
 
-// lockedMost is how often in a row everybody may wait for DeliverTimeout while a row is locked: nothing hangs for ever.
+// pause is how long everybody waits while nobody can go on. No timeout is as long as that or a multiple of it: otherwise, it would
+// depend on chance whether what has ended at the end of a pause is over before somebody gets a turn.
+const pause = checkout.DeliverTimeout + time.Millisecond
+
+// lockedMost is how often in a row everybody may pause while a row is locked: nothing hangs for ever.
 const lockedMost = 20
 
 // pick draws whose turn it is: now and then that of another, as often as the plan says.
