@@ -125,6 +125,9 @@ func New[Tx any](c Config[Tx]) (*Flow[Tx], error) {
 		f.log = slog.Default()
 	}
 	f.log = slog.New(requestIDs{f.log.Handler()})
+	f.refusing = combiner.New(combiner.Config[demand, error]{
+		Run: f.refuseTogether, Batch: batchSize, Queue: batchQueue, Patience: refusePatience, Split: f.logSplit("refuse"),
+	})
 	f.opening = combiner.New(combiner.Config[opening, opened]{
 		Run: f.openBatch, Batch: batchSize, Queue: batchQueue, Patience: batchPatience, Split: f.logSplit("begin"),
 		Observe: f.observe.batches(OperationHold),

@@ -39,7 +39,9 @@ type Flow[Tx any] struct {
 	// the list of failed events.
 	beginning, settling, asking, fulfilling, telling, settingAside keyedMutex
 
-	// opening is step one of Begin. recording is everything that is recorded about an order that exists.
+	// refusing tells whether stock is sold out. opening is step one of Begin. recording is everything that is recorded about an order
+	// that exists.
+	refusing  *combiner.Combiner[demand, error]
 	opening   *combiner.Combiner[opening, opened]
 	recording *combiner.Combiner[*recording[Tx], struct{}]
 

@@ -2,25 +2,96 @@ package checkout_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/gofulfil/fulfil/checkout"
 	"github.com/gofulfil/fulfil/reservation"
+	"github.com/gofulfil/fulfil/reservation/memreserver"
 	"github.com/gofulfil/fulfil/store"
 )
 
-// countingStore counts transactions.
+// countingStore counts transactions, and reads of orders.
 type countingStore struct {
 	store.Store[tx]
-	transactions atomic.Int64
+	transactions, reads atomic.Int64
+}
+
+func (s *countingStore) List(ctx context.Context, q store.Query) ([]*store.Order, error) {
+	s.reads.Add(1)
+	return s.Store.List(ctx, q)
+}
+
+func (s *countingStore) Find(ctx context.Context, id string) (*store.Order, error) {
+	s.reads.Add(1)
+	return s.Store.Find(ctx, id)
 }
 
 func (s *countingStore) InTx(ctx context.Context, fn func(tx tx) error) error {
 	s.transactions.Add(1)
 	return s.Store.InTx(ctx, fn)
+}
+
+// countingReserver counts previews and holds each up until it may go on.
+type countingReserver struct {
+	*memreserver.Reserver
+	previews atomic.Int64
+	goOn     chan struct{}
+}
+
+func (r *countingReserver) Preview(ctx context.Context, holds ...reservation.Hold) ([]error, error) {
+	r.previews.Add(1)
+	<-r.goOn
+	return r.Reserver.Preview(ctx, holds...)
+}
+
+// However many want what is sold out, one of them asks the database at a time, for all that wait. Each gets its own answer.
+func TestRefusalsTogether(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newShop(t)
+		counting, reserver := &countingStore{Store: s.st}, &countingReserver{Reserver: s.stock.WithStore(s.st), goOn: make(chan struct{})}
+		s.runAs(func(c *checkout.Config[tx]) { c.Store, c.Reserver = counting, reserver })
+		held := s.begin(cartOf("holder", "last"))
+		_, err := s.flow.Begin(t.Context(), cartOf("first", "last"))
+		require.Error(t, err)
+		before, reads := counting.transactions.Load(), counting.reads.Load()
+
+		const callers = 101
+		var refused atomic.Int64
+		var done sync.WaitGroup
+		for i := range callers {
+			done.Go(func() {
+				id := fmt.Sprint("o", i)
+				_, err := s.flow.Begin(t.Context(), cartOf(id, "last"))
+				var short *reservation.ShortageError
+				if errors.As(err, &short) && short.Hold == id+"/1" {
+					refused.Add(1)
+				}
+			})
+			synctest.Wait()
+		}
+		done.Go(func() {
+			again, err := s.flow.Begin(t.Context(), cartOf("holder", "last"))
+			if err != nil || again.SessionID != held.SessionID {
+				t.Errorf("who holds the last one is refused: %v", err)
+			}
+		})
+		synctest.Wait()
+		require.EqualValues(t, 1, reserver.previews.Load(), "the others wait for the first")
+		close(reserver.goOn)
+		done.Wait()
+		require.EqualValues(t, callers, refused.Load())
+		require.EqualValues(t, 3, reserver.previews.Load(), "the first caller, a full batch, and the others")
+		require.EqualValues(t, 3, counting.reads.Load()-reads, "which of their orders exist")
+		require.EqualValues(t, before+1, counting.transactions.Load(), "only who holds the last one has a transaction")
+	})
 }
 
 // Once a SKU was short, further refusals need no transaction, until there is stock again. Whoever holds stock keeps it.

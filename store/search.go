@@ -40,7 +40,8 @@ func (q Query) Terms() []string {
 // Matches reports whether an order matches the query, apart from its place in the list.
 func (q Query) Matches(o *Order) bool {
 	switch {
-	case len(q.Status) > 0 && !slices.Contains(q.Status, o.Status()),
+	case len(q.IDs) > 0 && !slices.Contains(q.IDs, o.ID),
+		len(q.Status) > 0 && !slices.Contains(q.Status, o.Status()),
 		q.Stuck && !o.Stuck(),
 		!q.CreatedFrom.IsZero() && Time(o.CreatedAt).Before(q.CreatedFrom),
 		!q.CreatedTo.IsZero() && !Time(o.CreatedAt).Before(q.CreatedTo):

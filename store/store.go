@@ -127,6 +127,8 @@ type Counts struct {
 
 // Query says which orders [Store.List] returns. The zero Query returns the 100 orders that were created first.
 type Query struct {
+	// IDs keeps the orders with one of these IDs; empty: with any.
+	IDs []string
 	// Status keeps the orders with one of these statuses; empty: with any.
 	Status []Status
 	// Stuck keeps the orders that need a person: see [Order.Stuck].

@@ -18,7 +18,9 @@ import (
 // A Combiner has no goroutine of its own. One of the callers of a batch runs it, the first that came, and then wakes the first
 // that waits for the next batch. So nothing runs after the last caller has returned.
 //
-// A batch that takes longer than Config.Patience holds the next one up no longer.
+// A batch that takes longer than Config.Patience holds the next one up no longer. If batches are slow because the machine has too much
+// to do, running each request alone would give it more to do still. So patience doubles when a batch is given up, up to maxPatience
+// times Config.Patience, and halves when a batch takes less than a quarter of it.
 type Combiner[Req, Ans any] struct {
 	config Config[Req, Ans]
 	places chan struct{} // one element for each caller inside
@@ -26,7 +28,11 @@ type Combiner[Req, Ans any] struct {
 	mu      sync.Mutex
 	running bool              // a batch runs, or a caller was woken to run one
 	waiting []*call[Req, Ans] // the first came first
+	doubled int               // how often patience has doubled
 }
+
+// maxPatience is how many times Config.Patience a batch may take at most.
+const maxPatience = 16
 
 // Config is what [New] needs. Run, Batch, Queue and Patience must be set.
 type Config[Req, Ans any] struct {
@@ -40,7 +46,7 @@ type Config[Req, Ans any] struct {
 	Batch int
 	// Queue is the number of callers that are inside at most. Others wait for a place.
 	Queue int
-	// Patience is how long a batch of several may take. Then it is given up, and each of its requests runs alone, so that a lock
+	// Patience is how long a batch of several may take at first. Then it is given up, and each of its requests runs alone, so that a lock
 	// that one of them waits for keeps the others waiting no longer. A request that runs alone is not given up: after Patience the
 	// next batch runs beside it.
 	Patience time.Duration
@@ -199,6 +205,25 @@ func (me *call[Req, Ans]) wake(n next) {
 	close(me.woken)
 }
 
+// patience is how long a batch may take now.
+func (c *Combiner[Req, Ans]) patience() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.config.Patience << c.doubled
+}
+
+// learn changes patience after a batch of several that took some time, and was given up or not.
+func (c *Combiner[Req, Ans]) learn(took time.Duration, givenUp bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case givenUp && 1<<c.doubled < maxPatience:
+		c.doubled++
+	case !givenUp && c.doubled > 0 && took < c.config.Patience<<c.doubled/4:
+		c.doubled--
+	}
+}
+
 // inside is the key of a value that the context of a running batch has.
 type inside struct{}
 
@@ -215,7 +240,7 @@ func (c *Combiner[Req, Ans]) alone(ctx context.Context, request Req, came time.T
 func (c *Combiner[Req, Ans]) aloneFirst(ctx context.Context, request Req, came time.Time) (Ans, error) {
 	handOn := sync.OnceFunc(c.handOn)
 	defer handOn()
-	defer time.AfterFunc(c.config.Patience, handOn).Stop()
+	defer time.AfterFunc(c.patience(), handOn).Stop()
 	return c.alone(ctx, request, came)
 }
 
@@ -235,7 +260,7 @@ func (c *Combiner[Req, Ans]) run(ctx context.Context, requests []Req, came time.
 
 // lead runs the batch of which me is the first.
 func (c *Combiner[Req, Ans]) lead(ctx context.Context, me *call[Req, Ans]) (answer Ans, err error) {
-	together, cancel := context.WithTimeout(context.WithValue(context.Background(), inside{}, true), c.config.Patience)
+	together, cancel := context.WithTimeout(context.WithValue(context.Background(), inside{}, true), c.patience())
 	defer cancel()
 	calls := c.start(ctx, me, cancel)
 	switch {
@@ -292,12 +317,13 @@ func (c *Combiner[Req, Ans]) runBatch(ctx context.Context, calls []*call[Req, An
 	for i, call := range calls {
 		requests[i] = call.request
 	}
-	err := errors.New("combiner: Run did not return")
+	err, began := errors.New("combiner: Run did not return"), time.Now()
 	defer func() {
 		if thrown := recover(); thrown != nil {
 			err = fmt.Errorf("combiner: panic: %v", thrown)
 		}
 		ok = err == nil
+		c.learn(time.Since(began), errors.Is(ctx.Err(), context.DeadlineExceeded) && !ok)
 		c.handOn()
 		c.wakeAll(calls[1:], ok)
 		if !ok && c.config.Split != nil {

@@ -350,6 +350,50 @@ func TestPatience(t *testing.T) {
 	})
 }
 
+// While all batches are slow, patience grows until they are not given up anymore, and it goes back when they are fast again.
+func TestPatienceGrows(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		takes, givenUp := 5*time.Minute, 0
+		d := &database{act: func(ctx context.Context, requests []int) error {
+			if len(requests) == 1 {
+				return second(ctx, requests)
+			}
+			select {
+			case <-time.After(takes):
+				return nil
+			case <-ctx.Done():
+				givenUp++
+				return ctx.Err()
+			}
+		}}
+		c := d.combiner()
+		round := func() { // one caller alone, then two together
+			for i := range 3 {
+				start(t.Context(), c, i)
+			}
+			time.Sleep(time.Hour)
+			synctest.Wait()
+		}
+		for range 10 {
+			round()
+		}
+		require.Equal(t, 3, givenUp, "after one, two and four minutes")
+		require.Equal(t, 8*time.Minute, c.patience())
+		takes = time.Second
+		for range 10 {
+			round()
+		}
+		require.Equal(t, 3, givenUp)
+		require.Equal(t, time.Minute, c.patience())
+		takes = 50 * time.Minute
+		for range 10 {
+			round()
+		}
+		require.Equal(t, maxPatience*time.Minute, c.patience())
+	})
+}
+
 // What a caller alone waits for keeps the others no longer than Patience, and there is one next batch.
 func TestPatienceWithOneAlone(t *testing.T) {
 	t.Parallel()

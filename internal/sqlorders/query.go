@@ -1,6 +1,7 @@
 package sqlorders
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"slices"
@@ -16,6 +17,9 @@ func (s *Store[Tx]) List(ctx context.Context, q store.Query) ([]*store.Order, er
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	if len(q.IDs) > 0 {
+		return s.listByID(ctx, q)
+	}
 	if terms := q.Terms(); len(terms) > 0 {
 		return s.listByTerm(ctx, q, terms[0])
 	}
@@ -25,6 +29,31 @@ func (s *Store[Tx]) List(ctx context.Context, q store.Query) ([]*store.Order, er
 		return nil, s.fail(ctx, "list orders", err)
 	}
 	return page, nil
+}
+
+// listByID returns a page of the orders that have one of the IDs of q and match q.
+func (s *Store[Tx]) listByID(ctx context.Context, q store.Query) ([]*store.Order, error) {
+	ids := slices.DeleteFunc(slices.Clone(q.IDs), func(id string) bool { return !validKey(id, maxID) })
+	slices.Sort(ids)
+	rest, args := s.where(q, nil)
+	var page []*store.Order
+	for chunk := range slices.Chunk(slices.Compact(ids), maxParams) {
+		query := "SELECT " + s.grammar.storedColumns() + " FROM fulfil_orders" + s.grammar.byKey +
+			" WHERE id IN " + sqlkit.List(len(chunk)) + " AND " + rest
+		read, err := s.readOrders(ctx, s.dialect.Rebind(query), slices.Concat(texts(chunk), args))
+		if err != nil {
+			return nil, s.fail(ctx, "list orders", err)
+		}
+		page = append(page, read...)
+	}
+	page = slices.DeleteFunc(page, func(o *store.Order) bool { return !q.Matches(o) })
+	slices.SortFunc(page, func(a, b *store.Order) int {
+		if q.Newest {
+			a, b = b, a
+		}
+		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), strings.Compare(a.ID, b.ID))
+	})
+	return page[:min(len(page), q.PageSize())], nil
 }
 
 // readOrders returns the orders that a query returns.

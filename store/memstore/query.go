@@ -17,7 +17,7 @@ func (s *Store) List(ctx context.Context, q store.Query) ([]*store.Order, error)
 	var page []*record
 	terms := q.Terms()
 	s.mu.Lock()
-	for _, value := range s.tables[tableOf(orderTable)] {
+	for _, value := range s.candidates(q) {
 		if r := value.(*record); r.matches(q, terms) {
 			page = append(page, r)
 		}
@@ -30,6 +30,21 @@ func (s *Store) List(ctx context.Context, q store.Query) ([]*store.Order, error)
 		orders[i] = r.order()
 	}
 	return orders, nil
+}
+
+// candidates returns the rows of the orders that q names, or of all if it names none. The Store's mutex is held.
+func (s *Store) candidates(q store.Query) map[string]any {
+	all := s.tables[tableOf(orderTable)]
+	if len(q.IDs) == 0 {
+		return all
+	}
+	named := map[string]any{}
+	for _, id := range q.IDs {
+		if row, ok := all[orderTable+id]; ok {
+			named[id] = row
+		}
+	}
+	return named
 }
 
 func (r *record) matches(q store.Query, terms []string) bool {

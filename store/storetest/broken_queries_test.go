@@ -104,6 +104,12 @@ var brokenQueries = []broken{
 			return v.Store.List(ctx, q)
 		}
 	}},
+	{"IDs are ignored", "List/by ID", "by ID", func(v *variant) {
+		v.list = func(ctx context.Context, q store.Query) ([]*store.Order, error) {
+			q.IDs = nil
+			return v.Store.List(ctx, q)
+		}
+	}},
 	{"CreatedTo is included", "List/by time of creation", "created before the third", func(v *variant) {
 		v.list = func(ctx context.Context, q store.Query) ([]*store.Order, error) {
 			if !q.CreatedTo.IsZero() {

@@ -16,6 +16,7 @@ func listChecks[Tx any]() []check[Tx] {
 		{name: "List/stuck orders", fn: (*kit[Tx]).listStuck},
 		{name: "List/the orders of a customer", fn: (*kit[Tx]).listCustomer},
 		{name: "List/by time of creation", fn: (*kit[Tx]).listCreated},
+		{name: "List/by ID", fn: (*kit[Tx]).listIDs},
 	}
 }
 
@@ -117,6 +118,23 @@ func (k *kit[Tx]) listStatus() {
 	})
 	k.lists(by(store.Open), "after the commit of another status", "6-open")
 	k.lists(by(store.Expired), "after the commit of another status", "2-open", "5-expired")
+}
+
+func (k *kit[Tx]) listIDs() {
+	stuck := order("3")
+	stuck.ChangeDelivery.Tries = store.StuckAfter
+	late, customers := order("1-late"), order("4")
+	late.CreatedAt = base.Add(time.Second)
+	customers.Metadata = map[string]string{"user": "7"}
+	k.insert(order("2"), late, stuck, customers, order("5"))
+	k.lists(store.Query{IDs: []string{"1-late", "5", "none", "3", "5", ""}}, "by ID, some of which are unknown or given twice", "3", "5", "1-late")
+	k.lists(store.Query{IDs: []string{"none"}}, "by an ID that is unknown")
+	k.lists(store.Query{IDs: []string{"1-late", "3", "4"}, Newest: true, Limit: 2}, "a page of the newest", "1-late", "4")
+	k.lists(store.Query{IDs: []string{"2", "3"}, Stuck: true}, "by ID and stuck", "3")
+	k.lists(store.Query{IDs: []string{"2", "3"}, Status: []store.Status{store.Canceled}}, "by ID and a status that none has")
+	k.lists(store.Query{IDs: []string{"2", "4"}, Metadata: map[string]string{"user": "7"}}, "by ID and metadata", "4")
+	k.lists(store.Query{IDs: []string{"1-late", "2"}, CreatedFrom: base.Add(time.Second)}, "by ID and time of creation", "1-late")
+	k.pages(store.Query{IDs: []string{"1-late", "5", "2"}, Limit: 1}, []string{"2", "5", "1-late"})
 }
 
 func (k *kit[Tx]) listStuck() {
