@@ -73,7 +73,6 @@ func (f *Flow[Tx]) Begin(ctx context.Context, s Session) (begun *Started, err er
 		return nil, err
 	}
 	begun, err = f.begin(ctx, c)
-	f.shortages.learn(err)
 	if errors.Is(err, ErrAlreadyPaid) || errors.Is(err, ErrProcessing) {
 		f.tryDeliver(ctx, s.OrderID) // ending the old session may have brought the payment to light
 	}

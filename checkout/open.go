@@ -62,10 +62,38 @@ func (f *Flow[Tx]) openBatch(ctx context.Context, reqs []opening) ([]combiner.An
 	answers := make([]combiner.Answer[opened], len(reqs))
 	if len(reqs) == 1 {
 		answers[0].Value, answers[0].Err = f.openAlone(ctx, reqs[0])
+		f.shortages.learn(answers[0].Err)
 		return answers, nil
 	}
-	err := f.inTx(ctx, func(tx Tx) error { return f.openTogether(ctx, tx, reqs, answers) })
-	return answers, err
+	// What they want may have been sold out while they waited.
+	demands := make([]demand, len(reqs))
+	for i, req := range reqs {
+		demands[i] = demand{req.fresh.ID, stockLines(req.fresh.Lines)}
+	}
+	refusals, err := f.refuseTogether(ctx, demands)
+	if err != nil {
+		return nil, err
+	}
+	var left []opening
+	var at []int // where the request of each was
+	for i, req := range reqs {
+		answers[i].Err = refusals[i].Value
+		if answers[i].Err == nil {
+			left, at = append(left, req), append(at, i)
+		}
+	}
+	if len(left) == 0 {
+		return answers, nil
+	}
+	done := make([]combiner.Answer[opened], len(left))
+	if err := f.inTx(ctx, func(tx Tx) error { return f.openTogether(ctx, tx, left, done) }); err != nil {
+		return nil, err
+	}
+	for n, i := range at {
+		answers[i] = done[n]
+		f.shortages.learn(done[n].Err)
+	}
+	return answers, nil
 }
 
 // openTogether is open for new orders. An order whose stock is refused is deleted again, as the transaction goes on for the

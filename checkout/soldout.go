@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -23,42 +22,56 @@ type demand struct {
 	lines   []reservation.Line
 }
 
-// refuseSoldOut returns the refusal of a new order whose stock is sold out, without a transaction. It asks only about SKUs that
-// were short in this process before, so that an order that can be held costs nothing more. Nil: the transaction decides.
+// refuseSoldOut returns the refusal of a new order whose stock is sold out, without a transaction. Nil: the transaction decides.
 //
 // Callers that wait at the same time are refused together, and take one connection to the database: however many want what is sold
 // out, they hold up nobody who buys or pays.
 func (f *Flow[Tx]) refuseSoldOut(ctx context.Context, c *cart) error {
-	lines := stockLines(c.lines)
-	if _, ok := f.reserver.(reservation.Previewer); !ok || !f.shortages.any(lines) {
+	d := demand{c.OrderID, stockLines(c.lines)}
+	if !f.maySoldOut(d) {
 		return nil
 	}
-	refusal, err := f.refusing.Do(ctx, demand{c.OrderID, lines})
+	refusal, err := f.refusing.Do(ctx, d)
 	if err != nil {
 		return nil // the transaction meets the error, too, if it is one
 	}
 	return refusal
 }
 
-// refuseTogether answers each demand with its refusal; nil: the transaction decides.
+// maySoldOut reports whether something of a demand was short in this process before. Only then the database is asked, so that an
+// order that can be held costs nothing more.
+func (f *Flow[Tx]) maySoldOut(d demand) bool {
+	_, ok := f.reserver.(reservation.Previewer)
+	return ok && f.shortages.any(d.lines)
+}
+
+// refuseTogether answers each demand that is sold out with its refusal.
 func (f *Flow[Tx]) refuseTogether(ctx context.Context, demands []demand) ([]combiner.Answer[error], error) {
-	holds := make([]reservation.Hold, len(demands))
+	answers := make([]combiner.Answer[error], len(demands))
+	var holds []reservation.Hold
+	var holders []int // the demand of each hold
 	for i, d := range demands {
-		holds[i] = reservation.Hold{ID: fmt.Sprintf("%s/%d", d.orderID, 1), Lines: d.lines}
+		if f.maySoldOut(d) {
+			holds = append(holds, reservation.Hold{ID: fmt.Sprintf("%s/%d", d.orderID, 1), Lines: d.lines})
+			holders = append(holders, i)
+		}
+	}
+	if len(holds) == 0 {
+		return answers, nil
 	}
 	previews, err := f.reserver.(reservation.Previewer).Preview(ctx, holds...)
 	if err != nil {
 		return nil, err
 	}
 	short := store.Query{Limit: store.MaxLimit}
-	for i, d := range demands {
-		if isShort(previews[i]) {
-			short.IDs = append(short.IDs, d.orderID)
+	for n, i := range holders {
+		if isShort(previews[n]) {
+			answers[i].Value = previews[n]
+			short.IDs = append(short.IDs, demands[i].orderID)
 		} else {
-			f.shortages.forget(d.lines)
+			f.shortages.forget(demands[i].lines)
 		}
 	}
-	answers := make([]combiner.Answer[error], len(demands))
 	if len(short.IDs) == 0 {
 		return answers, nil
 	}
@@ -66,11 +79,12 @@ func (f *Flow[Tx]) refuseTogether(ctx context.Context, demands []demand) ([]comb
 	if err != nil {
 		return nil, err
 	}
-	for i, d := range demands {
-		// An order that exists may hold its stock already.
-		exists := slices.ContainsFunc(existing, func(o *store.Order) bool { return o.ID == d.orderID })
-		if isShort(previews[i]) && !exists {
-			answers[i].Value = previews[i]
+	for _, o := range existing {
+		// The order may hold its stock already.
+		for i, d := range demands {
+			if d.orderID == o.ID {
+				answers[i].Value = nil
+			}
 		}
 	}
 	return answers, nil

@@ -94,6 +94,53 @@ func TestRefusalsTogether(t *testing.T) {
 	})
 }
 
+// heldUpStore holds up transactions, and counts the orders that are inserted.
+type heldUpStore struct {
+	store.Store[tx]
+	inserts atomic.Int64
+	goOn    chan struct{}
+}
+
+func (s *heldUpStore) InTx(ctx context.Context, fn func(tx tx) error) error {
+	<-s.goOn
+	return s.Store.InTx(ctx, fn)
+}
+
+func (s *heldUpStore) Insert(ctx context.Context, t tx, orders ...*store.Order) ([]bool, error) {
+	s.inserts.Add(int64(len(orders)))
+	return s.Store.Insert(ctx, t, orders...)
+}
+
+// Those that wait for a transaction while something is sold out are refused without one.
+func TestSoldOutWhileTheyWait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newShop(t)
+		gated := &heldUpStore{Store: s.st, goOn: make(chan struct{})}
+		s.runAs(func(c *checkout.Config[tx]) { c.Store, c.Reserver = gated, s.stock.WithStore(s.st) })
+		var bought, refused atomic.Int64
+		var done sync.WaitGroup
+		for i := range 200 {
+			done.Go(func() {
+				_, err := s.flow.Begin(t.Context(), cartOf(fmt.Sprint("o", i), "last"))
+				var short *reservation.ShortageError
+				switch {
+				case err == nil:
+					bought.Add(1)
+				case errors.As(err, &short):
+					refused.Add(1)
+				}
+			})
+			synctest.Wait()
+		}
+		close(gated.goOn)
+		done.Wait()
+		require.EqualValues(t, 1, bought.Load())
+		require.EqualValues(t, 199, refused.Load())
+		require.EqualValues(t, 1+64, gated.inserts.Load(), "the first caller, and the batch that finds that nothing is left")
+	})
+}
+
 // Once a SKU was short, further refusals need no transaction, until there is stock again. Whoever holds stock keeps it.
 func TestSoldOutTakesNoTransaction(t *testing.T) {
 	t.Parallel()
