@@ -22,6 +22,8 @@ const (
 	growthAge = 90 * 24 * time.Hour
 	// growthChunk orders are loaded in one statement.
 	growthChunk = 100_000
+	// growthSweeps prune at most. They pass all old orders of a million; more would take hours.
+	growthSweeps = 60
 	// growthDue orders are due in each sweep that is measured.
 	growthDue = 20
 )
@@ -177,13 +179,13 @@ func (g *grown) size(ctx context.Context) (bytes int64, err error) {
 	return bytes, err
 }
 
-// prune sweeps until a sweep has passed all old orders.
+// prune sweeps until a sweep has passed all old orders, or growthSweeps have pruned.
 func (g *grown) prune(ctx context.Context) error {
 	count := func() (n int64, err error) {
 		err = g.pools[0].QueryRowContext(ctx, "SELECT count(*) FROM fulfil_holds").Scan(&n)
 		return n, err
 	}
-	for {
+	for g.sweeps < growthSweeps {
 		before, err := count()
 		if err != nil {
 			return err
@@ -200,6 +202,7 @@ func (g *grown) prune(ctx context.Context) error {
 		g.sweeps++
 		g.pruning = max(g.pruning, took)
 	}
+	return nil
 }
 
 // random is the number of an order that is paid.
