@@ -177,4 +177,7 @@ var mutants = []mutant{
 
 	// Limits.
 	{name: "record copies without bound", edits: []edit{{"../../settle.go", "s.strays() >= maxStrays", "s.strays() < 0"}}},
+	{name: "refuse as sold out who holds it", edits: []edit{{"../../soldout.go", "d.orderID == o.ID", "d.orderID == o.ID+\"x\""}}},
+	{name: "refuse by what was short before", edits: []edit{{"../../soldout.go", "\t\tif isShort(previews[n]) {\n\t\t\tanswers[i].Value = previews[n]\n",
+		"\t\tif isShort(previews[n]) || f.shortages.any(demands[i].lines) {\n\t\t\tanswers[i].Value = &reservation.ShortageError{Hold: demands[i].orderID + \"/1\"}\n"}}},
 }

@@ -223,6 +223,9 @@ func (s simStore) SetCursor(ctx context.Context, name, value string) error {
 }
 
 func (s simStore) List(ctx context.Context, q store.Query) ([]*store.Order, error) {
+	if err := s.p.step(ctx, "list"); err != nil {
+		return nil, err
+	}
 	return s.p.w.database().List(ctx, q)
 }
 
@@ -241,6 +244,15 @@ func (s simStore) ShopID(ctx context.Context, fresh string) (string, error) {
 type simReserver struct {
 	reservation.Reserver[tx]
 	p *simProcess
+}
+
+var _ reservation.Previewer = simReserver{}
+
+func (r simReserver) Preview(ctx context.Context, holds ...reservation.Hold) ([]error, error) {
+	if err := r.p.step(ctx, "preview "+holds[0].ID); err != nil {
+		return nil, err
+	}
+	return r.p.w.stock.WithStore(r.p.w.database()).Preview(ctx, holds...)
 }
 
 func (r simReserver) Hold(ctx context.Context, t tx, holds ...reservation.Hold) ([]error, error) {

@@ -133,7 +133,30 @@ func (w *world) buyAgain(p *simProcess) {
 			!errors.Is(err, checkout.ErrProcessing) && !errors.Is(err, checkout.ErrCanceled) {
 			w.fail("all is well, and the customer of %s can't buy: %v", o.order, err)
 		}
+		if short != nil && !w.isShort(o.order, w.cart(o)) {
+			w.fail("the customer of %s is refused, and there is enough: %v", o.order, err)
+		}
 	}
+}
+
+// isShort reports whether less is left of something in a cart than the cart needs beside what its order holds.
+func (w *world) isShort(order string, cart checkout.Session) bool {
+	left := map[string]int64{}
+	for _, s := range w.stocks() {
+		left[s.SKU] = s.Available()
+	}
+	if o := w.order(order); o != nil {
+		if open := o.OpenAttempt(); open != nil && open.Hold.State == store.Held {
+			for _, line := range open.Lines {
+				left[line.SKU] += line.Quantity
+			}
+		}
+	}
+	for _, line := range cart.Lines {
+		left[line.SKU] -= line.Quantity
+	}
+	w.met("refused for good")
+	return left["last"] < 0 || left["tee"] < 0
 }
 
 func (w *world) due() bool {
