@@ -100,6 +100,9 @@ func (p *plan) addSubscriptions(share float64) {
 			first = append(first, op{kind: opBegin, order: id, dice: 7, proc: r.IntN(2)}, op{kind: opPay, order: id, dice: 4 + r.Uint64N(4), quiet: true})
 			if s.trial == 0 && r.IntN(4) == 0 { // a debit, of which the bank says later that it is paid or not
 				first[len(first)-1].kind = opDebit
+				if r.IntN(2) == 0 {
+					first = append(first, regret(r, id)...)
+				}
 				first = append(first, op{kind: opBank, order: id, dice: r.Uint64(), quiet: r.IntN(2) == 0})
 			}
 		}
@@ -155,6 +158,16 @@ func rush(r *rand.Rand, order string) []op {
 			op{kind: opEnding, order: order, dice: [...]uint64{schedule, withdraw}[n%2], proc: r.IntN(2)})
 	}
 	return ops
+}
+
+// regret has a customer end a subscription at once while its first debit is on its way. The sweep asks Stripe for the session then.
+func regret(r *rand.Rand, order string) []op {
+	const atOnce = 0 // dice of an end
+	return []op{
+		{kind: opEnding, order: order, dice: atOnce, quiet: true},
+		{kind: opAdvance, d: jumps[r.IntN(len(jumps))], quiet: true},
+		{kind: opSweep, proc: r.IntN(2), quiet: true},
+	}
 }
 
 // club is what the customer of an order subscribes to: mostly the same, at times another number of seats.
