@@ -84,10 +84,11 @@ func (p *plan) addSubscriptions(share float64) {
 	var orders []string
 	for n := range p.orders {
 		id := fmt.Sprintf("order-%d", n+1)
-		if n != p.orders-1 && r.IntN(2) == 0 {
+		begunLate := p.scarce && n < 2 // by late, for the last piece of goods
+		if n != p.orders-1 && r.IntN(2) == 0 && !(begunLate && n == 0) {
 			continue
 		}
-		s := signUp{interval: checkout.IntervalMonth, kit: r.IntN(4) == 0}
+		s := signUp{interval: checkout.IntervalMonth, kit: r.IntN(4) == 0 || begunLate}
 		if r.IntN(4) == 0 {
 			s.interval = checkout.IntervalWeek
 		}
@@ -96,7 +97,7 @@ func (p *plan) addSubscriptions(share float64) {
 			s.end = [...]string{"", "", "cancel", "pause", "create_invoice"}[r.IntN(5)]
 		}
 		p.signUps[id], orders = s, append(orders, id)
-		if r.IntN(8) > 0 {
+		if r.IntN(8) > 0 && !begunLate {
 			first = append(first, op{kind: opBegin, order: id, dice: 7, proc: r.IntN(2)}, op{kind: opPay, order: id, dice: 4 + r.Uint64N(4), quiet: true})
 			if s.trial == 0 && r.IntN(4) == 0 { // a debit, of which the bank says later that it is paid or not
 				first[len(first)-1].kind = opDebit
@@ -182,7 +183,11 @@ func (p plan) club(o op, s signUp) checkout.Session {
 		Name: "Tea club", UnitAmount: checkout.MustAmount("9", "usd"), Quantity: quantity, Recurring: checkout.Recurring{Interval: s.interval},
 	}}
 	if s.kit {
-		session.Lines = append(session.Lines, checkout.Line{SKU: "tee", Name: "Item tee", UnitAmount: checkout.MustAmount("19.99", "usd"), Quantity: 1})
+		sku := "tee"
+		if p.scarce {
+			sku = "last"
+		}
+		session.Lines = append(session.Lines, checkout.Line{SKU: sku, Name: "Item " + sku, UnitAmount: checkout.MustAmount("19.99", "usd"), Quantity: 1})
 	}
 	session.HoldFor = [...]time.Duration{0, 20 * time.Minute, 2 * time.Hour}[o.dice/7%3]
 	session.Connect.Account = p.account(o.order)
