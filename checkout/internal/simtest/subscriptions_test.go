@@ -143,9 +143,16 @@ func (p *plan) addSubscriptions(share float64) {
 		at := r.IntN(len(ops) + 1)
 		ops = append(ops[:at:at], append([]op{o}, ops[at:]...)...)
 	}
-	if r.IntN(4) == 0 && !p.calm {
+	scenario := r.IntN(4)
+	switch {
+	case p.calm:
+	case scenario == 0:
 		p.crowd, p.sticky = 4, 0
 		ops = append(rush(r, orders[0]), ops...)
+	case scenario == 1 && !p.scarce:
+		p.signUps[orders[0]] = signUp{interval: checkout.IntervalWeek}
+		p.vanish = [...]float64{0.7, 1}[r.IntN(2)]
+		ops = append(standstill(r, orders[0]), ops...)
 	}
 	p.ops = append(first, ops...)
 }
@@ -168,6 +175,17 @@ func regret(r *rand.Rand, order string) []op {
 		{kind: opEnding, order: order, dice: atOnce, quiet: true},
 		{kind: opAdvance, d: jumps[r.IntN(len(jumps))], quiet: true},
 		{kind: opSweep, proc: r.IntN(2), quiet: true},
+	}
+}
+
+// standstill has nothing sweep while a weekly subscription is renewed twice, and then has the latest payment go back. All of that, and
+// the sweeps that follow, takes less than the month for which Stripe lists events.
+func standstill(r *rand.Rand, order string) []op {
+	const latest = 5 // dice of a refund of the latest payment as a whole
+	back := [...]opKind{opRefund, opDispute}[r.IntN(2)]
+	return []op{
+		{kind: opAdvance, d: 15 * day, quiet: true}, {kind: back, order: order, dice: latest, quiet: true},
+		{kind: opMonths, order: order, d: 8 * day, proc: r.IntN(2), quiet: true},
 	}
 }
 
