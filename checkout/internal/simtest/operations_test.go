@@ -282,9 +282,16 @@ func (w *world) stranger(ctx context.Context, o op) {
 	}
 }
 
+const (
+	// refundEnds and disputeEnds are the longest times after which a refund fails and a dispute is decided. A shop without a receiver
+	// for events looks at them for some days longer.
+	refundEnds  = 30 * 24 * time.Hour
+	disputeEnds = 90 * 24 * time.Hour
+)
+
 // endRefund lets a refund of a session that can still end do so, mostly by failing.
 func (w *world) endRefund(s *simSession, dice uint64) error {
-	return w.endObject(s, "refund.created", func(id string) error {
+	return w.endObject(s, "refund.created", refundEnds, func(id string) error {
 		if dice%3 == 0 {
 			return w.srv.SettleRefund(id)
 		}
@@ -293,7 +300,7 @@ func (w *world) endRefund(s *simSession, dice uint64) error {
 }
 
 func (w *world) endDispute(s *simSession, dice uint64) error {
-	return w.endObject(s, "charge.dispute.created", func(id string) error {
+	return w.endObject(s, "charge.dispute.created", disputeEnds, func(id string) error {
 		if dice%2 == 0 {
 			return w.srv.WinDispute(id)
 		}
@@ -301,10 +308,10 @@ func (w *world) endDispute(s *simSession, dice uint64) error {
 	})
 }
 
-// endObject ends the first object of a session that an event of a type told of and that has not ended.
-func (w *world) endObject(s *simSession, eventType string, end func(id string) error) error {
+// endObject ends the first object of a session that an event of a type told of, within a time before, and that has not ended.
+func (w *world) endObject(s *simSession, eventType string, within time.Duration, end func(id string) error) error {
 	for _, e := range w.srv.Events() {
-		if e.Type == eventType && e.SessionID == s.id {
+		if e.Type == eventType && e.SessionID == s.id && w.srv.Now().Sub(e.Created) <= within {
 			if err := end(e.ObjectID); !errors.Is(err, checkouttest.ErrNotPending) {
 				return err
 			}
