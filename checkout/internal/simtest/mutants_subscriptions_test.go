@@ -13,12 +13,6 @@ var subscriptionMutants = []mutant{
 	}},
 	{name: "find no refund by a payment of an invoice", edits: []edit{{"../../../store/order.go", "\t\tadd(inv.PaymentIntents...)\n", "\n"}}},
 
-	// Answers.
-	{name: "an older answer about a subscription stands", edits: []edit{{"../../subscriptions.go",
-		"\tif !sameSubscription(entry, before) {\n\t\tentry.Answers++\n\t}\n", "\n"}}},
-	{name: "an older list of invoices stands", edits: []edit{{"../../subscriptions.go",
-		"if answersOfInvoice(o, i.ID) == answersOfInvoice(before, i.ID) {", "if answersOfInvoice(o, i.ID) >= 0 {"}}},
-
 	// Told once.
 	{name: "tell a renewal at every look", edits: []edit{{"../../subscription_changes.go", "\t\t\tinv.RenewalTold = true\n", "\n"}}},
 	{name: "tell a failed payment at every look", edits: []edit{{"../../subscription_changes.go", "\t\t\tinv.FailureTold = inv.Tries\n", "\n"}}},
