@@ -30,16 +30,9 @@ func (f *Flow[Tx]) settleLost(ctx context.Context, shop shopIdentity, u sessionU
 	if !f.old(&u.facts) {
 		return "", fmt.Errorf("%w: %s", ErrUnknownOrder, u.facts.Metadata[metadataOrder])
 	}
-	if !u.asked {
-		answer, err := f.stripe.session(ctx, u.account, u.facts.Mode, u.facts.ID, u.cause)
-		if notOurs(err) {
-			f.countForeign(u.cause, u.facts.ID)
-			return "", nil
-		}
-		if err != nil {
-			return "", err
-		}
-		u = answer
+	u, ours, err := f.confirm(ctx, u.account, u.facts.Mode, u)
+	if err != nil || !ours {
+		return "", err
 	}
 	id = u.facts.Metadata[metadataOrder]
 	if !shop.marked(&u.facts, id) || !shop.fits(u.facts.Livemode) || !validOrderID(id) {

@@ -462,6 +462,51 @@ func TestSubscriptionDebitBouncesUnheard(t *testing.T) {
 	}
 }
 
+// The first debit of a subscription bounces. The shop has lost what it knew, so that it asks Stripe for the session of the event. The
+// session looks the same before and after: only the event's type says that the debit has bounced.
+func TestSubscriptionDebitBouncesAfterALoss(t *testing.T) {
+	t.Parallel()
+	for name, lose := range map[string]func(s *testShop){
+		"the mode": func(s *testShop) { require.NoError(s.t, s.st.SetCursor(s.t.Context(), "mode", "")) },
+		"the session": func(s *testShop) {
+			s.loseRows("fulfil_ref/")
+			require.NoError(s.t, s.st.InTx(s.t.Context(), func(tx tx) error {
+				locked, err := s.st.Lock(s.t.Context(), tx, "order-1")
+				if err != nil {
+					return err
+				}
+				locked[0].Attempts[0].SessionID = ""
+				return s.st.Save(s.t.Context(), tx, locked[0])
+			}))
+		},
+		"the order": func(s *testShop) {
+			s.loseOrder("order-1")
+			s.srv.Advance(11 * time.Minute)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			s.loseWebhooks()
+			c := cartOf("order-1", "last")
+			c.Mode = checkout.ModeSubscription
+			c.Lines[0].Recurring.Interval = checkout.IntervalMonth
+			session := s.begin(c).SessionID
+			require.NoError(t, s.srv.Pay(session, checkouttest.BankDebit))
+			lose(s)
+			s.flow, s.hook = s.process()
+			s.hear("checkout.session.async_payment_failed")
+			require.NoError(t, s.srv.Bounce(session))
+			if name == "the order" {
+				_, err := s.flow.Order(t.Context(), "order-1")
+				require.ErrorIs(t, err, checkout.ErrNotFound, "no money is on its way")
+				return
+			}
+			s.requireStatus("order-1", "failed")
+		})
+	}
+}
+
 // The first debit of a subscription arrives, and the event of its session does not come. Its invoice says that Stripe is to be
 // asked for the session, whether Stripe was asked before or not. So does the event of its payment intent, if it comes after.
 func TestSubscriptionDebitArrivesUnheard(t *testing.T) {

@@ -187,12 +187,8 @@ func (f *Flow[Tx]) settleSession(ctx context.Context, u sessionUpdate) (handover
 // settleUnknownMode settles a recorded session while the Store does not say of which mode the shop is, as after it was restored from an
 // early backup. An event of the other mode can't be told from the shop's then, so Stripe is asked with the shop's key.
 func (f *Flow[Tx]) settleUnknownMode(ctx context.Context, o *store.Order, u sessionUpdate) (handover, error) {
-	answer, err := f.stripe.session(ctx, o.Account, o.Mode, u.facts.ID, u.cause)
-	if notOurs(err) {
-		f.countForeign(u.cause, u.facts.ID)
-		return handover{}, nil
-	}
-	if err != nil {
+	answer, ours, err := f.confirm(ctx, o.Account, o.Mode, u)
+	if err != nil || !ours {
 		return handover{}, err
 	}
 	if err := f.checkMode(ctx, answer.facts.Livemode); err != nil {
@@ -200,6 +196,23 @@ func (f *Flow[Tx]) settleUnknownMode(ctx context.Context, o *store.Order, u sess
 	}
 	answer.delivers = u.delivers
 	return f.settle(ctx, o, answer)
+}
+
+// confirm asks Stripe, with the shop's key, for the session that an event is about. What the event's type says counts, too: the session
+// of a subscription looks the same before and after its first debit has bounced. ours is false if Stripe does not know the session.
+func (f *Flow[Tx]) confirm(ctx context.Context, account, mode string, u sessionUpdate) (answer sessionUpdate, ours bool, err error) {
+	if u.asked {
+		return u, true, nil
+	}
+	answer, err = f.stripe.session(ctx, account, mode, u.facts.ID, u.cause)
+	if notOurs(err) {
+		f.countForeign(u.cause, u.facts.ID)
+		return answer, false, nil
+	}
+	if err == nil {
+		err = answer.follow(u.eventType)
+	}
+	return answer, true, err
 }
 
 // recordedOrder returns the order that a session was recorded with, or the one whose session it recovers; nil: neither is
@@ -233,16 +246,9 @@ func (f *Flow[Tx]) settleHint(ctx context.Context, shop shopIdentity, o *store.O
 		f.countForeign(u.cause, u.facts.ID)
 		return "", nil
 	}
-	if !u.asked {
-		answer, err := f.stripe.session(ctx, o.Account, o.Mode, u.facts.ID, u.cause)
-		if notOurs(err) {
-			f.countForeign(u.cause, u.facts.ID)
-			return "", nil
-		}
-		if err != nil {
-			return "", err
-		}
-		u = answer
+	u, ours, err := f.confirm(ctx, o.Account, o.Mode, u)
+	if err != nil || !ours {
+		return "", err
 	}
 	if !shop.fits(u.facts.Livemode) || !recovered && !shop.marked(&u.facts, o.ID) {
 		f.countForeign(u.cause, u.facts.ID)

@@ -145,9 +145,9 @@ func (w *world) isShort(order string, cart checkout.Session) bool {
 	for _, s := range w.stocks() {
 		left[s.SKU] = s.Available()
 	}
-	if o := w.order(order); o != nil {
-		if open := o.OpenAttempt(); open != nil && open.Hold.State == store.Held {
-			for _, line := range open.Lines {
+	for _, hold := range w.holds() {
+		if strings.HasPrefix(hold.ID, order+"/") {
+			for _, line := range hold.Lines {
 				left[line.SKU] += line.Quantity
 			}
 		}
@@ -239,16 +239,8 @@ func (c *checker) lostAtRest(all truth) error {
 // heldAtRest is the stock that may be held at rest: that of orders for which nothing can be done, and of payments that are
 // not for what was sold, until a person decides.
 func (c *checker) heldAtRest() map[string]int64 {
-	var holds []reservation.Hold
-	err := c.w.database().InTx(context.Background(), func(tx tx) (err error) {
-		holds, err = c.w.stock.Holds(context.Background(), tx, "", 1000)
-		return err
-	})
-	if err != nil {
-		panic(err)
-	}
 	held := map[string]int64{}
-	for _, h := range holds {
+	for _, h := range c.w.holds() {
 		id, _, _ := strings.Cut(h.ID, "/")
 		o := c.w.order(id)
 		if counts := o.PaidAttempt(); !c.w.broken(id) && (counts == nil || counts.Agrees() || counts.Hold.ID != h.ID || !o.GivenUpAt.IsZero()) {

@@ -283,6 +283,18 @@ func (w *world) stocks() []reservation.Stock {
 	return all
 }
 
+// holds are those that stand.
+func (w *world) holds() (all []reservation.Hold) {
+	err := w.database().InTx(context.Background(), func(tx tx) (err error) {
+		all, err = w.stock.Holds(context.Background(), tx, "", 1000)
+		return err
+	})
+	if err != nil {
+		panic(err)
+	}
+	return all
+}
+
 // mix draws a number from others (SplitMix64).
 func mix(numbers ...uint64) uint64 {
 	var x uint64
