@@ -363,8 +363,8 @@ func (c *checker) paymentsAtRest(o *store.Order, all truth) error {
 		return nil
 	}
 	refunded := o.Status() == store.Refunded
-	// The stock of an attempt whose own session is not recorded is given back.
-	mayBeShort := leaks || c.w.lost(counts.SessionID) || c.w.foreign(counts.SessionID)
+	// The stock of an attempt whose own session is not recorded is given back, and that of a debit that bounced before its invoice was paid.
+	mayBeShort := leaks || counts.Failed || c.w.lost(counts.SessionID) || c.w.foreign(counts.SessionID)
 	excused := refunded || o.Status() == store.Disputed || o.Parked != "" || !o.GivenUpAt.IsZero() || mayBeShort && len(o.Shortfall) > 0
 	switch {
 	case len(o.Shortfall) > 0 && !mayBeShort:
