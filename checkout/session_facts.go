@@ -2,7 +2,6 @@ package checkout
 
 import (
 	"encoding/json"
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -172,8 +171,6 @@ type sessionUpdate struct {
 	raw   json.RawMessage
 	// cause is the event's ID, or what was being done when Stripe was asked.
 	cause string
-	// eventType is the type of the event that the update was read from; empty: it is an answer.
-	eventType string
 	// account is the connected account that the session is on; empty: the merchant's own.
 	account string
 	// asked says that Stripe answered a request, and so says how the session is now. An event says how the session was.
@@ -192,7 +189,7 @@ type sessionUpdate struct {
 
 // observeEvent reads a session event. The event's type counts even where old versions of the object lack the field for it.
 func observeEvent(eventType, eventID, account string, created time.Time, facts sessionFacts, raw json.RawMessage) sessionUpdate {
-	u := sessionUpdate{facts: facts, raw: raw, cause: eventID, eventType: eventType, account: account, at: created}
+	u := sessionUpdate{facts: facts, raw: raw, cause: eventID, account: account, at: created}
 	switch eventType {
 	case eventCompleted, eventAsyncSucceeded:
 		u.completed = true
@@ -213,27 +210,6 @@ func observeAnswer(doing, account string, asked time.Time, response *stripe.APIR
 	}
 	u.derive()
 	return u, nil
-}
-
-// follow takes what the type of an event says into an answer that was asked for after the event. An answer that lacks what the type
-// says is older than the event: it is an error, so that Stripe sends the event again. An empty type says nothing.
-func (u *sessionUpdate) follow(eventType string) error {
-	follows := true
-	switch eventType {
-	case eventCompleted:
-		follows = u.completed
-	case eventAsyncSucceeded:
-		follows = u.paid
-	case eventAsyncFailed:
-		follows = u.completed
-		u.failed = !u.paid
-	case eventExpired:
-		follows = u.expired
-	}
-	if !follows {
-		return fmt.Errorf("checkout: stripe's answer about session %s is older than the event %s", u.facts.ID, u.cause)
-	}
-	return nil
 }
 
 // derive sets the facts that follow from the object. Only "paid" and "no_payment_required" count as paid

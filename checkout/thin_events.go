@@ -129,6 +129,27 @@ func knows(a *store.Attempt, eventType string) bool {
 	return false
 }
 
+// follow takes what the type of a thin event says into an answer that was asked for after the event. An answer that lacks what the
+// type says is older than the event: it is an error, so that Stripe sends the event again.
+func (u *sessionUpdate) follow(eventType string) error {
+	follows := true
+	switch eventType {
+	case eventCompleted:
+		follows = u.completed
+	case eventAsyncSucceeded:
+		follows = u.paid
+	case eventAsyncFailed:
+		follows = u.completed
+		u.failed = !u.paid
+	case eventExpired:
+		follows = u.expired
+	}
+	if !follows {
+		return fmt.Errorf("checkout: stripe's answer about session %s is older than the event %s", u.facts.ID, u.cause)
+	}
+	return nil
+}
+
 // askRefund records Stripe's answer about a refund that a thin event named.
 func (f *Flow[Tx]) askRefund(ctx context.Context, t thinEvent) (id string, err error) {
 	return f.askFor(ctx, t.object, func() (string, error) {

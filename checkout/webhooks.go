@@ -198,8 +198,8 @@ func (f *Flow[Tx]) settleUnknownMode(ctx context.Context, o *store.Order, u sess
 	return f.settle(ctx, o, answer)
 }
 
-// confirm asks Stripe, with the shop's key, for the session that an event is about. What the event's type says counts, too: the session
-// of a subscription looks the same before and after its first debit has bounced. ours is false if Stripe does not know the session.
+// confirm asks Stripe, with the shop's key, for the session that an event is about. ours is false if Stripe does not know the session.
+// If the event says that a debit has bounced, that counts, too: the session of a subscription looks the same before and after.
 func (f *Flow[Tx]) confirm(ctx context.Context, account, mode string, u sessionUpdate) (answer sessionUpdate, ours bool, err error) {
 	if u.asked {
 		return u, true, nil
@@ -209,8 +209,8 @@ func (f *Flow[Tx]) confirm(ctx context.Context, account, mode string, u sessionU
 		f.countForeign(u.cause, u.facts.ID)
 		return answer, false, nil
 	}
-	if err == nil {
-		err = answer.follow(u.eventType)
+	if u.failed && u.facts.Livemode == answer.facts.Livemode {
+		answer.failed = answer.completed && !answer.paid
 	}
 	return answer, true, err
 }
