@@ -60,6 +60,9 @@ func (f *Flow[Tx]) refuseTogether(ctx context.Context, demands []demand) ([]comb
 		return answers, nil
 	}
 	previews, err := f.reserver.(reservation.Previewer).Preview(ctx, holds...)
+	if errors.Is(err, errors.ErrUnsupported) { // it was given nothing to read from
+		return answers, nil
+	}
 	if err != nil {
 		return nil, err
 	}

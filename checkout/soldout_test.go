@@ -94,14 +94,41 @@ func TestRefusalsTogether(t *testing.T) {
 	})
 }
 
+// A Reserver that has nothing to preview from is asked in vain, and those that wait still share transactions.
+func TestNoPreview(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newShop(t)
+		held := &heldUpStore{Store: s.st, goOn: make(chan struct{})}
+		s.runAs(func(c *checkout.Config[tx]) { c.Store = held })
+		var refused atomic.Int64
+		var done sync.WaitGroup
+		for i := range 200 {
+			done.Go(func() {
+				_, err := s.flow.Begin(t.Context(), cartOf(fmt.Sprint("o", i), "last"))
+				var short *reservation.ShortageError
+				if errors.As(err, &short) {
+					refused.Add(1)
+				}
+			})
+			synctest.Wait()
+		}
+		close(held.goOn)
+		done.Wait()
+		require.EqualValues(t, 199, refused.Load())
+		require.EqualValues(t, 1+4+1, held.transactions.Load(), "the first caller's two, and one for each 64 others")
+	})
+}
+
 // heldUpStore holds up transactions, and counts the orders that are inserted.
 type heldUpStore struct {
 	store.Store[tx]
-	inserts atomic.Int64
-	goOn    chan struct{}
+	inserts, transactions atomic.Int64
+	goOn                  chan struct{}
 }
 
 func (s *heldUpStore) InTx(ctx context.Context, fn func(tx tx) error) error {
+	s.transactions.Add(1)
 	<-s.goOn
 	return s.Store.InTx(ctx, fn)
 }
