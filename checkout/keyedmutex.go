@@ -25,21 +25,18 @@ func (k *keyedMutex) lock(ctx context.Context, key string) (unlock func(), err e
 	if unlock, ok := k.tryLock(key); ok {
 		return unlock, nil
 	}
-	l, held := k.want(key), false
+	l := k.want(key)
 	select {
 	case l.sem <- struct{}{}:
-		held = true
+		unlock = func() { <-l.sem; k.drop(key, l) }
 	case <-ctx.Done():
+		unlock = func() { k.drop(key, l) }
 	}
-	err = turns.Take(ctx, key)
-	if err == nil {
-		return func() { <-l.sem; k.drop(key, l) }, nil
+	if err := turns.Take(ctx, key); err != nil {
+		unlock()
+		return nil, err
 	}
-	if held {
-		<-l.sem
-	}
-	k.drop(key, l)
-	return nil, err
+	return unlock, nil
 }
 
 // tryLock takes the key if it is free.

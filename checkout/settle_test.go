@@ -431,6 +431,17 @@ func TestHeadOfAPaymentIntent(t *testing.T) {
 	require.Equal(t, code(http.MethodGet), code(http.MethodHead))
 }
 
+// subscribeByDebit begins order-1 as a subscription, pays it by a debit that is on its way, and returns the session.
+func (s *testShop) subscribeByDebit() (session string) {
+	s.t.Helper()
+	c := cartOf("order-1", "last")
+	c.Mode = checkout.ModeSubscription
+	c.Lines[0].Recurring.Interval = checkout.IntervalMonth
+	session = s.begin(c).SessionID
+	require.NoError(s.t, s.srv.Pay(session, checkouttest.BankDebit))
+	return session
+}
+
 // A subscription by debit that bounced, its webhooks lost. Its session has no payment intent. A sweep reads the events, and without one
 // Stripe's answer about the session tells, once the subscription has expired incomplete.
 func TestSubscriptionDebitBouncesUnheard(t *testing.T) {
@@ -438,11 +449,7 @@ func TestSubscriptionDebitBouncesUnheard(t *testing.T) {
 	for _, sweeps := range []bool{true, false} {
 		s := newShop(t)
 		s.loseWebhooks()
-		c := cartOf("order-1", "last")
-		c.Mode = checkout.ModeSubscription
-		c.Lines[0].Recurring.Interval = checkout.IntervalMonth
-		session := s.begin(c).SessionID
-		require.NoError(t, s.srv.Pay(session, checkouttest.BankDebit))
+		session := s.subscribeByDebit()
 		look := func() {
 			if sweeps {
 				s.sweep()
@@ -488,11 +495,7 @@ func TestSubscriptionDebitBouncesAfterALoss(t *testing.T) {
 			t.Parallel()
 			s := newShop(t)
 			s.loseWebhooks()
-			c := cartOf("order-1", "last")
-			c.Mode = checkout.ModeSubscription
-			c.Lines[0].Recurring.Interval = checkout.IntervalMonth
-			session := s.begin(c).SessionID
-			require.NoError(t, s.srv.Pay(session, checkouttest.BankDebit))
+			session := s.subscribeByDebit()
 			lose(s)
 			s.flow, s.hook = s.process()
 			s.hear("checkout.session.async_payment_failed")

@@ -101,21 +101,7 @@ func TestNoPreview(t *testing.T) {
 		s := newShop(t)
 		held := &heldUpStore{Store: s.st, goOn: make(chan struct{})}
 		s.runAs(func(c *checkout.Config[tx]) { c.Store = held })
-		var refused atomic.Int64
-		var done sync.WaitGroup
-		for i := range 200 {
-			done.Go(func() {
-				_, err := s.flow.Begin(t.Context(), cartOf(fmt.Sprint("o", i), "last"))
-				var short *reservation.ShortageError
-				if errors.As(err, &short) {
-					refused.Add(1)
-				}
-			})
-			synctest.Wait()
-		}
-		close(held.goOn)
-		done.Wait()
-		require.EqualValues(t, 199, refused.Load())
+		s.rushForTheLast(held)
 		require.EqualValues(t, 1+4+1, held.transactions.Load(), "the first caller's two, and one for each 64 others")
 	})
 }
@@ -138,6 +124,31 @@ func (s *heldUpStore) Insert(ctx context.Context, t tx, orders ...*store.Order) 
 	return s.Store.Insert(ctx, t, orders...)
 }
 
+// rushForTheLast has 200 customers want the last thing while transactions are held up, lets them go on, and checks that one gets it and
+// each other is refused.
+func (s *testShop) rushForTheLast(held *heldUpStore) {
+	s.t.Helper()
+	var bought, refused atomic.Int64
+	var done sync.WaitGroup
+	for i := range 200 {
+		done.Go(func() {
+			_, err := s.flow.Begin(s.t.Context(), cartOf(fmt.Sprint("o", i), "last"))
+			var short *reservation.ShortageError
+			switch {
+			case err == nil:
+				bought.Add(1)
+			case errors.As(err, &short):
+				refused.Add(1)
+			}
+		})
+		synctest.Wait()
+	}
+	close(held.goOn)
+	done.Wait()
+	require.EqualValues(s.t, 1, bought.Load())
+	require.EqualValues(s.t, 199, refused.Load())
+}
+
 // Those that wait for a transaction while something is sold out are refused without one.
 func TestSoldOutWhileTheyWait(t *testing.T) {
 	t.Parallel()
@@ -145,25 +156,7 @@ func TestSoldOutWhileTheyWait(t *testing.T) {
 		s := newShop(t)
 		gated := &heldUpStore{Store: s.st, goOn: make(chan struct{})}
 		s.runAs(func(c *checkout.Config[tx]) { c.Store, c.Reserver = gated, s.stock.WithStore(s.st) })
-		var bought, refused atomic.Int64
-		var done sync.WaitGroup
-		for i := range 200 {
-			done.Go(func() {
-				_, err := s.flow.Begin(t.Context(), cartOf(fmt.Sprint("o", i), "last"))
-				var short *reservation.ShortageError
-				switch {
-				case err == nil:
-					bought.Add(1)
-				case errors.As(err, &short):
-					refused.Add(1)
-				}
-			})
-			synctest.Wait()
-		}
-		close(gated.goOn)
-		done.Wait()
-		require.EqualValues(t, 1, bought.Load())
-		require.EqualValues(t, 199, refused.Load())
+		s.rushForTheLast(gated)
 		require.EqualValues(t, 1+64, gated.inserts.Load(), "the first caller, and the batch that finds that nothing is left")
 	})
 }

@@ -209,7 +209,7 @@ func (f *Flow[Tx]) confirm(ctx context.Context, account, mode string, u sessionU
 		f.countForeign(u.cause, u.facts.ID)
 		return answer, false, nil
 	}
-	if u.failed && u.facts.Livemode == answer.facts.Livemode {
+	if err == nil && u.failed && u.facts.Livemode == answer.facts.Livemode {
 		answer.failed = answer.completed && !answer.paid
 	}
 	return answer, true, err
