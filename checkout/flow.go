@@ -164,7 +164,7 @@ func tidy(o *store.Order, now time.Time) {
 		}
 	}
 	trim(o, now)
-	trimInvoices(o)
+	o.SumUpInvoices()
 	trimNotices(o)
 	eraseAgain(o)
 	o.UpdatedAt = now

@@ -280,18 +280,6 @@ func (f *Flow[Tx]) setInvoice(o *store.Order, a *store.Attempt, i invoiceFacts) 
 	return true
 }
 
-// trimInvoices keeps the ledger small: of invoices beyond the latest [store.InvoicesKept] the order keeps the sums. What happens
-// to such an invoice later is not recorded, apart from refunds and disputes.
-func trimInvoices(o *store.Order) {
-	for len(o.Invoices) > store.InvoicesKept {
-		oldest := o.Invoices[0]
-		o.OlderInvoices.Count++
-		o.OlderInvoices.Paid += oldest.Paid
-		o.OlderInvoices.Through = oldest.CreatedAt
-		o.Invoices = slices.Delete(o.Invoices, 0, 1)
-	}
-}
-
 // paidWith returns what was paid with p: the number of the attempt, and the invoice if that is not the first of a
 // subscription. The number is 0 if the payment can't be told.
 func paidWith(o *store.Order, p payment) (attempt int, invoice string) {

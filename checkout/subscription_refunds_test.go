@@ -208,3 +208,47 @@ func TestSubscriptionOverTheYears(t *testing.T) {
 	s.srv.Advance(31 * 24 * time.Hour)
 	require.NotZero(t, s.order("club").ChangeDelivery.Rollbacks)
 }
+
+// While payments are not collected for years, what became of the last payment still decides on access, and it can still be given back.
+func TestLastPaymentIsFromLongAgo(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		giveBack func(s *testShop, invoice string)
+		reason   store.AccessReason
+	}{
+		"nothing happened": {func(*testShop, string) {}, store.AccessActive},
+		"disputed": {func(s *testShop, _ string) {
+			_, err := s.srv.Dispute(s.order("club").Attempts[0].SessionID)
+			require.NoError(s.t, err)
+			s.srv.Flush()
+		}, store.AccessDisputed},
+		"refunded": {func(s *testShop, invoice string) {
+			err := s.flow.Refund(s.t.Context(), "club", checkout.Refund{Invoice: invoice})
+			require.NoError(s.t, err)
+		}, store.AccessRefunded},
+	} {
+		for when, wait := range map[string]int{"at once": 0, "years later": 3 * 12} {
+			t.Run(name+" "+when, func(t *testing.T) {
+				s := newShop(t)
+				sub := s.subscribe("club")
+				_, err := s.srv.Client().V1Subscriptions.Update(t.Context(), sub.ID, &stripe.SubscriptionUpdateParams{
+					PauseCollection: &stripe.SubscriptionUpdatePauseCollectionParams{Behavior: stripe.String("mark_uncollectible")},
+				})
+				require.NoError(t, err)
+				s.srv.Flush()
+				first := s.order("club").Invoices[0].ID
+				elapse := func(months int) {
+					for range months {
+						s.srv.Advance(31 * day)
+					}
+				}
+				elapse(wait)
+				row.giveBack(s, first)
+				elapse(36 - wait)
+				o := s.order("club")
+				require.Equal(t, row.reason, o.Access(s.srv.Now(), 0).Reason)
+				require.Len(t, o.Invoices, store.InvoicesKept+1)
+			})
+		}
+	}
+}

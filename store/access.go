@@ -137,24 +137,37 @@ func pastDue(until, now time.Time) Access {
 
 // unpaidSince is when the oldest unpaid invoice of a subscription was made, or when its period began.
 func (o *Order) unpaidSince(s *Subscription) time.Time {
-	for _, i := range o.Invoices { // the oldest first
-		if i.Subscription == s.ID && i.State == InvoiceOpen && i.Due > i.Paid {
-			return i.CreatedAt
-		}
+	if i := o.oldestOpen(s.ID); i != nil {
+		return i.CreatedAt
 	}
 	return s.PeriodStart
 }
 
-// latestGivenBack says how the payments for the latest period that is paid for were given back; empty: they were not, or only
-// a part of them. Credit or a discount can pay for a period as a whole: then there is no payment to give back, and what became of
-// earlier periods does not count.
-func (o *Order) latestGivenBack(paid *Attempt, s *Subscription) AccessReason {
-	var end time.Time
+// oldestOpen returns the oldest invoice of a subscription that is to be paid, or nil.
+func (o *Order) oldestOpen(subscription string) *Invoice {
+	for i := range o.Invoices { // the oldest first
+		if inv := &o.Invoices[i]; inv.Subscription == subscription && inv.State == InvoiceOpen && inv.Due > inv.Paid {
+			return inv
+		}
+	}
+	return nil
+}
+
+// paidThrough is the end of the latest period of a subscription that is paid for. Credit or a discount can pay for a period as a whole.
+func (o *Order) paidThrough(subscription string) (end time.Time) {
 	for _, i := range o.Invoices {
-		if i.Subscription == s.ID && (i.Paid > 0 || i.State == InvoicePaid) && i.PeriodEnd.After(end) {
+		if i.Subscription == subscription && i.settled() && i.PeriodEnd.After(end) {
 			end = i.PeriodEnd
 		}
 	}
+	return end
+}
+
+// latestGivenBack says how the payments for the latest period that is paid for were given back; empty: they were not, or only
+// a part of them. Where credit or a discount paid for the period as a whole, there is no payment to give back, and what became of
+// earlier periods does not count.
+func (o *Order) latestGivenBack(paid *Attempt, s *Subscription) AccessReason {
+	end := o.paidThrough(s.ID)
 	var sum, back int64
 	for _, i := range o.Invoices {
 		if i.Subscription != s.ID || i.Paid == 0 || !i.PeriodEnd.Equal(end) {

@@ -40,8 +40,8 @@ type Order struct {
 	CancelRequestedAt time.Time `json:"cancel_requested_at,omitzero"`
 	// Subscriptions are what the paid sessions of the order began: one, unless the order was paid twice.
 	Subscriptions []Subscription `json:"subscriptions,omitempty"`
-	// Invoices is the ledger of the subscriptions' invoices by ID, the oldest first. It has the latest [InvoicesKept], and
-	// OlderInvoices sums the others up.
+	// Invoices is the ledger of the subscriptions' invoices by ID, the oldest first. It has the latest [InvoicesKept] and those that
+	// decide on access. OlderInvoices sums the others up: see [Order.SumUpInvoices].
 	Invoices      []Invoice   `json:"invoices,omitempty"`
 	OlderInvoices InvoiceSums `json:"older_invoices,omitzero"`
 	// Refunds and Disputes are ledgers with an entry for each object of Stripe's. The object that was heard of first comes

@@ -123,7 +123,10 @@ const (
 // First reports whether the invoice is the one that began its subscription. Its payment is that of the attempt.
 func (i *Invoice) First() bool { return i.Reason == "subscription_create" }
 
-// InvoicesKept is the number of invoices that an order keeps. Of older ones it keeps their sums: see [Order.OlderInvoices].
+// settled reports whether the time that the invoice pays for is paid, in part at least, or owed by nobody.
+func (i *Invoice) settled() bool { return i.Paid > 0 || i.State == InvoicePaid }
+
+// InvoicesKept is the number of latest invoices that an order keeps: see [Order.SumUpInvoices].
 const InvoicesKept = 24
 
 // InvoiceSums is what an order keeps of the invoices that it no longer lists.
@@ -202,4 +205,28 @@ func (o *Order) TotalPaid() (amount int64, invoices int) {
 		amount += inv.Paid
 	}
 	return amount, invoices + len(o.Invoices)
+}
+
+// SumUpInvoices keeps the ledger small: of invoices beyond the latest [InvoicesKept] the order keeps the sums, in
+// [Order.OlderInvoices]. What happens to such an invoice later is not recorded, apart from refunds and disputes. An older invoice that
+// decides on access stays: one for the latest period of its subscription that is paid for, and the oldest one that is open.
+func (o *Order) SumUpInvoices() {
+	n := len(o.Invoices) - InvoicesKept
+	if n <= 0 {
+		return
+	}
+	var kept []Invoice
+	for _, i := range o.Invoices[:n] {
+		oldest := o.oldestOpen(i.Subscription)
+		if i.settled() && i.PeriodEnd.Equal(o.paidThrough(i.Subscription)) || oldest != nil && oldest.ID == i.ID {
+			kept = append(kept, i)
+			continue
+		}
+		o.OlderInvoices.Count++
+		o.OlderInvoices.Paid += i.Paid
+		if i.CreatedAt.After(o.OlderInvoices.Through) {
+			o.OlderInvoices.Through = i.CreatedAt
+		}
+	}
+	o.Invoices = append(kept, o.Invoices[n:]...)
 }
