@@ -18,8 +18,6 @@ import (
 )
 
 const (
-	// growthAge is the age of the oldest order. The others are spread evenly until now, so that a sweep prunes half of them.
-	growthAge = 90 * 24 * time.Hour
 	// growthChunk orders are loaded in one statement.
 	growthChunk = 100_000
 	// growthSweeps prune at most. They pass all old orders of a million; more would take hours.
@@ -38,6 +36,7 @@ var growthKinds = []struct {
 type grown struct {
 	bench
 	orders  int
+	age     time.Duration // of the oldest order; the others are spread evenly until now
 	bytes   int64         // on disk, by order
 	pruning time.Duration // the longest sweep that pruned
 	sweeps  int           // that pruned
@@ -46,7 +45,7 @@ type grown struct {
 
 // newGrown makes a shop and loads its orders.
 func newGrown(ctx context.Context, d *database, o *options, orders int) (g *grown, err error) {
-	g = &grown{bench: bench{d: d, callers: growthCallers, prepared: o.prepared}, orders: orders}
+	g = &grown{bench: bench{d: d, callers: growthCallers, prepared: o.prepared}, orders: orders, age: o.age}
 	defer func() {
 		if err != nil {
 			g.close()
@@ -135,7 +134,7 @@ func (g *grown) load(ctx context.Context) error {
 // copies returns the statements that copy the rows of an order for those numbers from from to below to that are of its kind.
 func (g *grown) copies(o *store.Order, session string, now time.Time, low, high, from, to int) []string {
 	numbers := fmt.Sprintf("(SELECT n FROM generate_series(%d, %d) AS n WHERE n %% 100 >= %d AND n %% 100 < %d) AS numbers", from, to-1, low, high)
-	step, start := growthAge.Seconds()/float64(g.orders), now.Add(-growthAge)
+	step, start := g.age.Seconds()/float64(g.orders), now.Add(-g.age)
 	at := fmt.Sprintf("(timestamptz '%s' + n * interval '%f seconds')", start.Format(time.RFC3339), step)
 	text := "to_char(" + at + " AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
 	id, term, data, cast := "('order-' || lpad(n::text, 9, '0'))", "sha256(n::text::bytea)", "t.data::text", "::json"
@@ -227,7 +226,7 @@ func growthRows() []growthRow {
 		}
 	}
 	somewhere := func(g *grown) store.Position {
-		return store.Position{CreatedAt: time.Now().Add(-time.Duration(float64(growthAge) * (0.1 + 0.8*rand.Float64()))), ID: "x"}
+		return store.Position{CreatedAt: time.Now().Add(-time.Duration(float64(g.age) * (0.1 + 0.8*rand.Float64()))), ID: "x"}
 	}
 	return []growthRow{
 		{"Begin", func(g *grown) *contender {

@@ -29,6 +29,7 @@ type options struct {
 	skus      int // that are sold
 	only      string
 	sizes     []int         // of the shops of -growth; empty: that is not measured
+	age       time.Duration // of the oldest order of such a shop
 	soaking   time.Duration // 0: no soak
 	sale      *sale         // nil: none
 	nodes     []string      // addresses of a Galera cluster; empty: that is not measured
@@ -59,13 +60,14 @@ func main() {
 	flag.BoolVar(&o.node, "node", false, "measure nothing but programs of Node.js beside fulfil: a webhook's intake, and Medusa's inventory on PostgreSQL; npm installs them")
 	flag.IntVar(&o.sessions, "teststripe", 0, "measure nothing but the test Stripe, in process and standalone, with as many paid sessions, such as 10000, and print it")
 	sizes := flag.String("growth", "", "measure nothing but shops with as many orders, such as 10000,1000000, on PostgreSQL and SQLite, and print it")
+	days := flag.Int("days", 90, "of -growth, the age of the oldest order in days; sweeps prune what is older than 45 days")
 	flag.DurationVar(&o.soaking, "soak", 0, "do nothing but run a shop so long, as 10m, and fail if its memory grows or goroutines are left")
 	flag.Parse()
 	if o.sessions != 0 && o.sessions < 10 {
 		fmt.Fprintln(os.Stderr, "benchmarks: -teststripe: give a number of 10 or more")
 		os.Exit(2)
 	}
-	o.skus = 1000
+	o.skus, o.age = 1000, time.Duration(*days)*24*time.Hour
 	o.databases = strings.Split(*databases, ",")
 	for text := range strings.SplitSeq(*delays, ",") {
 		delay, err := time.ParseDuration(text)

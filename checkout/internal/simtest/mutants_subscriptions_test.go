@@ -55,5 +55,5 @@ var subscriptionMutants = []mutant{
 	{name: "grant access for a renewal that was given back", edits: []edit{{"../../../store/access.go",
 		"\t\t\tback += o.InvoiceRefunded(i.ID)\n", "\n"}}},
 	{name: "begin the grace with the period", edits: []edit{{"../../../store/access.go",
-		"i.State == InvoiceOpen && i.Due > i.Paid", "i.State == InvoiceOpen && i.Due < i.Paid"}}},
+		"inv.State == InvoiceOpen && inv.Due > inv.Paid", "inv.State == InvoiceOpen && inv.Due < inv.Paid"}}},
 }
