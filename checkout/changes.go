@@ -94,6 +94,9 @@ const (
 	ChangePaymentFailed ChangeKind = "payment_failed"
 	// ChangePlanChanged: prices or quantities of the subscription changed. Detail has both, for a person.
 	ChangePlanChanged ChangeKind = "plan_changed"
+	// ChangeSubscriptionStatus: the status of the subscription changed, other than at its beginning and its end. It is past due, unpaid
+	// or paused, or active again. Detail has both statuses, for a person. [store.Order.Access] says what follows from the status.
+	ChangeSubscriptionStatus ChangeKind = "subscription_status"
 	// ChangeCancellationScheduled: the subscription is to end at When.
 	ChangeCancellationScheduled ChangeKind = "cancellation_scheduled"
 	// ChangeCancellationWithdrawn: the subscription was to end and goes on.

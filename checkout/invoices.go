@@ -51,7 +51,6 @@ type invoiceFacts struct {
 	OldDetails      subscriptionDetails `json:"subscription_details"`
 
 	payments []payment // those that are paid first; nil in an event
-	asked    bool      // Stripe answered a request; an event says how the invoice was
 }
 
 // subscriptionDetails names the subscription of an invoice, with a copy of the subscription's metadata.
@@ -81,7 +80,7 @@ func factsOfInvoice(i *stripe.Invoice) invoiceFacts {
 	facts := invoiceFacts{
 		ID: i.ID, Status: string(i.Status), Reason: string(i.BillingReason), Currency: string(i.Currency),
 		Total: i.Total, AmountDue: i.AmountDue, AmountPaid: i.AmountPaid, AttemptCount: int(i.AttemptCount),
-		NextAttempt: i.NextPaymentAttempt, Created: i.Created, asked: true,
+		NextAttempt: i.NextPaymentAttempt, Created: i.Created,
 	}
 	if i.Lines != nil {
 		for _, l := range i.Lines.Data {
@@ -181,12 +180,12 @@ func (f *Flow[Tx]) observeInvoice(ctx context.Context, account string, i invoice
 		return "", err
 	}
 	if !latestInvoice(o, subscription, i.ID) {
-		return o.ID, f.settleSubscription(ctx, o.ID, subscription, cause) // with all invoices
+		return o.ID, f.settleSubscription(ctx, o.ID, subscription, cause, false) // with all invoices
 	}
 	if i.tellsNothingNew(o.Invoice(i.ID)) {
 		return o.ID, nil
 	}
-	return o.ID, f.settleInvoice(ctx, o.ID, i, cause)
+	return o.ID, f.settleInvoice(ctx, o.ID, subscription, i.ID, cause, false)
 }
 
 // latestInvoice reports whether an answer about one invoice brings the ledger of a subscription up to date: the invoice is known, and
@@ -203,7 +202,7 @@ func (f *Flow[Tx]) askInvoice(ctx context.Context, t thinEvent) (id string, err 
 		o, err := f.store.FindRef(ctx, t.object)
 		switch {
 		case err == nil && o.Account == t.account && o.Invoice(t.object) != nil && latestInvoice(o, o.Invoice(t.object).Subscription, t.object):
-			return o.ID, f.settleInvoice(ctx, o.ID, invoiceFacts{ID: t.object}, t.id)
+			return o.ID, f.settleInvoice(ctx, o.ID, o.Invoice(t.object).Subscription, t.object, t.id, true)
 		case err != nil && !errors.Is(err, ErrNotFound):
 			return "", err
 		}
@@ -215,31 +214,19 @@ func (f *Flow[Tx]) askInvoice(ctx context.Context, t thinEvent) (id string, err 
 	})
 }
 
-// settleInvoice records Stripe's newest answer about an invoice, as settleRefund does for a refund.
-func (f *Flow[Tx]) settleInvoice(ctx context.Context, id string, i invoiceFacts, cause string) error {
-	answers := func(o *store.Order) int { return answersOfInvoice(o, i.ID) }
-	return f.recordNewest(ctx, id, "invoice "+i.ID, cause, answers, func(o *store.Order) (recorder, error) {
-		if !i.asked || o.Invoice(i.ID) != nil {
-			answer, err := f.stripe.invoice(ctx, o.Account, i.ID)
-			if err != nil {
-				return nil, err
-			}
-			i = answer
+// settleInvoice records Stripe's newest answers about an invoice and its subscription. They are recorded together, so that whoever is
+// told of the invoice sees in the order what follows for access. With onlyNews, an answer that says of the invoice what the ledger says
+// is not recorded, and Stripe is not asked for the subscription.
+func (f *Flow[Tx]) settleInvoice(ctx context.Context, id, subscription, invoice, cause string, onlyNews bool) error {
+	return f.recordSubscription(ctx, id, subscription, cause, func(before *store.Order) (*subscriptionAnswers, error) {
+		i, err := f.stripe.invoice(ctx, before.Account, invoice)
+		if err != nil || onlyNews && i.tellsNothingNew(before.Invoice(invoice)) {
+			return nil, err
 		}
-		return func(o *store.Order, _ time.Time) (bool, error) {
-			subscription, _ := i.subscription()
-			a := o.AttemptBySubscription(subscription)
-			return a != nil && f.setInvoice(o, a, i), nil
-		}, nil
+		asked := f.now()
+		s, err := f.subscriptionOf(ctx, before, subscription)
+		return &subscriptionAnswers{s, asked, []invoiceFacts{i}}, err
 	})
-}
-
-// answersOfInvoice is how often an answer about an invoice was recorded.
-func answersOfInvoice(o *store.Order, id string) int {
-	if known := o.Invoice(id); known != nil {
-		return known.Answers
-	}
-	return 0
 }
 
 // setInvoice makes the ledger's entry what Stripe answered. It reports whether the ledger changed. The payment of the first
@@ -251,7 +238,6 @@ func (f *Flow[Tx]) setInvoice(o *store.Order, a *store.Attempt, i invoiceFacts) 
 	case known == nil && !entry.CreatedAt.After(o.OlderInvoices.Through):
 		return false // it was summed up
 	case known == nil:
-		entry.Answers = 1
 		o.Invoices = append(o.Invoices, entry)
 		slices.SortStableFunc(o.Invoices, func(a, b store.Invoice) int { return a.CreatedAt.Compare(b.CreatedAt) })
 	default:
@@ -261,11 +247,10 @@ func (f *Flow[Tx]) setInvoice(o *store.Order, a *store.Attempt, i invoiceFacts) 
 		for _, charge := range known.Charges {
 			entry.Charges = addID(entry.Charges, charge)
 		}
-		entry.Answers, entry.RenewalTold, entry.FailureTold = known.Answers, known.RenewalTold, known.FailureTold
+		entry.RenewalTold, entry.FailureTold = known.RenewalTold, known.FailureTold
 		if reflect.DeepEqual(entry, *known) {
 			return false
 		}
-		entry.Answers++
 		*known = entry
 	}
 	if entry.First() && entry.State == store.InvoicePaid && a.PaymentIntent == "" && len(i.payments) > 0 {
@@ -323,9 +308,9 @@ func (f *Flow[Tx]) orderOfInvoicePayment(ctx context.Context, account, intent st
 		return nil, err
 	}
 	if !latestInvoice(o, subscription, answer.ID) {
-		err = f.settleSubscription(ctx, o.ID, subscription, "refund or dispute")
+		err = f.settleSubscription(ctx, o.ID, subscription, "refund or dispute", false)
 	} else {
-		err = f.settleInvoice(ctx, o.ID, answer, "refund or dispute")
+		err = f.settleInvoice(ctx, o.ID, subscription, answer.ID, "refund or dispute", false)
 	}
 	return o, err
 }

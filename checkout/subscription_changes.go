@@ -21,8 +21,12 @@ func tellSubscription(o *store.Order, before, after store.Subscription, now time
 			Kind: string(kind), At: now, From: status, To: status, Attempt: after.Attempt, Cause: cause, Detail: detail, When: when,
 		})
 	}
-	if plan, was := planText(after), planText(before); before.ID != "" && plan != was {
+	if plan, was := planText(after), planText(before); before.Status != "" && plan != was {
 		tell(ChangePlanChanged, time.Time{}, was+" -> "+plan)
+	}
+	begins := before.Status == "" || before.Status == store.SubscriptionIncomplete
+	if !begins && !after.Ended() && after.Status != before.Status {
+		tell(ChangeSubscriptionStatus, time.Time{}, string(before.Status+" -> "+after.Status))
 	}
 	switch {
 	case after.Ended() && !before.Ended():
@@ -121,5 +125,6 @@ func trimNotices(o *store.Order) {
 
 // subscriptionChanges are the kinds of changes that are told of a subscription again and again.
 var subscriptionChanges = []ChangeKind{
-	ChangeRenewed, ChangePaymentFailed, ChangePlanChanged, ChangeCancellationScheduled, ChangeCancellationWithdrawn, ChangeTrialEnding,
+	ChangeRenewed, ChangePaymentFailed, ChangePlanChanged, ChangeSubscriptionStatus, ChangeCancellationScheduled,
+	ChangeCancellationWithdrawn, ChangeTrialEnding,
 }

@@ -56,11 +56,12 @@ func TestTrial(t *testing.T) {
 		s.sweep()
 		require.Empty(t, s.kinds())
 		s.elapse(5 * day)
-		require.Equal(t, []checkout.ChangeKind{checkout.ChangeTrialEnding, checkout.ChangeRenewed}, s.kinds(), heard)
-		require.Equal(t, sub.TrialEnd, s.changes[0].When)
-		require.Less(t, s.changes[0].At.Sub(sub.TrialEnd.Add(-3*day)), time.Hour, heard)
-		require.Less(t, s.changes[1].At.Sub(sub.TrialEnd), 2*time.Hour, heard)
-		require.Equal(t, sub.TrialEnd.AddDate(0, 1, 0), s.changes[1].When)
+		require.Equal(t, []checkout.ChangeKind{checkout.ChangeTrialEnding, checkout.ChangeRenewed}, s.subscriptionKinds(), heard)
+		told := slices.DeleteFunc(slices.Clone(s.changes), func(c checkout.Change) bool { return c.Kind == checkout.ChangeSubscriptionStatus })
+		require.Equal(t, sub.TrialEnd, told[0].When)
+		require.Less(t, told[0].At.Sub(sub.TrialEnd.Add(-3*day)), time.Hour, heard)
+		require.Less(t, told[1].At.Sub(sub.TrialEnd), 2*time.Hour, heard)
+		require.Equal(t, sub.TrialEnd.AddDate(0, 1, 0), told[1].When)
 		require.Equal(t, store.AccessActive, s.order("club").Access(s.srv.Now(), 0).Reason)
 		require.Equal(t, 1, s.shipments("club"))
 	}
@@ -147,7 +148,7 @@ func TestTrialWhoseCardFails(t *testing.T) {
 	s.pay(s.begin(trialOf("club", 14, "")).SessionID)
 	require.NoError(t, s.srv.ReplaceMethod(s.order("club").Subscription().ID, checkouttest.CardDeclined))
 	s.srv.Advance(14*day + 2*time.Hour)
-	require.Equal(t, []checkout.ChangeKind{checkout.ChangeTrialEnding, checkout.ChangePaymentFailed}, s.kinds())
+	require.Equal(t, []checkout.ChangeKind{checkout.ChangeTrialEnding, checkout.ChangePaymentFailed}, s.subscriptionKinds())
 	require.Equal(t, store.AccessPastDue, s.order("club").Access(s.srv.Now(), 0).Reason)
 	require.True(t, s.order("club").Access(s.srv.Now(), day).Granted)
 }
@@ -354,4 +355,60 @@ func TestDisputeOfARenewalThatWasNotHeardOf(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []checkout.ChangeKind{checkout.ChangeRenewed, checkout.ChangeRenewed, checkout.ChangeDisputed}, s.kinds())
 	require.True(t, s.changes[0].When.Before(s.changes[1].When))
+}
+
+// Whoever keeps a table of members writes what the order of a change says. After the last change it says what the order says.
+func TestToldOrderSaysWhoHasAccess(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		dunning checkouttest.DunningEnd
+		session checkout.Session
+		happens func(s *testShop, sub string)
+		want    []store.AccessReason // one after another, told as often as it likes
+	}{
+		"a card fails and recovers": {checkouttest.DunningCancels, clubOf("club"), func(s *testShop, sub string) {
+			require.NoError(s.t, s.srv.ReplaceMethod(sub, checkouttest.CardDeclined))
+			s.elapse(32 * day)
+			require.NoError(s.t, s.srv.ReplaceMethod(sub, checkouttest.CardOK))
+			s.elapse(5 * day)
+		}, []store.AccessReason{store.AccessPastDue, store.AccessActive}},
+		"a card fails for good": {checkouttest.DunningMarksUnpaid, clubOf("club"), func(s *testShop, sub string) {
+			require.NoError(s.t, s.srv.ReplaceMethod(sub, checkouttest.CardDeclined))
+			s.elapse(32 * day)
+			s.elapse(30 * day)
+		}, []store.AccessReason{store.AccessPastDue, store.AccessUnpaid}},
+		"a person has the last invoice paid": {checkouttest.DunningMarksUnpaid, clubOf("club"), func(s *testShop, sub string) {
+			require.NoError(s.t, s.srv.ReplaceMethod(sub, checkouttest.CardDeclined))
+			s.elapse(62 * day)
+			require.NoError(s.t, s.srv.ReplaceMethod(sub, checkouttest.CardOK))
+			_, err := s.srv.Client().V1Invoices.Pay(s.t.Context(), s.order("club").Invoices[1].ID, nil)
+			require.NoError(s.t, err)
+			s.srv.Flush()
+			s.elapse(day)
+		}, []store.AccessReason{store.AccessPastDue, store.AccessUnpaid, store.AccessActive}},
+		"a trial without a card is paused and resumed": {checkouttest.DunningCancels, trialOf("club", 14, "pause"), func(s *testShop, sub string) {
+			s.elapse(15 * day)
+			require.NoError(s.t, s.srv.ReplaceMethod(sub, checkouttest.CardOK))
+			_, err := s.srv.Client().V1Subscriptions.Resume(s.t.Context(), sub, nil)
+			require.NoError(s.t, err)
+			s.elapse(day)
+		}, []store.AccessReason{store.AccessPaused, store.AccessActive}},
+	} {
+		for heard, fate := range fates {
+			t.Run(name+", webhooks "+heard, func(t *testing.T) {
+				s := newShopOf(t, checkouttest.Config{Start: testStart, DunningEnd: row.dunning})
+				s.pay(s.begin(row.session).SessionID)
+				fate(s)
+				row.happens(s, s.order("club").Subscription().ID)
+				var told []store.AccessReason
+				for _, c := range s.changes {
+					if c.Kind != checkout.ChangeTrialEnding {
+						told = append(told, c.Order.Access(c.At, 0).Reason)
+					}
+				}
+				require.Equal(t, s.order("club").Access(s.srv.Now(), 0).Reason, told[len(told)-1])
+				require.Equal(t, row.want, slices.Compact(told), s.kinds())
+			})
+		}
+	}
 }

@@ -100,7 +100,7 @@ func TestSubscriptionUnderSchedule(t *testing.T) {
 				}
 				s.until(2, 20)
 				s.until(3, 1)
-				require.Equal(t, c.kinds, s.kinds()[len(want):])
+				require.Equal(t, c.kinds, s.subscriptionKinds()[len(want):])
 				require.Equal(t, c.access, s.order("club").Access(s.srv.Now(), 0).Reason)
 				s.requireStatus("club", checkout.Fulfilled)
 				require.Equal(t, 1, s.fulfilRuns())

@@ -42,6 +42,8 @@ type subscriptionFacts struct {
 
 	OldPeriodStart int64 `json:"current_period_start"`
 	OldPeriodEnd   int64 `json:"current_period_end"`
+
+	forgotten bool // Stripe does not know it anymore; nothing else is set but the ID
 }
 
 type itemFacts struct {
@@ -128,7 +130,7 @@ func (f *Flow[Tx]) observeSubscription(ctx context.Context, account string, s su
 	if s.tellsNothingNew(known) && !trialEnds(known, f.now()) {
 		return o.ID, nil
 	}
-	return o.ID, f.settleSubscription(ctx, o.ID, s.ID, cause)
+	return o.ID, f.settleSubscription(ctx, o.ID, s.ID, cause, false)
 }
 
 // SettleSubscription brings an order in line with what Stripe says of its subscription and the invoices, delivers what is to be
@@ -148,7 +150,7 @@ func (f *Flow[Tx]) SettleSubscription(ctx context.Context, orderID string) (*sto
 	if paid == nil || paid.Subscription == "" {
 		return o, nil
 	}
-	if err := f.settleSubscription(ctx, orderID, paid.Subscription, "settle subscription"); err != nil {
+	if err := f.settleSubscription(ctx, orderID, paid.Subscription, "settle subscription", false); err != nil {
 		return o, err
 	}
 	f.tryDeliver(ctx, orderID)
@@ -162,7 +164,7 @@ func (f *Flow[Tx]) askSubscription(ctx context.Context, t thinEvent) (id string,
 		o, err := f.store.FindRef(ctx, t.object)
 		switch {
 		case err == nil && o.Account == t.account:
-			return o.ID, f.recordSubscription(ctx, o.ID, t.object, t.id, true)
+			return o.ID, f.settleSubscription(ctx, o.ID, t.object, t.id, true)
 		case err != nil && !errors.Is(err, ErrNotFound):
 			return "", err
 		}
@@ -217,31 +219,48 @@ func (f *Flow[Tx]) orderOfSubscription(ctx context.Context, account, subscriptio
 	return o, nil
 }
 
-// settleSubscription records Stripe's newest answers about a subscription and its invoices. Subscriptions have no order of
-// states that can be relied on, so that an event says only that something changed, as with refunds.
-func (f *Flow[Tx]) settleSubscription(ctx context.Context, id, subscription, cause string) error {
-	return f.recordSubscription(ctx, id, subscription, cause, false)
+// subscriptionAnswers are answers of Stripe's about a subscription and some of its invoices, the newest first.
+type subscriptionAnswers struct {
+	subscription subscriptionFacts
+	asked        time.Time // when Stripe was asked for the subscription
+	invoices     []invoiceFacts
 }
 
-// recordSubscription is settleSubscription. With onlyNews, an answer that says of the subscription what the order says is not
-// recorded, and Stripe is not asked for the invoices.
-func (f *Flow[Tx]) recordSubscription(ctx context.Context, id, subscription, cause string, onlyNews bool) error {
-	answers := func(o *store.Order) int { return answersOfSubscription(o, subscription) }
-	return f.recordNewest(ctx, id, "subscription "+subscription, cause, answers, func(before *store.Order) (recorder, error) {
+// settleSubscription records Stripe's newest answers about a subscription and its invoices. Subscriptions have no order of
+// states that can be relied on, so that an event says only that something changed, as with refunds. With onlyNews, an answer that
+// says of the subscription what the order says is not recorded, and Stripe is not asked for the invoices.
+func (f *Flow[Tx]) settleSubscription(ctx context.Context, id, subscription, cause string, onlyNews bool) error {
+	return f.recordSubscription(ctx, id, subscription, cause, func(before *store.Order) (*subscriptionAnswers, error) {
 		asked := f.now()
-		answer, err := f.stripe.subscription(ctx, before.Account, subscription)
-		if missing(err) && !before.Livemode {
-			return nil, f.forgetSubscription(ctx, id, subscription, cause)
-		}
-		if err != nil {
-			return nil, err
-		}
+		s, err := f.subscriptionOf(ctx, before, subscription)
 		known := before.SubscriptionByID(subscription)
-		if onlyNews && answer.tellsNothingNew(known) && !trialEnds(known, f.now()) {
-			return nil, nil
+		switch {
+		case err != nil, onlyNews && !s.forgotten && s.tellsNothingNew(known) && !trialEnds(known, f.now()):
+			return nil, err
+		case s.forgotten:
+			return &subscriptionAnswers{subscription: s, asked: asked}, nil
 		}
 		invoices, err := f.stripe.invoicesOf(ctx, before.Account, subscription)
-		if err != nil {
+		return &subscriptionAnswers{s, asked, invoices}, err
+	})
+}
+
+// subscriptionOf asks for a subscription of an order. Stripe does not know it in a sandbox whose data was deleted.
+func (f *Flow[Tx]) subscriptionOf(ctx context.Context, o *store.Order, id string) (subscriptionFacts, error) {
+	s, err := f.stripe.subscription(ctx, o.Account, id)
+	if missing(err) && !o.Livemode {
+		f.log.Warn("stripe does not know a subscription: the sandbox's data was deleted", "order", o.ID, "subscription", id)
+		return subscriptionFacts{ID: id, forgotten: true}, nil
+	}
+	return s, err
+}
+
+// recordSubscription records the newest answers that ask returns; nil: there is nothing to record.
+func (f *Flow[Tx]) recordSubscription(ctx context.Context, id, subscription, cause string, ask func(before *store.Order) (*subscriptionAnswers, error)) error {
+	recorded := func(o *store.Order) int { return answersOfSubscription(o, subscription) }
+	return f.recordNewest(ctx, id, "subscription "+subscription, cause, recorded, func(before *store.Order) (recorder, error) {
+		answers, err := ask(before)
+		if answers == nil || err != nil {
 			return nil, err
 		}
 		return func(o *store.Order, now time.Time) (bool, error) {
@@ -249,12 +268,7 @@ func (f *Flow[Tx]) recordSubscription(ctx context.Context, id, subscription, cau
 			if a == nil {
 				return false, nil
 			}
-			was, is := setSubscription(o, a, answer, asked)
-			for _, i := range slices.Backward(invoices) {
-				if answersOfInvoice(o, i.ID) == answersOfInvoice(before, i.ID) {
-					f.setInvoice(o, a, i)
-				}
-			}
+			was, is := f.setSubscription(o, a, answers)
 			if len(before.Subscriptions) == 0 && !o.FulfilledAt.IsZero() {
 				skipOldNews(o, subscription)
 			}
@@ -273,44 +287,28 @@ func answersOfSubscription(o *store.Order, id string) int {
 	return 0
 }
 
-// forgetSubscription ends a subscription that Stripe does not know in a sandbox, whose data can be deleted.
-func (f *Flow[Tx]) forgetSubscription(ctx context.Context, id, subscription, cause string) error {
-	f.log.Warn("stripe does not know a subscription: the sandbox's data was deleted", "order", id, "subscription", subscription)
-	return f.record(ctx, id, cause, func(o *store.Order, now time.Time) (bool, error) {
-		a := o.AttemptBySubscription(subscription)
-		if a == nil {
-			return false, nil
-		}
-		if o.SubscriptionByID(subscription) == nil {
-			o.Subscriptions = append(o.Subscriptions, store.Subscription{ID: subscription, Attempt: a.N})
-		}
-		known := o.SubscriptionByID(subscription)
-		was := *known
-		known.Status, known.EndedAt, known.AskedAt = store.SubscriptionCanceled, now, now
+// setSubscription makes what the order keeps of a subscription and its invoices what Stripe answered. It returns what was kept of the
+// subscription before and what is kept now.
+func (f *Flow[Tx]) setSubscription(o *store.Order, a *store.Attempt, answers *subscriptionAnswers) (before, after store.Subscription) {
+	if o.SubscriptionByID(a.Subscription) == nil {
+		o.Subscriptions = append(o.Subscriptions, store.Subscription{ID: a.Subscription, Attempt: a.N})
+	}
+	known := o.SubscriptionByID(a.Subscription)
+	before, after = *known, answers.subscription.entry(a.N)
+	if answers.subscription.forgotten {
+		after = before
+		after.Status, after.EndedAt = store.SubscriptionCanceled, answers.asked
+	}
+	after.AskedAt, after.Answers, after.TrialTold = answers.asked, before.Answers, before.TrialTold
+	*known = after
+	changed := !sameSubscription(after, before)
+	for _, i := range slices.Backward(answers.invoices) {
+		changed = f.setInvoice(o, a, i) || changed
+	}
+	if changed {
 		known.Answers++
-		tellSubscription(o, was, *known, now, cause)
-		return true, nil
-	})
-}
-
-// setSubscription makes what the order keeps of a subscription what Stripe answered. It returns what was kept before and what
-// is kept now.
-func setSubscription(o *store.Order, a *store.Attempt, s subscriptionFacts, asked time.Time) (before, after store.Subscription) {
-	entry := s.entry(a.N)
-	entry.AskedAt = asked
-	known := o.SubscriptionByID(s.ID)
-	if known == nil {
-		entry.Answers = 1
-		o.Subscriptions = append(o.Subscriptions, entry)
-		return store.Subscription{}, entry
 	}
-	before = *known
-	entry.Answers, entry.TrialTold = known.Answers, known.TrialTold
-	if !sameSubscription(entry, before) {
-		entry.Answers++
-	}
-	*known = entry
-	return before, entry
+	return before, after
 }
 
 // cancelUnwanted ends the subscription of a payment that is given back automatically, as it would go on to be charged.

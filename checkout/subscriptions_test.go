@@ -47,9 +47,11 @@ func (s *testShop) months(n int) {
 	}
 }
 
-// subscriptionKinds are the changes told so far, in their order.
+// subscriptionKinds are the changes told so far, in their order, without those of statuses.
 func (s *testShop) subscriptionKinds() []checkout.ChangeKind {
-	return slices.DeleteFunc(s.kinds(), func(k checkout.ChangeKind) bool { return k == checkout.ChangeProcessing })
+	return slices.DeleteFunc(s.kinds(), func(k checkout.ChangeKind) bool {
+		return k == checkout.ChangeProcessing || k == checkout.ChangeSubscriptionStatus
+	})
 }
 
 // A subscription is fulfilled once, and its facts are those of Stripe: the period, the items, and the first invoice with its
@@ -166,12 +168,14 @@ func TestSubscriptionRecovers(t *testing.T) {
 	s.srv.Advance(32 * 24 * time.Hour)
 	o := s.order("club")
 	require.Equal(t, store.SubscriptionPastDue, o.Subscription().Status)
-	require.Equal(t, []checkout.ChangeKind{checkout.ChangePaymentFailed}, s.kinds())
+	require.Equal(t, []checkout.ChangeKind{checkout.ChangePaymentFailed, checkout.ChangeSubscriptionStatus}, s.kinds())
+	require.Equal(t, "active -> past_due", s.changes[1].Detail)
 	require.Equal(t, 1, s.changes[0].Try)
 	require.WithinDuration(t, testStart.AddDate(0, 1, 3), s.changes[0].When, 2*time.Hour)
 	require.NoError(t, s.srv.ReplaceMethod(sub.ID, checkouttest.CardOK))
 	s.srv.Advance(4 * 24 * time.Hour)
-	require.Equal(t, []checkout.ChangeKind{checkout.ChangePaymentFailed, checkout.ChangeRenewed}, s.kinds())
+	require.Equal(t, []checkout.ChangeKind{checkout.ChangeRenewed, checkout.ChangeSubscriptionStatus}, s.kinds()[2:])
+	require.Equal(t, "past_due -> active", s.changes[3].Detail)
 	require.Equal(t, store.SubscriptionActive, s.order("club").Subscription().Status)
 }
 
@@ -284,7 +288,7 @@ func TestSubscriptionByEventsOfOtherVersions(t *testing.T) {
 		require.NoError(t, s.srv.ReplaceMethod(sub.ID, checkouttest.CardOK))
 		s.srv.Advance(4 * 24 * time.Hour)
 		s.refundPayment(s.invoicePayment("club", 1))
-		require.Equal(t, []checkout.ChangeKind{checkout.ChangePaymentFailed, checkout.ChangeRenewed, checkout.ChangeRefunded}, s.kinds(), version)
+		require.Equal(t, []checkout.ChangeKind{checkout.ChangePaymentFailed, checkout.ChangeRenewed, checkout.ChangeRefunded}, s.subscriptionKinds(), version)
 		require.Equal(t, store.AccessRefunded, s.order("club").Access(s.srv.Now(), 0).Reason)
 	}
 }
@@ -468,7 +472,7 @@ func TestSubscriptionByThinEvents(t *testing.T) {
 }
 
 // A change of a known subscription costs one question about the subscription and one about its invoices; a change of a known
-// invoice costs one. An event that brings no news costs the question that says so: a failed payment is told by two events. The form of
+// invoice costs one about the invoice and one about the subscription. An event that brings no news costs the question that says so: a failed payment is told by two events. The form of
 // the event does not matter, except that a snapshot event without news costs nothing.
 func TestRequestsPerChangeOfASubscription(t *testing.T) {
 	t.Parallel()
@@ -514,7 +518,7 @@ func TestRequestsPerChangeOfASubscription(t *testing.T) {
 			if form == checkouttest.Thin {
 				questions = 2 // invoice.updated and invoice.payment_failed each ask
 			}
-			require.Equal(t, map[string]int{invoice: questions}, asked(func() { s.srv.Advance(3 * day) }))
+			require.Equal(t, map[string]int{invoice: questions, subscription: 1}, asked(func() { s.srv.Advance(3 * day) }))
 			told := s.changes[len(s.changes)-1]
 			require.Equal(t, checkout.ChangePaymentFailed, told.Kind)
 			require.Equal(t, 2, told.Try)

@@ -341,7 +341,7 @@ func (f *Flow[Tx]) sweepStep(ctx context.Context, o *store.Order, step Step) err
 	case AskSession:
 		return f.askAgain(ctx, o, a)
 	case AskSubscription:
-		return f.settleSubscription(ctx, o.ID, a.Subscription, "sweep")
+		return f.settleSubscription(ctx, o.ID, a.Subscription, "sweep", false)
 	case VerifyPayment:
 		return f.verifyPayment(ctx, o.ID, step.Attempt, "sweep")
 	case RefundPayment:

@@ -36,7 +36,7 @@ type Subscription struct {
 	// AskedAt is when Stripe was asked for what is recorded here, AskFailedAt when a later question failed.
 	AskedAt     time.Time `json:"asked_at,omitzero"`
 	AskFailedAt time.Time `json:"ask_failed_at,omitzero"`
-	// Answers counts how often an answer changed what is recorded here, as in [Refund].
+	// Answers counts how often an answer changed what is recorded of the subscription or its invoices, as in [Refund].
 	Answers int `json:"answers,omitempty"`
 	// TrialTold is the end of the trial that the merchant was told of before it came.
 	TrialTold time.Time `json:"trial_told,omitzero"`
@@ -101,8 +101,6 @@ type Invoice struct {
 	PaymentIntents []string `json:"payment_intents,omitempty"`
 	Charges        []string `json:"charges,omitempty"`
 
-	// Answers counts how often an answer changed what is recorded here, as in [Refund].
-	Answers int `json:"answers,omitempty"`
 	// RenewalTold says that the merchant was told of the renewal, FailureTold of which failed try.
 	RenewalTold bool `json:"renewal_told,omitempty"`
 	FailureTold int  `json:"failure_told,omitempty"`

@@ -60,10 +60,7 @@ func OutcomeOf[Tx any](ctx context.Context, st store.Store[Tx], stock Reserver[T
 		s.AskedAt, s.AskFailedAt, s.Answers, s.TrialTold = time.Time{}, time.Time{}, 0, time.Time{}
 		out.Subscriptions = append(out.Subscriptions, s)
 	}
-	for _, i := range o.Invoices {
-		i.Answers = 0
-		out.Invoices = append(out.Invoices, i)
-	}
+	out.Invoices = append(out.Invoices, o.Invoices...)
 	return out, st.InTx(ctx, func(tx Tx) (err error) {
 		out.Stock, err = stock.Stock(ctx, tx, "tee", "last")
 		return err

@@ -189,7 +189,7 @@ func toldOnce(o *store.Order) error {
 		case checkout.ChangeRefunded, checkout.ChangeRefundFailed, checkout.ChangeDisputed, checkout.ChangeDisputeWon, checkout.ChangeDisputeLost:
 			continue
 		case checkout.ChangeRenewed, checkout.ChangePaymentFailed, checkout.ChangePlanChanged, checkout.ChangeCancellationScheduled,
-			checkout.ChangeCancellationWithdrawn, checkout.ChangeTrialEnding:
+			checkout.ChangeCancellationWithdrawn, checkout.ChangeTrialEnding, checkout.ChangeSubscriptionStatus:
 			continue // see subscriptions
 		}
 		for _, other := range o.Notices[:i] {

@@ -87,11 +87,16 @@ type tale struct {
 	when    time.Time
 	detail  string
 	at      time.Time
+	status  store.SubscriptionStatus // of the attempt's subscription in the order that the merchant saw; empty: none, or it was not told
 }
 
 func taleOf(c checkout.Change) tale {
 	n, _ := strconv.Atoi(c.Key[strings.LastIndexByte(c.Key, '/')+1:])
-	return tale{n, c.Kind, c.Attempt, c.Invoice, c.Try, c.When, c.Detail, c.At}
+	t := tale{n, c.Kind, c.Attempt, c.Invoice, c.Try, c.When, c.Detail, c.At, ""}
+	if a := c.Order.Attempt(c.Attempt); a != nil && c.Order.SubscriptionByID(a.Subscription) != nil {
+		t.status = c.Order.SubscriptionByID(a.Subscription).Status
+	}
+	return t
 }
 
 // tales are all changes of an order that the merchant was told of or, after a callback failed for good, is not told of
@@ -112,7 +117,7 @@ func (c *checker) tales(o *store.Order) []tale {
 	}
 	for _, n := range o.Notices {
 		if n.Kind != store.NoticeFulfil {
-			told[n.N] = tale{n.N, checkout.ChangeKind(n.Kind), n.Attempt, n.Invoice, n.Try, n.When, n.Detail, n.At}
+			told[n.N] = tale{n.N, checkout.ChangeKind(n.Kind), n.Attempt, n.Invoice, n.Try, n.When, n.Detail, n.At, told[n.N].status}
 		}
 	}
 	var all []tale
@@ -151,7 +156,7 @@ func (c *checker) subscriptionAtRest(o *store.Order, all truth) error {
 			}
 		}
 		for _, check := range []func([]tale, *subscriptionTruth) error{
-			renewalsTold, c.failuresTold, planTold, cancellationsTold, c.trialsTold,
+			renewalsTold, c.failuresTold, planTold, statusesTold, cancellationsTold, c.trialsTold,
 		} {
 			if err := check(own, s); err != nil {
 				return fmt.Errorf("%s: %w", o.ID, err)
@@ -191,7 +196,7 @@ func factsAtRest(o *store.Order, a *store.Attempt, s *subscriptionTruth) error {
 			return fmt.Errorf("the ledger lacks an invoice: %+v", want)
 		}
 		is := *known
-		is.Charges, is.Answers, is.RenewalTold, is.FailureTold = nil, 0, false, 0
+		is.Charges, is.RenewalTold, is.FailureTold = nil, false, 0
 		if !reflect.DeepEqual(is, want) {
 			return fmt.Errorf("of an invoice, Stripe says %+v, the ledger %+v", want, is)
 		}
@@ -291,6 +296,37 @@ func planTold(tales []tale, s *subscriptionTruth) error {
 	}
 	if begun && plan != s.now.plan() {
 		return fmt.Errorf("the plan is %s, and the merchant was told of %s", s.now.plan(), plan)
+	}
+	return nil
+}
+
+// statusesTold checks that the told statuses lead to the present one, by those that the subscription had. Whoever wrote down what the
+// order said at the last change has the present status, too.
+func statusesTold(tales []tale, s *subscriptionTruth) error {
+	status, at := "", 0
+	for _, t := range tales {
+		if t.kind != checkout.ChangeSubscriptionStatus {
+			continue
+		}
+		was, is, _ := strings.Cut(t.detail, " -> ")
+		if status != "" && status != was || was == is {
+			return fmt.Errorf("the status was %s, and a change was told: %s", status, t.detail)
+		}
+		n := slices.IndexFunc(s.states[at:], func(state subscriptionState) bool { return state.Status == is })
+		if n < 0 {
+			return fmt.Errorf("a status was told that never was: %s", t.detail)
+		}
+		status, at = is, at+n
+	}
+	if status != "" && status != s.now.Status && !s.now.over() {
+		return fmt.Errorf("the status is %s, and the merchant was told of %s", s.now.Status, status)
+	}
+	if len(tales) == 0 {
+		return nil
+	}
+	last := tales[len(tales)-1]
+	if last.status != "" && last.status != store.SubscriptionIncomplete && string(last.status) != s.now.Status {
+		return fmt.Errorf("the status is %s, and in the order of the last change, %s, it is %s", s.now.Status, last.kind, last.status)
 	}
 	return nil
 }
