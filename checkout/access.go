@@ -14,8 +14,9 @@ type Gate struct {
 	// Customer returns a query for the orders of the customer who makes the request: by Email, CustomerID or Metadata. It returns
 	// false if nobody is logged in. A query that names no customer, or has an empty value of metadata, finds nobody. Required.
 	Customer func(r *http.Request) (store.Query, bool)
-	// Accept says which of the customer's orders can give access, for example those whose metadata names a plan. If it accepts an
-	// order without a subscription, the payment of that order gives access for ever. Default: orders with a subscription.
+	// Accept says which of the customer's orders can give access, for example those whose [store.Order.Subscription] has a price. The
+	// metadata of an order does not change with its plan. If Accept accepts an order without a subscription, the payment of that order
+	// gives access for ever. Default: orders with a subscription.
 	Accept func(o *store.Order) bool
 	// Grace is how long access goes on although a renewal was not paid. Cards are tried again for up to two months, and debits
 	// take days (https://docs.stripe.com/billing/revenue-recovery/smart-retries). Default: no grace.

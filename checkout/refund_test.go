@@ -162,6 +162,21 @@ func TestRefundOfADisputedPayment(t *testing.T) {
 	require.Zero(t, s.wire.count(refundCall))
 }
 
+// The event of a renewal is lost, and a person gives the latest payment back: it is that of the renewal, not the one before.
+func TestRefundBehindTheNews(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.subscribe("club")
+	s.months(1)
+	s.dropWebhooks()
+	s.srv.Advance(32 * day)
+	require.Len(t, s.order("club").Invoices, 2)
+	require.NoError(t, s.giveBack("club", checkout.Refund{}))
+	o := s.order("club")
+	require.Len(t, o.Invoices, 3)
+	require.EqualValues(t, []int64{0, 0, 900}, []int64{o.InvoiceRefunded(o.Invoices[0].ID), o.InvoiceRefunded(o.Invoices[1].ID), o.InvoiceRefunded(o.Invoices[2].ID)})
+}
+
 // Of a subscription the latest period is given back, or the invoice that is named. A trial has nothing to give back.
 func TestRefundOfASubscription(t *testing.T) {
 	t.Parallel()

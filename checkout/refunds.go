@@ -306,7 +306,8 @@ type Refund struct {
 	// whose payment counts, see [store.Order.PaidAttempt].
 	Attempt int
 	// Invoice is the ID of the invoice whose payment is given back, of an order with a subscription. Default: the latest
-	// invoice that was paid of the subscription that the attempt began.
+	// invoice that was paid of the subscription that the attempt began, for which Stripe is asked. That may be the invoice of a change
+	// of the plan: [store.Invoice] Reason tells renewals apart.
 	Invoice string
 	// Key tells this refund from other refunds of the order. A call with the same Key and Amount refunds nothing more for a
 	// day, as Stripe keeps idempotency keys that long (https://docs.stripe.com/api/idempotent_requests). A form that is sent
@@ -346,6 +347,9 @@ func (f *Flow[Tx]) Refund(ctx context.Context, id string, r Refund) error {
 	if err != nil {
 		return err
 	}
+	if o, err = f.withLatestInvoice(ctx, o, r); err != nil {
+		return err
+	}
 	payment, err := r.payment(o)
 	if err != nil {
 		return err
@@ -365,6 +369,19 @@ func (f *Flow[Tx]) Refund(ctx context.Context, id string, r Refund) error {
 	}
 	f.tryDeliver(ctx, id)
 	return nil
+}
+
+// withLatestInvoice returns the order with what Stripe says of the subscription whose latest invoice a refund gives back. The event of
+// that invoice may not have been heard of.
+func (f *Flow[Tx]) withLatestInvoice(ctx context.Context, o *store.Order, r Refund) (*store.Order, error) {
+	payment, err := r.payment(o)
+	if err != nil || r.Invoice != "" || payment.attempt.Subscription == "" {
+		return o, nil // the caller sees the error
+	}
+	if err := f.settleSubscription(ctx, o.ID, payment.attempt.Subscription, "refund", false); err != nil {
+		return nil, err
+	}
+	return f.store.Find(ctx, o.ID)
 }
 
 // Left returns how much is left of the payment that [Flow.Refund] would give back, in minor units, and the currency of the payment.

@@ -173,14 +173,10 @@ func (o *Order) latestGivenBack(paid *Attempt, s *Subscription) AccessReason {
 		if i.Subscription != s.ID || i.Paid == 0 || !i.PeriodEnd.Equal(end) {
 			continue
 		}
-		switch {
-		case i.First() && o.givenBackReason(paid) == AccessDisputed, !i.First() && o.InvoiceDisputed(i.ID):
+		if i.First() && o.givenBackReason(paid) == AccessDisputed || !i.First() && o.InvoiceDisputed(i.ID) {
 			return AccessDisputed
-		case i.First():
-			back += o.Refunded()
-		default:
-			back += o.InvoiceRefunded(i.ID)
 		}
+		back += o.InvoiceRefunded(i.ID)
 		sum += i.Paid
 	}
 	if sum > 0 && back >= sum {

@@ -19,8 +19,8 @@ func member() *store.Order {
 		}},
 		Subscriptions: []store.Subscription{{ID: "sub_1", Attempt: 1, Status: store.SubscriptionActive, PeriodStart: renewed, PeriodEnd: end}},
 		Invoices: []store.Invoice{
-			{ID: "in_1", Subscription: "sub_1", Reason: "subscription_create", State: store.InvoicePaid, Due: 900, Paid: 900, CreatedAt: start, PeriodStart: start, PeriodEnd: renewed},
-			{ID: "in_2", Subscription: "sub_1", Reason: "subscription_cycle", State: store.InvoicePaid, Due: 900, Paid: 900, CreatedAt: renewed, PeriodStart: renewed, PeriodEnd: end},
+			{ID: "in_1", Attempt: 1, Subscription: "sub_1", Reason: "subscription_create", State: store.InvoicePaid, Due: 900, Paid: 900, CreatedAt: start, PeriodStart: start, PeriodEnd: renewed},
+			{ID: "in_2", Attempt: 1, Subscription: "sub_1", Reason: "subscription_cycle", State: store.InvoicePaid, Due: 900, Paid: 900, CreatedAt: renewed, PeriodStart: renewed, PeriodEnd: end},
 		},
 	}
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -167,32 +168,61 @@ func (o *Order) Invoice(id string) *Invoice {
 	return &o.Invoices[i]
 }
 
-// InvoiceRefunded is the sum of the refunds of a renewal's invoice, in minor units. Refunds of the first invoice are those of
-// the attempt: see [Order.Refunded].
+// InvoiceRefunded is the sum of the refunds of an invoice, in minor units. Refunds of the first invoice are those of its attempt.
 func (o *Order) InvoiceRefunded(id string) int64 {
+	inv := o.Invoice(id)
+	if inv == nil {
+		return 0
+	}
+	if inv.First() {
+		return o.AttemptRefunded(inv.Attempt)
+	}
 	var sum int64
 	for _, r := range o.Refunds {
-		if r.Invoice == id && id != "" {
+		if r.Invoice == id {
 			sum += o.counted(r)
 		}
 	}
 	return sum
 }
 
-// InvoiceDisputed reports whether a dispute of a renewal's invoice is open or lost.
+// InvoiceDisputed reports whether a dispute of an invoice's payment is open or lost.
 func (o *Order) InvoiceDisputed(id string) bool {
-	return slices.ContainsFunc(o.Disputes, func(d Dispute) bool { return id != "" && d.Invoice == id && d.State != DisputeWon })
+	inv := o.Invoice(id)
+	return inv != nil && slices.ContainsFunc(o.Disputes, func(d Dispute) bool { return d.State != DisputeWon && d.isOf(inv) })
 }
 
-// InvoiceRefundable is what can still be given back of the payment of a renewal's invoice, in minor units. It is 0 if a dispute of
-// the payment was lost, or is open and no inquiry. For the first invoice see [Order.Refundable].
+// InvoiceRefundable is what can still be given back of an invoice's payment, in minor units: what was paid without the refunds that
+// count, and without what a dispute took. It is 0 while a dispute is open that is no inquiry, as with [Order.Refundable].
 func (o *Order) InvoiceRefundable(id string) int64 {
 	inv := o.Invoice(id)
-	frozen := slices.ContainsFunc(o.Disputes, func(d Dispute) bool { return d.Invoice == id && (d.State == DisputeLost || d.freezes()) })
-	if inv == nil || inv.State != InvoicePaid || frozen {
+	if inv == nil || inv.State != InvoicePaid {
 		return 0
 	}
-	return max(0, inv.Paid-o.InvoiceRefunded(id))
+	if inv.First() {
+		return o.AttemptRefundable(inv.Attempt)
+	}
+	left := inv.Paid - o.InvoiceRefunded(id)
+	for _, d := range o.Disputes {
+		switch {
+		case !d.isOf(inv):
+		case d.freezes():
+			return 0
+		case d.State == DisputeLost && d.Currency != "" && d.Currency != cmp.Or(inv.Currency, o.Currency):
+			return 0 // what was lost can't be compared, and counts as the whole payment
+		case d.State == DisputeLost:
+			left -= d.Amount
+		}
+	}
+	return max(0, left)
+}
+
+// isOf reports whether a dispute is about the payment of an invoice.
+func (d Dispute) isOf(inv *Invoice) bool {
+	if inv.First() {
+		return d.Invoice == "" && isOfAttempt(d.Attempt, inv.Attempt)
+	}
+	return d.Invoice == inv.ID
 }
 
 // TotalPaid is what was paid for all invoices of the order's subscriptions, in minor units, and their number. What was given

@@ -4,7 +4,7 @@
 //	go run ./examples/quickstart -thin	# with thin events in place of snapshot events
 //
 // It needs nothing else: payments go to a test server in this process. With STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET
-// set, the same shop sells through Stripe. This file is the wiring, the part to copy. The shop keeps everything in memory.
+// set, the same shop sells through Stripe. newShop is the wiring, the part to copy. The shop keeps everything in memory.
 package main
 
 import (

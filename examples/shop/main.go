@@ -2,7 +2,7 @@
 //
 //	go run ./examples/shop
 //
-// README.md beside this file goes on from there to several processes behind a proxy, and to Stripe. This file is the wiring, the part
+// README.md beside this file goes on from there to several processes behind a proxy, and to Stripe. newShop is the wiring, the part
 // to copy.
 package main
 

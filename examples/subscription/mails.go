@@ -41,10 +41,14 @@ func (s *site) welcome(ctx context.Context, tx *sql.Tx, o *store.Order) error {
 // told is called once for everything else that happens: a renewal, a failed card, a change of the plan, a cancellation, the end.
 func (s *site) told(ctx context.Context, tx *sql.Tx, c checkout.Change) error {
 	subject, text := s.mailAbout(c)
+	if subject == "" {
+		return nil
+	}
 	return write(ctx, tx, c.Key, c.Order, mail{c.At, subject, text})
 }
 
-// mailAbout writes the mail about a change. When is the time that the change is about: see the kinds of changes.
+// mailAbout writes the mail about a change; an empty subject: there is nothing to write. When is the time that the change is about: see
+// the kinds of changes.
 func (s *site) mailAbout(c checkout.Change) (subject, text string) {
 	switch c.Kind {
 	case checkout.ChangeRenewed:
@@ -64,6 +68,11 @@ func (s *site) mailAbout(c checkout.Change) (subject, text string) {
 	case checkout.ChangePlanChanged:
 		is := s.subscribedTo(c.Order)
 		return "Your plan was changed", fmt.Sprintf("You now pay %s, for %s: %s each %s.", is.Plan.Label, seats(is.Seats), is.Total(), is.Plan.Interval)
+	case checkout.ChangeSubscriptionStatus:
+		if c.Order.Access(c.At, grace).Reason == store.AccessPaused {
+			return "Your membership is paused", "Your trial is over, and there is no card. Please give one to go on."
+		}
+		return "", "" // the mails about the payment say it
 	case checkout.ChangeCancellationScheduled:
 		return "Your membership will end", fmt.Sprintf("It lasts until %s. Until then you can change your mind.", date(c.When))
 	case checkout.ChangeCancellationWithdrawn:

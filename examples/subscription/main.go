@@ -3,8 +3,8 @@
 //	go run ./examples/subscription
 //
 // It needs nothing else: payments go to a test server in this process, and a box on the account page lets time pass and the card
-// fail. With STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET set, the same site sells through Stripe. This file is the wiring, the part
-// to copy. No part of the program renews anything: Stripe does, and the Flow tells.
+// fail. With STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET set, the same site sells through Stripe. newSite is the wiring, the part to
+// copy. No part of the program renews anything: Stripe does, and the Flow tells.
 package main
 
 import (

@@ -57,7 +57,7 @@ var subscriptionMutants = []mutant{
 	{name: "grant access after the end", edits: []edit{{"../../../store/access.go",
 		"\tcase !s.CancelAt.IsZero() && !s.CancelAt.After(now):\n\t\treturn Access{Reason: AccessEnded, Until: s.CancelAt}\n", "\n"}}},
 	{name: "grant access for a renewal that was given back", edits: []edit{{"../../../store/access.go",
-		"\t\t\tback += o.InvoiceRefunded(i.ID)\n", "\n"}}},
+		"\t\tback += o.InvoiceRefunded(i.ID)\n", "\n"}}},
 	{name: "begin the grace with the period", edits: []edit{{"../../../store/access.go",
 		"inv.State == InvoiceOpen && inv.Due > inv.Paid", "inv.State == InvoiceOpen && inv.Due < inv.Paid"}}},
 }

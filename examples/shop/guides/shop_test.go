@@ -293,6 +293,60 @@ func TestMembership(t *testing.T) {
 	require.NotEqual(t, again, url)
 }
 
+// An upgrade is paid at once, or does not happen.
+func TestUpgrade(t *testing.T) {
+	shop, srv := openShop(t)
+	var prices []string
+	for _, amount := range []int64{900, 2900} {
+		price, err := srv.Client().V1Prices.Create(t.Context(), &stripe.PriceCreateParams{
+			Currency: stripe.String("usd"), UnitAmount: &amount, ProductData: &stripe.PriceCreateProductDataParams{Name: stripe.String("Membership")},
+			Recurring: &stripe.PriceCreateRecurringParams{Interval: stripe.String("month")},
+		})
+		require.NoError(t, err)
+		prices = append(prices, price.ID)
+	}
+	session := Membership("members-user-1-1", "user-1")
+	session.TrialDays, session.Currency, session.Lines = 0, "usd", []checkout.Line{{Price: prices[0], Quantity: 1}}
+	begun, err := shop.flow.Begin(t.Context(), session)
+	require.NoError(t, err)
+	require.Error(t, shop.Upgrade(t.Context(), session.OrderID, prices[1]))
+	require.NoError(t, srv.Pay(begun.SessionID, checkouttest.CardOK))
+	o, err := shop.flow.Order(t.Context(), session.OrderID)
+	require.NoError(t, err)
+
+	require.NoError(t, srv.ReplaceMethod(o.Subscription().ID, checkouttest.CardDeclined))
+	var declined *stripe.Error
+	require.ErrorAs(t, shop.Upgrade(t.Context(), o.ID, prices[1]), &declined)
+	o, err = shop.flow.Order(t.Context(), o.ID)
+	require.NoError(t, err)
+	require.Equal(t, prices[0], o.Subscription().Items[0].Price)
+	require.NoError(t, srv.ReplaceMethod(o.Subscription().ID, checkouttest.CardOK))
+	require.NoError(t, shop.Upgrade(t.Context(), o.ID, prices[1]))
+	o, err = shop.flow.Order(t.Context(), o.ID)
+	require.NoError(t, err)
+	require.Equal(t, prices[1], o.Subscription().Items[0].Price)
+	require.EqualValues(t, 2900, o.Invoices[0].Paid+o.Invoices[1].Paid)
+}
+
+// A table of members says what the newest order says, whichever is written last.
+func TestRemember(t *testing.T) {
+	shop, srv := openShop(t)
+	_, err := shop.db.ExecContext(t.Context(), `CREATE TABLE members (order_id TEXT PRIMARY KEY, standing TEXT NOT NULL, as_of INTEGER NOT NULL)`)
+	require.NoError(t, err)
+	url, err := shop.Join(t.Context(), "user-1")
+	require.NoError(t, err)
+	require.NoError(t, srv.Pay(path.Base(url), checkouttest.CardOK))
+	trial, err := shop.flow.Order(t.Context(), "members-user-1-1")
+	require.NoError(t, err)
+	require.NoError(t, srv.Renew(trial.Subscription().ID))
+	active, err := shop.flow.Order(t.Context(), trial.ID)
+	require.NoError(t, err)
+	for _, o := range []*store.Order{trial, active, trial} {
+		require.NoError(t, shop.orders.InTx(t.Context(), func(tx *sql.Tx) error { return Remember(t.Context(), tx, o, o.UpdatedAt) }))
+	}
+	require.Equal(t, 1, count(t, shop, `SELECT count(*) FROM members WHERE standing = 'active'`))
+}
+
 // The members' page is for members: not for a visitor, and not for the buyer of a T-shirt.
 func TestMembersPage(t *testing.T) {
 	shop, srv := openShop(t)

@@ -2,6 +2,7 @@ package guides
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"net/http"
@@ -74,5 +75,36 @@ func (s *Shop) Leave(ctx context.Context, orderID string) error {
 		return err
 	}
 	_, err = s.flow.SettleSubscription(ctx, orderID) // the next page shows it, although the event may come later
+	return err
+}
+
+// Upgrade charges the difference at once. If the card is declined, nothing changes, and the error is a *stripe.Error. Without
+// PaymentBehavior the subscription would have the new price all the same, and be past due.
+func (s *Shop) Upgrade(ctx context.Context, orderID, price string) error {
+	o, err := s.flow.Order(ctx, orderID)
+	if err != nil {
+		return err
+	}
+	sub := o.Subscription()
+	if sub == nil || len(sub.Items) != 1 {
+		return errors.New("there is no subscription with one price")
+	}
+	if _, err := s.client.V1Subscriptions.Update(ctx, sub.ID, &stripe.SubscriptionUpdateParams{
+		Items:             []*stripe.SubscriptionUpdateItemParams{{ID: stripe.String(sub.Items[0].ID), Price: stripe.String(price)}},
+		ProrationBehavior: stripe.String("always_invoice"),
+		PaymentBehavior:   stripe.String("error_if_incomplete"),
+	}); err != nil {
+		return err
+	}
+	_, err = s.flow.SettleSubscription(ctx, orderID)
+	return err
+}
+
+// Remember is called by Fulfil with its order, and by OnChange with Change.Order. Either may come first: a Fulfil that failed is
+// called again later. UpdatedAt tells which order is the newer one.
+func Remember(ctx context.Context, tx *sql.Tx, o *store.Order, now time.Time) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO members (order_id, standing, as_of) VALUES (?, ?, ?)
+		ON CONFLICT (order_id) DO UPDATE SET standing = excluded.standing, as_of = excluded.as_of WHERE members.as_of <= excluded.as_of`,
+		o.ID, o.Access(now, 0).Reason, o.UpdatedAt.UnixMicro())
 	return err
 }
