@@ -119,6 +119,7 @@ func (s *Server) endpoints() map[string]endpoint {
 		"DELETE /v1/subscriptions/{id}":             s.cancelSubscriptionOverAPI,
 		"GET /v1/invoices":                          s.listIf("invoice", map[string]condition{"subscription": ofSubscription}, "customer", "status", "collection_method"),
 		"GET /v1/invoices/{id}":                     s.retrieve("invoice"),
+		"GET /v1/invoices/{id}/lines":               s.listInvoiceLines,
 		"GET /v1/invoice_payments":                  s.listInvoicePayments(),
 		"GET /v1/invoice_payments/{id}":             s.retrieve("invoice_payment"),
 

@@ -36,6 +36,7 @@ func writeJSON(b *bytes.Buffer, v any, prefix string) error {
 	case int64:
 		b.Write(strconv.AppendInt(b.AvailableBuffer(), v, 10))
 	case object:
+		v = v.withFirstLines()
 		return writeAll(b, "{}", v.keys(), prefix, func(key string) error {
 			if err := writeJSON(b, key, ""); err != nil {
 				return err

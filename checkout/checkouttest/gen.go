@@ -111,6 +111,7 @@ var calls = []struct {
 	{"POST /v1/subscription_schedules/{id}/release", stripe.SubscriptionScheduleReleaseParams{}},
 	{"GET /v1/invoices", stripe.InvoiceListParams{}},
 	{"GET /v1/invoices/{id}", stripe.InvoiceRetrieveParams{}},
+	{"GET /v1/invoices/{id}/lines", stripe.InvoiceListLinesParams{}},
 	{"GET /v1/invoice_payments", stripe.InvoicePaymentListParams{}},
 	{"GET /v1/invoice_payments/{id}", stripe.InvoicePaymentRetrieveParams{}},
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math/big"
+	"slices"
 	"time"
 
 	"github.com/gofulfil/fulfil/checkout/checkouttest/internal/formparams"
@@ -23,14 +24,16 @@ func (s *Server) newInvoice(sess *session, sub object, reason string) object {
 	return s.draft(sess, sub, inv, lines)
 }
 
-// draft puts lines and the prorations that wait into a new invoice of a subscription, and stores it.
+// draft puts the prorations that wait and lines into a new invoice of a subscription, and stores it. The latest proration comes
+// first: https://docs.stripe.com/api/invoices/object#invoice_object-lines
 func (s *Server) draft(sess *session, sub, inv object, lines []object) object {
 	lines = s.reduce(sub, inv, lines)
 	waiting := s.waitingItems(func(item object) bool { return subscriptionOfItem(item) == sub["id"] })
-	for _, item := range waiting {
-		lines = append(lines, s.prorationLine(inv, sub, item))
+	var prorations []object
+	for _, item := range slices.Backward(waiting) {
+		prorations = append(prorations, s.prorationLine(inv, sub, item))
 	}
-	inv.bill(lines)
+	inv.bill(append(prorations, lines...))
 	inv["auto_advance"] = sub["status"] != "unpaid" && sub["pause_collection"] == nil
 	if n := sess.subscription.period; inv["billing_reason"] == "subscription_cycle" { // an invoice looks back one period
 		inv["period_start"], inv["period_end"] = periodStart(sub, n-1), periodStart(sub, n)
@@ -141,6 +144,31 @@ func (o object) bill(lines []object) {
 	o["lines"] = object{"object": "list", "data": lines, "has_more": false, "total_count": len(lines), "url": "/v1/invoices/" + o.str("id") + "/lines"}
 	o["subtotal"], o["subtotal_excluding_tax"], o["total"], o["total_excluding_tax"] = subtotal, subtotal, total, total
 	o["amount_due"], o["amount_remaining"] = max(0, total), max(0, total)
+}
+
+// linesShown is the number of lines that an invoice shows. The others are listed: https://docs.stripe.com/api/invoice-line-item/list
+const linesShown = 10
+
+// withFirstLines returns an object as the API shows it: an invoice with its first lines.
+func (o object) withFirstLines() object {
+	list, ok := o["lines"].(object)
+	if !ok || o["object"] != "invoice" {
+		return o
+	}
+	lines, ok := list["data"].([]object)
+	if !ok || len(lines) <= linesShown {
+		return o
+	}
+	return o.with(object{"lines": list.with(object{"data": lines[:linesShown], "has_more": true})})
+}
+
+// listInvoiceLines lists the lines of an invoice: https://docs.stripe.com/api/invoice-line-item/list
+func (s *Server) listInvoiceLines(c *call) (object, *apiError) {
+	inv, err := s.objectInPath(c, "invoice")
+	if err != nil {
+		return nil, err
+	}
+	return listPage(inv["lines"].(object)["data"].([]object), c.url, "line_item", c.params)
 }
 
 // invoiceOf returns a draft without lines. sub is nil for an invoice of no subscription.

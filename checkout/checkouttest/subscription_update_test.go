@@ -107,6 +107,34 @@ func TestPlanChangeBilledAtOnce(t *testing.T) {
 	toldLast(t, srv)
 }
 
+// Prorations are billed before the plan, the latest first. An invoice shows ten lines, and the others are listed.
+func TestManyPlanChanges(t *testing.T) {
+	t.Parallel()
+	srv, in, id, update := member(t)
+	for _, quantity := range []string{"2", "3", "4", "5", "6"} {
+		srv.Advance(day)
+		update(200, "items[0][id]", "ITEM", "items[0][quantity]", quantity)
+	}
+	in.types(t)
+	srv.Advance(26 * day)
+	shown := subscription(t, srv, id).LatestInvoice
+	require.Len(t, shown.Lines.Data, 10)
+	require.True(t, shown.Lines.HasMore)
+	require.EqualValues(t, 11, shown.Lines.TotalCount)
+	var lines []*stripe.InvoiceLineItem
+	for line, err := range srv.Client().V1Invoices.ListLines(t.Context(), &stripe.InvoiceListLinesParams{Invoice: &shown.ID}) {
+		require.NoError(t, err)
+		lines = append(lines, line)
+	}
+	require.Len(t, lines, 11)
+	require.Equal(t, shown.Lines.Data[9].ID, lines[9].ID)
+	require.EqualValues(t, 6*900*25/30, lines[0].Amount)
+	require.EqualValues(t, 6*900, lines[10].Amount)
+	require.Equal(t, lines[0].Period.End, lines[10].Period.Start)
+	resp, _ := request(t, srv, "GET", "/v1/invoices/in_1/lines", nil)
+	require.Equal(t, http.StatusNotFound, resp.StatusCode)
+}
+
 // A plan with another interval begins a new billing cycle, which is paid at once.
 func TestPlanChangeToAnotherInterval(t *testing.T) {
 	t.Parallel()

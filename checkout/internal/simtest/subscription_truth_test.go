@@ -51,13 +51,16 @@ type invoiceTruth struct {
 		PaidAt int64 `json:"paid_at"`
 	} `json:"status_transitions"`
 	Lines struct {
-		Data []struct{ Period struct{ Start, End int64 } }
+		Data    []lineTruth
+		HasMore bool `json:"has_more"`
 	}
 	Payments struct{ Data []invoicePaymentTruth }
 	Parent   struct {
 		Details struct{ Subscription string } `json:"subscription_details"`
 	}
 }
+
+type lineTruth struct{ Period struct{ Start, End int64 } }
 
 type invoicePaymentTruth struct {
 	Invoice, Status string
@@ -176,6 +179,19 @@ func (s *subscriptionTruth) firstPaid() bool {
 	return s != nil && s.first() != nil && s.first().Status == "paid" && s.first().AmountPaid > 0
 }
 
+// linesOf lists the lines of an invoice.
+func (c *checker) linesOf(t *testing.T, account, invoice string) (lines []lineTruth) {
+	params := &stripe.InvoiceListLinesParams{Invoice: &invoice}
+	setAccount(params, account)
+	for l, err := range c.w.srv.Client().V1Invoices.ListLines(context.Background(), params) {
+		require.NoError(t, err)
+		var line lineTruth
+		line.Period.Start, line.Period.End = l.Period.Start, l.Period.End
+		lines = append(lines, line)
+	}
+	return lines
+}
+
 // askSubscription fetches all of the subscription that a session of an account began.
 func (c *checker) askSubscription(t *testing.T, account string, session *stripe.CheckoutSession) *subscriptionTruth {
 	client, ctx := c.w.srv.Client(), context.Background()
@@ -214,6 +230,9 @@ func (c *checker) askSubscription(t *testing.T, account string, session *stripe.
 		require.NoError(t, err)
 		var i invoiceTruth
 		require.NoError(t, json.Unmarshal(answer.LastResponse.RawJSON, &i))
+		if i.Lines.HasMore {
+			i.Lines.Data = c.linesOf(t, account, id)
+		}
 		truth.invoices = append(truth.invoices, i)
 	}
 	return truth
