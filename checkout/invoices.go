@@ -39,9 +39,7 @@ type invoiceFacts struct {
 	NextAttempt  int64  `json:"next_payment_attempt"`
 	Created      int64  `json:"created"`
 	Lines        struct {
-		Data []struct {
-			Period periodFacts `json:"period"`
-		} `json:"data"`
+		Data []lineFacts `json:"data"`
 	} `json:"lines"`
 	Parent struct {
 		Subscription subscriptionDetails `json:"subscription_details"`
@@ -50,7 +48,13 @@ type invoiceFacts struct {
 	OldSubscription objectID            `json:"subscription"`
 	OldDetails      subscriptionDetails `json:"subscription_details"`
 
-	payments []payment // those that are paid first; nil in an event
+	payments  []payment // those that are paid first; nil in an event
+	moreLines bool      // the answer has the first lines alone
+}
+
+type lineFacts struct {
+	Amount int64       `json:"amount"`
+	Period periodFacts `json:"period"`
 }
 
 // subscriptionDetails names the subscription of an invoice, with a copy of the subscription's metadata.
@@ -84,14 +88,9 @@ func factsOfInvoice(i *stripe.Invoice) invoiceFacts {
 	}
 	if i.Lines != nil {
 		for _, l := range i.Lines.Data {
-			line := struct {
-				Period periodFacts `json:"period"`
-			}{}
-			if l.Period != nil {
-				line.Period = periodFacts{l.Period.Start, l.Period.End}
-			}
-			facts.Lines.Data = append(facts.Lines.Data, line)
+			facts.Lines.Data = append(facts.Lines.Data, factsOfLine(l))
 		}
+		facts.moreLines = i.Lines.HasMore
 	}
 	if i.Parent != nil && i.Parent.SubscriptionDetails != nil && i.Parent.SubscriptionDetails.Subscription != nil {
 		facts.Parent.Subscription = subscriptionDetails{
@@ -102,6 +101,14 @@ func factsOfInvoice(i *stripe.Invoice) invoiceFacts {
 		facts.payments = paymentsOf(i.Payments.Data)
 	}
 	return facts
+}
+
+func factsOfLine(l *stripe.InvoiceLineItem) lineFacts {
+	line := lineFacts{Amount: l.Amount}
+	if l.Period != nil {
+		line.Period = periodFacts{l.Period.Start, l.Period.End}
+	}
+	return line
 }
 
 // paymentsOf are the payments of an invoice, those that are paid first.
@@ -229,14 +236,29 @@ func (f *Flow[Tx]) settleInvoice(ctx context.Context, id, subscription, invoice,
 	})
 }
 
+// readLines has an answer about an invoice include all lines. Prorations come before the line of the period, and the answer has
+// ten lines (https://docs.stripe.com/api/invoices/object#invoice_object-lines). What a finalized invoice pays for stays.
+func (f *Flow[Tx]) readLines(ctx context.Context, o *store.Order, i *invoiceFacts) (err error) {
+	known := o.Invoice(i.ID)
+	if !i.moreLines || known != nil && known.State != store.InvoiceDraft || known == nil && summedUp(o, unixTime(i.Created)) {
+		return nil
+	}
+	i.Lines.Data, err = f.stripe.linesOf(ctx, o.Account, i.ID)
+	i.moreLines = err != nil
+	return err
+}
+
+// summedUp reports whether an invoice that was made at that time, and is not in the ledger, was summed up.
+func summedUp(o *store.Order, created time.Time) bool { return !created.After(o.OlderInvoices.Through) }
+
 // setInvoice makes the ledger's entry what Stripe answered. It reports whether the ledger changed. The payment of the first
 // invoice is that of the attempt, so that refunds and disputes find it there.
 func (f *Flow[Tx]) setInvoice(o *store.Order, a *store.Attempt, i invoiceFacts) (changed bool) {
 	entry := i.entry(a.N, a.Subscription)
 	known := o.Invoice(i.ID)
 	switch {
-	case known == nil && !entry.CreatedAt.After(o.OlderInvoices.Through):
-		return false // it was summed up
+	case known == nil && summedUp(o, entry.CreatedAt):
+		return false
 	case known == nil:
 		o.Invoices = append(o.Invoices, entry)
 		slices.SortStableFunc(o.Invoices, func(a, b store.Invoice) int { return a.CreatedAt.Compare(b.CreatedAt) })
@@ -246,6 +268,9 @@ func (f *Flow[Tx]) setInvoice(o *store.Order, a *store.Attempt, i invoiceFacts) 
 		}
 		for _, charge := range known.Charges {
 			entry.Charges = addID(entry.Charges, charge)
+		}
+		if i.moreLines {
+			entry.PeriodStart, entry.PeriodEnd = known.PeriodStart, known.PeriodEnd
 		}
 		entry.RenewalTold, entry.FailureTold = known.RenewalTold, known.FailureTold
 		if reflect.DeepEqual(entry, *known) {

@@ -410,6 +410,21 @@ func (s stripeAPI) invoicesOf(ctx context.Context, account, subscription string)
 	return page, nil
 }
 
+// linesOf lists the lines of an invoice.
+func (s stripeAPI) linesOf(ctx context.Context, account, invoice string) ([]lineFacts, error) {
+	params := &stripe.InvoiceListLinesParams{Invoice: stripe.String(invoice)}
+	params.Limit = stripe.Int64(pageSize)
+	onAccount(params, account)
+	var lines []lineFacts
+	for l, err := range s.client.V1Invoices.ListLines(ctx, params) {
+		if err != nil {
+			return nil, s.failed("listing the lines of an invoice", err)
+		}
+		lines = append(lines, factsOfLine(l))
+	}
+	return lines, nil
+}
+
 // invoiceOfPayment returns the ID of the invoice that was paid with a payment intent; empty: none was.
 func (s stripeAPI) invoiceOfPayment(ctx context.Context, account, intent string) (string, error) {
 	params := &stripe.InvoicePaymentListParams{Payment: &stripe.InvoicePaymentListPaymentParams{

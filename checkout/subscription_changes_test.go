@@ -192,6 +192,36 @@ func TestPlanChange(t *testing.T) {
 	require.Len(t, s.order("club").Invoices, 3)
 }
 
+// Many changes of a quantity within a month are billed with the renewal. What it pays for is the month after, although the answer
+// about its invoice has the prorations alone.
+func TestRenewalAfterManyPlanChanges(t *testing.T) {
+	t.Parallel()
+	for heard, fate := range fates {
+		s := newShop(t)
+		sub := s.subscribe("club")
+		for quantity := range int64(6) {
+			s.srv.Advance(day)
+			_, err := s.srv.Client().V1Subscriptions.Update(t.Context(), sub.ID, &stripe.SubscriptionUpdateParams{
+				Items: []*stripe.SubscriptionUpdateItemParams{{ID: &sub.Items[0].ID, Quantity: stripe.Int64(quantity + 2)}},
+			})
+			require.NoError(t, err)
+		}
+		fate(s)
+		s.srv.Advance(20 * day)
+		s.elapse(8 * day)
+		o := s.order("club")
+		require.Equal(t, testStart.AddDate(0, 2, 0), s.changes[len(s.changes)-1].When, heard)
+		require.Equal(t, o.Subscription().PeriodEnd, o.Invoices[1].PeriodEnd, heard)
+
+		s.refundPayment(o.Invoices[1].PaymentIntents[0])
+		listed := s.wire.count("GET /v1/invoices/" + o.Invoices[1].ID + "/lines")
+		o, err := s.flow.SettleSubscription(t.Context(), "club")
+		require.NoError(t, err)
+		require.Equal(t, testStart.AddDate(0, 2, 0), o.Invoices[1].PeriodEnd)
+		require.Equal(t, listed, s.wire.count("GET /v1/invoices/"+o.Invoices[1].ID+"/lines"), "what it pays for is known")
+	}
+}
+
 // A page that has just changed the plan shows the change, and the change is told once, whether its event comes before or after.
 func TestSettleSubscription(t *testing.T) {
 	t.Parallel()

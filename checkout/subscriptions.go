@@ -263,6 +263,11 @@ func (f *Flow[Tx]) recordSubscription(ctx context.Context, id, subscription, cau
 		if answers == nil || err != nil {
 			return nil, err
 		}
+		for i := range answers.invoices {
+			if err := f.readLines(ctx, before, &answers.invoices[i]); err != nil {
+				return nil, err
+			}
+		}
 		return func(o *store.Order, now time.Time) (bool, error) {
 			a := o.AttemptBySubscription(subscription)
 			if a == nil {
