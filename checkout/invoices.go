@@ -134,14 +134,19 @@ func paymentsOf(all []*stripe.InvoicePayment) []payment {
 }
 
 // entry is the ledger's entry for an invoice. The time that the invoice pays for is that of the line which ends last, as others
-// may settle what was before. An invoice's own period is the one before (https://docs.stripe.com/api/invoices/object).
+// may settle what was before. A credit pays for nothing: after a change from years to months that of the year ends last. An invoice's
+// own period is the one before (https://docs.stripe.com/api/invoices/object).
 func (i *invoiceFacts) entry(attempt int, subscription string) store.Invoice {
 	entry := store.Invoice{
 		ID: i.ID, Attempt: attempt, Subscription: subscription, Reason: i.Reason, State: store.InvoiceState(i.Status),
 		Currency: i.Currency, Total: i.Total, Due: i.AmountDue, Paid: i.AmountPaid, CreatedAt: unixTime(i.Created),
 		Tries: i.AttemptCount, NextTry: unixTime(i.NextAttempt),
 	}
+	charges := slices.ContainsFunc(i.Lines.Data, func(l lineFacts) bool { return l.Amount >= 0 })
 	for _, l := range i.Lines.Data {
+		if charges && l.Amount < 0 {
+			continue
+		}
 		if end := unixTime(l.Period.End); end.After(entry.PeriodEnd) {
 			entry.PeriodStart, entry.PeriodEnd = unixTime(l.Period.Start), end
 		}

@@ -222,6 +222,37 @@ func TestRenewalAfterManyPlanChanges(t *testing.T) {
 	}
 }
 
+// changePrice has the first item of a subscription cost another price, at another interval.
+func (s *testShop) changePrice(sub *store.Subscription, amount int64, interval string) {
+	s.t.Helper()
+	price := s.srv.AddPrice(checkouttest.Price{UnitAmount: amount, Currency: "eur", Interval: interval, Name: "Tea club"})
+	_, err := s.srv.Client().V1Subscriptions.Update(s.t.Context(), sub.ID, &stripe.SubscriptionUpdateParams{
+		Items: []*stripe.SubscriptionUpdateItemParams{{ID: &sub.Items[0].ID, Price: &price}},
+	})
+	require.NoError(s.t, err)
+	s.srv.Flush()
+}
+
+// A subscription by the year goes on by the month. The months decide on access from then on, and the year that was paid before does not.
+func TestFromYearsToMonths(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	session := clubOf("club")
+	session.Lines[0].UnitAmount, session.Lines[0].Recurring.Interval = checkout.MustAmount("90", "eur"), checkout.IntervalYear
+	s.pay(s.begin(session).SessionID)
+	s.srv.Advance(250 * day)
+	s.changePrice(s.order("club").Subscription(), 5000, "month")
+	o := s.order("club")
+	require.Equal(t, o.Subscription().PeriodEnd, o.Invoices[1].PeriodEnd)
+	s.srv.Advance(32 * day)
+	s.refundPayment(s.order("club").Attempts[0].PaymentIntent)
+	require.Equal(t, store.AccessActive, s.order("club").Access(s.srv.Now(), 0).Reason)
+	s.refundPayment(s.order("club").Invoices[2].PaymentIntents[0])
+	require.Equal(t, store.AccessRefunded, s.order("club").Access(s.srv.Now(), 0).Reason)
+	s.srv.Advance(31 * day)
+	require.Equal(t, store.AccessActive, s.order("club").Access(s.srv.Now(), 0).Reason)
+}
+
 // A page that has just changed the plan shows the change, and the change is told once, whether its event comes before or after.
 func TestSettleSubscription(t *testing.T) {
 	t.Parallel()

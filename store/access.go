@@ -154,9 +154,12 @@ func (o *Order) oldestOpen(subscription string) *Invoice {
 }
 
 // paidThrough is the end of the latest period of a subscription that is paid for. Credit or a discount can pay for a period as a whole.
+// A change of plan can begin a shorter period, and what was left of the longer one is credited
+// (https://docs.stripe.com/billing/subscriptions/change-price).
 func (o *Order) paidThrough(subscription string) (end time.Time) {
-	for _, i := range o.Invoices {
-		if i.Subscription == subscription && i.settled() && i.PeriodEnd.After(end) {
+	for _, i := range o.Invoices { // the oldest first
+		shortens := i.Reason == "subscription_update" && !i.PeriodEnd.IsZero()
+		if i.Subscription == subscription && i.settled() && (shortens || i.PeriodEnd.After(end)) {
 			end = i.PeriodEnd
 		}
 	}

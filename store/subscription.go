@@ -92,7 +92,7 @@ type Invoice struct {
 	Paid     int64  `json:"paid"`
 	// CreatedAt is when the invoice was made.
 	CreatedAt time.Time `json:"created_at,omitzero"`
-	// PeriodStart and PeriodEnd are the time that the invoice pays for: the earliest start and the latest end of its lines.
+	// PeriodStart and PeriodEnd are the time that the invoice pays for: that of the line which ends last, and is no credit.
 	PeriodStart time.Time `json:"period_start,omitzero"`
 	PeriodEnd   time.Time `json:"period_end,omitzero"`
 	// Tries counts the tries to collect the payment. NextTry is when Stripe tries again; zero: it does not, or does not say.
