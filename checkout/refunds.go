@@ -460,8 +460,8 @@ func (f *Flow[Tx]) wantedRefund(ctx context.Context, o *store.Order, p paymentTo
 	if p.renewal != nil {
 		back, of = o.InvoiceRefunded(p.renewal.ID), p.renewal.ID
 		params.PaymentIntent = stripe.String("")
-		if n := len(p.renewal.PaymentIntents); n > 0 {
-			params.PaymentIntent = stripe.String(p.renewal.PaymentIntents[n-1])
+		if intents := p.renewal.PaymentIntents; len(intents) > 0 {
+			params.PaymentIntent = &intents[0]
 		}
 	}
 	left := p.left(o)

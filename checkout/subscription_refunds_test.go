@@ -3,7 +3,10 @@ package checkout_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -251,4 +254,27 @@ func TestLastPaymentIsFromLongAgo(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A payment of an invoice was canceled, and another paid it. That one is given back.
+func TestRefundOfAnInvoiceWithTwoPayments(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.subscribe("club")
+	canceled := `"payments": {"object": "list", "data": [{"object": "invoice_payment", "status": "canceled", "payment": ` +
+		`{"type": "payment_intent", "payment_intent": "pi_canceled"}},`
+	list := regexp.MustCompile(`"payments": \{\s*"object": "list",\s*"data": \[`)
+	s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		response, err := send()
+		if err != nil || r.Method != http.MethodGet || !strings.HasPrefix(r.URL.Path, "/v1/invoices") {
+			return response, err
+		}
+		body, err := io.ReadAll(response.Body)
+		return answer(r, response.StatusCode, list.ReplaceAllString(string(body), canceled)), err
+	})
+	s.srv.Advance(32 * day)
+	renewal := s.order("club").Invoices[1]
+	require.Contains(t, renewal.PaymentIntents, "pi_canceled")
+	require.NoError(t, s.flow.Refund(t.Context(), "club", checkout.Refund{}))
+	require.EqualValues(t, 900, s.order("club").InvoiceRefunded(renewal.ID))
 }

@@ -98,7 +98,7 @@ type Invoice struct {
 	// Tries counts the tries to collect the payment. NextTry is when Stripe tries again; zero: it does not, or does not say.
 	Tries   int       `json:"tries,omitempty"`
 	NextTry time.Time `json:"next_try,omitzero"`
-	// PaymentIntents and Charges are the IDs of the payments, failed ones included.
+	// PaymentIntents and Charges are the IDs of the payments, failed ones included. Those of a paid invoice begin with one that paid it.
 	PaymentIntents []string `json:"payment_intents,omitempty"`
 	Charges        []string `json:"charges,omitempty"`
 
