@@ -87,7 +87,8 @@ const (
 // try. A try that nobody heard of before a later one is left out. Refunds and disputes of a renewal are told as those of the
 // first payment are, with the Invoice.
 const (
-	// ChangeRenewed: the invoice of a period was paid. When is the end of what is paid for.
+	// ChangeRenewed: the invoice of a period was paid, be it that a change began the period, such as one from months to years or the
+	// end of a trial by hand. When is the end of what is paid for.
 	ChangeRenewed ChangeKind = "renewed"
 	// ChangePaymentFailed: a try to collect the payment of an invoice failed. Try counts the tries of the invoice, from 1. When is
 	// when Stripe tries again; zero: it does not, or does not say.

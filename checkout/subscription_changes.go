@@ -68,7 +68,7 @@ func enqueueSubscriptions(o *store.Order, now time.Time, cause string) {
 		notice := store.Notice{At: now, From: status, To: status, Attempt: inv.Attempt, Cause: cause, Invoice: inv.ID, Detail: inv.ID}
 		switch {
 		case inv.First():
-		case inv.State == store.InvoicePaid && inv.Reason == "subscription_cycle" && !inv.RenewalTold:
+		case inv.State == store.InvoicePaid && renews(inv, o.Invoices[:i]) && !inv.RenewalTold:
 			inv.RenewalTold = true
 			notice.Kind, notice.When = string(ChangeRenewed), inv.PeriodEnd
 			enqueue(o, notice)
@@ -86,6 +86,18 @@ func enqueueSubscriptions(o *store.Order, now time.Time, cause string) {
 			})
 		}
 	}
+}
+
+// renews reports whether an invoice after the first pays for a period. A change of the subscription can begin one, as when a trial is
+// ended by hand, or the price is by the year from now on. Any other change is prorated within a period, for which there is an earlier
+// invoice (https://docs.stripe.com/billing/subscriptions/prorations).
+func renews(inv *store.Invoice, earlier []store.Invoice) bool {
+	if inv.Reason != "subscription_update" || inv.Total <= 0 {
+		return inv.Reason == "subscription_cycle"
+	}
+	return inv.PeriodEnd.After(inv.CreatedAt) && !slices.ContainsFunc(earlier, func(i store.Invoice) bool {
+		return i.Subscription == inv.Subscription && i.PeriodEnd.Equal(inv.PeriodEnd)
+	})
 }
 
 // failedTry reports whether a try to collect an invoice failed that was not told yet. A debit that takes days was tried, too,

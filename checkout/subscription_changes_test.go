@@ -233,6 +233,45 @@ func (s *testShop) changePrice(sub *store.Subscription, amount int64, interval s
 	s.srv.Flush()
 }
 
+// toldOf are the changes of a kind that were told so far.
+func (s *testShop) toldOf(kind checkout.ChangeKind) []checkout.Change {
+	return slices.DeleteFunc(slices.Clone(s.changes), func(c checkout.Change) bool { return c.Kind != kind })
+}
+
+// A change that begins a period is paid at once. That is a renewal, too, and is told once, webhooks lost or not.
+func TestChangeBeginsAPeriod(t *testing.T) {
+	t.Parallel()
+	for heard, fate := range fates {
+		s := newShop(t)
+		s.pay(s.begin(trialOf("club", 14, "")).SessionID)
+		sub := s.order("club").Subscription()
+		fate(s)
+		_, err := s.srv.Client().V1Subscriptions.Update(t.Context(), sub.ID, &stripe.SubscriptionUpdateParams{TrialEndNow: stripe.Bool(true)})
+		require.NoError(t, err)
+		s.srv.Flush()
+		_, err = s.flow.SettleSubscription(t.Context(), "club")
+		require.NoError(t, err)
+		require.Equal(t, []checkout.ChangeKind{checkout.ChangeRenewed}, s.subscriptionKinds(), heard)
+		require.Equal(t, testStart.AddDate(0, 1, 0), s.toldOf(checkout.ChangeRenewed)[0].When)
+
+		s.srv.Advance(10 * day)
+		s.changePrice(sub, 9000, "year")
+		_, err = s.flow.SettleSubscription(t.Context(), "club")
+		require.NoError(t, err)
+		require.Equal(t, []checkout.ChangeKind{checkout.ChangeRenewed, checkout.ChangeRenewed, checkout.ChangePlanChanged}, s.subscriptionKinds(), heard)
+		require.Equal(t, testStart.AddDate(1, 0, 10), s.toldOf(checkout.ChangeRenewed)[1].When)
+		_, err = s.srv.Client().V1Subscriptions.Update(t.Context(), sub.ID, &stripe.SubscriptionUpdateParams{
+			Items: []*stripe.SubscriptionUpdateItemParams{{ID: &sub.Items[0].ID, Quantity: stripe.Int64(2)}}, ProrationBehavior: stripe.String("always_invoice"),
+		})
+		require.NoError(t, err)
+		s.srv.Flush()
+		_, err = s.flow.SettleSubscription(t.Context(), "club")
+		require.NoError(t, err)
+		require.Equal(t, checkout.ChangePlanChanged, s.subscriptionKinds()[3], heard)
+		require.Len(t, s.subscriptionKinds(), 4)
+	}
+}
+
 // A subscription by the year goes on by the month. The months decide on access from then on, and the year that was paid before does not.
 func TestFromYearsToMonths(t *testing.T) {
 	t.Parallel()
@@ -244,6 +283,7 @@ func TestFromYearsToMonths(t *testing.T) {
 	s.changePrice(s.order("club").Subscription(), 5000, "month")
 	o := s.order("club")
 	require.Equal(t, o.Subscription().PeriodEnd, o.Invoices[1].PeriodEnd)
+	require.ElementsMatch(t, []checkout.ChangeKind{checkout.ChangePlanChanged, checkout.ChangeRenewed}, s.kinds())
 	s.srv.Advance(32 * day)
 	s.refundPayment(s.order("club").Attempts[0].PaymentIntent)
 	require.Equal(t, store.AccessActive, s.order("club").Access(s.srv.Now(), 0).Reason)

@@ -158,7 +158,7 @@ func (o *Order) oldestOpen(subscription string) *Invoice {
 // (https://docs.stripe.com/billing/subscriptions/change-price).
 func (o *Order) paidThrough(subscription string) (end time.Time) {
 	for _, i := range o.Invoices { // the oldest first
-		shortens := i.Reason == "subscription_update" && !i.PeriodEnd.IsZero()
+		shortens := i.Reason == "subscription_update" && i.PeriodEnd.After(i.CreatedAt) // and bills more than what was bought once
 		if i.Subscription == subscription && i.settled() && (shortens || i.PeriodEnd.After(end)) {
 			end = i.PeriodEnd
 		}

@@ -48,7 +48,7 @@ func TestTheLifeOfAMembership(t *testing.T) {
 	require.Contains(t, b.Body, "Your plan was changed.")
 	require.Contains(t, visitor.Text(b.Element(`id="plan"`)), "3 seats, $270.00 each year")
 	b.requireAccess(true, "active")
-	told = append(told, "Your plan was changed")
+	told = append(told, "Your membership was renewed", "Your plan was changed") // the first year is paid at once
 	b.requireMails(told...)
 	require.Contains(t, visitor.Text(b.Element(`id="mails"`)), "You now pay yearly, for 3 seats: $270.00 each year.")
 

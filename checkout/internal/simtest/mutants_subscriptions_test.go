@@ -31,7 +31,7 @@ var subscriptionMutants = []mutant{
 		"\t*known = after\n\tchanged := !sameSubscription(after, before)\n",
 		"\tif len(answers.invoices) != 1 || len(o.Invoices) < 2 {\n\t\t*known = after\n\t} else {\n\t\tafter = before\n\t}\n\tchanged := !sameSubscription(after, before)\n"}}},
 	{name: "tell any paid invoice as a renewal", edits: []edit{{"../../subscription_changes.go",
-		"inv.Reason == \"subscription_cycle\" && ", ""}}},
+		"renews(inv, o.Invoices[:i]) && ", ""}}},
 	{name: "tell the period of the first line", edits: []edit{{"../../invoices.go",
 		"end.After(entry.PeriodEnd) {\n\t\t\tentry.PeriodStart", "entry.PeriodEnd.IsZero() || end.Before(entry.PeriodEnd) {\n\t\t\tentry.PeriodStart"}}},
 

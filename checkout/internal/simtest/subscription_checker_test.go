@@ -215,7 +215,7 @@ func renewalsTold(tales []tale, s *subscriptionTruth) error {
 			continue
 		}
 		n := slices.IndexFunc(s.invoices, func(i invoiceTruth) bool { return i.ID == t.invoice })
-		if n < 0 || s.invoices[n].Status != "paid" || s.invoices[n].Reason != "subscription_cycle" {
+		if n < 0 || !s.renewal(n) {
 			return fmt.Errorf("a renewal was told that never was: %+v", t)
 		}
 		renewal := s.invoices[n]
@@ -230,12 +230,25 @@ func renewalsTold(tales []tale, s *subscriptionTruth) error {
 		earlier = append(earlier, renewal)
 		told[t.invoice]++
 	}
-	for _, i := range s.invoices {
-		if i.Status == "paid" && i.Reason == "subscription_cycle" && told[i.ID] != 1 {
+	for n, i := range s.invoices {
+		if s.renewal(n) && told[i.ID] != 1 {
 			return fmt.Errorf("the renewal of %v was told %d times", unix(i.Created), told[i.ID])
 		}
 	}
 	return nil
+}
+
+// renewal reports whether an invoice is paid and pays for a period of its own, be it that a change of the subscription began the period.
+func (s *subscriptionTruth) renewal(n int) bool {
+	i := s.invoices[n]
+	_, end := i.period()
+	begins := i.Reason == "subscription_update" && i.Total > 0
+	for _, earlier := range s.invoices[:n] {
+		if _, other := earlier.period(); other.Equal(end) {
+			begins = false
+		}
+	}
+	return i.Status == "paid" && (begins || i.Reason == "subscription_cycle")
 }
 
 // failuresTold checks that failed payments were told once, and none that did not fail. The latest try of an invoice that is not
