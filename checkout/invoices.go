@@ -241,6 +241,14 @@ func (f *Flow[Tx]) settleInvoice(ctx context.Context, id, subscription, invoice,
 	})
 }
 
+// completeInvoice asks for what an answer about an invoice lacks. status is that of the subscription.
+func (f *Flow[Tx]) completeInvoice(ctx context.Context, o *store.Order, i *invoiceFacts, status store.SubscriptionStatus) error {
+	if err := f.readLines(ctx, o, i); err != nil {
+		return err
+	}
+	return f.leaveOutTry(ctx, o, i, status)
+}
+
 // readLines has an answer about an invoice include all lines. Prorations come before the line of the period, and the answer has
 // ten lines (https://docs.stripe.com/api/invoices/object#invoice_object-lines). What a finalized invoice pays for stays.
 func (f *Flow[Tx]) readLines(ctx context.Context, o *store.Order, i *invoiceFacts) (err error) {
@@ -250,6 +258,24 @@ func (f *Flow[Tx]) readLines(ctx context.Context, o *store.Order, i *invoiceFact
 	}
 	i.Lines.Data, err = f.stripe.linesOf(ctx, o.Account, i.ID)
 	i.moreLines = err != nil
+	return err
+}
+
+// leaveOutTry has an answer about an invoice not count a try that is on its way. While a debit follows a card that failed, the
+// subscription stays past due, and only the payment says that the debit has not failed
+// (https://docs.stripe.com/billing/subscriptions/overview#delayed-payment-confirmation).
+func (f *Flow[Tx]) leaveOutTry(ctx context.Context, o *store.Order, i *invoiceFacts, status store.SubscriptionStatus) error {
+	told := 0
+	if known := o.Invoice(i.ID); known != nil {
+		told = known.FailureTold
+	}
+	if i.Status != string(store.InvoiceOpen) || i.NextAttempt != 0 || i.AttemptCount <= told || i.Reason == "subscription_create" || goesOn(status) {
+		return nil
+	}
+	payment, err := f.stripe.paymentStatus(ctx, o.Account, i.ID)
+	if err == nil && payment == string(stripe.PaymentIntentStatusProcessing) {
+		i.AttemptCount = max(told, i.AttemptCount-1)
+	}
 	return err
 }
 

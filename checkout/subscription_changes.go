@@ -101,7 +101,7 @@ func renews(inv *store.Invoice, earlier []store.Invoice) bool {
 }
 
 // failedTry reports whether a try to collect an invoice failed that was not told yet. A debit that takes days was tried, too,
-// and has not failed: its subscription stays active, and no next try is set.
+// and has not failed: its subscription stays active, and no next try is set. Of another subscription it is left out of the tries.
 func failedTry(o *store.Order, inv *store.Invoice) bool {
 	if inv.State != store.InvoiceOpen && inv.State != store.InvoiceUncollectible || inv.Tries <= inv.FailureTold {
 		return false
@@ -110,7 +110,12 @@ func failedTry(o *store.Order, inv *store.Invoice) bool {
 	if s == nil {
 		return false
 	}
-	return !inv.NextTry.IsZero() || s.Status != store.SubscriptionActive && s.Status != store.SubscriptionTrialing
+	return !inv.NextTry.IsZero() || !goesOn(s.Status)
+}
+
+// goesOn reports whether a subscription in this status is paid, or in trial.
+func goesOn(s store.SubscriptionStatus) bool {
+	return s == store.SubscriptionActive || s == store.SubscriptionTrialing
 }
 
 // trialEnds reports whether a trial is about to end and that was not told yet. Nobody is to be told so after its end: a first debit

@@ -2,8 +2,11 @@ package checkout_test
 
 import (
 	"context"
+	"io"
 	"net/http"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -442,6 +445,62 @@ func TestTrialEndsBeforeTheDebitArrives(t *testing.T) {
 	s.elapse(day)
 	require.True(t, s.order("club").Paid())
 	require.Equal(t, []checkout.ChangeKind{checkout.ChangeRenewed}, s.subscriptionKinds())
+}
+
+// A card fails, and the next try is by a debit that takes days. The subscription stays past due meanwhile, and that try has not failed.
+func TestDebitAfterAFailedCard(t *testing.T) {
+	t.Parallel()
+	for _, arrives := range []bool{true, false} {
+		s := newShop(t)
+		sub := s.subscribe("club")
+		require.NoError(t, s.srv.ReplaceMethod(sub.ID, checkouttest.CardDeclined))
+		s.srv.Advance(32 * day)
+		require.Equal(t, []checkout.ChangeKind{checkout.ChangePaymentFailed}, s.subscriptionKinds())
+
+		status := "processing"
+		s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+			response, err := send()
+			if err != nil || r.Method != http.MethodGet || !strings.HasPrefix(r.URL.Path, "/v1/invoice") {
+				return response, err
+			}
+			body, err := io.ReadAll(response.Body)
+			text := strings.ReplaceAll(string(body), `"status": "requires_payment_method"`, `"status": "`+status+`"`)
+			text = strings.ReplaceAll(text, `"attempt_count": 1`, `"attempt_count": 2`)
+			return answer(r, response.StatusCode, regexp.MustCompile(`"next_payment_attempt": \d+`).ReplaceAllString(text, `"next_payment_attempt": null`)), err
+		})
+		for range 3 {
+			_, err := s.flow.SettleSubscription(t.Context(), "club")
+			require.NoError(t, err)
+			require.NoError(t, s.srv.Redeliver(s.latest("invoice.updated")))
+		}
+		require.Equal(t, []checkout.ChangeKind{checkout.ChangePaymentFailed}, s.subscriptionKinds())
+		require.Equal(t, store.AccessPastDue, s.order("club").Access(s.srv.Now(), 0).Reason)
+		if arrives {
+			s.wire.on(nil)
+			require.NoError(t, s.srv.ReplaceMethod(sub.ID, checkouttest.CardOK))
+			s.srv.Advance(4 * day)
+			require.Equal(t, []checkout.ChangeKind{checkout.ChangePaymentFailed, checkout.ChangeRenewed}, s.subscriptionKinds())
+			continue
+		}
+		status = "requires_payment_method"
+		for range 2 {
+			_, err := s.flow.SettleSubscription(t.Context(), "club")
+			require.NoError(t, err)
+		}
+		require.Equal(t, []checkout.ChangeKind{checkout.ChangePaymentFailed, checkout.ChangePaymentFailed}, s.subscriptionKinds())
+		require.Equal(t, 2, s.toldOf(checkout.ChangePaymentFailed)[1].Try)
+	}
+}
+
+// latest is the ID of the latest event of a type.
+func (s *testShop) latest(eventType string) (id string) {
+	for _, e := range s.srv.Events() {
+		if e.Type == eventType {
+			id = e.ID
+		}
+	}
+	require.NotEmpty(s.t, id)
+	return id
 }
 
 // Two renewals are not heard of, and the second is disputed: the first is told before it.

@@ -263,8 +263,9 @@ func (f *Flow[Tx]) recordSubscription(ctx context.Context, id, subscription, cau
 		if answers == nil || err != nil {
 			return nil, err
 		}
+		status := store.SubscriptionStatus(answers.subscription.Status)
 		for i := range answers.invoices {
-			if err := f.readLines(ctx, before, &answers.invoices[i]); err != nil {
+			if err := f.completeInvoice(ctx, before, &answers.invoices[i], status); err != nil {
 				return nil, err
 			}
 		}

@@ -17,7 +17,7 @@ var subscriptionMutants = []mutant{
 	{name: "tell a renewal at every look", edits: []edit{{"../../subscription_changes.go", "\t\t\tinv.RenewalTold = true\n", "\n"}}},
 	{name: "tell a failed payment at every look", edits: []edit{{"../../subscription_changes.go", "\t\t\tinv.FailureTold = inv.Tries\n", "\n"}}},
 	{name: "tell the last failed payment to nobody", edits: []edit{{"../../subscription_changes.go",
-		"return !inv.NextTry.IsZero() || s.Status != store.SubscriptionActive && s.Status != store.SubscriptionTrialing", "return !inv.NextTry.IsZero()"}}},
+		"return !inv.NextTry.IsZero() || !goesOn(s.Status)", "return !inv.NextTry.IsZero()"}}},
 	{name: "tell the end of a trial to nobody", edits: []edit{{"../../subscription_changes.go",
 		"return s != nil && s.Status == store.SubscriptionTrialing", "return s != nil && s.Status == store.SubscriptionPaused"}}},
 	{name: "tell a withdrawn cancellation to nobody", edits: []edit{{"../../subscription_changes.go",
