@@ -101,7 +101,9 @@ func renews(inv *store.Invoice, earlier []store.Invoice) bool {
 }
 
 // failedTry reports whether a try to collect an invoice failed that was not told yet. A debit that takes days was tried, too,
-// and has not failed: its subscription stays active, and no next try is set. Of another subscription it is left out of the tries.
+// and has not failed: its subscription stays active, and no next try is set. Of another subscription it is left out of the tries. A
+// subscription whose latest invoice is given up as uncollectible is active, too
+// (https://docs.stripe.com/billing/subscriptions/overview#subscription-statuses).
 func failedTry(o *store.Order, inv *store.Invoice) bool {
 	if inv.State != store.InvoiceOpen && inv.State != store.InvoiceUncollectible || inv.Tries <= inv.FailureTold {
 		return false
@@ -110,7 +112,7 @@ func failedTry(o *store.Order, inv *store.Invoice) bool {
 	if s == nil {
 		return false
 	}
-	return !inv.NextTry.IsZero() || !goesOn(s.Status)
+	return !inv.NextTry.IsZero() || !goesOn(s.Status) || inv.State == store.InvoiceUncollectible
 }
 
 // goesOn reports whether a subscription in this status is paid, or in trial.

@@ -492,6 +492,34 @@ func TestDebitAfterAFailedCard(t *testing.T) {
 	}
 }
 
+// The last try fails, and the account's settings have the invoice marked as uncollectible then. The subscription is active at once.
+func TestLastTryOfAnUncollectibleInvoice(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	sub := s.subscribe("club")
+	require.NoError(t, s.srv.ReplaceMethod(sub.ID, checkouttest.CardDeclined))
+	s.srv.Advance(32 * day)
+	s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		response, err := send()
+		if err != nil || r.Method != http.MethodGet {
+			return response, err
+		}
+		body, err := io.ReadAll(response.Body)
+		text := strings.NewReplacer(
+			`"status": "open"`, `"status": "uncollectible"`, `"status": "past_due"`, `"status": "active"`, `"attempt_count": 1`, `"attempt_count": 2`,
+		).Replace(string(body))
+		return answer(r, response.StatusCode, regexp.MustCompile(`"next_payment_attempt": \d+`).ReplaceAllString(text, `"next_payment_attempt": null`)), err
+	})
+	for range 2 {
+		o, err := s.flow.SettleSubscription(t.Context(), "club")
+		require.NoError(t, err)
+		require.Equal(t, store.InvoiceUncollectible, o.Invoices[1].State)
+	}
+	require.Equal(t, []checkout.ChangeKind{checkout.ChangePaymentFailed, checkout.ChangePaymentFailed}, s.subscriptionKinds())
+	require.Equal(t, 2, s.toldOf(checkout.ChangePaymentFailed)[1].Try)
+	require.Zero(t, s.toldOf(checkout.ChangePaymentFailed)[1].When)
+}
+
 // latest is the ID of the latest event of a type.
 func (s *testShop) latest(eventType string) (id string) {
 	for _, e := range s.srv.Events() {
