@@ -243,10 +243,19 @@ func (o *Order) SumUpInvoices() {
 	if n <= 0 {
 		return
 	}
+	type deciding struct {
+		through time.Time
+		open    *Invoice
+	}
+	of := map[string]deciding{} // by subscription, as a year can have hundreds of invoices for changes within it
 	var kept []Invoice
 	for _, i := range o.Invoices[:n] {
-		oldest := o.oldestOpen(i.Subscription)
-		if i.settled() && i.PeriodEnd.Equal(o.paidThrough(i.Subscription)) || oldest != nil && oldest.ID == i.ID {
+		d, known := of[i.Subscription]
+		if !known {
+			d = deciding{o.paidThrough(i.Subscription), o.oldestOpen(i.Subscription)}
+			of[i.Subscription] = d
+		}
+		if i.settled() && i.PeriodEnd.Equal(d.through) || d.open != nil && d.open.ID == i.ID {
 			kept = append(kept, i)
 			continue
 		}
