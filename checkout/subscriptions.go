@@ -121,13 +121,16 @@ func sameSubscription(heard, known store.Subscription) bool {
 
 // observeSubscription brings the order in line with Stripe after an event named a subscription, and returns the ID of the order;
 // empty: the subscription is not of this shop.
-func (f *Flow[Tx]) observeSubscription(ctx context.Context, account string, s subscriptionFacts, cause string) (id string, err error) {
+func (f *Flow[Tx]) observeSubscription(ctx context.Context, account string, s subscriptionFacts, created time.Time, cause string) (id string, err error) {
 	o, err := f.orderOfSubscription(ctx, account, s.ID, s.Metadata, cause)
 	if o == nil || err != nil {
 		return "", err
 	}
 	known := o.SubscriptionByID(s.ID)
 	if s.tellsNothingNew(known) && !trialEnds(known, f.now()) {
+		if created.Add(time.Second).After(known.AskedAt) { // created is in whole seconds
+			return o.ID, f.overtakeAnswers(ctx, o.ID, s.ID, cause)
+		}
 		return o.ID, nil
 	}
 	return o.ID, f.settleSubscription(ctx, o.ID, s.ID, cause, false)
@@ -172,7 +175,7 @@ func (f *Flow[Tx]) askSubscription(ctx context.Context, t thinEvent) (id string,
 		if err != nil {
 			return "", err
 		}
-		return f.observeSubscription(ctx, t.account, s, t.id)
+		return f.observeSubscription(ctx, t.account, s, t.created, t.id)
 	})
 }
 
@@ -235,13 +238,27 @@ func (f *Flow[Tx]) settleSubscription(ctx context.Context, id, subscription, cau
 		s, err := f.subscriptionOf(ctx, before, subscription)
 		known := before.SubscriptionByID(subscription)
 		switch {
-		case err != nil, onlyNews && !s.forgotten && s.tellsNothingNew(known) && !trialEnds(known, f.now()):
+		case err != nil:
 			return nil, err
+		case onlyNews && !s.forgotten && s.tellsNothingNew(known) && !trialEnds(known, f.now()):
+			return nil, f.overtakeAnswers(ctx, id, subscription, cause)
 		case s.forgotten:
 			return &subscriptionAnswers{subscription: s, asked: asked}, nil
 		}
 		invoices, err := f.stripe.invoicesOf(ctx, before.Account, subscription)
 		return &subscriptionAnswers{s, asked, invoices}, err
+	})
+}
+
+// overtakeAnswers has those ask again who have asked Stripe for a subscription and did not record the answer yet. A customer who schedules a
+// cancellation and withdraws it at once leaves the order as it was known, and the answer in between must not be recorded after that.
+func (f *Flow[Tx]) overtakeAnswers(ctx context.Context, id, subscription, cause string) error {
+	return f.record(ctx, id, cause, func(o *store.Order, _ time.Time) (bool, error) {
+		known := o.SubscriptionByID(subscription)
+		if known != nil {
+			known.Answers++
+		}
+		return known != nil, nil
 	})
 }
 

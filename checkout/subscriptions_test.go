@@ -323,6 +323,41 @@ func TestNewestAnswerAboutASubscription(t *testing.T) {
 	require.Equal(t, []checkout.ChangeKind{checkout.ChangeCancellationScheduled, checkout.ChangeCancellationWithdrawn}, s.kinds())
 }
 
+// A customer schedules a cancellation and withdraws it while Stripe is asked about the first. The event of the second says what the
+// order says already, and the answer about the first is old.
+func TestMindIsChangedWhileStripeIsAsked(t *testing.T) {
+	t.Parallel()
+	for name, form := range map[string]checkouttest.Payloads{"snapshot": checkouttest.Snapshot, "thin": checkouttest.Thin} {
+		t.Run(name, func(t *testing.T) {
+			s := newShop(t)
+			sub := s.subscribe("club")
+			_, other := s.processOn(s.st, s.stock, s.srv.Transport())
+			scheduled := func(end bool) {
+				_, err := s.srv.Client().V1Subscriptions.Update(t.Context(), sub.ID, &stripe.SubscriptionUpdateParams{CancelAtPeriodEnd: &end})
+				require.NoError(t, err)
+				s.srv.Flush()
+			}
+			s.dropWebhooks()
+			scheduled(true)
+			withdrawn := false
+			s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+				response, err := send()
+				if r.URL.Path == "/v1/subscriptions/"+sub.ID && !withdrawn {
+					withdrawn = true
+					s.srv.Deliver(other, form)
+					scheduled(false)
+				}
+				return response, err
+			})
+			_, err := s.flow.SettleSubscription(t.Context(), "club")
+			require.NoError(t, err)
+			require.True(t, withdrawn)
+			require.Zero(t, s.order("club").Subscription().CancelAt)
+			require.Empty(t, s.kinds())
+		})
+	}
+}
+
 // While the list of invoices is on its way, the last one is paid, and another process hears of that. The list is older than the payment.
 func TestNewestAnswerAboutAnInvoice(t *testing.T) {
 	t.Parallel()

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/gofulfil/fulfil/store"
 	"github.com/gofulfil/fulfil/webhook"
@@ -17,10 +18,11 @@ type thinEvent struct {
 	id, eventType string
 	account       string
 	object        string // ID of the object that the event is about
+	created       time.Time
 }
 
 func thinEventOf[T any](e *webhook.Event[webhook.Ref[T]]) (thinEvent, error) {
-	t := thinEvent{id: e.ID, eventType: e.Type, account: e.Account, object: e.Object.ID()}
+	t := thinEvent{id: e.ID, eventType: e.Type, account: e.Account, object: e.Object.ID(), created: e.Created}
 	if t.object == "" {
 		return t, fmt.Errorf("checkout: thin event %s names no object", e.ID)
 	}

@@ -77,7 +77,7 @@ func (f *Flow[Tx]) register(h *webhook.Handler) {
 	}
 	for _, t := range subscriptionEvents {
 		handle(f, h, t, f.askSubscription, func(ctx context.Context, e *webhook.Event[webhook.Ref[subscriptionFacts]], s subscriptionFacts) (handover, error) {
-			return byID(f.observeSubscription(ctx, e.Account, s, e.ID))
+			return byID(f.observeSubscription(ctx, e.Account, s, e.Created, e.ID))
 		})
 	}
 	for _, t := range invoiceEvents {

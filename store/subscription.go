@@ -37,7 +37,8 @@ type Subscription struct {
 	// AskedAt is when Stripe was asked for what is recorded here, AskFailedAt when a later question failed.
 	AskedAt     time.Time `json:"asked_at,omitzero"`
 	AskFailedAt time.Time `json:"ask_failed_at,omitzero"`
-	// Answers counts how often an answer changed what is recorded of the subscription or its invoices, as in [Refund].
+	// Answers counts how often an answer changed what is recorded of the subscription or its invoices, as in [Refund], or said that
+	// it is what was recorded.
 	Answers int `json:"answers,omitempty"`
 	// TrialTold is the end of the trial that the merchant was told of before it came.
 	TrialTold time.Time `json:"trial_told,omitzero"`
@@ -237,7 +238,8 @@ func (o *Order) TotalPaid() (amount int64, invoices int) {
 
 // SumUpInvoices keeps the ledger small: of invoices beyond the latest [InvoicesKept] the order keeps the sums, in
 // [Order.OlderInvoices]. What happens to such an invoice later is not recorded, apart from refunds and disputes. An older invoice that
-// decides on access stays: one for the latest period of its subscription that is paid for, and the oldest one that is open.
+// decides on access stays: one for the latest period of its subscription that is paid for, and the oldest one that is open. In all at
+// most 100 invoices stay, the latest of those, as a year can have hundreds of invoices for changes within it.
 func (o *Order) SumUpInvoices() {
 	n := len(o.Invoices) - InvoicesKept
 	if n <= 0 {
@@ -247,15 +249,16 @@ func (o *Order) SumUpInvoices() {
 		through time.Time
 		open    *Invoice
 	}
-	of := map[string]deciding{} // by subscription, as a year can have hundreds of invoices for changes within it
+	of := map[string]deciding{} // by subscription
 	var kept []Invoice
-	for _, i := range o.Invoices[:n] {
+	for _, i := range slices.Backward(o.Invoices[:n]) {
 		d, known := of[i.Subscription]
 		if !known {
 			d = deciding{o.paidThrough(i.Subscription), o.oldestOpen(i.Subscription)}
 			of[i.Subscription] = d
 		}
-		if i.settled() && i.PeriodEnd.Equal(d.through) || d.open != nil && d.open.ID == i.ID {
+		decides := i.settled() && i.PeriodEnd.Equal(d.through) || d.open != nil && d.open.ID == i.ID
+		if decides && len(kept) < decidingKept {
 			kept = append(kept, i)
 			continue
 		}
@@ -265,5 +268,9 @@ func (o *Order) SumUpInvoices() {
 			o.OlderInvoices.Through = i.CreatedAt
 		}
 	}
+	slices.Reverse(kept)
 	o.Invoices = append(kept, o.Invoices[n:]...)
 }
+
+// decidingKept is how many older invoices stay at most because they decide on access.
+const decidingKept = 100 - InvoicesKept

@@ -84,3 +84,20 @@ func longMember(rnd *rand.Rand) *store.Order {
 	}
 	return o
 }
+
+// A year with a change of the plan every day stays small.
+func TestSumUpInvoicesOfManyChanges(t *testing.T) {
+	t.Parallel()
+	o := member()
+	for n := range 365 {
+		i := o.Invoices[1]
+		i.ID, i.Reason, i.CreatedAt = fmt.Sprintf("in_change_%d", n), "subscription_update", i.CreatedAt.Add(time.Duration(n)*time.Hour)
+		o.Invoices = append(o.Invoices, i)
+		o.SumUpInvoices()
+	}
+	require.Len(t, o.Invoices, 100)
+	require.Equal(t, "in_change_364", o.Invoices[99].ID)
+	amount, invoices := o.TotalPaid()
+	require.EqualValues(t, 900*367, amount)
+	require.Equal(t, 367, invoices)
+}

@@ -371,6 +371,7 @@ func (c *checker) paymentsAtRest(o *store.Order, all truth) error {
 		return fmt.Errorf("%s is short of %v", o.ID, o.Shortfall)
 	case o.FulfilledAt.IsZero() && !excused:
 		return fmt.Errorf("%s is paid and was not fulfilled", o.ID)
+	case counts.Failed && o.GivenBack(counts): // given back before it was heard of, it takes no stock again
 	case counts.Agrees() && counts.Hold.ID != "" && counts.Hold.State != store.Sold && len(counts.Lines) > 0 && len(o.Shortfall) == 0 && o.GivenUpAt.IsZero() && !leaks:
 		return fmt.Errorf("%s is paid and its stock is %q", o.ID, counts.Hold.State)
 	}
