@@ -40,8 +40,8 @@ type Config[Tx any] struct {
 	Fulfil func(ctx context.Context, tx Tx, o *store.Order) error
 	// OnChange, if set, receives everything else that happened to an order, under the same terms as Fulfil. Changes are
 	// delivered in their order, in a lane of their own: a change that can't be delivered holds back later changes of the same
-	// order, not its fulfilment. Nor does a Fulfil that fails hold changes back. A process without an OnChange leaves changes to the processes that have one. If no process
-	// had one for 30 days, changes are not kept. Default: no changes are delivered.
+	// order, not its fulfilment. Nor does a Fulfil that fails hold changes back. A process without an OnChange leaves changes to the
+	// processes that have one. If no process had one for 30 days, changes are not kept. Default: no changes are delivered.
 	OnChange func(ctx context.Context, tx Tx, c Change) error
 	// Delivered, if set, is called with the ID of an order when a transaction of Fulfil or OnChange has committed. It wakes a
 	// worker that looks for the rows which the callback wrote, so that the worker need not wait for its next look. It is called in

@@ -250,8 +250,9 @@ func (f *Flow[Tx]) settleSubscription(ctx context.Context, id, subscription, cau
 	})
 }
 
-// overtakeAnswers has those ask again who have asked Stripe for a subscription and did not record the answer yet. A customer who schedules a
-// cancellation and withdraws it at once leaves the order as it was known, and the answer in between must not be recorded after that.
+// overtakeAnswers has those ask again who have asked Stripe for a subscription and did not record the answer yet. A customer who
+// schedules a cancellation and withdraws it at once leaves the subscription as it was known, and the answer in between must not be
+// recorded after that.
 func (f *Flow[Tx]) overtakeAnswers(ctx context.Context, id, subscription, cause string) error {
 	return f.record(ctx, id, cause, func(o *store.Order, _ time.Time) (bool, error) {
 		known := o.SubscriptionByID(subscription)
