@@ -75,6 +75,7 @@
 //	DraftTx    as Draft
 //	Cancel     ErrNotFound ErrAlreadyPaid ErrProcessing ErrStillOpen *stripe.Error
 //	Settle     ErrNotFound *stripe.Error, beside the order as it is known
+//	SettleSubscription  as Settle
 //	Resolve    ErrNotFound ErrNotPaid ErrGivenBack ErrFulfilled ErrBusy ErrBackoff *stripe.Error, and what Fulfil returned
 //	Refund     ErrNotFound ErrNotPaid ErrNothingToRefund ErrNoRestock *stripe.Error
 //	Order      ErrNotFound

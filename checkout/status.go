@@ -21,7 +21,7 @@ type DisplayStatus string
 const Fulfilled DisplayStatus = "fulfilled"
 
 // Display returns the order's status for a page: [Fulfilled] once the order was handed over, as long as nothing was
-// refunded or disputed since, and otherwise the order's [store.Status].
+// refunded or disputed since, and otherwise the order's [store.Status]. How a subscription stands, [store.Order.Access] says.
 func Display(o *store.Order) DisplayStatus {
 	status := o.Status()
 	if !o.FulfilledAt.IsZero() && status == store.Paid {
