@@ -362,7 +362,8 @@ func (s stripeAPI) reviewOf(ctx context.Context, account, intent string) (*strip
 	return answer.Review, nil
 }
 
-// subscription fetches a subscription.
+// subscription fetches a subscription with all its items, of which there are at most 20
+// (https://docs.stripe.com/api/subscriptions/create#create_subscription-items).
 func (s stripeAPI) subscription(ctx context.Context, account, id string) (subscriptionFacts, error) {
 	params := &stripe.SubscriptionRetrieveParams{}
 	onAccount(params, account)
@@ -371,7 +372,27 @@ func (s stripeAPI) subscription(ctx context.Context, account, id string) (subscr
 		return subscriptionFacts{}, s.failed("fetching a subscription", err)
 	}
 	s.clock.learn(answer.LastResponse)
+	if answer.Items != nil && answer.Items.HasMore {
+		if answer.Items.Data, err = s.itemsOf(ctx, account, id); err != nil {
+			return subscriptionFacts{}, err
+		}
+	}
 	return factsOfSubscription(answer), nil
+}
+
+// itemsOf lists the items of a subscription.
+func (s stripeAPI) itemsOf(ctx context.Context, account, subscription string) ([]*stripe.SubscriptionItem, error) {
+	params := &stripe.SubscriptionItemListParams{Subscription: stripe.String(subscription)}
+	params.Limit = stripe.Int64(pageSize)
+	onAccount(params, account)
+	var items []*stripe.SubscriptionItem
+	for item, err := range s.client.V1SubscriptionItems.List(ctx, params) {
+		if err != nil {
+			return nil, s.failed("listing the items of a subscription", err)
+		}
+		items = append(items, item)
+	}
+	return items, nil
 }
 
 // cancelSubscription ends a subscription at once. Stripe does not know a subscription by that request that has ended.

@@ -323,6 +323,34 @@ func TestNewestAnswerAboutASubscription(t *testing.T) {
 	require.Equal(t, []checkout.ChangeKind{checkout.ChangeCancellationScheduled, checkout.ChangeCancellationWithdrawn}, s.kinds())
 }
 
+// A subscription has more items than Stripe shows with it. The others are listed.
+func TestSubscriptionOfManyItems(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	sub := s.subscribe("club")
+	shown := sub.Items[0]
+	s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		if r.URL.Path == "/v1/subscription_items" && r.URL.Query().Get("subscription") == sub.ID {
+			return answer(r, http.StatusOK, fmt.Sprintf(`{"object":"list","has_more":false,"data":[
+				{"id":%q,"quantity":1,"price":{"id":%q,"product":%q}}, {"id":"si_more","quantity":3,"price":{"id":"price_more","product":"prod_more"}}
+			]}`, shown.ID, shown.Price, shown.Product)), nil
+		}
+		response, err := send()
+		if r.URL.Path == "/v1/subscriptions/"+sub.ID && r.Method == http.MethodGet && err == nil {
+			body, err := io.ReadAll(response.Body)
+			require.NoError(t, err)
+			cut := strings.Replace(string(body), `"has_more": false`, `"has_more": true`, 1)
+			require.NotEqual(t, string(body), cut)
+			return answer(r, response.StatusCode, cut), nil
+		}
+		return response, err
+	})
+	o, err := s.flow.SettleSubscription(t.Context(), "club")
+	require.NoError(t, err)
+	more := store.SubscriptionItem{ID: "si_more", Price: "price_more", Product: "prod_more", Quantity: 3}
+	require.Equal(t, []store.SubscriptionItem{shown, more}, o.Subscription().Items)
+}
+
 // A customer schedules a cancellation and withdraws it while Stripe is asked about the first. The event of the second says what the
 // order says already, and the answer about the first is old.
 func TestMindIsChangedWhileStripeIsAsked(t *testing.T) {
