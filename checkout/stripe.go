@@ -32,6 +32,18 @@ func (s stripeAPI) failed(doing string, err error) error {
 	return &stripeError{doing: doing, err: err}
 }
 
+// listed returns what facts says of each object of a list.
+func listed[T, F any](s stripeAPI, doing string, list stripe.Seq2[T, error], facts func(T) F) ([]F, error) {
+	var all []F
+	for object, err := range list {
+		if err != nil {
+			return nil, s.failed(doing, err)
+		}
+		all = append(all, facts(object))
+	}
+	return all, nil
+}
+
 // answer reads a session as Stripe answered it, and learns Stripe's time.
 func (s stripeAPI) answer(doing, account string, asked time.Time, response *stripe.APIResponse) (sessionUpdate, error) {
 	s.clock.learn(response)
@@ -261,18 +273,13 @@ func (s stripeAPI) lineItems(ctx context.Context, account, sessionID string) ([]
 	params := &stripe.CheckoutSessionListLineItemsParams{Session: stripe.String(sessionID)}
 	params.Limit = stripe.Int64(pageSize)
 	onAccount(params, account)
-	var lines []store.Line
-	for item, err := range s.client.V1CheckoutSessions.ListLineItems(ctx, params) {
-		if err != nil {
-			return nil, s.failed("listing line items", err)
-		}
+	return listed(s, "listing line items", s.client.V1CheckoutSessions.ListLineItems(ctx, params), func(item *stripe.LineItem) store.Line {
 		line := store.Line{Name: item.Description, Quantity: item.Quantity}
 		if item.Price != nil {
 			line.UnitAmount = item.Price.UnitAmount
 		}
-		lines = append(lines, line)
-	}
-	return lines, nil
+		return line
+	})
 }
 
 // refund fetches a refund.
@@ -296,14 +303,7 @@ func (s stripeAPI) refundsOf(ctx context.Context, account string, p payment) ([]
 	}
 	params.Limit = stripe.Int64(pageSize)
 	onAccount(params, account)
-	var all []refundFacts
-	for refund, err := range s.client.V1Refunds.List(ctx, params) {
-		if err != nil {
-			return nil, s.failed("listing refunds", err)
-		}
-		all = append(all, factsOfRefund(refund))
-	}
-	return all, nil
+	return listed(s, "listing refunds", s.client.V1Refunds.List(ctx, params), factsOfRefund)
 }
 
 // createRefund gives a payment back.
@@ -338,14 +338,7 @@ func (s stripeAPI) disputesOf(ctx context.Context, account string, p payment) ([
 	}
 	params.Limit = stripe.Int64(pageSize)
 	onAccount(params, account)
-	var all []disputeFacts
-	for dispute, err := range s.client.V1Disputes.List(ctx, params) {
-		if err != nil {
-			return nil, s.failed("listing disputes", err)
-		}
-		all = append(all, factsOfDispute(dispute))
-	}
-	return all, nil
+	return listed(s, "listing disputes", s.client.V1Disputes.List(ctx, params), factsOfDispute)
 }
 
 // reviewOf fetches the review of a payment; nil: there is none.
@@ -385,14 +378,8 @@ func (s stripeAPI) itemsOf(ctx context.Context, account, subscription string) ([
 	params := &stripe.SubscriptionItemListParams{Subscription: stripe.String(subscription)}
 	params.Limit = stripe.Int64(pageSize)
 	onAccount(params, account)
-	var items []*stripe.SubscriptionItem
-	for item, err := range s.client.V1SubscriptionItems.List(ctx, params) {
-		if err != nil {
-			return nil, s.failed("listing the items of a subscription", err)
-		}
-		items = append(items, item)
-	}
-	return items, nil
+	items := s.client.V1SubscriptionItems.List(ctx, params)
+	return listed(s, "listing the items of a subscription", items, func(item *stripe.SubscriptionItem) *stripe.SubscriptionItem { return item })
 }
 
 // cancelSubscription ends a subscription at once. Stripe does not know a subscription by that request that has ended.
@@ -421,14 +408,7 @@ func (s stripeAPI) invoicesOf(ctx context.Context, account, subscription string)
 	params := &stripe.InvoiceListParams{Subscription: stripe.String(subscription), Expand: stripe.StringSlice([]string{"data.payments"})}
 	ctx, cancel := onePage(ctx, &params.ListParams, account, "")
 	defer cancel()
-	var page []invoiceFacts
-	for i, err := range s.client.V1Invoices.List(ctx, params) {
-		if err != nil {
-			return nil, s.failed("listing the invoices of a subscription", err)
-		}
-		page = append(page, factsOfInvoice(i))
-	}
-	return page, nil
+	return listed(s, "listing the invoices of a subscription", s.client.V1Invoices.List(ctx, params), factsOfInvoice)
 }
 
 // linesOf lists the lines of an invoice.
@@ -436,14 +416,7 @@ func (s stripeAPI) linesOf(ctx context.Context, account, invoice string) ([]line
 	params := &stripe.InvoiceListLinesParams{Invoice: stripe.String(invoice)}
 	params.Limit = stripe.Int64(pageSize)
 	onAccount(params, account)
-	var lines []lineFacts
-	for l, err := range s.client.V1Invoices.ListLines(ctx, params) {
-		if err != nil {
-			return nil, s.failed("listing the lines of an invoice", err)
-		}
-		lines = append(lines, factsOfLine(l))
-	}
-	return lines, nil
+	return listed(s, "listing the lines of an invoice", s.client.V1Invoices.ListLines(ctx, params), factsOfLine)
 }
 
 // invoiceOfPayment returns the ID of the invoice that was paid with a payment intent; empty: none was.
@@ -507,14 +480,7 @@ func (s stripeAPI) refundsSince(ctx context.Context, account string, since time.
 	params := &stripe.RefundListParams{CreatedRange: &stripe.RangeQueryParams{GreaterThanOrEqual: since.Unix()}}
 	ctx, cancel := onePage(ctx, &params.ListParams, account, after)
 	defer cancel()
-	var page []refundFacts
-	for r, err := range s.client.V1Refunds.List(ctx, params) {
-		if err != nil {
-			return nil, s.failed("listing refunds", err)
-		}
-		page = append(page, factsOfRefund(r))
-	}
-	return page, nil
+	return listed(s, "listing refunds", s.client.V1Refunds.List(ctx, params), factsOfRefund)
 }
 
 // disputesSince does for disputes what refundsSince does for refunds.
@@ -522,14 +488,7 @@ func (s stripeAPI) disputesSince(ctx context.Context, account string, since time
 	params := &stripe.DisputeListParams{CreatedRange: &stripe.RangeQueryParams{GreaterThanOrEqual: since.Unix()}}
 	ctx, cancel := onePage(ctx, &params.ListParams, account, after)
 	defer cancel()
-	var page []disputeFacts
-	for d, err := range s.client.V1Disputes.List(ctx, params) {
-		if err != nil {
-			return nil, s.failed("listing disputes", err)
-		}
-		page = append(page, factsOfDispute(d))
-	}
-	return page, nil
+	return listed(s, "listing disputes", s.client.V1Disputes.List(ctx, params), factsOfDispute)
 }
 
 // pageTimeout is how long a sweep waits for one page of a list, so that an account that does not answer keeps no other

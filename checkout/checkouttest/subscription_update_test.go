@@ -120,7 +120,6 @@ func TestManyPlanChanges(t *testing.T) {
 	shown := subscription(t, srv, id).LatestInvoice
 	require.Len(t, shown.Lines.Data, 10)
 	require.True(t, shown.Lines.HasMore)
-	require.EqualValues(t, 11, shown.Lines.TotalCount)
 	var lines []*stripe.InvoiceLineItem
 	for line, err := range srv.Client().V1Invoices.ListLines(t.Context(), &stripe.InvoiceListLinesParams{Invoice: &shown.ID}) {
 		require.NoError(t, err)
