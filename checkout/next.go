@@ -198,7 +198,7 @@ func laneSteps(o *store.Order, now time.Time) []Step {
 
 // questionStep says what Stripe must be asked before an order is fulfilled.
 func questionStep(o *store.Order, now time.Time) (Step, bool) {
-	if paid := o.PaidAttempt(); paid != nil && o.Fulfillable() && o.SubscriptionByID(paid.Subscription) == nil {
+	if paid := o.PaidAttempt(); paid != nil && o.Fulfillable() && (o.SubscriptionByID(paid.Subscription) == nil || paidUnheard(o, paid)) {
 		if step, ok := subscriptionStep(o, paid); ok {
 			return step, true
 		}
@@ -217,10 +217,13 @@ func subscriptionStep(o *store.Order, a *store.Attempt) (Step, bool) {
 	case s == nil:
 		step.At = notBefore(time.Time{}, a.VerifyFailedAt, growing(a.VerifyFailedAt.Sub(a.CompletedAt), time.Minute, time.Hour))
 		return step, true
-	case s.Ended() && !paidAfterEnd(o, a):
-		return Step{}, false
+	case paidUnheard(o, a):
+		step.At, step.Reason = a.PaidAt, "its first invoice should be paid"
+		if s.AskedAt.After(a.PaidAt) {
+			step.At = s.AskedAt.Add(growing(s.AskedAt.Sub(a.PaidAt), 5*time.Minute, 24*time.Hour))
+		}
 	case s.Ended():
-		step.At, step.Reason = notBefore(a.PaidAt, s.AskedAt, growing(s.AskedAt.Sub(a.PaidAt), 5*time.Minute, 24*time.Hour)), "its first invoice should be paid"
+		return Step{}, false
 	default:
 		step.At, step.Reason = subscriptionTime(o, s)
 	}
@@ -228,9 +231,10 @@ func subscriptionStep(o *store.Order, a *store.Attempt) (Step, bool) {
 	return step, !step.At.IsZero()
 }
 
-// paidAfterEnd reports whether the first payment of a subscription arrived, and the ledger does not say so: the subscription had
-// ended by then. With the invoice the order learns with which payment it was paid.
-func paidAfterEnd(o *store.Order, a *store.Attempt) bool {
+// paidUnheard reports whether the first payment of a subscription arrived, and the ledger does not say so, as when a debit took days.
+// The subscription may have ended by then. With the invoice the order learns with which payment it was paid, and whether that was given
+// back.
+func paidUnheard(o *store.Order, a *store.Attempt) bool {
 	return a.Paid && slices.ContainsFunc(o.Invoices, func(i store.Invoice) bool {
 		return i.Subscription == a.Subscription && i.First() && i.State == store.InvoiceOpen
 	})

@@ -1,6 +1,8 @@
 package checkout_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -536,6 +538,33 @@ func TestSubscriptionDebitArrivesUnheard(t *testing.T) {
 			s.requireStatus("club", checkout.Fulfilled)
 		}
 	}
+}
+
+// The first debit of a subscription arrives, of which only the event of the session is heard, and is given back before Fulfil succeeds. The
+// order does not know with which payment it was paid, so Stripe is asked for the subscription first.
+func TestSubscriptionDebitIsGivenBackUnheard(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	const arrived = "checkout.session.async_payment_succeeded"
+	session := s.begin(clubOf("club")).SessionID
+	require.NoError(t, s.srv.Pay(session, checkouttest.BankDebit))
+	s.srv.Advance(5 * day)
+	s.onFulfil(func(context.Context, tx, *store.Order) error { return errors.New("the database of members is away") })
+	s.hear(arrived)
+	require.NoError(t, s.srv.Settle(session))
+	s.dropWebhooks()
+	s.srv.Advance(day)
+	_, err := s.srv.Refund(session, 0)
+	require.NoError(t, err)
+	s.onFulfil(nil)
+	s.hear(arrived)
+	for _, e := range s.srv.Events() {
+		if string(e.Type) == arrived {
+			require.NoError(t, s.srv.Redeliver(e.ID))
+		}
+	}
+	require.Zero(t, s.shipments("club"))
+	s.requireStatus("club", checkout.DisplayStatus(store.Refunded))
 }
 
 // payFirstInvoice has the customer pay the first invoice of a subscription by another card.

@@ -59,7 +59,7 @@ func TestGrowth(t *testing.T) {
 	t.Parallel()
 	o := options{
 		databases: []string{"sqlite", "mysql"}, rounds: 1, length: 5 * time.Millisecond, prepared: 4, pool: 4, skus: 5,
-		sizes: []int{100, 300}, log: t.Logf,
+		sizes: []int{100, 300}, age: 90 * 24 * time.Hour, log: t.Logf,
 	}
 	table, err := o.run(t.Context())
 	require.NoError(t, err)

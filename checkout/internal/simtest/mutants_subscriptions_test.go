@@ -49,7 +49,7 @@ var subscriptionMutants = []mutant{
 	{name: "fulfil an old subscription without asking", edits: []edit{{"../../next.go",
 		"paid.PaymentIntent == \"\" || now.Sub(paid.VerifiedAt) <= verifiedFor", "paid.Subscription != \"\" || now.Sub(paid.VerifiedAt) <= verifiedFor"}}},
 	{name: "fulfil a subscription before Stripe was asked for it", edits: []edit{{"../../next.go",
-		"if paid := o.PaidAttempt(); paid != nil && o.Fulfillable() && o.SubscriptionByID", "if paid := o.PaidAttempt(); paid != nil && paid.N < 0 && o.SubscriptionByID"}}},
+		"if paid := o.PaidAttempt(); paid != nil && o.Fulfillable() && (o.SubscriptionByID", "if paid := o.PaidAttempt(); paid != nil && paid.N < 0 && (o.SubscriptionByID"}}},
 	{name: "charge a subscription on whose payment was given back", edits: []edit{{"../../subscriptions.go",
 		"\tif subscription == \"\" {\n\t\treturn nil\n\t}\n\terr :=", "\tif subscription != \"\" {\n\t\treturn nil\n\t}\n\terr :="}}},
 

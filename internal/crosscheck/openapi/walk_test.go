@@ -372,6 +372,7 @@ func (w *walk) subscriptions() {
 	w.get("/v1/subscriptions/"+renewed, "expand[]", "latest_invoice", "expand[]", "customer")
 	for _, in := range w.get("/v1/invoices", "subscription", renewed)["data"].([]any) {
 		w.get("/v1/invoices/" + object(in.(map[string]any)).id())
+		w.get("/v1/invoices/" + object(in.(map[string]any)).id() + "/lines")
 	}
 	for _, payment := range w.get("/v1/invoice_payments", "limit", "3")["data"].([]any) {
 		w.get("/v1/invoice_payments/" + object(payment.(map[string]any)).id())
