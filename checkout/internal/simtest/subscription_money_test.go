@@ -173,11 +173,13 @@ func (s *subscriptionTruth) access(all truth, now time.Time, grace time.Duration
 }
 
 // givenBack reports whether the payments of the latest period that was paid for were given back as a whole, or are disputed. A period
-// that credit pays for has no payment to give back.
+// that credit pays for has no payment to give back. A change of the subscription can begin a period that ends before the one it follows.
 func (s *subscriptionTruth) givenBack(all truth) bool {
 	var latest time.Time
-	for _, i := range s.invoices {
-		if _, end := i.period(); (i.AmountPaid > 0 || i.Status == "paid") && end.After(latest) {
+	for _, i := range s.invoices { // the oldest first
+		_, end := i.period()
+		shortens := i.Reason == "subscription_update" && end.After(unix(i.Created))
+		if (i.AmountPaid > 0 || i.Status == "paid") && (shortens || end.After(latest)) {
 			latest = end
 		}
 	}
