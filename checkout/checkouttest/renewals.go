@@ -105,7 +105,7 @@ func (s *Server) renewLater(sess *session) {
 
 func (s *Server) periodEnds(sess *session) {
 	p := sess.subscription
-	if p.sub["cancel_at_period_end"] == true {
+	if at, ends := p.sub["cancel_at"].(int64); ends && at <= s.Now().Unix() {
 		s.cancelSubscription(p.sub, nil)
 		return
 	}

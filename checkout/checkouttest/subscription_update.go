@@ -197,7 +197,7 @@ func (s *Server) billProrations(sess *session) {
 // followDates schedules what the new dates of a subscription ask for: its end, the end of a pause, and the end of a trial.
 func (s *Server) followDates(sess *session, was object) {
 	sub := sess.subscription.sub
-	if at, ok := sub["cancel_at"].(int64); ok && at != was["cancel_at"] && sub["cancel_at_period_end"] != true {
+	if at, ok := sub["cancel_at"].(int64); ok && at != was["cancel_at"] {
 		s.schedule(time.Unix(at, 0), func() {
 			if sub["cancel_at"] == at && !subscriptionOver(sub) {
 				s.cancelSubscription(sub, nil)

@@ -2,6 +2,7 @@ package checkouttest_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -105,6 +106,30 @@ func TestPlanChangeBilledAtOnce(t *testing.T) {
 	require.EqualValues(t, "past_due", subscription(t, srv, id).Status)
 	require.EqualValues(t, 9, subscription(t, srv, id).Items.Data[0].Quantity, "the new plan counts at once")
 	toldLast(t, srv)
+}
+
+// A subscription that is to end at the very end of its period does not renew, whether the time was named or not, or first not.
+func TestEndsAtTheEndOfItsPeriod(t *testing.T) {
+	t.Parallel()
+	for name, withPeriod := range map[string][]bool{"with its period": {true}, "at a time": {false}, "with its period, then at that time": {true, false}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv, _, id, update := member(t)
+			end := subscription(t, srv, id).Items.Data[0].CurrentPeriodEnd
+			for _, with := range withPeriod {
+				if with {
+					update(200, "cancel_at_period_end", "true")
+				} else {
+					update(200, "cancel_at", fmt.Sprint(end))
+				}
+			}
+			srv.Advance(32 * day)
+			sub := subscription(t, srv, id)
+			require.EqualValues(t, "canceled", sub.Status)
+			require.Equal(t, end, sub.EndedAt)
+			require.EqualValues(t, "subscription_create", sub.LatestInvoice.BillingReason, "there is no renewal")
+		})
+	}
 }
 
 // Prorations are billed before the plan, the latest first. An invoice shows ten lines, and the others are listed.
