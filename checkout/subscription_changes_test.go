@@ -351,16 +351,22 @@ func TestSettleSubscriptionOfAnother(t *testing.T) {
 	require.Len(t, s.wire.calls, before)
 }
 
+// pauseCollection has payments of a subscription not be collected. behavior is what becomes of its invoices.
+func (s *testShop) pauseCollection(subscription, behavior string) {
+	s.t.Helper()
+	_, err := s.srv.Client().V1Subscriptions.Update(s.t.Context(), subscription, &stripe.SubscriptionUpdateParams{
+		PauseCollection: &stripe.SubscriptionUpdatePauseCollectionParams{Behavior: &behavior},
+	})
+	require.NoError(s.t, err)
+	s.srv.Flush()
+}
+
 // While payments are not collected, the customer keeps access, and voided invoices are no renewals.
 func TestPausedCollection(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	sub := s.subscribe("club")
-	_, err := s.srv.Client().V1Subscriptions.Update(t.Context(), sub.ID, &stripe.SubscriptionUpdateParams{
-		PauseCollection: &stripe.SubscriptionUpdatePauseCollectionParams{Behavior: stripe.String("void")},
-	})
-	require.NoError(t, err)
-	s.srv.Flush()
+	s.pauseCollection(sub.ID, "void")
 	s.srv.Advance(40 * day)
 	require.Equal(t, "void", s.order("club").Subscription().CollectionPaused)
 	require.True(t, s.order("club").Access(s.srv.Now(), 0).Granted)

@@ -234,11 +234,7 @@ func TestLastPaymentIsFromLongAgo(t *testing.T) {
 			t.Run(name+" "+when, func(t *testing.T) {
 				s := newShop(t)
 				sub := s.subscribe("club")
-				_, err := s.srv.Client().V1Subscriptions.Update(t.Context(), sub.ID, &stripe.SubscriptionUpdateParams{
-					PauseCollection: &stripe.SubscriptionUpdatePauseCollectionParams{Behavior: stripe.String("mark_uncollectible")},
-				})
-				require.NoError(t, err)
-				s.srv.Flush()
+				s.pauseCollection(sub.ID, "mark_uncollectible")
 				first := s.order("club").Invoices[0].ID
 				elapse := func(months int) {
 					for range months {

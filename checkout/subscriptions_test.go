@@ -184,15 +184,10 @@ func TestSubscriptionIsCanceled(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	sub := s.subscribe("club")
-	scheduled := func(end bool) {
-		_, err := s.srv.Client().V1Subscriptions.Update(t.Context(), sub.ID, &stripe.SubscriptionUpdateParams{CancelAtPeriodEnd: &end})
-		require.NoError(t, err)
-		s.srv.Flush()
-	}
-	scheduled(true)
+	s.endWithPeriod(sub.ID, true)
 	require.Equal(t, sub.PeriodEnd, s.order("club").Subscription().CancelAt)
-	scheduled(false)
-	scheduled(true)
+	s.endWithPeriod(sub.ID, false)
+	s.endWithPeriod(sub.ID, true)
 	s.srv.Advance(40 * 24 * time.Hour)
 	require.Equal(t, []checkout.ChangeKind{
 		checkout.ChangeCancellationScheduled, checkout.ChangeCancellationWithdrawn, checkout.ChangeCancellationScheduled, checkout.ChangeEnded,
@@ -293,6 +288,14 @@ func TestSubscriptionByEventsOfOtherVersions(t *testing.T) {
 	}
 }
 
+// endWithPeriod has a subscription end with its period, or withdraws that.
+func (s *testShop) endWithPeriod(subscription string, end bool) {
+	s.t.Helper()
+	_, err := s.srv.Client().V1Subscriptions.Update(s.t.Context(), subscription, &stripe.SubscriptionUpdateParams{CancelAtPeriodEnd: &end})
+	require.NoError(s.t, err)
+	s.srv.Flush()
+}
+
 // An answer about a subscription that was overtaken by a newer one is not recorded.
 func TestNewestAnswerAboutASubscription(t *testing.T) {
 	t.Parallel()
@@ -300,19 +303,14 @@ func TestNewestAnswerAboutASubscription(t *testing.T) {
 	sub := s.subscribe("club")
 	all := s.recordEvents()
 	_, other := s.processOn(s.st, s.stock, s.srv.Transport())
-	update := func(end bool) {
-		_, err := s.srv.Client().V1Subscriptions.Update(t.Context(), sub.ID, &stripe.SubscriptionUpdateParams{CancelAtPeriodEnd: &end})
-		require.NoError(t, err)
-		s.srv.Flush()
-	}
-	update(true)
+	s.endWithPeriod(sub.ID, true)
 	overtaken := false
 	s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
 		response, err := send()
 		if r.URL.Path == "/v1/subscriptions/"+sub.ID && !overtaken {
 			overtaken = true
 			require.NoError(t, other.Dispatch(r.Context(), (*all)[0].payload))
-			update(false)
+			s.endWithPeriod(sub.ID, false)
 			require.NoError(t, other.Dispatch(r.Context(), (*all)[len(*all)-1].payload))
 		}
 		return response, err
@@ -360,20 +358,15 @@ func TestMindIsChangedWhileStripeIsAsked(t *testing.T) {
 			s := newShop(t)
 			sub := s.subscribe("club")
 			_, other := s.processOn(s.st, s.stock, s.srv.Transport())
-			scheduled := func(end bool) {
-				_, err := s.srv.Client().V1Subscriptions.Update(t.Context(), sub.ID, &stripe.SubscriptionUpdateParams{CancelAtPeriodEnd: &end})
-				require.NoError(t, err)
-				s.srv.Flush()
-			}
 			s.dropWebhooks()
-			scheduled(true)
+			s.endWithPeriod(sub.ID, true)
 			withdrawn := false
 			s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
 				response, err := send()
 				if r.URL.Path == "/v1/subscriptions/"+sub.ID && !withdrawn {
 					withdrawn = true
 					s.srv.Deliver(other, form)
-					scheduled(false)
+					s.endWithPeriod(sub.ID, false)
 				}
 				return response, err
 			})
@@ -558,15 +551,9 @@ func TestRequestsPerChangeOfASubscription(t *testing.T) {
 				}
 				return counts
 			}
-			atPeriodEnd := func(end bool) func() {
-				return func() {
-					_, err := s.srv.Client().V1Subscriptions.Update(t.Context(), sub.ID, &stripe.SubscriptionUpdateParams{CancelAtPeriodEnd: stripe.Bool(end)})
-					require.NoError(t, err)
-					s.srv.Flush()
-				}
+			for _, end := range []bool{true, false} {
+				require.Equal(t, map[string]int{subscription: 1, invoices: 1}, asked(func() { s.endWithPeriod(sub.ID, end) }))
 			}
-			require.Equal(t, map[string]int{subscription: 1, invoices: 1}, asked(atPeriodEnd(true)))
-			require.Equal(t, map[string]int{subscription: 1, invoices: 1}, asked(atPeriodEnd(false)))
 
 			events, noNews := s.srv.Events(), map[string]int{}
 			if form == checkouttest.Thin {

@@ -45,7 +45,7 @@ func (p *pages) showOrder(w http.ResponseWriter, r *http.Request) {
 	data.Attempts, data.OlderAttempts = newest(o.Attempts)
 	data.Told, data.OlderTold = newest(o.Notices)
 	invoices, older := newest(o.Invoices)
-	data.Invoices = append(invoices, older...) // there are few more than store.InvoicesKept
+	data.Invoices = append(invoices, older...) // there are at most 100: see store.Order.SumUpInvoices
 	if a, known := orderActionOf(r.URL.Query().Get("done")); known {
 		data.Notice = a.Done
 	}

@@ -42,8 +42,8 @@ var evidenceFields = []string{
 	"uncategorized_file", "uncategorized_text",
 }
 
-// Dispute lets the customer dispute a session's payment as fraudulent; of a subscription, the latest payment. The bank takes back all that is not refunded.
-// Dispute returns the dispute's ID, and waits for the deliveries, like Pay. A payment can be disputed only once. Errors:
+// Dispute lets the customer dispute a session's payment as fraudulent; of a subscription, the latest payment. The bank takes back all
+// that is not refunded. Dispute returns the dispute's ID, and waits for the deliveries, like Pay. A payment can be disputed only once. Errors:
 // ErrNoSession, ErrNotPaid, ErrOverRefund (nothing is left to dispute), ErrDisputed.
 func (s *Server) Dispute(sessionID string) (disputeID string, _ error) {
 	return s.disputeSession(sessionID, false)

@@ -13,8 +13,8 @@ import (
 // publishes no figure.
 const refundTakes = 24 * time.Hour
 
-// Refund refunds a session's payment, as the dashboard would; of a subscription, the latest payment. amount is in minor units; 0 refunds all that is left of the
-// payment. Refund returns the refund's ID, and waits for the deliveries, like Pay. Refunds of bank debits and of
+// Refund refunds a session's payment, as the dashboard would; of a subscription, the latest payment. amount is in minor units; 0 refunds
+// all that is left of the payment. Refund returns the refund's ID, and waits for the deliveries, like Pay. Refunds of bank debits and of
 // CardRefundPending are pending for a day, or until SettleRefund or FailRefund. Errors: ErrNoSession, ErrNotPaid,
 // ErrOverRefund, ErrDisputed.
 func (s *Server) Refund(sessionID string, amount int64) (refundID string, _ error) {
