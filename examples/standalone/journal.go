@@ -152,8 +152,7 @@ func openJournal(name string, head header) (_ *journal, past []entry, err error)
 		err = errors.Join(file.Truncate(whole), seek(file, whole))
 	}
 	if err != nil {
-		file.Close()
-		return nil, nil, err
+		return nil, nil, errors.Join(err, j.close())
 	}
 	return j, past, nil
 }
@@ -216,7 +215,7 @@ func (j *journal) append(line any) error {
 	return err
 }
 
-func (j *journal) close() error { return j.file.Close() }
+func (j *journal) close() error { return errors.Join(unlock(j.file), j.file.Close()) }
 
 func seek(file *os.File, to int64) error {
 	_, err := file.Seek(to, 0)
