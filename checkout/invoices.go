@@ -38,6 +38,7 @@ type invoiceFacts struct {
 	AttemptCount int    `json:"attempt_count"`
 	NextAttempt  int64  `json:"next_payment_attempt"`
 	Created      int64  `json:"created"`
+	DueDate      int64  `json:"due_date"`
 	Lines        struct {
 		Data []lineFacts `json:"data"`
 	} `json:"lines"`
@@ -84,7 +85,7 @@ func factsOfInvoice(i *stripe.Invoice) invoiceFacts {
 	facts := invoiceFacts{
 		ID: i.ID, Status: string(i.Status), Reason: string(i.BillingReason), Currency: string(i.Currency),
 		Total: i.Total, AmountDue: i.AmountDue, AmountPaid: i.AmountPaid, AttemptCount: int(i.AttemptCount),
-		NextAttempt: i.NextPaymentAttempt, Created: i.Created,
+		NextAttempt: i.NextPaymentAttempt, Created: i.Created, DueDate: i.DueDate,
 	}
 	if i.Lines != nil {
 		for _, l := range i.Lines.Data {
@@ -139,7 +140,7 @@ func paymentsOf(all []*stripe.InvoicePayment) []payment {
 func (i *invoiceFacts) entry(attempt int, subscription string) store.Invoice {
 	entry := store.Invoice{
 		ID: i.ID, Attempt: attempt, Subscription: subscription, Reason: i.Reason, State: store.InvoiceState(i.Status),
-		Currency: i.Currency, Total: i.Total, Due: i.AmountDue, Paid: i.AmountPaid, CreatedAt: unixTime(i.Created),
+		Currency: i.Currency, Total: i.Total, Due: i.AmountDue, Paid: i.AmountPaid, CreatedAt: unixTime(i.Created), DueDate: unixTime(i.DueDate),
 		Tries: i.AttemptCount, NextTry: unixTime(i.NextAttempt),
 	}
 	charges := slices.ContainsFunc(i.Lines.Data, func(l lineFacts) bool { return l.Amount >= 0 })
@@ -176,7 +177,8 @@ func unixTime(seconds int64) time.Time {
 // tellsNothingNew reports whether an event about an invoice says what the ledger says.
 func (i *invoiceFacts) tellsNothingNew(known *store.Invoice) bool {
 	return known != nil && known.State == store.InvoiceState(i.Status) && known.Paid == i.AmountPaid && known.Due == i.AmountDue &&
-		known.Tries == i.AttemptCount && known.NextTry.Equal(unixTime(i.NextAttempt))
+		known.Tries == i.AttemptCount && known.NextTry.Equal(unixTime(i.NextAttempt)) &&
+		known.DueDate.Equal(unixTime(i.DueDate))
 }
 
 // observeInvoice brings the ledger in line with Stripe after an event named an invoice, and returns the ID of its order; empty:

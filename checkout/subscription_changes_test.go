@@ -374,6 +374,35 @@ func TestPausedCollection(t *testing.T) {
 	require.Empty(t, s.kinds())
 }
 
+// The merchant has invoices sent to the customer, who pays each within two weeks, or late. The grace begins when an invoice is due.
+func TestInvoiceIsSent(t *testing.T) {
+	t.Parallel()
+	for heard, fate := range fates {
+		s := newShop(t)
+		sub := s.subscribe("club")
+		_, err := s.srv.Client().V1Subscriptions.Update(t.Context(), sub.ID, &stripe.SubscriptionUpdateParams{
+			CollectionMethod: stripe.String("send_invoice"), DaysUntilDue: stripe.Int64(14),
+		})
+		require.NoError(t, err)
+		s.srv.Flush()
+		fate(s)
+		s.elapse(32 * day)
+		require.Empty(t, s.kinds(), heard)
+		renewal := s.order("club").Invoices[1]
+		require.Equal(t, renewal.CreatedAt.Add(14*day), renewal.DueDate)
+		s.elapse(14 * day)
+		require.Equal(t, []checkout.ChangeKind{checkout.ChangeSubscriptionStatus}, s.kinds(), heard)
+		access := store.Access{Granted: true, Reason: store.AccessPastDue, Until: renewal.DueDate.Add(7 * day)}
+		require.Equal(t, access, s.order("club").Access(s.srv.Now(), 7*day))
+		_, err = s.srv.Client().V1Invoices.Pay(t.Context(), renewal.ID, nil)
+		require.NoError(t, err)
+		s.srv.Flush()
+		s.elapse(day)
+		require.Equal(t, []checkout.ChangeKind{checkout.ChangeRenewed, checkout.ChangeSubscriptionStatus}, s.kinds()[1:], heard)
+		require.Equal(t, store.AccessActive, s.order("club").Access(s.srv.Now(), 0).Reason)
+	}
+}
+
 // An erased order is followed without personal data, and its customer still reaches the portal.
 func TestErasedSubscription(t *testing.T) {
 	t.Parallel()
@@ -412,6 +441,35 @@ func TestRenewalsOfASecondSubscription(t *testing.T) {
 		}
 	}
 	require.Equal(t, 2, renewed, "%v", s.kinds())
+}
+
+// A customer has paid for two subscriptions. The merchant ends one of them, and the customer keeps the other, whichever it is.
+func TestOneOfTwoSubscriptionsEnds(t *testing.T) {
+	t.Parallel()
+	for _, ended := range []int{0, 1} {
+		s := newShop(t)
+		lost := s.beginUnrecorded(clubOf("club"))
+		s.pay(s.begin(clubOf("club")).SessionID)
+		s.pay(lost)
+		both := s.order("club").Subscriptions
+		require.Len(t, both, 2)
+		require.Equal(t, both[0].ID, s.order("club").Subscription().ID)
+		_, err := s.srv.Client().V1Subscriptions.Cancel(t.Context(), both[ended].ID, nil)
+		require.NoError(t, err)
+		s.srv.Flush()
+		kept := both[1-ended].ID
+		require.Equal(t, kept, s.order("club").Subscription().ID)
+		require.True(t, s.order("club").Access(s.srv.Now(), 0).Granted)
+		s.srv.Advance(32 * day)
+		require.Equal(t, store.AccessActive, s.order("club").Access(s.srv.Now(), 0).Reason)
+
+		s.loseWebhooks()
+		_, err = s.srv.Client().V1Subscriptions.Cancel(t.Context(), kept, nil)
+		require.NoError(t, err)
+		_, err = s.flow.SettleSubscription(t.Context(), "club")
+		require.NoError(t, err)
+		require.Equal(t, store.AccessEnded, s.order("club").Access(s.srv.Now(), 0).Reason)
+	}
 }
 
 // A customer pays an invoice after the subscription has ended, and no event of it is received.

@@ -153,7 +153,11 @@ func (f *Flow[Tx]) SettleSubscription(ctx context.Context, orderID string) (*sto
 	if paid == nil || paid.Subscription == "" {
 		return o, nil
 	}
-	if err := f.settleSubscription(ctx, orderID, paid.Subscription, "settle subscription", false); err != nil {
+	subscription := paid.Subscription
+	if known := o.Subscription(); known != nil {
+		subscription = known.ID
+	}
+	if err := f.settleSubscription(ctx, orderID, subscription, "settle subscription", false); err != nil {
 		return o, err
 	}
 	f.tryDeliver(ctx, orderID)

@@ -58,8 +58,9 @@ const AccessMargin = 24 * time.Hour
 //	active                                                            yes           active     the end of the period
 //	a status that this version does not know                          no            unknown
 //
-// The grace of a subscription that is past due begins when its oldest unpaid invoice was made. A subscription whose payments
-// the merchant does not collect for a time stays active (https://docs.stripe.com/billing/subscriptions/pause-payment).
+// The subscription is that of [Order.Subscription]. The grace of one that is past due begins when its oldest unpaid invoice was made,
+// or, if the invoice was sent to the customer, when it was due. A subscription whose payments the merchant does not collect for a time
+// stays active (https://docs.stripe.com/billing/subscriptions/pause-payment).
 func (o *Order) Access(now time.Time, grace time.Duration) Access {
 	paid := o.PaidAttempt()
 	switch {
@@ -70,11 +71,11 @@ func (o *Order) Access(now time.Time, grace time.Duration) Access {
 	case paid.Subscription == "":
 		return o.paymentAccess(paid)
 	}
-	s := o.SubscriptionByID(paid.Subscription)
+	s := o.Subscription()
 	if s == nil {
 		return Access{Granted: true, Reason: AccessActive}
 	}
-	return o.subscriptionAccess(paid, s, now, grace)
+	return o.subscriptionAccess(s, now, grace)
 }
 
 // paymentAccess is the access that a single payment gives.
@@ -98,7 +99,7 @@ func (o *Order) givenBackReason(a *Attempt) AccessReason {
 }
 
 // subscriptionAccess is the access that a subscription gives.
-func (o *Order) subscriptionAccess(paid *Attempt, s *Subscription, now time.Time, grace time.Duration) Access {
+func (o *Order) subscriptionAccess(s *Subscription, now time.Time, grace time.Duration) Access {
 	switch {
 	case s.Ended():
 		return Access{Reason: AccessEnded, Until: s.EndedAt}
@@ -109,7 +110,7 @@ func (o *Order) subscriptionAccess(paid *Attempt, s *Subscription, now time.Time
 	case s.Status == SubscriptionPaused:
 		return Access{Reason: AccessPaused}
 	}
-	if reason := o.latestGivenBack(paid, s); reason != "" {
+	if reason := o.latestGivenBack(s); reason != "" {
 		return Access{Reason: reason}
 	}
 	end, reason := s.PeriodEnd, AccessActive
@@ -135,12 +136,16 @@ func pastDue(until, now time.Time) Access {
 	return Access{Granted: now.Before(until), Reason: AccessPastDue, Until: until}
 }
 
-// unpaidSince is when the oldest unpaid invoice of a subscription was made, or when its period began.
+// unpaidSince is when the oldest unpaid invoice of a subscription was to be paid, or when its period began.
 func (o *Order) unpaidSince(s *Subscription) time.Time {
-	if i := o.oldestOpen(s.ID); i != nil {
-		return i.CreatedAt
+	i := o.oldestOpen(s.ID)
+	switch {
+	case i == nil:
+		return s.PeriodStart
+	case i.DueDate.After(i.CreatedAt):
+		return i.DueDate
 	}
-	return s.PeriodStart
+	return i.CreatedAt
 }
 
 // oldestOpen returns the oldest invoice of a subscription that is to be paid, or nil.
@@ -169,14 +174,14 @@ func (o *Order) paidThrough(subscription string) (end time.Time) {
 // latestGivenBack says how the payments for the latest period that is paid for were given back; empty: they were not, or only
 // a part of them. Where credit or a discount paid for the period as a whole, there is no payment to give back, and what became of
 // earlier periods does not count.
-func (o *Order) latestGivenBack(paid *Attempt, s *Subscription) AccessReason {
-	end := o.paidThrough(s.ID)
+func (o *Order) latestGivenBack(s *Subscription) AccessReason {
+	end, began := o.paidThrough(s.ID), o.AttemptBySubscription(s.ID)
 	var sum, back int64
 	for _, i := range o.Invoices {
 		if i.Subscription != s.ID || i.Paid == 0 || !i.PeriodEnd.Equal(end) {
 			continue
 		}
-		if i.First() && o.givenBackReason(paid) == AccessDisputed || !i.First() && o.InvoiceDisputed(i.ID) {
+		if i.First() && o.givenBackReason(began) == AccessDisputed || !i.First() && o.InvoiceDisputed(i.ID) {
 			return AccessDisputed
 		}
 		back += o.InvoiceRefunded(i.ID)

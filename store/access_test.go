@@ -118,6 +118,10 @@ func TestAccess(t *testing.T) {
 
 		{"past due within the grace", unpaid(6), yes, store.AccessPastDue, day(1)},
 		{"past due after the grace", unpaid(7), no, store.AccessPastDue, day(0)},
+		{"past due, an invoice that was sent", func(o *store.Order) {
+			unpaid(20)(o)
+			o.Invoices[1].DueDate = day(-6)
+		}, yes, store.AccessPastDue, day(1)},
 		{"past due, no invoice known", func(o *store.Order) {
 			o.Invoices, o.Subscriptions[0].Status = nil, store.SubscriptionPastDue
 		}, no, store.AccessPastDue, day(-3)},

@@ -96,6 +96,8 @@ type Invoice struct {
 	// PeriodStart and PeriodEnd are the time that the invoice pays for: that of the line which ends last, and is no credit.
 	PeriodStart time.Time `json:"period_start,omitzero"`
 	PeriodEnd   time.Time `json:"period_end,omitzero"`
+	// DueDate is until when the customer is to pay an invoice that is sent and not charged; zero: it is charged.
+	DueDate time.Time `json:"due_date,omitzero"`
 	// Tries counts the tries to collect the payment. NextTry is when Stripe tries again; zero: it does not, or does not say.
 	Tries   int       `json:"tries,omitempty"`
 	NextTry time.Time `json:"next_try,omitzero"`
@@ -142,13 +144,23 @@ type InvoiceSums struct {
 // OlderInvoice stands in [Refund.Invoice] and [Dispute.Invoice] for an invoice that the order no longer lists.
 const OlderInvoice = "older"
 
-// Subscription returns the subscription of the payment that counts, or nil if there is none or Stripe has not answered yet.
+// Subscription returns the subscription of the payment that counts, or nil if there is none or Stripe has not answered yet. After it
+// ended, it is one that the customer has by a duplicate payment, if such a one goes on.
 func (o *Order) Subscription() *Subscription {
 	paid := o.PaidAttempt()
 	if paid == nil {
 		return nil
 	}
-	return o.SubscriptionByID(paid.Subscription)
+	s := o.SubscriptionByID(paid.Subscription)
+	if s == nil || !s.Ended() {
+		return s
+	}
+	for _, a := range o.Attempts {
+		if other := o.SubscriptionByID(a.Subscription); other != nil && a.Paid && a.Duplicate && !other.Ended() {
+			return other
+		}
+	}
+	return s
 }
 
 // SubscriptionByID returns a subscription of the order by its ID, or nil.

@@ -175,19 +175,24 @@ func (s *Server) listInvoiceLines(c *call) (object, *apiError) {
 func (s *Server) invoiceOf(sess *session, sub object, reason string) object {
 	now, id := s.Now().Unix(), s.newID("in_1", 23)
 	cus := s.objects[sess.str("customer")]
-	var parent any
+	var parent, due any
+	method := "charge_automatically"
 	if sub != nil {
+		method = sub.str("collection_method")
+		if days, sent := sub["days_until_due"].(int64); sent {
+			due = s.Now().AddDate(0, 0, int(days)).Unix()
+		}
 		parent = object{"quote_details": nil, "subscription_details": object{"metadata": sub["metadata"], "subscription": sub["id"]}, "type": "subscription_details"}
 	}
 	return object{
 		"id": id, "object": "invoice", "account_country": "US", "account_name": s.shopName, "account_tax_ids": nil, "amount_overpaid": int64(0), "amount_paid": int64(0), "amount_shipping": int64(0), "application": nil,
 		"attempt_count": int64(0), "attempted": false, "auto_advance": true,
 		"automatic_tax":              object{"disabled_reason": nil, "enabled": false, "liability": nil, "provider": nil, "status": nil},
-		"automatically_finalizes_at": nil, "billing_reason": reason, "collection_method": "charge_automatically", "created": now,
+		"automatically_finalizes_at": nil, "billing_reason": reason, "collection_method": method, "created": now,
 		"currency": sess.object["currency"], "custom_fields": nil, "customer": sess.object["customer"], "customer_address": cus["address"],
 		"customer_email": cus["email"], "customer_name": cus["name"], "customer_phone": cus["phone"], "customer_shipping": cus["shipping"],
 		"customer_tax_exempt": "none", "customer_tax_ids": []any{}, "default_payment_method": nil, "default_source": nil,
-		"default_tax_rates": []any{}, "description": nil, "discounts": []any{}, "due_date": nil, "effective_at": nil, "ending_balance": nil,
+		"default_tax_rates": []any{}, "description": nil, "discounts": []any{}, "due_date": due, "effective_at": nil, "ending_balance": nil,
 		"footer": nil, "from_invoice": nil, "hosted_invoice_url": nil, "invoice_pdf": nil, "issuer": object{"type": "self"},
 		"last_finalization_error": nil, "latest_revision": nil,
 		"livemode": false, "metadata": object{}, "next_payment_attempt": nil, "number": nil, "on_behalf_of": nil,

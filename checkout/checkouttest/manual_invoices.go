@@ -206,7 +206,7 @@ func (s *Server) sendInvoice(c *call) (object, *apiError) {
 	switch {
 	case err != nil:
 		return nil, err
-	case inv["collection_method"] != "send_invoice":
+	case !isSent(inv):
 		return nil, invalid("", "", "You can only manually send an invoice if its collection method is 'send_invoice'.")
 	case inv["customer_email"] == nil:
 		return nil, invalid("", "", "Missing email. In order to send an invoice to the customer, the customer must have a valid email.")

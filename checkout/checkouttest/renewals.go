@@ -114,7 +114,7 @@ func (s *Server) periodEnds(sess *session) {
 	if reason == "" {
 		return
 	}
-	if p.sub["status"] == "trialing" && s.tenderFor(sess).method == "" && s.trialEndsWithoutMethod(p.sub, was) {
+	if p.sub["status"] == "trialing" && !isSent(p.sub) && s.tenderFor(sess).method == "" && s.trialEndsWithoutMethod(p.sub, was) {
 		return
 	}
 	inv := s.renew(sess, was, reason)
@@ -155,12 +155,16 @@ func (s *Server) collectLater(sess *session, inv object) {
 	})
 }
 
-// collect tries to collect an open invoice of a subscription. n counts the tries, from 0. A failed try is repeated by the
-// schedule of dunning.
+// collect tries to collect an open invoice of a subscription, or sends it. n counts the tries, from 0. A failed try is repeated by
+// the schedule of dunning.
 func (s *Server) collect(inv object, n int) {
 	sess := s.ownerOf(inv)
 	p := sess.subscription
 	if subscriptionOver(p.sub) || inv["status"] != "open" {
+		return
+	}
+	if isSent(inv) && inv["amount_due"] != int64(0) {
+		s.sendOfSubscription(sess, inv)
 		return
 	}
 	refused := s.chargeInvoice(inv, s.tenderFor(sess))
@@ -184,6 +188,17 @@ func (s *Server) collect(inv object, n int) {
 	default:
 		s.cancelSubscription(p.sub, nil)
 	}
+}
+
+// sendOfSubscription sends an invoice of a subscription to the customer. If the customer does not pay in time, the subscription is
+// past due. https://docs.stripe.com/api/subscriptions/object#subscription_object-status
+func (s *Server) sendOfSubscription(sess *session, inv object) {
+	s.emitChange("invoice.sent", inv, nil, nil)
+	s.schedule(time.Unix(inv["due_date"].(int64), 0), func() {
+		if sub := sess.subscription.sub; inv["status"] == "open" && sub["status"] == "active" {
+			s.setStatus(sub, "past_due", nil)
+		}
+	})
 }
 
 // tenderFor returns the method that pays the renewals of a session's subscription: the subscription's own, or else the

@@ -51,14 +51,15 @@ func (s *Server) readUpdate(c *call, sub object) (subscriptionUpdate, *apiError)
 		edit.proration = "none" // no invoice is made in a pause: https://docs.stripe.com/api/subscriptions/object#subscription_object-status
 	}
 	for _, check := range []*apiError{
-		only(p, "cancel_at", "cancel_at_period_end", "cancellation_details", "default_payment_method", "description", "discounts", "expand", "items", "metadata",
-			"pause_collection", "payment_behavior", "proration_behavior", "trial_end", "trial_settings"),
+		only(p, "cancel_at", "cancel_at_period_end", "cancellation_details", "collection_method", "days_until_due", "default_payment_method", "description", "discounts",
+			"expand", "items", "metadata", "pause_collection", "payment_behavior", "proration_behavior", "trial_end", "trial_settings"),
 		oneOf(p.Get("proration_behavior"), "always_invoice", "create_prorations", "none"),
 		oneOf(p.Get("payment_behavior"), "allow_incomplete", "default_incomplete", "error_if_incomplete", "pending_if_incomplete"),
 		oneOf(p.Get("trial_settings", "end_behavior", "missing_payment_method"), "cancel", "create_invoice", "pause"),
 		edit.changed.setMetadata(p),
 		setCancellationDetails(edit.changed, p),
 		setPause(edit.changed, p.Get("pause_collection"), s.Now().Unix()),
+		setCollection(edit.changed, p),
 		setCancelAt(edit.changed, p, s.Now().Unix()),
 		s.setTrialEnd(&edit, p.Get("trial_end")),
 	} {
@@ -117,6 +118,9 @@ func (s *Server) checkPayable(sub object, edit subscriptionUpdate, behavior *for
 	case "default_incomplete", "pending_if_incomplete":
 		return unsupported(behavior)
 	case "error_if_incomplete":
+		if isSent(edit.changed) {
+			return nil // nothing is charged
+		}
 		with := s.tenderFor(s.ownerOf(sub))
 		if edit.method != "" {
 			with.method = edit.method
@@ -257,6 +261,28 @@ func setPause(o object, p *formparams.Param, now int64) *apiError {
 	o["pause_collection"] = object{"behavior": behavior.String(), "resumes_at": value(resumes)}
 	return oneOf(behavior, "keep_as_draft", "mark_uncollectible", "void")
 }
+
+// setCollection has the invoices of a subscription charged, or sent to the customer, who pays each within some days.
+// https://docs.stripe.com/api/subscriptions/update#update_subscription-collection_method
+func setCollection(o object, p *formparams.Param) *apiError {
+	method, days := p.Get("collection_method"), p.Get("days_until_due")
+	if err := oneOf(method, "charge_automatically", "send_invoice"); err != nil {
+		return err
+	}
+	o.set(p, "collection_method", "days_until_due")
+	switch {
+	case isSent(o) && o["days_until_due"] == nil:
+		return invalid("", "days_until_due", "`days_until_due` is required for a subscription whose `collection_method` is 'send_invoice'.")
+	case !isSent(o) && days != nil:
+		return invalid("", days.Name, "`days_until_due` can be set only on subscriptions where `collection_method` is 'send_invoice'.")
+	case !isSent(o):
+		o["days_until_due"] = nil
+	}
+	return nil
+}
+
+// isSent reports whether an invoice, or those of a subscription, are sent to the customer instead of charged.
+func isSent(o object) bool { return o["collection_method"] == "send_invoice" }
 
 // setCancelAt has a subscription end with its period or at a time, or withdraws that. canceled_at is the time of the request.
 // https://docs.stripe.com/billing/subscriptions/cancel

@@ -135,6 +135,12 @@ func (c *checker) accessAtRest(o *store.Order, all truth) error {
 	var s *subscriptionTruth
 	if paid != nil {
 		s = all.subscriptions[paid.SessionID]
+		for _, a := range o.Attempts {
+			other := all.subscriptions[a.SessionID]
+			if s != nil && s.now.over() && a.Duplicate && other != nil && !other.now.over() {
+				s = other // the customer still pays for it
+			}
+		}
 	}
 	now := c.w.srv.Now()
 	granted, until := s.access(all, now, simGrace)
