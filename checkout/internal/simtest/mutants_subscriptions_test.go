@@ -56,6 +56,8 @@ var subscriptionMutants = []mutant{
 	// Access.
 	{name: "grant access after the end", edits: []edit{{"../../../store/access.go",
 		"\tcase !s.CancelAt.IsZero() && !s.CancelAt.After(now):\n\t\treturn Access{Reason: AccessEnded, Until: s.CancelAt}\n", "\n"}}},
+	{name: "count the grace of a sent invoice from when it was made", edits: []edit{{"../../../store/access.go",
+		"case i.DueDate.After(i.CreatedAt):", "case i.CreatedAt.IsZero():"}}},
 	{name: "grant access for a renewal that was given back", edits: []edit{{"../../../store/access.go",
 		"\t\tback += o.InvoiceRefunded(i.ID)\n", "\n"}}},
 	{name: "begin the grace with the period", edits: []edit{{"../../../store/access.go",

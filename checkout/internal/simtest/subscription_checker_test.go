@@ -189,7 +189,7 @@ func factsAtRest(o *store.Order, a *store.Attempt, s *subscriptionTruth) error {
 		start, end := i.period()
 		want := store.Invoice{
 			ID: i.ID, Attempt: a.N, Subscription: s.now.ID, Reason: i.Reason, State: store.InvoiceState(i.Status), Currency: i.Currency, Total: i.Total,
-			Due: i.AmountDue, Paid: i.AmountPaid, CreatedAt: unix(i.Created), PeriodStart: start, PeriodEnd: end, Tries: i.Tries, NextTry: unix(i.NextTry),
+			Due: i.AmountDue, Paid: i.AmountPaid, CreatedAt: unix(i.Created), DueDate: unix(i.DueDate), PeriodStart: start, PeriodEnd: end, Tries: i.Tries, NextTry: unix(i.NextTry),
 			PaymentIntents: i.intents(),
 		}
 		if known == nil {

@@ -170,7 +170,7 @@ func (s *subscriptionTruth) access(all truth, now time.Time, grace time.Duration
 		since := unix(s.now.Items.Data[0].PeriodStart)
 		for _, i := range slices.Backward(s.invoices) {
 			if i.Status == "open" && i.AmountDue > i.AmountPaid {
-				since = unix(i.Created)
+				since = unix(max(i.Created, i.DueDate))
 			}
 		}
 		return now.Before(since.Add(grace)), since.Add(grace)

@@ -174,7 +174,8 @@ func (w *world) endSubscription(ctx context.Context, s *simSession, o op) error 
 	return w.updateSubscription(s, params)
 }
 
-// pauseCollection has payments not be collected for a time, or collected again, and has a paused subscription go on.
+// pauseCollection has payments not be collected for a time, or collected again, has invoices sent instead of charged, and has a paused
+// subscription go on.
 func (w *world) pauseCollection(ctx context.Context, s *simSession, o op) error {
 	params := &stripe.SubscriptionUpdateParams{}
 	switch o.dice % 8 {
@@ -187,7 +188,12 @@ func (w *world) pauseCollection(ctx context.Context, s *simSession, o op) error 
 			Behavior: stripe.String([...]string{"keep_as_draft", "mark_uncollectible", "void"}[o.dice%3]), ResumesAt: stripe.Int64(w.srv.Now().Add(20 * day).Unix()),
 		}
 	case 5:
-		params.AddExtra("pause_collection", "")
+		if o.dice/8%2 == 0 {
+			params.CollectionMethod, params.DaysUntilDue = stripe.String("send_invoice"), stripe.Int64(int64(o.dice/16%30))
+		} else {
+			params.CollectionMethod = stripe.String("charge_automatically")
+			params.AddExtra("pause_collection", "")
+		}
 	default:
 		if err := w.srv.ReplaceMethod(w.subscriptionOf(s), checkouttest.CardOK); err != nil {
 			return err

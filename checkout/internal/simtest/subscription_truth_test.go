@@ -47,6 +47,7 @@ type invoiceTruth struct {
 	Tries                int   `json:"attempt_count"`
 	NextTry              int64 `json:"next_payment_attempt"`
 	Created              int64
+	DueDate              int64 `json:"due_date"`
 	Transitions          struct {
 		PaidAt int64 `json:"paid_at"`
 	} `json:"status_transitions"`
