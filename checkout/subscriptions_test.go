@@ -581,6 +581,37 @@ func (s *testShop) dropThinEvents() {
 	s.srv.Deliver(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), checkouttest.Thin)
 }
 
+// The subscription is active before its first debit has arrived, but the order is not paid. If the debit bounces, the order has failed, and
+// the active subscription gives no access.
+func TestDebitActivatesASubscription(t *testing.T) {
+	t.Parallel()
+	for heard, fate := range fates {
+		for _, arrives := range []bool{true, false} {
+			s := newShopOf(t, checkouttest.Config{Start: testStart, DebitActivates: true})
+			id := s.begin(clubOf("club")).SessionID
+			require.NoError(t, s.srv.Pay(id, checkouttest.BankDebit))
+			s.elapse(2 * day)
+			require.Equal(t, store.SubscriptionActive, s.order("club").Subscriptions[0].Status)
+			s.requireStatus("club", "processing")
+			require.Equal(t, store.AccessNotPaid, s.order("club").Access(s.srv.Now(), 0).Reason)
+			fate(s)
+			if arrives {
+				require.NoError(t, s.srv.Settle(id))
+				s.elapse(8 * time.Hour)
+				s.requireStatus("club", checkout.Fulfilled)
+				require.Equal(t, 1, s.shipments("club"), heard)
+				require.Equal(t, store.AccessActive, s.order("club").Access(s.srv.Now(), 0).Reason)
+			} else {
+				require.NoError(t, s.srv.Bounce(id))
+				s.elapse(8 * time.Hour)
+				s.requireStatus("club", "failed")
+				require.Zero(t, s.shipments("club"), heard)
+				require.Equal(t, store.AccessNotPaid, s.order("club").Access(s.srv.Now(), 0).Reason)
+			}
+		}
+	}
+}
+
 // A change of plan while the first debit is on its way does not hide the debit, whether the change is paid or not: the debit still
 // arrives or bounces.
 func TestPlanChangesWhileTheDebitIsOnItsWay(t *testing.T) {
@@ -592,7 +623,7 @@ func TestPlanChangesWhileTheDebitIsOnItsWay(t *testing.T) {
 		for card, status := range map[checkouttest.PaymentMethod]store.SubscriptionStatus{
 			checkouttest.CardDeclined: store.SubscriptionPastDue, checkouttest.CardOK: store.SubscriptionActive,
 		} {
-			s := newShop(t)
+			s := newShopOf(t, checkouttest.Config{Start: testStart, DebitActivates: true})
 			id := s.begin(clubOf("club")).SessionID
 			require.NoError(t, s.srv.Pay(id, checkouttest.BankDebit))
 			sub := s.order("club").SubscriptionByID(s.order("club").Attempts[0].Subscription)

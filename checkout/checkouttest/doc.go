@@ -138,7 +138,8 @@
 // Resources that it lacks are refused by their names. Metered prices are not implemented, and phases of schedules
 // have no trials, discounts and settings of their own. All test clocks are names for the
 // server's one clock, which goes forward only. A search finds an object at once. The server sends no invoice.upcoming and no events of discounts, and finalizes a renewal's invoice after an hour
-// even if no endpoint has accepted invoice.created. A subscription paid by bank debit is incomplete until the debit settles.
+// even if no endpoint has accepted invoice.created. A subscription paid by bank debit is incomplete until the debit settles, unless
+// [Config].DebitActivates.
 //
 // docs/test-stripe-flows.md shows ten flows of the server beside those that Stripe documents, and lists the differences.
 //

@@ -65,6 +65,10 @@ type Config struct {
 	// DunningEnd says what becomes of a subscription when the last try to collect a renewal has failed: DunningCancels,
 	// DunningMarksUnpaid or DunningLeavesPastDue. Default: DunningCancels.
 	DunningEnd DunningEnd
+	// DebitActivates has a subscription begin at once whose first payment is a bank debit. If the debit bounces, the invoice is voided and
+	// the subscription goes on. Default: the subscription is incomplete until the debit settles, and ends a day after it bounces.
+	// At Stripe, a debit can have either effect: https://docs.stripe.com/billing/subscriptions/overview#delayed-payment-confirmation
+	DebitActivates bool
 	// Start is the first time that the clock shows. Default: the time of NewServer. It excludes WallClock.
 	Start time.Time
 	// WallClock lets the clock follow the wall clock, as a demo needs it. Advance then puts the clock ahead of the wall
@@ -107,6 +111,7 @@ type Server struct {
 
 	registrations []string // Config.TaxRegistrations
 	dunningEnd    DunningEnd
+	activates     bool // Config.DebitActivates
 	log           *slog.Logger
 	mux           *http.ServeMux
 
@@ -184,6 +189,7 @@ func NewServer(cfg Config) *Server {
 		accountID:     cmp.Or(cfg.AccountID, platformAccount),
 		shopName:      cmp.Or(cfg.ShopName, "Test Shop"),
 		dunningEnd:    cfg.DunningEnd,
+		activates:     cfg.DebitActivates,
 	}
 	if err := cfg.validate(); err != nil {
 		panic("checkouttest: " + err.Error())

@@ -37,11 +37,15 @@ type subscriptionUpdate struct {
 	reduces      bool      // the reduction counts
 }
 
-// readUpdate checks the parameters of an update, and changes nothing.
+// readUpdate checks the parameters of an update, and changes nothing. Of an incomplete subscription little can be changed:
+// https://docs.stripe.com/api/subscriptions/object#subscription_object-status
 func (s *Server) readUpdate(c *call, sub object) (subscriptionUpdate, *apiError) {
 	p := c.params
 	if err := refuseBesideSchedule(sub, p); err != nil {
 		return subscriptionUpdate{}, err
+	}
+	if sub["status"] == "incomplete" && only(p, "default_payment_method", "expand", "metadata") != nil {
+		return subscriptionUpdate{}, invalid("", "", "A subscription that is incomplete can only have its metadata and its payment method updated.")
 	}
 	edit := subscriptionUpdate{changed: maps.Clone(sub), items: itemsOf(sub), proration: "create_prorations"}
 	if b := p.Get("proration_behavior"); b != nil {

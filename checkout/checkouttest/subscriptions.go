@@ -22,7 +22,8 @@ type subscription struct {
 }
 
 // subscribe starts the subscription of a session that has just been completed. The first invoice is paid at once. With a
-// bank debit it stays open until the debit settles. A trial begins with an invoice without recurring amounts.
+// bank debit it stays open until the debit settles, and Config.DebitActivates says whether the subscription waits for that. A trial
+// begins with an invoice without recurring amounts.
 func (s *Server) subscribe(sess *session, paid bool) {
 	sub := s.newSubscription(sess)
 	p := &subscription{sub: sub, method: sess.method}
@@ -51,12 +52,15 @@ func (s *Server) subscribe(sess *session, paid bool) {
 		s.attachPayment(inv, sess.pi)
 	}
 	sess.object["subscription"], sess.object["invoice"] = sub["id"], inv["id"]
-	if paid {
+	begins := paid || s.activates && s.debitOnItsWay(inv)
+	if begins {
 		sub["status"] = startedStatus(sub)
 	}
 	s.emit(sess, "customer.subscription.created", sub, nil)
 	if paid {
 		s.payInvoice(inv)
+	}
+	if begins {
 		s.renewLater(sess)
 		s.warnOfTrialEnd(sub)
 	}
@@ -93,14 +97,18 @@ func (s *Server) firstDebitSettles(sess *session) {
 	s.followInvoices(sess)
 }
 
-// firstDebitBounces lets a subscription expire whose first bank debit has bounced.
+// firstDebitBounces lets a subscription expire whose first bank debit has bounced, or go on without that payment if it has begun.
 func (s *Server) firstDebitBounces(sess *session) {
 	sub, inv := sess.subscription.sub, s.objects[sess.str("invoice")]
-	if sub["status"] != "incomplete" { // it was canceled before the debit bounced
+	if subscriptionOver(sub) { // it was canceled before the debit bounced
 		return
 	}
 	s.invoiceFails(inv, 0)
-	s.expireUnpaid(sub, inv)
+	if sub["status"] == "incomplete" {
+		s.expireUnpaid(sub, inv)
+	} else {
+		s.voidInvoice(inv)
+	}
 }
 
 // expireUnpaid ends a subscription whose first payment has failed, unless the payment is made in time.

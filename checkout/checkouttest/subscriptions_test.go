@@ -204,6 +204,39 @@ func TestSubscriptionByDebit(t *testing.T) {
 	})
 }
 
+// A subscription can begin before its first debit arrives. One that bounces leaves the subscription as it is.
+func TestDebitActivates(t *testing.T) {
+	t.Parallel()
+	for _, arrives := range []bool{true, false} {
+		srv := newServer(t, checkouttest.Config{DebitActivates: true})
+		in := newInbox(srv)
+		session := create(t, srv, monthly()).ID
+		require.NoError(t, srv.Pay(session, checkouttest.BankDebit))
+		sess := retrieve(t, srv, session)
+		require.EqualValues(t, "unpaid", sess.PaymentStatus)
+		id := sess.Subscription.ID
+		require.EqualValues(t, "active", subscription(t, srv, id).Status)
+		require.EqualValues(t, "open", subscription(t, srv, id).LatestInvoice.Status)
+		in.types(t)
+		if arrives {
+			require.NoError(t, srv.Settle(session))
+			require.Equal(t, []string{
+				"charge.succeeded", "payment_intent.succeeded", "invoice.paid", "invoice.payment_succeeded", "invoice_payment.paid",
+				"checkout.session.async_payment_succeeded",
+			}, in.types(t))
+		} else {
+			require.NoError(t, srv.Bounce(session))
+			require.Equal(t, []string{
+				"charge.failed", "payment_intent.payment_failed", "invoice.payment_failed", "invoice.voided", "payment_intent.canceled",
+				"checkout.session.async_payment_failed",
+			}, in.types(t))
+		}
+		require.EqualValues(t, "active", subscription(t, srv, id).Status)
+		srv.Advance(32 * 24 * time.Hour)
+		require.Contains(t, in.types(t), "invoice.paid", "it renews")
+	}
+}
+
 func TestSubscriptionsOverTheAPI(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()

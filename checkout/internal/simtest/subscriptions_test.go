@@ -47,6 +47,8 @@ type subscriptions struct {
 	// signUps are the orders that begin subscriptions, and how.
 	signUps map[string]signUp
 	dunning checkouttest.DunningEnd
+	// debitActivates has a subscription begin before its first debit arrives.
+	debitActivates bool
 	// vanish is the chance that an event of a subscription or an invoice is acknowledged by somebody who does nothing about it.
 	vanish float64
 	// calm says that nothing goes wrong in the history and one thing happens after the other, so that the merchant must be told of each failed payment and each end of a
@@ -79,6 +81,7 @@ func (p *plan) addSubscriptions(share float64) {
 		return
 	}
 	p.signUps = map[string]signUp{}
+	p.debitActivates = p.seed%3 == 0
 	p.dunning = [...]checkouttest.DunningEnd{checkouttest.DunningCancels, checkouttest.DunningCancels, checkouttest.DunningMarksUnpaid, checkouttest.DunningLeavesPastDue}[r.IntN(4)]
 	var first []op
 	var orders []string

@@ -80,7 +80,7 @@ var simStock = map[string]int64{"tee": 3, "last": 1}
 func newWorld(t *testing.T, p plan, record bool) *world {
 	w := &world{
 		plan: p, rng: rand.New(rand.NewPCG(p.seed, 2)), record: record,
-		srv:     checkouttest.NewServer(checkouttest.Config{Start: testStart, Sequential: true, Seed: p.seed, DunningEnd: p.dunning}),
+		srv:     checkouttest.NewServer(checkouttest.Config{Start: testStart, Sequential: true, Seed: p.seed, DunningEnd: p.dunning, DebitActivates: p.debitActivates}),
 		stock:   memreserver.New(),
 		sched:   &scheduler{threads: map[string]string{}, leaders: map[string]string{}},
 		callers: map[string]context.CancelFunc{}, runs: map[string]int{}, commits: map[string]int{}, failures: map[string]int{}, fulfilling: map[string]time.Time{}, faults: map[string]int{},
