@@ -92,10 +92,7 @@ func (w *waitingRoom) changed(order string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, p := range w.orders[order] {
-		select {
-		case p.wake <- struct{}{}:
-		default: // they are about to look
-		}
+		p.lookNow()
 	}
 }
 
@@ -104,6 +101,14 @@ func (w *waitingRoom) share() time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return time.Duration(len(w.sessions)) * lookShare
+}
+
+// lookNow has the leader, or the next one, look at once.
+func (p *poller) lookNow() {
+	select {
+	case p.wake <- struct{}{}:
+	default: // they are about to look
+	}
 }
 
 // state returns what the last look found, and what the next one closes.
@@ -143,7 +148,6 @@ func (f *Flow[Tx]) await(ctx context.Context, p *poller, over <-chan time.Time) 
 		select {
 		case p.lead <- struct{}{}:
 			ended, err := f.leadLooks(ctx, p, over)
-			<-p.lead
 			if ended || err != nil {
 				latest, _ = p.state()
 				return latest, err
@@ -160,8 +164,9 @@ func (f *Flow[Tx]) await(ctx context.Context, p *poller, over <-chan time.Time) 
 }
 
 // leadLooks looks at the order for all who wait for it, until it is no longer about to change. ended reports that the caller's
-// waiting is over instead.
+// waiting is over instead. The caller has taken p.lead, and leadLooks gives it back.
 func (f *Flow[Tx]) leadLooks(ctx context.Context, p *poller, over <-chan time.Time) (ended bool, err error) {
+	defer func() { <-p.lead }() // also if a callback ends the goroutine
 	for {
 		if latest, _ := p.state(); latest != nil && !aboutToChange(latest) {
 			return false, nil
@@ -184,6 +189,9 @@ func (f *Flow[Tx]) leadLooks(ctx context.Context, p *poller, over <-chan time.Ti
 		}
 		o, err := f.settleForPage(ctx, p.session)
 		if err != nil {
+			if ctx.Err() != nil {
+				p.lookNow() // the leader left during its look, which nobody has seen the outcome of
+			}
 			return false, err
 		}
 		p.publish(o)

@@ -146,6 +146,74 @@ func TestWaitersWhoLeave(t *testing.T) {
 	}
 }
 
+// awayKey is the key of a value that the context of a customer carries who leaves.
+type awayKey struct{}
+
+// leftStore has a customer leave who looks at an order that is fulfilled.
+type leftStore struct {
+	*memstore.Store
+	leave context.CancelFunc
+}
+
+func (l *leftStore) FindRef(ctx context.Context, ref string) (*store.Order, error) {
+	o, err := l.Store.FindRef(ctx, ref)
+	if err == nil && ctx.Value(awayKey{}) != nil && !o.FulfilledAt.IsZero() {
+		l.leave()
+		return nil, ctx.Err()
+	}
+	return o, err
+}
+
+// A customer who was woken to look for all, and leaves before the look has ended, has the next one look at once.
+func TestWaiterLeavesDuringTheLook(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newTimedShop(t)
+		ctx, leave := context.WithCancel(context.WithValue(t.Context(), awayKey{}, true))
+		st := &leftStore{Store: s.st, leave: leave}
+		s.runAs(func(c *checkout.Config[tx]) { c.Clock, c.Store = time.Now, st })
+		s.onFulfil(func(context.Context, tx, *store.Order) error {
+			synctest.Wait() // the leader has looked, as the payment woke it
+			return nil
+		})
+		id := s.begin(cartOf("order-1", "tee")).SessionID
+		left := s.waitingUntil(ctx, id)
+		synctest.Wait()
+		answer := s.waiting(id, "30s")
+		time.Sleep(3 * time.Second)
+		began := time.Now()
+		s.pay(id)
+		require.Contains(t, (<-answer).Body.String(), `"fulfilled"`)
+		require.Zero(t, time.Since(began))
+		<-left
+	})
+}
+
+// A callback that ends the goroutine of a customer who looks for all, as FailNow of a test does, has another customer look.
+func TestCallbackEndsTheGoroutineOfAWaiter(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newTimedShop(t)
+		s.loseWebhooks()
+		var calls atomic.Int64
+		s.onFulfil(func(context.Context, tx, *store.Order) error {
+			if calls.Add(1) == 1 {
+				runtime.Goexit()
+			}
+			return nil
+		})
+		id := s.begin(cartOf("order-1", "tee")).SessionID
+		s.waiting(id, "30s")
+		synctest.Wait()
+		answer := s.waiting(id, "30s")
+		s.pay(id)
+		time.Sleep(28 * time.Second) // the pause after the failed try is over
+		_, err := s.flow.Settle(t.Context(), id)
+		require.NoError(t, err)
+		require.Contains(t, (<-answer).Body.String(), `"fulfilled"`)
+	})
+}
+
 // What another process settles is found by looking, at growing pauses, although customers who looked for the others leave.
 func TestWaitForAnotherProcess(t *testing.T) {
 	t.Parallel()
