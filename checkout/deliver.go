@@ -114,8 +114,14 @@ func byID(orderID string, err error) (handover, error) { return handover{orderID
 func (f *Flow[Tx]) deliver(ctx context.Context, h handover) error {
 	var failed error
 	known := h.order
+	defer func() { // if a callback ends the goroutine, of the lanes behind it
+		for _, unlock := range h.leased {
+			unlock()
+		}
+	}()
 	for _, l := range f.lanes() {
 		unlock, handedOn := h.leased[l]
+		delete(h.leased, l)
 		var leased *store.Order
 		switch {
 		case handedOn && known != nil:

@@ -588,6 +588,43 @@ func TestCallbackEndsItsGoroutine(t *testing.T) {
 	}
 }
 
+// A callback that ends its goroutine keeps the changes of the order waiting no longer than its process has the lease on them.
+func TestCallbackEndsTheGoroutineBeforeTheChanges(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	down := true
+	var told []checkout.ChangeKind
+	s.runAs(func(c *checkout.Config[tx]) {
+		c.OnChange = func(_ context.Context, _ tx, change checkout.Change) error {
+			if down {
+				return errors.New("mail server down")
+			}
+			told = append(told, change.Kind)
+			return nil
+		}
+	})
+	session := s.begin(cartOf("order-1", "tee")).SessionID
+	require.NoError(t, s.srv.Pay(session, checkouttest.BankDebit))
+	down = false
+	all := s.recordEvents()
+	s.srv.Advance(time.Hour)
+	require.NoError(t, s.srv.Settle(session))
+	s.onFulfil(func(context.Context, tx, *store.Order) error { runtime.Goexit(); return nil })
+	var dying sync.WaitGroup
+	for _, e := range *all {
+		if e.eventType == "checkout.session.async_payment_succeeded" {
+			dying.Go(func() { _ = s.hook.Dispatch(context.Background(), e.payload) })
+		}
+	}
+	dying.Wait()
+	require.NotEmpty(t, s.order("order-1").ChangeDelivery.Token, "both lanes were leased by the payment")
+	s.onFulfil(nil)
+	s.srv.Advance(time.Hour)
+	_, err := s.flow.Settle(t.Context(), session)
+	require.NoError(t, err)
+	require.Equal(t, []checkout.ChangeKind{checkout.ChangeProcessing}, told)
+}
+
 // A process stands still between the look at what was given back and the end of the callback, as on a machine that is suspended. The
 // payment is disputed meanwhile, and its webhook is lost: nothing is shipped.
 func TestProcessStandsStillBeforeItShips(t *testing.T) {
