@@ -213,16 +213,22 @@ func (f *Flow[Tx]) leaseDelivery(ctx context.Context, id string, l lane) (*store
 		}
 	}
 	var leased *store.Order
-	err = f.record(ctx, id, "deliver", func(o *store.Order, now time.Time) (bool, error) {
-		leased = nil
-		if nextNotice(o, l) == nil {
-			return false, nil
-		}
-		if err := l.lease(o, now, rand.Text()); err != nil {
-			return false, err
-		}
-		leased = o
-		return true, nil
+	token := rand.Text()
+	err = surely(ctx, func() error {
+		return f.record(ctx, id, "deliver", func(o *store.Order, now time.Time) (bool, error) {
+			leased = nil
+			if nextNotice(o, l) == nil {
+				return false, nil
+			}
+			known := l.state(o).Token == token // the transaction that took the lease was committed, and the answer was lost
+			if !known {
+				if err := l.lease(o, now, token); err != nil {
+					return false, err
+				}
+			}
+			leased = o
+			return !known, nil
+		})
 	})
 	if err != nil {
 		return nil, err

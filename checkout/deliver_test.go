@@ -625,6 +625,61 @@ func TestCallbackEndsTheGoroutineBeforeTheChanges(t *testing.T) {
 	require.Equal(t, []checkout.ChangeKind{checkout.ChangeProcessing}, told)
 }
 
+// The answer to a commit is lost, of a transaction that takes the lease, too: the order is fulfilled when it is heard of again, and does
+// not wait for the end of a lease that nobody delivers by.
+func TestLeaseInDoubt(t *testing.T) {
+	t.Parallel()
+	for name, hear := range map[string]func(s *testShop, session string, payment func() error){
+		"by a page": func(s *testShop, session string, _ func() error) { _, _ = s.flow.Settle(s.t.Context(), session) },
+		"by events": func(_ *testShop, _ string, payment func() error) { _ = payment() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for at := 1; ; at++ {
+				s := newShop(t)
+				st := &doubtStore{Store: s.st, at: at, err: store.ErrInDoubt}
+				session := s.begin(cartOf("order-1", "last")).SessionID
+				s.runAs(func(c *checkout.Config[tx]) { c.Store = st })
+				payment := s.payments(t.Context(), session)[0]
+				for range 2 {
+					hear(s, session, payment)
+					s.srv.Advance(time.Minute)
+				}
+				require.Equal(t, checkout.Fulfilled, checkout.Display(s.order("order-1")), "the answer to commit %d is lost", at)
+				if st.n < at {
+					require.Greater(t, at, 2)
+					break
+				}
+			}
+		})
+	}
+}
+
+// Several orders are delivered at the same time, and the answer to the commit that took their leases is lost.
+func TestLeasesInDoubt(t *testing.T) {
+	t.Parallel()
+	busyShop(t, func(t *testing.T, s *testShop, st *slowStore, _ *countedStock, flow *checkout.Flow[tx], sessions []string) {
+		s.failFulfil()
+		require.Error(t, errors.Join(sideBySide(s.payments(t.Context(), sessions[:3]...)...)...))
+		s.onFulfil(nil)
+		s.srv.Advance(time.Minute)
+		st.end = func(commit func() error) error { return errors.Join(commit(), errors.New("the database failed")) }
+		var looks []func() error
+		for _, id := range sessions[:3] {
+			looks = append(looks, func() error {
+				_, err := flow.Settle(t.Context(), id)
+				return err
+			})
+		}
+		require.NoError(t, errors.Join(sideBySide(looks...)...))
+		require.Contains(t, s.log.String(), "each runs alone")
+		for i := range looks {
+			s.requireStatus(fmt.Sprint("order-", i), checkout.Fulfilled)
+			require.Equal(t, 1, s.shipments(fmt.Sprint("order-", i)))
+		}
+	})
+}
+
 // A process stands still between the look at what was given back and the end of the callback, as on a machine that is suspended. The
 // payment is disputed meanwhile, and its webhook is lost: nothing is shipped.
 func TestProcessStandsStillBeforeItShips(t *testing.T) {

@@ -8,11 +8,12 @@ import (
 	"github.com/gofulfil/fulfil/store"
 )
 
-// doubtTries is how often Begin makes a transaction while the answers to its COMMIT are lost.
+// doubtTries is how often a transaction is made while the answers to its COMMIT are lost.
 const doubtTries = 3
 
-// surely repeats a transaction of Begin's if it is unknown whether the database carried it out. Each of these transactions looks
-// first at what is stored, so that one which was carried out does nothing when it is repeated.
+// surely repeats a transaction if it is unknown whether the database carried it out. The transaction looks first at what is stored, so
+// that one which was carried out does nothing when it is repeated. Those of Begin are repeated so, and those that take a lease: a lease
+// that its process does not know of would keep all processes from delivering until it ends.
 func surely(ctx context.Context, transaction func() error) error {
 	for try := 1; ; try++ {
 		err := transaction()

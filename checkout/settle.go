@@ -46,7 +46,7 @@ func (f *Flow[Tx]) settle(ctx context.Context, o *store.Order, u sessionUpdate) 
 	var s settlement
 	var leased map[lane]func()
 	token := rand.Text()
-	err = f.recordFacts(ctx, &recording[Tx]{
+	r := &recording[Tx]{
 		id: o.ID, cause: u.cause,
 		facts: func(locked *store.Order, now time.Time) (changed bool, err error) {
 			leased = leasedLanes(locked, lanes, token)
@@ -54,7 +54,8 @@ func (f *Flow[Tx]) settle(ctx context.Context, o *store.Order, u sessionUpdate) 
 			return s.join(f.refund), nil
 		},
 		lease: func(locked *store.Order, now time.Time) { leased = f.leaseLanes(locked, now, lanes, token) },
-	})
+	}
+	err = surely(ctx, func() error { return f.recordFacts(ctx, r) })
 	if errors.Is(err, ErrNotFound) {
 		return handover{}, fmt.Errorf("%w: %s", ErrUnknownOrder, o.ID)
 	}
