@@ -67,24 +67,32 @@ func (f *Flow[Tx]) Prune(ctx context.Context, age time.Duration, before func(ctx
 	}
 }
 
-// pruneOrder deletes an order, if it is prunable under the lock, too.
+// pruneOrder deletes an order, if it is prunable under the lock, too. The order is locked again behind the callback, as that may have
+// ended the transaction: then nothing is deleted.
 func (f *Flow[Tx]) pruneOrder(ctx context.Context, id string, bound time.Time, before func(ctx context.Context, tx Tx, o *store.Order) error) (deleted bool, err error) {
-	err = f.inTx(ctx, func(tx Tx) error {
-		deleted = false
+	lock := func(tx Tx) (o *store.Order, err error) {
 		orders, err := f.store.Lock(ctx, tx, id)
 		if err != nil || orders[0] == nil || !prunable(orders[0], bound) {
+			return nil, err
+		}
+		return orders[0], nil
+	}
+	err = f.inCallbackTx(ctx, func(tx Tx) error {
+		o, err := lock(tx)
+		if err != nil || o == nil || before == nil {
 			return err
 		}
-		if before != nil {
-			if err := before(ctx, tx, orders[0].Clone()); err != nil {
-				return err
-			}
-		}
-		if err := f.forgetHolds(ctx, tx, orders[0]); err != nil {
+		return before(ctx, tx, o)
+	}, func(tx Tx) error {
+		o, err := lock(tx)
+		deleted = o != nil
+		if err != nil || o == nil {
 			return err
 		}
-		deleted = true
-		return f.store.Delete(ctx, tx, orders[0])
+		if err := f.forgetHolds(ctx, tx, o); err != nil {
+			return err
+		}
+		return f.store.Delete(ctx, tx, o)
 	})
 	return deleted && err == nil, err
 }

@@ -3,6 +3,7 @@ package flowtest
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -214,6 +215,32 @@ func TestDatabaseFails(t *testing.T) {
 			}
 			s.requireFulfilledOnce("order-1")
 		})
+	})
+}
+
+// TestPruneInAnEndedTransaction has the callback of Prune lose its transaction, as one does that does not return the error of a
+// deadlock. The order is kept, as is what the callback deleted.
+func TestPruneInAnEndedTransaction(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d dbtest.Database) {
+		s := newFailingShop(t, d, func(context.Context, *sql.Tx) error { return nil })
+		s.begin("order-1")
+		if err := s.flow.Cancel(t.Context(), "order-1"); err != nil {
+			t.Fatal(err)
+		}
+		s.srv.Advance(checkout.MinPruneAge + time.Hour)
+		if _, err := s.flow.Sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		pruned, err := s.flow.Prune(t.Context(), checkout.MinPruneAge, func(ctx context.Context, tx *sql.Tx, _ *store.Order) error {
+			_, err := tx.ExecContext(ctx, "ROLLBACK")
+			return err
+		})
+		if pruned != 0 || !errors.Is(err, sqlstore.ErrTxEnded) {
+			t.Errorf("%d orders were pruned: %v", pruned, err)
+		}
+		if _, err := s.flow.Order(t.Context(), "order-1"); err != nil {
+			t.Error(err)
+		}
 	})
 }
 
