@@ -65,8 +65,11 @@ func New(dialect Dialect) *Reserver {
 }
 
 // WithDB returns a Reserver that can also preview holds, as [reservation.Previewer] says, and count them by Held. The database must be
-// the one of the transactions that the Reserver receives.
+// the one of the transactions that the Reserver receives. WithDB panics if db is nil.
 func (r *Reserver) WithDB(db *sql.DB) *Reserver {
+	if db == nil {
+		panic("sqlreserver: the database is nil")
+	}
 	kit := sqlkit.SQL{DB: db, Dialect: r.dialect}
 	withDB := &Reserver{stock: sqlstock.New("sqlreserver", kit.In, kit, r.dialect), dialect: r.dialect}
 	if r.table != "" {

@@ -20,6 +20,7 @@ func TestNew(t *testing.T) {
 		require.NotNil(t, New(d))
 	}
 	require.PanicsWithValue(t, "sqlreserver: unknown dialect 0", func() { New(0) })
+	require.PanicsWithValue(t, "sqlreserver: the database is nil", func() { New(Postgres).WithDB(nil) }, "and not when something is sold out")
 }
 
 func TestNamesOfTables(t *testing.T) {
@@ -27,7 +28,7 @@ func TestNamesOfTables(t *testing.T) {
 	for _, name := range []string{"", "a b", "products;", "a.b.c", "1a", `"products"`, "products.", "prodücts"} {
 		require.Panics(t, func() { New(Postgres).WithTable(name) }, name)
 	}
-	require.NotPanics(t, func() { New(Postgres).WithTable("shop.products").WithDB(nil) })
+	require.NotPanics(t, func() { New(Postgres).WithTable("shop.products").WithDB(new(sql.DB)) })
 }
 
 // Methods that come from an internal type do not show in go doc, so the comment of Reserver names those that no interface has.
