@@ -66,13 +66,19 @@ func (f *Flow[Tx]) OrderWithAccess(r *http.Request, g Gate) (*store.Order, error
 	}
 	now, accept := f.now(), g.Accept
 	if accept == nil {
-		accept = func(o *store.Order) bool { return o.Subscription() != nil }
+		accept = beganSubscription
 	}
 	i := slices.IndexFunc(orders, func(o *store.Order) bool { return o.Access(now, g.Grace).Granted && accept(o) })
 	if i < 0 {
 		return nil, nil
 	}
 	return orders[i], nil
+}
+
+// beganSubscription reports whether the payment of an order began a subscription. Stripe may not have been asked for it yet.
+func beganSubscription(o *store.Order) bool {
+	paid := o.PaidAttempt()
+	return paid != nil && paid.Subscription != ""
 }
 
 // namesCustomer reports whether a query is for the orders of one customer. A query without a name, as of a request whose user

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -86,6 +87,23 @@ func TestRequireAccessIsForSubscribers(t *testing.T) {
 	require.Equal(t, "club", order)
 	_, order = s.visit("user-club", checkout.Gate{Customer: byUser, Accept: func(o *store.Order) bool { return o.Metadata["plan"] == "gold" }})
 	require.Empty(t, order)
+}
+
+// A customer who has just paid has access although Stripe does not answer yet how the subscription stands, as [store.Order.Access] says.
+func TestRequireAccessBeforeStripeIsAsked(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	id := s.begin(clubOf("club")).SessionID
+	s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		if strings.HasPrefix(r.URL.Path, "/v1/subscriptions") {
+			return answer(r, http.StatusInternalServerError, `{"error":{"type":"api_error"}}`), nil
+		}
+		return send()
+	})
+	s.pay(id)
+	require.Nil(t, s.order("club").Subscription())
+	_, order := s.visit("user-club", checkout.Gate{Customer: byUser})
+	require.Equal(t, "club", order)
 }
 
 func TestRequireAccessAnswers(t *testing.T) {
