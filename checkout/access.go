@@ -25,9 +25,9 @@ type Gate struct {
 	Page string
 }
 
-// RequireAccess returns a middleware that lets requests pass whose customer has access by one of the latest 100 orders that
-// match the query and that g accepts: see [store.Order.Access]. The handler finds the order with [OrderOf]. If the Store fails, the answer is 500.
-// It panics if g.Customer is nil.
+// RequireAccess returns a middleware that lets requests pass whose customer has access by one of the orders that match the query and
+// that g accepts: see [store.Order.Access]. Of a customer with many orders the latest 1000 count, or as many as the query's Limit says.
+// The handler finds the order with [OrderOf]. If the Store fails, the answer is 500. It panics if g.Customer is nil.
 func (f *Flow[Tx]) RequireAccess(g Gate) func(http.Handler) http.Handler {
 	if g.Customer == nil {
 		panic("checkout: Gate.Customer is nil")
@@ -60,20 +60,30 @@ func (f *Flow[Tx]) OrderWithAccess(r *http.Request, g Gate) (*store.Order, error
 		return nil, nil
 	}
 	q.Newest = true
-	orders, err := f.store.List(r.Context(), q)
-	if err != nil {
-		return nil, err
-	}
 	now, accept := f.now(), g.Accept
 	if accept == nil {
 		accept = beganSubscription
 	}
-	i := slices.IndexFunc(orders, func(o *store.Order) bool { return o.Access(now, g.Grace).Granted && accept(o) })
-	if i < 0 {
-		return nil, nil
+	for looked := 0; ; {
+		orders, err := f.store.List(r.Context(), q)
+		if err != nil {
+			return nil, err
+		}
+		i := slices.IndexFunc(orders, func(o *store.Order) bool { return o.Access(now, g.Grace).Granted && accept(o) })
+		if i >= 0 {
+			return orders[i], nil
+		}
+		looked += len(orders)
+		if len(orders) < q.PageSize() || q.Limit > 0 || looked >= accessOrders {
+			return nil, nil
+		}
+		last := orders[len(orders)-1]
+		q.After = store.Position{CreatedAt: last.CreatedAt, ID: last.ID}
 	}
-	return orders[i], nil
 }
+
+// accessOrders is how many orders of a customer are looked at, a page at a time. A customer can begin any number of orders.
+const accessOrders = 1000
 
 // beganSubscription reports whether the payment of an order began a subscription. Stripe may not have been asked for it yet.
 func beganSubscription(o *store.Order) bool {

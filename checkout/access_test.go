@@ -2,6 +2,7 @@ package checkout_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -86,6 +87,35 @@ func TestRequireAccessIsForSubscribers(t *testing.T) {
 	_, order = s.visit("user-club", checkout.Gate{Customer: byUser})
 	require.Equal(t, "club", order)
 	_, order = s.visit("user-club", checkout.Gate{Customer: byUser, Accept: func(o *store.Order) bool { return o.Metadata["plan"] == "gold" }})
+	require.Empty(t, order)
+}
+
+// A member who buys many other things stays a member.
+func TestRequireAccessOfManyOrders(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.subscribe("club")
+	draftOrders := func(n int) {
+		for range n {
+			s.srv.Advance(time.Second)
+			tea := cartOf(fmt.Sprintf("tea-%d", s.srv.Now().Unix()))
+			tea.Lines = []checkout.Line{{Name: "Tea", UnitAmount: checkout.MustAmount("5", "eur"), Quantity: 1}}
+			tea.Metadata = map[string]string{"user": "user-club"}
+			_, err := s.flow.Draft(t.Context(), tea)
+			require.NoError(t, err)
+		}
+	}
+	draftOrders(250)
+	_, order := s.visit("user-club", checkout.Gate{Customer: byUser})
+	require.Equal(t, "club", order)
+	_, order = s.visit("user-club", checkout.Gate{Customer: func(r *http.Request) (store.Query, bool) {
+		q, ok := byUser(r)
+		q.Limit = 10
+		return q, ok
+	}})
+	require.Empty(t, order)
+	draftOrders(750)
+	_, order = s.visit("user-club", checkout.Gate{Customer: byUser})
 	require.Empty(t, order)
 }
 
