@@ -62,8 +62,9 @@ type Config[Tx any] struct {
 	// HoldForReview has goods wait while Stripe Radar's review of their payment is open. Before Fulfil runs, Stripe is asked
 	// for a review. An order whose payment is in review is stuck, so that a person looks at it. The order is fulfilled when
 	// the review is closed as approved or acknowledged, or when a person decides so: see [Flow.Resolve]. A review that is
-	// closed for another reason leaves the order to a person. The key needs read permission for Reviews then. Default: a review
-	// is a change, see [ChangeReviewOpened], and holds nothing back.
+	// closed for another reason leaves the order to a person. A review that is opened after Fulfil has run holds nothing back, and
+	// leaves a member's access alone. The key needs read permission for Reviews then. Default: a review is a change, see
+	// [ChangeReviewOpened], and holds nothing back.
 	HoldForReview bool
 	// Accounts lists the connected accounts that orders may be on (see [Connect]). A sweep reads the undelivered events of each,
 	// and once an hour its refunds and disputes, with at most half of the requests that are left. Default: there are none.

@@ -212,7 +212,7 @@ func (f *Flow[Tx]) verifyPayment(ctx context.Context, id string, n int, doing st
 			return true, nil
 		}
 		a.VerifyFailedAt, a.VerifiedAt = time.Time{}, asked
-		if f.holdForReview {
+		if f.holdForReview && o.FulfilledAt.IsZero() {
 			setReview(a, p.review)
 		}
 		for _, r := range p.refunds {

@@ -145,6 +145,19 @@ func TestHoldForReview(t *testing.T) {
 	})
 }
 
+// A review that is opened after a subscription was handed over is told, and locks no member out.
+func TestReviewOfAMember(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.runAs(func(c *checkout.Config[tx]) { c.HoldForReview = true })
+	s.subscribe("club")
+	s.inReview(openReview)
+	intent := s.order("club").Attempts[0].PaymentIntent
+	require.NoError(t, s.dispatch("review.opened", map[string]any{"id": "prv_1", "object": "review", "payment_intent": intent, "open": true}))
+	require.Equal(t, []checkout.ChangeKind{checkout.ChangeReviewOpened}, s.kinds())
+	require.Equal(t, store.AccessActive, s.order("club").Access(s.srv.Now(), 0).Reason)
+}
+
 // Fraud warnings and reviews are told once each, also those that come before the payment was heard of.
 func TestWarningsAreToldOnce(t *testing.T) {
 	t.Parallel()
