@@ -270,6 +270,8 @@ func TestRefundOfASecondSubscription(t *testing.T) {
 	require.Zero(t, s.order("club").Refunded())
 	require.EqualValues(t, 100, s.order("club").AttemptRefunded(1))
 	require.NoError(t, s.giveBack("club", checkout.Refund{Attempt: 1}))
+	require.Equal(t, "the subscription of attempt 1 is charged on, and nothing is handed over for it", s.order("club").StuckReason())
+	s.cancelAtOnce(s.order("club").Attempts[0].Subscription)
 	require.False(t, s.order("club").Stuck())
 	require.True(t, s.order("club").Access(s.srv.Now(), 0).Granted)
 	require.NoError(t, s.giveBack("club", checkout.Refund{Invoice: invoices[true]}))

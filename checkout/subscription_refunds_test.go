@@ -14,7 +14,9 @@ import (
 	"github.com/stripe/stripe-go/v82"
 
 	"github.com/gofulfil/fulfil/checkout"
+	"github.com/gofulfil/fulfil/checkout/checkouttest"
 	"github.com/gofulfil/fulfil/store"
+	"github.com/gofulfil/fulfil/webhook"
 )
 
 // invoicePayment is the payment intent of an invoice of the order, counted from 0.
@@ -165,6 +167,55 @@ func TestResolveSubscription(t *testing.T) {
 	require.NoError(t, s.flow.Resolve(t.Context(), "club", checkout.FulfilAnyway))
 	require.Equal(t, 1, s.shipments("club"))
 	require.Equal(t, store.AccessActive, s.order("club").Access(s.srv.Now(), 0).Reason)
+}
+
+// cancelAtOnce ends a subscription as a person does in the Dashboard.
+func (s *testShop) cancelAtOnce(subscription string) {
+	s.t.Helper()
+	_, err := s.srv.Client().V1Subscriptions.Cancel(s.t.Context(), subscription, nil)
+	require.NoError(s.t, err)
+	s.srv.Flush()
+}
+
+// A subscription for which nothing is handed over is charged until a person ends it.
+func TestSubscriptionIsChargedForNothing(t *testing.T) {
+	t.Parallel()
+	for name, begin := range map[string]func(s *testShop){
+		"the first debit bounced, and the subscription is active": func(s *testShop) {
+			id := s.begin(clubOf("club")).SessionID
+			require.NoError(t, s.srv.Pay(id, checkouttest.BankDebit))
+			sub := s.order("club").Subscriptions[0]
+			require.NoError(t, s.srv.ReplaceMethod(sub.ID, checkouttest.CardOK))
+			_, err := s.srv.Client().V1Subscriptions.Update(t.Context(), sub.ID, &stripe.SubscriptionUpdateParams{
+				Items:             []*stripe.SubscriptionUpdateItemParams{{ID: &sub.Items[0].ID, Quantity: stripe.Int64(3)}},
+				ProrationBehavior: stripe.String("always_invoice"),
+			})
+			require.NoError(t, err)
+			s.srv.Flush()
+			require.NoError(t, s.srv.Bounce(id))
+			s.elapse(day)
+			s.requireStatus("club", "failed")
+			require.NoError(t, s.flow.Cancel(t.Context(), "club"))
+		},
+		"given up": func(s *testShop) {
+			s.onFulfil(func(context.Context, tx, *store.Order) error { return webhook.Permanent(errors.New("no such plan")) })
+			s.pay(s.begin(clubOf("club")).SessionID)
+			require.NoError(t, s.flow.Resolve(t.Context(), "club", checkout.GiveUp))
+			require.NoError(t, s.flow.Refund(t.Context(), "club", checkout.Refund{}))
+		},
+		"given back before it was handed over": func(s *testShop) {
+			s.onFulfil(func(context.Context, tx, *store.Order) error { return webhook.Permanent(errors.New("no such plan")) })
+			s.pay(s.begin(clubOf("club")).SessionID)
+			s.refundPayment(s.invoicePayment("club", 0))
+		},
+	} {
+		s := newShop(t)
+		begin(s)
+		o := s.order("club")
+		require.Contains(t, o.StuckReason(), "the subscription of attempt 1 is charged on", name)
+		s.cancelAtOnce(o.Subscriptions[0].ID)
+		require.Empty(t, s.order("club").StuckReason(), name)
+	}
 }
 
 // An order stays small over the years, and the refund of a payment from long ago still finds it.

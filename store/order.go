@@ -245,6 +245,8 @@ func (o *Order) Stuck() bool { return o.StuckReason() != "" }
 //   - The same, and Fulfil or its transaction failed [StuckAfter] times in a row, or Stripe does not say what was given back
 //     of the payment.
 //   - The order was paid twice, or after it was given up, and the money is still there.
+//   - A subscription is charged on although nothing is handed over for it: its first payment failed or was given back, or the order
+//     was given up. Somebody must end it at Stripe.
 //   - An automatic refund was refused.
 //   - A change was not delivered in [StuckAfter] tries, of the callback or of its transaction.
 //   - Stripe does not know a session that was recorded, or does not show it.
@@ -260,6 +262,8 @@ func (o *Order) StuckReason() string {
 		switch {
 		case a.Gone && (a.Open() || a.Processing()):
 			return fmt.Sprintf("stripe does not know the session of attempt %d, or does not show it", a.N)
+		case o.stranded(a, paid):
+			return fmt.Sprintf("the subscription of attempt %d is charged on, and nothing is handed over for it", a.N)
 		case !a.Paid || o.GivenBack(a):
 		case a.RefundRefused != "" && o.undecided(a):
 			return fmt.Sprintf("attempt %d could not be refunded: %s", a.N, a.RefundRefused)
@@ -274,6 +278,24 @@ func (o *Order) StuckReason() string {
 		return fmt.Sprintf("the transaction that delivers a change failed %d times", o.ChangeDelivery.Rollbacks)
 	}
 	return ""
+}
+
+// stranded reports whether the subscription that an attempt began is charged on although nothing is handed over for it. An automatic
+// refund ends the subscription first. paid is the attempt whose payment counts, or nil.
+func (o *Order) stranded(a, paid *Attempt) bool {
+	if s := o.SubscriptionByID(a.Subscription); s == nil || !s.chargedOn() || a.RefundWanted != "" {
+		return false
+	}
+	switch _, disputed := o.lost(a); {
+	case !a.Paid:
+		return a.Failed
+	case !o.GivenUpAt.IsZero():
+		return true
+	case a == paid && !o.FulfilledAt.IsZero(), a != paid && !o.undecided(a):
+		return false
+	default:
+		return o.GivenBack(a) && !disputed
+	}
 }
 
 // unfulfilledReason says why a paid order that is not fulfilled needs a person; empty: it does not.

@@ -75,6 +75,15 @@ func (s *Subscription) Ended() bool {
 	return s.Status == SubscriptionCanceled || s.Status == SubscriptionIncompleteExpired || !s.EndedAt.IsZero()
 }
 
+// chargedOn reports whether the customer will be charged again. An incomplete subscription ends by itself unless its first invoice is paid.
+func (s *Subscription) chargedOn() bool {
+	switch s.Status {
+	case SubscriptionActive, SubscriptionTrialing, SubscriptionPastDue:
+		return !s.Ended() && s.CancelAt.IsZero()
+	}
+	return false
+}
+
 // Invoice is one entry of the ledger of invoices: what Stripe last answered of an invoice of a subscription
 // (https://docs.stripe.com/api/invoices/object).
 type Invoice struct {

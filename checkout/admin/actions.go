@@ -190,6 +190,7 @@ var advices = []struct {
 	{"a payment arrived after", advice{"Refund the payment, or fulfil anyway.", []Action{Refund, FulfilAnyway}, 0}},
 	{"stripe does not say", advice{"Look at the payment in Stripe’s Dashboard, and whether the key may read it. Then try again.", []Action{Retry, FulfilAnyway, GiveUp}, 0}},
 	{"stripe does not know", advice{"The key may be of another account or sandbox than the order: compare them. If the session is gone for good, or the connected account has disconnected, cancel the order.", []Action{Settle, Cancel}, 0}},
+	{"the subscription of", advice{"End the subscription in Stripe’s Dashboard, as the customer pays for nothing. What was paid can be refunded here.", []Action{Refund}, 0}},
 	{"a change could not", advice{"Mend the callback OnChange or what it calls. The change is also tried again by itself.", []Action{Retry}, telling}},
 	{"the transaction that delivers", advice{"Look at the database, and at errors that the callback OnChange does not return. The change is also tried again by itself.", []Action{Retry}, telling}},
 }
@@ -203,7 +204,7 @@ func adviceFor(o *store.Order, reason string) advice {
 	}
 	switch {
 	case strings.HasSuffix(reason, "was paid, too"):
-		return advice{"The customer paid twice. Refund one payment, or keep both: fulfil anyway.", []Action{Refund, FulfilAnyway}, 0}
+		return advice{"The customer paid twice. Refund one payment, or keep both: fulfil anyway. A refund ends no subscription: end that in Stripe’s Dashboard.", []Action{Refund, FulfilAnyway}, 0}
 	case strings.Contains(reason, "could not be refunded"):
 		return advice{"Mend the cause, then try again. Or refund the payment here or in Stripe’s Dashboard, or decide otherwise.", []Action{Retry, Refund, FulfilAnyway, GiveUp}, 0}
 	}

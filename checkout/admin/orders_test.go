@@ -187,6 +187,10 @@ func TestSubscriptionPage(t *testing.T) {
 	}
 	require.Contains(t, page.body, "Access: yes, active")
 	require.Contains(t, page.body, "subscription cycle")
+	s.change("member-1", func(o *store.Order) {
+		o.FulfilledAt, o.GivenUpAt, o.Attempts[0].DismissedAt = time.Time{}, testStart, testStart
+	})
+	require.Contains(t, s.get("orders/member-1").body, "End the subscription in Stripe’s Dashboard")
 }
 
 // subscribe is an order with a subscription of 9.00 USD a month that was renewed once.
