@@ -187,3 +187,24 @@ func TestPortal(t *testing.T) {
 	var refusal *stripe.Error
 	require.True(t, errors.As(err, &refusal))
 }
+
+// Of two subscriptions of an order the portal is that of the one that goes on, as the customer must be able to end it. Each session made
+// a customer of its own.
+func TestPortalOfTheSubscriptionThatGoesOn(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	first := s.subscribeTwice()
+	s.cancelAtOnce(first.ID)
+	kept := s.order("club").Subscription()
+	require.NotEqual(t, first.ID, kept.ID)
+	require.NotEqual(t, s.order("club").Customer.ID, kept.Customer)
+	var asked string
+	s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		require.NoError(t, r.ParseForm())
+		asked = r.PostForm.Get("customer")
+		return answer(r, http.StatusOK, `{"url":"https://billing.example/p"}`), nil
+	})
+	_, err := s.flow.Portal(t.Context(), "club", "")
+	require.NoError(t, err)
+	require.Equal(t, kept.Customer, asked)
+}

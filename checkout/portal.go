@@ -21,8 +21,12 @@ func (f *Flow[Tx]) Portal(ctx context.Context, orderID, returnURL string) (url s
 	if err != nil {
 		return "", err
 	}
-	if o.Customer.ID == "" {
+	customer := o.Customer.ID
+	if s := o.Subscription(); s != nil && s.Customer != "" {
+		customer = s.Customer
+	}
+	if customer == "" {
 		return "", fmt.Errorf("%w: %s", ErrNoCustomer, orderID)
 	}
-	return f.stripe.portal(ctx, o.Account, o.Customer.ID, returnURL)
+	return f.stripe.portal(ctx, o.Account, customer, returnURL)
 }

@@ -24,6 +24,7 @@ var subscriptionEvents = [...]string{
 type subscriptionFacts struct {
 	ID                string            `json:"id"`
 	Status            string            `json:"status"`
+	Customer          objectID          `json:"customer"`
 	TrialEnd          int64             `json:"trial_end"`
 	CancelAt          int64             `json:"cancel_at"`
 	CancelAtPeriodEnd bool              `json:"cancel_at_period_end"`
@@ -62,6 +63,9 @@ func factsOfSubscription(s *stripe.Subscription) subscriptionFacts {
 		ID: s.ID, Status: string(s.Status), TrialEnd: s.TrialEnd, CancelAt: s.CancelAt, CancelAtPeriodEnd: s.CancelAtPeriodEnd,
 		CanceledAt: s.CanceledAt, EndedAt: s.EndedAt, Metadata: s.Metadata,
 	}
+	if s.Customer != nil {
+		facts.Customer = objectID(s.Customer.ID)
+	}
 	if s.CancellationDetails != nil {
 		facts.Details.Reason = string(s.CancellationDetails.Reason)
 	}
@@ -88,7 +92,7 @@ func factsOfSubscription(s *stripe.Subscription) subscriptionFacts {
 // does, whether or not Stripe names the time.
 func (s *subscriptionFacts) entry(attempt int) store.Subscription {
 	entry := store.Subscription{
-		ID: s.ID, Attempt: attempt, Status: store.SubscriptionStatus(s.Status), TrialEnd: unixTime(s.TrialEnd),
+		ID: s.ID, Attempt: attempt, Status: store.SubscriptionStatus(s.Status), Customer: string(s.Customer), TrialEnd: unixTime(s.TrialEnd),
 		PeriodStart: unixTime(s.OldPeriodStart), PeriodEnd: unixTime(s.OldPeriodEnd),
 		CancelAt: unixTime(s.CancelAt), CanceledAt: unixTime(s.CanceledAt), EndedAt: unixTime(s.EndedAt),
 		EndReason: s.Details.Reason, CollectionPaused: s.Pause.Behavior,

@@ -15,6 +15,9 @@ type Subscription struct {
 	// Attempt is the attempt whose session began it.
 	Attempt int                `json:"attempt"`
 	Status  SubscriptionStatus `json:"status"`
+	// Customer is Stripe's ID (cus_) of the customer who is charged. A second subscription of an order can have another one than the
+	// order's Customer.
+	Customer string `json:"customer,omitempty"`
 	// Items are what is subscribed to.
 	Items []SubscriptionItem `json:"items,omitempty"`
 	// PeriodStart and PeriodEnd are the current billing period. If the items have several periods, PeriodStart is the latest
