@@ -278,6 +278,21 @@ func TestRefundOfASecondSubscription(t *testing.T) {
 	require.EqualValues(t, 900, s.order("club").Refunded())
 }
 
+// A second subscription that began with a trial has no payment yet, and nothing of it is left to refund.
+func TestNothingToRefundOfASecondTrial(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	lost := s.beginUnrecorded(trialOf("club", 14, ""))
+	s.subscribe("club")
+	s.pay(lost)
+	o := s.order("club")
+	require.Equal(t, "attempt 1 was paid, too", o.StuckReason())
+	left, _, err := checkout.Refund{Attempt: 1}.Left(o)
+	require.NoError(t, err)
+	require.Zero(t, left)
+	require.EqualValues(t, 900, o.Refundable())
+}
+
 // A process without an OnChange leaves the change to the process that has one, also if a refund is the first thing that it does.
 func TestRefundByAProcessWithoutOnChange(t *testing.T) {
 	t.Parallel()
