@@ -189,7 +189,7 @@ func (f *Flow[Tx]) enqueuePayment(o *store.Order, a, paid *store.Attempt, add fu
 			a.RefundWanted = string(ChangeShortfall)
 		}
 	}
-	if a == paid && a.Amount < o.Amounts.Total && a.Amount > 0 {
+	if a == paid && a.Amount < o.Amounts.Total && a.Amount > 0 && a.Subscription == "" {
 		add(string(ChangePartlyCaptured), a.N, strconv.FormatInt(a.Amount, 10)+" of "+strconv.FormatInt(o.Amounts.Total, 10))
 	}
 }

@@ -87,3 +87,54 @@ func TestRefundByCreditNote(t *testing.T) {
 		s.requireStatus("club", "refunded")
 	}
 }
+
+// A customer whose credit pays a part of the first period can get back what was charged, and no more. Then all is given back.
+func TestFirstPaymentIsPartlyCredit(t *testing.T) {
+	t.Parallel()
+	for _, by := range []string{"the merchant", "the Dashboard", "Config.Refund"} {
+		t.Run(by, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			if by == "Config.Refund" {
+				s.runAs(func(c *checkout.Config[tx]) { c.Refund = []checkout.ChangeKind{checkout.ChangeMismatch} })
+			}
+			s.subscribe("before")
+			s.creditCustomer(s.order("before").Invoices[0].ID, 400)
+			session := clubOf("club")
+			session.Customer = s.order("before").Customer.ID
+			id := s.begin(session).SessionID
+			if by == "Config.Refund" {
+				s.changeOrder("club", func(o *store.Order) { o.Attempts[0].Quote.Subtotal++ })
+			}
+			s.pay(id)
+			o := s.order("club")
+			require.EqualValues(t, 900, o.Amounts.Total)
+			require.EqualValues(t, 500, o.Invoices[0].Paid)
+			require.EqualValues(t, 500, o.Refundable())
+			require.NotContains(t, s.kinds(), checkout.ChangePartlyCaptured)
+			switch by {
+			case "the merchant":
+				require.NoError(t, s.flow.Refund(t.Context(), "club", checkout.Refund{}))
+			case "the Dashboard":
+				s.refundPayment(o.Attempts[0].PaymentIntent)
+			}
+			s.sweep()
+			s.requireStatus("club", "refunded")
+			require.Len(t, s.order("club").Refunds, 1)
+			require.Zero(t, s.order("club").Refundable())
+			for _, step := range s.flow.Next(s.order("club")) {
+				require.NotEqual(t, checkout.RefundPayment, step.Action)
+			}
+		})
+	}
+}
+
+// creditCustomer gives a customer credit for a part of a paid invoice.
+func (s *testShop) creditCustomer(invoice string, amount int64) {
+	s.t.Helper()
+	_, err := s.srv.Client().V1CreditNotes.Create(s.t.Context(), &stripe.CreditNoteCreateParams{
+		Invoice: &invoice, Amount: &amount, CreditAmount: &amount,
+	})
+	require.NoError(s.t, err)
+	s.srv.Flush()
+}

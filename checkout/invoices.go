@@ -1,6 +1,7 @@
 package checkout
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -310,6 +311,9 @@ func (f *Flow[Tx]) setInvoice(o *store.Order, a *store.Attempt, i invoiceFacts) 
 			return false
 		}
 		*known = entry
+	}
+	if entry.First() && entry.State == store.InvoicePaid && entry.Currency == cmp.Or(a.Currency, o.Currency) {
+		a.Amount = entry.Paid // less than the total of the session if the customer's credit paid a part
 	}
 	if entry.First() && entry.State == store.InvoicePaid && a.PaymentIntent == "" && len(i.payments) > 0 {
 		a.PaymentIntent, a.Charge = i.payments[0].intent, i.payments[0].charge

@@ -150,13 +150,14 @@ func (s *settlement) join(refund []ChangeKind) (changed bool) {
 	return changed
 }
 
-// setAmount sets what was charged: what was captured if Stripe says that, and the total of the session otherwise.
+// setAmount sets what was charged: what was captured if Stripe says that, and the total of the session otherwise. The first invoice of a
+// subscription says it better: see setInvoice.
 func (s *settlement) setAmount() (changed bool) {
 	amount := s.update.facts.PaymentIntent.AmountReceived
 	if s.older && s.attempt.Amount != 0 {
 		return false
 	}
-	if amount == 0 && s.attempt.Amount == 0 {
+	if amount == 0 && s.attempt.Amount == 0 && (s.paid || s.attempt.Subscription == "") {
 		amount = s.update.facts.amounts().Total
 	}
 	if amount == 0 || amount == s.attempt.Amount {

@@ -69,8 +69,8 @@ type Attempt struct {
 	// CompletedAt is when Completed was recorded, PaidAt when Paid was.
 	CompletedAt time.Time `json:"completed_at,omitzero"`
 	PaidAt      time.Time `json:"paid_at,omitzero"`
-	// Amount is what was charged, in minor units: the total of the session, or less if only a part was captured. It is 0 until
-	// the attempt is paid.
+	// Amount is what was charged, in minor units: the total of the session, or less if only a part was captured, or if the customer's
+	// credit paid a part of the first invoice of a subscription. It is 0 until the attempt is paid.
 	Amount int64 `json:"amount,omitempty"`
 	// Currency is what Amount is in: a three-letter ISO code in lower case; empty: the order's.
 	Currency string `json:"currency,omitempty"`

@@ -184,7 +184,8 @@ func (o *Order) lost(a *Attempt) (sum int64, open bool) {
 
 // charged is what was charged for an attempt, in minor units.
 func (o *Order) charged(a *Attempt) int64 {
-	if paid := o.PaidAttempt(); a.Amount > 0 || a.PaymentIntent == "" && paid != nil && paid.N != a.N {
+	paid := o.PaidAttempt()
+	if a.Amount > 0 || a.PaymentIntent == "" && (a.Subscription != "" || paid != nil && paid.N != a.N) {
 		return a.Amount
 	}
 	return o.Amounts.Total

@@ -3,6 +3,7 @@ package checkouttest_test
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"testing"
 	"time"
 
@@ -478,4 +479,31 @@ func TestCreditNoteInAnOlderVersion(t *testing.T) {
 	require.Equal(t, note.Refunds[0].Refund.ID, shown["refund"])
 	require.NotContains(t, shown, "refunds")
 	require.Contains(t, shown["lines"].(map[string]any)["data"].([]any)[0], "tax_amounts")
+}
+
+// The customer's credit pays a part of the first invoice of a subscription, in Checkout and over the API, or all of it.
+func TestCreditPaysTheFirstInvoice(t *testing.T) {
+	t.Parallel()
+	for _, credit := range []int{300, 1500} {
+		for _, inCheckout := range []bool{true, false} {
+			b := newBiller(t)
+			inv := b.paidInvoice("2000")
+			b.post(200, "/v1/credit_notes", "invoice", inv, "amount", strconv.Itoa(credit), "credit_amount", strconv.Itoa(credit))
+			price := b.srv.AddPrice(checkouttest.Price{Currency: "usd", UnitAmount: 1500, Interval: "month"})
+			if inCheckout {
+				session := b.post(200, "/v1/checkout/sessions", "mode", "subscription", "customer", b.customer, "success_url", "https://shop.example/",
+					"line_items[0][price]", price, "line_items[0][quantity]", "1")
+				require.EqualValues(t, 1500, session["amount_total"])
+				require.NoError(t, b.srv.Pay(session["id"].(string), checkouttest.CardOK))
+				require.EqualValues(t, 1500, b.get("/v1/checkout/sessions/" + session["id"].(string))["amount_total"])
+			} else {
+				b.post(200, "/v1/subscriptions", "customer", b.customer, "items[0][price]", price)
+			}
+			sub := b.get("/v1/subscriptions")["data"].([]any)[0].(map[string]any)
+			require.Equal(t, "active", sub["status"])
+			b.requireInvoice(sub["latest_invoice"].(string), "paid", 1500-credit, 1500-credit, 0, 0)
+			require.EqualValues(t, 2000+1500-credit, balance(t, b.srv, ""))
+			require.EqualValues(t, 0, b.get("/v1/customers/" + b.customer)["balance"])
+		}
+	}
 }

@@ -194,14 +194,14 @@ func (s *Server) total(sess *session) {
 	o, subtotal := sess.object, sess.subtotal()
 	o["amount_subtotal"], o["amount_total"], o["discounts"] = subtotal, subtotal-discount+shipping+onTop, shown
 	o["total_details"] = object{"amount_discount": discount, "amount_shipping": shipping, "amount_tax": tax}
-	pi := s.objects[sess.pi]
+	pi, due := s.objects[sess.pi], s.dueNow(sess)
 	switch {
 	case pi == nil:
-	case o["amount_total"] == int64(0):
+	case due == 0:
 		s.cancelPayment(sess, pi, "abandoned", nil)
 		sess.pi, o["payment_intent"] = "", nil
 	default:
-		pi["amount"] = o["amount_total"]
+		pi["amount"] = due
 	}
 }
 

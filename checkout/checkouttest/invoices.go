@@ -220,15 +220,26 @@ func (s *Server) finalize(inv object) {
 	s.emitChange("invoice.finalized", inv, was, nil)
 }
 
+// dueNow is what the customer pays for a session now. The customer's credit pays the first invoice of a subscription as far as it goes,
+// in Checkout, too. The total of the session is without it.
+// https://docs.stripe.com/changelog/basil/2025-03-31/new-customer-transaction-types
+func (s *Server) dueNow(sess *session) int64 {
+	total, _ := sess.object["amount_total"].(int64)
+	if sess.str("mode") != "subscription" {
+		return total
+	}
+	balance, _ := s.objects[sess.str("customer")]["balance"].(int64)
+	return max(0, total+balance)
+}
+
 // applyBalance pays an invoice with the customer's credit as far as it goes, and keeps the credit of an invoice whose total
-// is negative. Checkout takes the first payment of a subscription, and a payment that it makes an invoice of, without it. The first
-// invoice of a schedule is finalized later, as that of a renewal is.
+// is negative. Checkout takes a payment that it makes an invoice of without it.
 // https://docs.stripe.com/billing/customer/balance
 func (s *Server) applyBalance(inv object) {
 	cus := s.objects[inv.str("customer")]
 	balance, exists := cus["balance"].(int64)
 	inv["ending_balance"] = int64(0)
-	if !exists || inv["billing_reason"] == "subscription_create" && inv["created"] == s.Now().Unix() || inv["billing_reason"] == "manual" && s.paymentOf(inv) != nil {
+	if !exists || inv["billing_reason"] == "manual" && s.paymentOf(inv) != nil {
 		return
 	}
 	due := inv["total"].(int64) + balance

@@ -13,11 +13,11 @@ import (
 // ensureIntent makes the session's payment intent. It does nothing if the session has one, or needs none. Since API version
 // 2022-08-01 a session has no payment intent until the customer tries to pay: https://docs.stripe.com/changelog
 func (s *Server) ensureIntent(sess *session) {
-	total, _ := sess.object["amount_total"].(int64)
-	if sess.pi != "" || total == 0 || sess.str("mode") == "setup" {
+	due := s.dueNow(sess)
+	if sess.pi != "" || due == 0 || sess.str("mode") == "setup" {
 		return
 	}
-	s.newIntent(sess, total)
+	s.newIntent(sess, due)
 	if sess.str("mode") == "payment" { // a subscription's payment intent belongs to its invoice
 		sess.object["payment_intent"] = sess.pi
 	}

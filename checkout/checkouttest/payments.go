@@ -152,16 +152,16 @@ func (s *Server) authenticate3DS(sess *session, passed bool) error {
 }
 
 func (s *Server) cardSucceeds(sess *session) {
-	total, _ := sess.object["amount_total"].(int64)
+	due := s.dueNow(sess)
 	s.ensureCustomer(sess)
 	switch {
-	case sess.str("mode") == "setup", total == 0:
+	case sess.str("mode") == "setup", due == 0:
 		s.complete(sess, "no_payment_required")
 	case sess.sent.Get("payment_intent_data", "capture_method").String() == "manual":
 		// The card is only authorized, so the session stays unpaid: https://docs.stripe.com/payments/place-a-hold-on-a-payment-method
 		s.charge(sess, "succeeded")
 		s.changeIntent(sess, "payment_intent.amount_capturable_updated", object{
-			"status": "requires_capture", "next_action": nil, "last_payment_error": nil, "amount_capturable": total,
+			"status": "requires_capture", "next_action": nil, "last_payment_error": nil, "amount_capturable": due,
 		})
 		s.lapseLater(sess, s.objects[sess.pi])
 		s.complete(sess, "unpaid")

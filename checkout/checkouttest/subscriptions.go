@@ -319,15 +319,15 @@ func (s *Server) createSubscription(c *call) (object, *apiError) {
 		return nil, err
 	}
 	s.total(sess)
-	total := sess.object["amount_total"].(int64)
+	due := s.dueNow(sess)
 	with, err := s.tenderOf(c, s.defaultMethodOf(cus.str("id")))
 	switch {
 	case err != nil:
 		return nil, err
-	case with.method == "" && total > 0:
+	case with.method == "" && due > 0:
 		return nil, invalid("resource_missing", "", "%s", noMethod.Message)
 	}
-	refused := s.chargeTender(sess, total, with)
+	refused := s.chargeTender(sess, due, with)
 	s.subscribe(sess, refused == nil)
 	sess.method = ""
 	if refused != nil {
