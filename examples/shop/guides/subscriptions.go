@@ -49,7 +49,7 @@ func (s *Shop) Join(ctx context.Context, user string) (string, error) {
 	}
 	had := 0
 	for _, o := range orders {
-		if sub := o.Subscription(); sub != nil && sub.Ended() || !o.CancelRequestedAt.IsZero() {
+		if sub := o.Subscription(); sub != nil && sub.Ended() || !o.Paid() && !o.CancelRequestedAt.IsZero() {
 			had++
 		}
 	}
