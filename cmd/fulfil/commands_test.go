@@ -75,6 +75,35 @@ order-3  TIME  39.98 USD  fulfil: webhook: permanent failure: the printer is on 
 	})
 }
 
+// Of a subscription is shown whether it gives access, when an invoice is tried again, and of which invoice money went back.
+func TestShowSubscription(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *testShop) {
+		paid := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+		s.insert(&store.Order{
+			ID: "member-1", Mode: "subscription", Currency: "eur", CreatedAt: paid, UpdatedAt: paid, FulfilledAt: paid,
+			Attempts:      []store.Attempt{{N: 1, SessionID: "cs_1", Subscription: "sub_1", PaymentIntent: "pi_1", Completed: true, Paid: true, PaidAt: paid, Amount: 900}},
+			Subscriptions: []store.Subscription{{ID: "sub_1", Attempt: 1, Status: store.SubscriptionPastDue}},
+			Invoices: []store.Invoice{
+				{ID: "in_1", Attempt: 1, Subscription: "sub_1", Reason: "subscription_create", State: store.InvoicePaid, Total: 900, Due: 900, Paid: 900, CreatedAt: paid, PeriodEnd: paid.AddDate(0, 1, 0)},
+				{ID: "in_2", Attempt: 1, Subscription: "sub_1", Reason: "subscription_cycle", State: store.InvoiceOpen, Total: 900, Due: 900, CreatedAt: paid.AddDate(0, 1, 0), Tries: 2, NextTry: paid.AddDate(0, 1, 5)},
+			},
+			Refunds:  []store.Refund{{ID: "re_1", Attempt: 1, Invoice: "in_2", Amount: 100, State: store.RefundSucceeded}},
+			Disputes: []store.Dispute{{ID: "dp_1", Attempt: 1, Invoice: "in_2", Amount: 500, Currency: "jpy", State: store.DisputeLost}},
+		})
+		shown := golden(s.ok("orders", "show", "member-1"))
+		for _, part := range []string{
+			"first payment, can be refunded  9.00 EUR\n", "access without a grace  no, past_due\n", "re_ID  succeeded  1.00 EUR  1  in_2\n",
+			"dp_1  lost  500 JPY  1  in_2\n", "in_2  open  TIME  9.00 EUR  0.00 EUR  2  TIME\n",
+		} {
+			require.Contains(t, shown, part)
+		}
+		story := lines[orderStory](t, s.ok("orders", "show", "-json", "member-1"))[0]
+		require.Equal(t, &access{Reason: "past_due", Until: paid.AddDate(0, 1, 0)}, story.Access)
+		require.Equal(t, paid.AddDate(0, 1, 5), story.Invoices[1].NextTry)
+		require.Equal(t, "jpy", story.Disputes[0].Currency)
+	})
+}
+
 // A decision is recorded, and the shop carries it out.
 func TestResolve(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *testShop) {

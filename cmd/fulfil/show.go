@@ -30,6 +30,7 @@ type orderStory struct {
 	Disputes      []moneyBack       `json:"disputes"`
 	Subscriptions []subscription    `json:"subscriptions,omitempty"`
 	Invoices      []invoice         `json:"invoices,omitempty"`
+	Access        *access           `json:"access,omitempty"`
 	Notices       []notice          `json:"notices"`
 	LastError     string            `json:"last_error,omitempty"`
 	Next          []step            `json:"next"`
@@ -85,6 +86,14 @@ type (
 		Total     int64     `json:"total"`
 		Paid      int64     `json:"paid"`
 		Currency  string    `json:"currency"`
+		Tries     int       `json:"tries,omitempty"`
+		NextTry   time.Time `json:"next_try,omitzero"`
+	}
+	// access is what the order gives without a grace.
+	access struct {
+		Granted bool      `json:"granted"`
+		Reason  string    `json:"reason"`
+		Until   time.Time `json:"until,omitzero"`
 	}
 	notice struct {
 		N           int       `json:"n"`
@@ -122,13 +131,17 @@ func (s *shop) story(o *store.Order) orderStory {
 		st.Refunds = append(st.Refunds, moneyBack{r.ID, string(r.State), r.Amount, cmp.Or(r.Currency, o.Currency), r.Attempt, r.Invoice})
 	}
 	for _, d := range o.Disputes {
-		st.Disputes = append(st.Disputes, moneyBack{d.ID, string(d.State), d.Amount, o.Currency, d.Attempt, d.Invoice})
+		st.Disputes = append(st.Disputes, moneyBack{d.ID, string(d.State), d.Amount, cmp.Or(d.Currency, o.Currency), d.Attempt, d.Invoice})
 	}
 	for _, sub := range o.Subscriptions {
 		st.Subscriptions = append(st.Subscriptions, subscription{sub.ID, string(sub.Status), sub.PeriodEnd, sub.CancelAt, sub.EndedAt})
 	}
 	for _, inv := range o.Invoices {
-		st.Invoices = append(st.Invoices, invoice{inv.ID, string(inv.State), inv.CreatedAt, inv.Total, inv.Paid, cmp.Or(inv.Currency, o.Currency)})
+		st.Invoices = append(st.Invoices, invoice{inv.ID, string(inv.State), inv.CreatedAt, inv.Total, inv.Paid, cmp.Or(inv.Currency, o.Currency), inv.Tries, inv.NextTry})
+	}
+	if len(o.Subscriptions) > 0 {
+		given := o.Access(s.flow.Now(), 0)
+		st.Access = &access{given.Granted, string(given.Reason), given.Until}
 	}
 	for _, n := range o.Notices {
 		st.Notices = append(st.Notices, notice{n.N, n.Kind, n.At, n.DeliveredAt, n.Detail})
@@ -178,7 +191,7 @@ var showCommand = command{
 Shows an order with its attempts, refunds, disputes, invoices and outbox, and what the shop's processes do next. ORDER is the order's
 ID, or an ID of Stripe's that leads to it: of a session, payment intent, charge, subscription or invoice (cs_, pi_, ch_, sub_, in_).
 With -json, the object has the members of fulfil orders list and customer, metadata, lines, attempts, refunds, disputes,
-subscriptions, invoices, notices and next.`,
+subscriptions, invoices, access, notices and next.`,
 	setup: func(p *program, _ *flag.FlagSet) action {
 		return func(ctx context.Context, args []string) error {
 			if len(args) != 1 {
@@ -211,12 +224,16 @@ func (p *program) showOrder(ctx context.Context, id string) error {
 // printStory prints an order for people, a section for each of its parts.
 func (p *program) printStory(o *store.Order, st orderStory) error {
 	facts := p.table("ORDER", st.ID)
+	canBeRefunded := "can be refunded"
+	if st.Access != nil {
+		canBeRefunded = "first payment, can be refunded"
+	}
 	for _, fact := range [][2]string{
 		{"status", string(st.Status)}, {"created", when(st.CreatedAt)}, {"total", total(o)},
-		{"refunded", amountOrNone(st.Refunded, st.Currency)}, {"can be refunded", amountOrNone(o.Refundable(), st.Currency)},
+		{"refunded", amountOrNone(st.Refunded, st.Currency)}, {canBeRefunded, amountOrNone(o.Refundable(), st.Currency)},
 		{"fulfilled", when(st.FulfilledAt)}, {"given up", when(st.GivenUpAt)}, {"restocked", when(st.RestockedAt)}, {"erased", when(st.ErasedAt)},
 		{"customer", strings.Trim(st.Customer.Email+" "+st.Customer.ID, " ")}, {"phone", st.Customer.Phone}, {"ship to", st.Customer.ShipTo},
-		{"account", st.Account}, {"needs a person", st.Stuck}, {"what helps", strings.Join(st.Helps, ", ")}, {"last error", st.LastError},
+		{"account", st.Account}, {"access without a grace", st.Access.String()}, {"needs a person", st.Stuck}, {"what helps", strings.Join(st.Helps, ", ")}, {"last error", st.LastError},
 	} {
 		if fact[1] == "" {
 			continue
@@ -243,18 +260,18 @@ func (p *program) printStory(o *store.Order, st orderStory) error {
 		header  string
 		entries []moneyBack
 	}{{"REFUND", st.Refunds}, {"DISPUTE", st.Disputes}} {
-		t := section(ledger.header, "STATE", "AMOUNT", "ATTEMPT")
+		t := section(ledger.header, "STATE", "AMOUNT", "ATTEMPT", "INVOICE")
 		for _, m := range ledger.entries {
-			_ = t.row(m.ID, m.State, checkout.FormatAmount(m.Amount, m.Currency), strconv.Itoa(m.Attempt))
+			_ = t.row(m.ID, m.State, checkout.FormatAmount(m.Amount, m.Currency), strconv.Itoa(m.Attempt), m.Invoice)
 		}
 	}
 	subscriptions := section("SUBSCRIPTION", "STATUS", "PERIOD ENDS", "ENDS")
 	for _, sub := range st.Subscriptions {
 		_ = subscriptions.row(sub.ID, sub.Status, when(sub.PeriodEnd), cmp.Or(when(sub.EndedAt), when(sub.CancelAt)))
 	}
-	invoices := section("INVOICE", "STATE", "CREATED", "TOTAL", "PAID")
+	invoices := section("INVOICE", "STATE", "CREATED", "TOTAL", "PAID", "TRIES", "NEXT TRY")
 	for _, inv := range st.Invoices {
-		_ = invoices.row(inv.ID, inv.State, when(inv.CreatedAt), checkout.FormatAmount(inv.Total, inv.Currency), checkout.FormatAmount(inv.Paid, inv.Currency))
+		_ = invoices.row(inv.ID, inv.State, when(inv.CreatedAt), checkout.FormatAmount(inv.Total, inv.Currency), checkout.FormatAmount(inv.Paid, inv.Currency), strconv.Itoa(inv.Tries), when(inv.NextTry))
 	}
 	notices := section("OUTBOX", "KIND", "RECORDED", "DELIVERED", "DETAIL")
 	for _, n := range st.Notices {
@@ -265,6 +282,17 @@ func (p *program) printStory(o *store.Order, st orderStory) error {
 		_ = next.row(n.Action, cmp.Or(when(n.At), "at once"), n.Reason)
 	}
 	return p.printSections(sections)
+}
+
+// String shows the access for people; empty: the order has no subscription.
+func (a *access) String() string {
+	switch {
+	case a == nil:
+		return ""
+	case a.Granted:
+		return strings.TrimSuffix("yes, "+a.Reason+" until "+when(a.Until), " until ")
+	}
+	return "no, " + a.Reason
 }
 
 // printSections prints the tables that have rows, with an empty line between them.
