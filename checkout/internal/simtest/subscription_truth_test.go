@@ -20,6 +20,7 @@ import (
 type subscriptionState struct {
 	ID         string
 	Status     string
+	Customer   string
 	TrialEnd   int64                     `json:"trial_end"`
 	CancelAt   int64                     `json:"cancel_at"`
 	CanceledAt int64                     `json:"canceled_at"`
@@ -105,7 +106,7 @@ func (s subscriptionState) over() bool {
 // entry is what an order is to keep of the subscription.
 func (s subscriptionState) entry(attempt int) store.Subscription {
 	entry := store.Subscription{
-		ID: s.ID, Attempt: attempt, Status: store.SubscriptionStatus(s.Status), TrialEnd: unix(s.TrialEnd), CancelAt: unix(s.CancelAt),
+		ID: s.ID, Attempt: attempt, Status: store.SubscriptionStatus(s.Status), Customer: s.Customer, TrialEnd: unix(s.TrialEnd), CancelAt: unix(s.CancelAt),
 		CanceledAt: unix(s.CanceledAt), EndedAt: unix(s.EndedAt), EndReason: s.Details.Reason, CollectionPaused: s.Pause.Behavior,
 		PeriodStart: unix(s.Items.Data[0].PeriodStart), PeriodEnd: unix(s.Items.Data[0].PeriodEnd),
 	}
