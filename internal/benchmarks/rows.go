@@ -123,9 +123,13 @@ func newBench(ctx context.Context, d *database, o *options) (b *bench, err error
 		b.skus = append(b.skus, fmt.Sprintf("sku-%03d", i))
 	}
 	shelves := append([]string{hotSKU}, b.skus...)
-	return b, errors.Join(
+	err = errors.Join(
 		b.prepareOurs.stock(ctx, plenty, shelves...), b.prepareOurs.stock(ctx, 0, soldOutSKU),
 		b.prepareHand.stock(ctx, plenty, shelves...), b.prepareHand.stock(ctx, 0, soldOutSKU))
+	if err == nil {
+		_, err = b.prepareOurs.begin(ctx, b.id("order"), hotSKU) // a shop without any session looks for one at each Begin
+	}
+	return b, err
 }
 
 func (b *bench) close() {
