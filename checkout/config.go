@@ -35,8 +35,9 @@ type Config[Tx any] struct {
 	// more than [DeliverTimeout] rolls the transaction back, and Fulfil is tried again with growing pauses; an error that
 	// webhook.Permanent marks parks the order instead. Fulfil must end when its context does. The order is a copy. The text
 	// of an error or a panic is logged and kept with the order, so it should hold no personal data. On a database with one writer,
-	// such as SQLite, a call of the Flow in Fulfil waits for the transaction of Fulfil until its time is over: have a worker make the
-	// call, see Delivered.
+	// such as SQLite, a call of the Flow in Fulfil waits for the transaction of Fulfil until its time is over. On any database such a
+	// call takes a second connection, so that as many callbacks as the pool has connections would wait for each other. A sweep runs
+	// up to eight callbacks at once. Have a worker make the call, see Delivered.
 	Fulfil func(ctx context.Context, tx Tx, o *store.Order) error
 	// OnChange, if set, receives everything else that happened to an order, under the same terms as Fulfil. Changes are
 	// delivered in their order, in a lane of their own: a change that can't be delivered holds back later changes of the same
