@@ -119,13 +119,15 @@ func (c *cart) describe(o *store.Order) {
 }
 
 // transfers reports whether the parameters of a session transfer the money to a connected account, and whether they keep an
-// application fee.
+// application fee. A subscription does so with each of its payments (https://docs.stripe.com/connect/subscriptions).
 func transfers(body string) (destination, fee bool) {
 	values, err := url.ParseQuery(body)
 	if err != nil {
 		return false, false
 	}
-	return values.Has("payment_intent_data[transfer_data][destination]"), values.Has("payment_intent_data[application_fee_amount]")
+	destination = values.Has("payment_intent_data[transfer_data][destination]") || values.Has("subscription_data[transfer_data][destination]")
+	fee = values.Has("payment_intent_data[application_fee_amount]") || values.Has("subscription_data[application_fee_percent]")
+	return destination, fee
 }
 
 // recoverable reports whether Stripe offers the customer to recover the session after it expired, by the session's parameters.

@@ -433,6 +433,38 @@ func TestRefundOfADestinationCharge(t *testing.T) {
 	require.Contains(t, sent, "refund_application_fee=true")
 }
 
+// So does the refund of a subscription that pays a connected account, of the first payment and of a renewal.
+func TestRefundOfADestinationSubscription(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	session := clubOf("club")
+	session.Connect.Destination = "acct_1"
+	session.Params = func(p *stripe.CheckoutSessionCreateParams) {
+		p.SubscriptionData.ApplicationFeePercent = stripe.Float64(10)
+	}
+	s.pay(s.begin(session).SessionID)
+	s.srv.Advance(32 * day)
+	s.sweep()
+	var sent []string
+	s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		if r.Method == http.MethodPost && r.URL.Path == "/v1/refunds" {
+			body, err := io.ReadAll(r.Body)
+			require.NoError(t, err)
+			sent = append(sent, string(body))
+			return answer(r, http.StatusPaymentRequired, `{"error":{"type":"invalid_request_error"}}`), nil
+		}
+		return send()
+	})
+	for _, inv := range s.order("club").Invoices {
+		require.Error(t, s.flow.Refund(t.Context(), "club", checkout.Refund{Invoice: inv.ID}))
+	}
+	require.Len(t, sent, 2)
+	for _, params := range sent {
+		require.Contains(t, params, "reverse_transfer=true")
+		require.Contains(t, params, "refund_application_fee=true")
+	}
+}
+
 // While Stripe's answer about what was given back is on its way, the refund fails, or the dispute is won, and another process hears of
 // that. The answer is older, and changes nothing: the goods are shipped.
 func TestNewestAnswerAboutWhatWasGivenBack(t *testing.T) {

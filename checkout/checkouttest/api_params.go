@@ -2,6 +2,7 @@ package checkouttest
 
 import (
 	_ "embed" // for params.txt
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
@@ -78,6 +79,14 @@ func resultOf(route string) string {
 		return "list:" + kind
 	}
 	return kind
+}
+
+// number shows a parameter that is a decimal number.
+func number(p *formparams.Param) any {
+	if p == nil {
+		return nil
+	}
+	return json.Number(p.String())
 }
 
 // value returns a parameter as JSON shows it: nil if the request did not send it.

@@ -149,6 +149,15 @@ func (s *Server) cancelSubscription(sub object, c *call) {
 	s.endScheduleOf(sub, c)
 }
 
+// transferOf shows to whom a subscription passes its payments on:
+// https://docs.stripe.com/api/subscriptions/object#subscription_object-transfer_data
+func transferOf(p *formparams.Param) any {
+	if p == nil {
+		return nil
+	}
+	return object{"amount_percent": number(p.Get("amount_percent")), "destination": value(p.Get("destination"))}
+}
+
 func subscriptionOver(sub object) bool {
 	return sub["status"] == "canceled" || sub["status"] == "incomplete_expired"
 }
@@ -175,7 +184,7 @@ func (s *Server) newSubscription(sess *session) object {
 		trialStart, trialEnd = now, anchor
 	}
 	return object{
-		"id": id, "object": "subscription", "application": nil, "application_fee_percent": value(data.Get("application_fee_percent")),
+		"id": id, "object": "subscription", "application": nil, "application_fee_percent": number(data.Get("application_fee_percent")),
 		"automatic_tax": object{"disabled_reason": nil, "enabled": taxed["enabled"], "liability": taxed["liability"]}, "billing_cycle_anchor": anchor,
 		"billing_cycle_anchor_config": nil, "billing_mode": object{"type": valueOr(data.Get("billing_mode", "type"), "classic")}, "billing_thresholds": nil, "cancel_at": nil,
 		"cancel_at_period_end": false, "canceled_at": nil, "cancellation_details": object{"comment": nil, "feedback": nil, "reason": nil},
@@ -188,7 +197,7 @@ func (s *Server) newSubscription(sess *session) object {
 		"pause_collection":              nil,
 		"payment_settings":              object{"payment_method_options": nil, "payment_method_types": nil, "save_default_payment_method": "off"},
 		"pending_invoice_item_interval": nil, "pending_setup_intent": nil, "pending_update": nil, "plan": plan, "quantity": quantity, "schedule": nil, "start_date": now,
-		"status": "incomplete", "test_clock": nil, "transfer_data": value(data.Get("transfer_data")), "trial_end": trialEnd,
+		"status": "incomplete", "test_clock": nil, "transfer_data": transferOf(data.Get("transfer_data")), "trial_end": trialEnd,
 		"trial_settings": object{"end_behavior": object{
 			"missing_payment_method": valueOr(data.Get("trial_settings", "end_behavior", "missing_payment_method"), "create_invoice"),
 		}}, "trial_start": trialStart,
