@@ -104,8 +104,7 @@ func TestSubscriptionIsCanceledBeforeItsDebitArrives(t *testing.T) {
 			id := s.begin(session).SessionID
 			require.NoError(t, s.srv.Pay(id, checkouttest.BankDebit))
 			fate(s)
-			_, err := s.srv.Client().V1Subscriptions.Cancel(t.Context(), s.order("club").Subscriptions[0].ID, nil)
-			require.NoError(t, err)
+			s.cancelAtOnce(s.order("club").Subscriptions[0].ID)
 			s.elapse(8 * time.Hour)
 			s.requireStatus("club", "processing")
 			require.Equal(t, store.Held, s.order("club").Attempts[0].Hold.State, "%s, arrives %t", heard, arrives)
@@ -448,15 +447,11 @@ func TestOneOfTwoSubscriptionsEnds(t *testing.T) {
 	t.Parallel()
 	for _, ended := range []int{0, 1} {
 		s := newShop(t)
-		lost := s.beginUnrecorded(clubOf("club"))
-		s.pay(s.begin(clubOf("club")).SessionID)
-		s.pay(lost)
+		s.subscribeTwice()
 		both := s.order("club").Subscriptions
 		require.Len(t, both, 2)
 		require.Equal(t, both[0].ID, s.order("club").Subscription().ID)
-		_, err := s.srv.Client().V1Subscriptions.Cancel(t.Context(), both[ended].ID, nil)
-		require.NoError(t, err)
-		s.srv.Flush()
+		s.cancelAtOnce(both[ended].ID)
 		kept := both[1-ended].ID
 		require.Equal(t, kept, s.order("club").Subscription().ID)
 		require.True(t, s.order("club").Access(s.srv.Now(), 0).Granted)
@@ -464,9 +459,8 @@ func TestOneOfTwoSubscriptionsEnds(t *testing.T) {
 		require.Equal(t, store.AccessActive, s.order("club").Access(s.srv.Now(), 0).Reason)
 
 		s.loseWebhooks()
-		_, err = s.srv.Client().V1Subscriptions.Cancel(t.Context(), kept, nil)
-		require.NoError(t, err)
-		_, err = s.flow.SettleSubscription(t.Context(), "club")
+		s.cancelAtOnce(kept)
+		_, err := s.flow.SettleSubscription(t.Context(), "club")
 		require.NoError(t, err)
 		require.Equal(t, store.AccessEnded, s.order("club").Access(s.srv.Now(), 0).Reason)
 	}
@@ -482,14 +476,13 @@ func TestInvoicePaidAfterTheEnd(t *testing.T) {
 		s.elapse(32 * day)
 		invoice := s.order("club").Invoices[1]
 		require.Equal(t, store.InvoiceOpen, invoice.State)
-		_, err := s.srv.Client().V1Subscriptions.Cancel(t.Context(), sub.ID, nil)
-		require.NoError(t, err)
+		s.cancelAtOnce(sub.ID)
 		s.elapse(day)
 		require.Equal(t, store.AccessEnded, s.order("club").Access(s.srv.Now(), 0).Reason)
 
 		fate(s)
 		require.NoError(t, s.srv.ReplaceMethod(sub.ID, checkouttest.CardOK))
-		_, err = s.srv.Client().V1Invoices.Pay(t.Context(), invoice.ID, nil)
+		_, err := s.srv.Client().V1Invoices.Pay(t.Context(), invoice.ID, nil)
 		require.NoError(t, err)
 		s.elapse(3 * time.Hour)
 		require.Equal(t, store.InvoicePaid, s.order("club").Invoices[1].State, heard)

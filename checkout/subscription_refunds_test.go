@@ -83,19 +83,7 @@ func TestRefundOfAnUnknownRenewal(t *testing.T) {
 // subscribeTwice begins a second subscription of the order club, by a session that was never recorded. It returns the first.
 func (s *testShop) subscribeTwice() (first *store.Subscription) {
 	s.t.Helper()
-	ctx, cancel := context.WithCancel(s.t.Context())
-	s.wire.on(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
-		response, err := send()
-		if r.URL.Path == "/v1/checkout/sessions" {
-			cancel() // the process dies before the session is recorded
-			return nil, context.Canceled
-		}
-		return response, err
-	})
-	_, err := s.flow.Begin(ctx, clubOf("club"))
-	require.Error(s.t, err)
-	s.wire.on(nil)
-	lost := s.sessionIDs()[0]
+	lost := s.beginUnrecorded(clubOf("club"))
 	first = s.subscribe("club")
 	s.pay(lost)
 	return first
