@@ -62,7 +62,7 @@ func (f *Flow[Tx]) OrderWithAccess(r *http.Request, g Gate) (*store.Order, error
 	q.Newest = true
 	now, accept := f.now(), g.Accept
 	if accept == nil {
-		accept = beganSubscription
+		accept = func(o *store.Order) bool { return subscriptionOfOrder(o) != "" }
 	}
 	for looked := 0; ; {
 		orders, err := f.store.List(r.Context(), q)
@@ -85,10 +85,16 @@ func (f *Flow[Tx]) OrderWithAccess(r *http.Request, g Gate) (*store.Order, error
 // accessOrders is how many orders of a customer are looked at, a page at a time. A customer can begin any number of orders.
 const accessOrders = 1000
 
-// beganSubscription reports whether the payment of an order began a subscription. Stripe may not have been asked for it yet.
-func beganSubscription(o *store.Order) bool {
-	paid := o.PaidAttempt()
-	return paid != nil && paid.Subscription != ""
+// subscriptionOfOrder is the ID of the order's subscription, for which Stripe may not have been asked yet; empty: the payment of the
+// order began none.
+func subscriptionOfOrder(o *store.Order) string {
+	if s := o.Subscription(); s != nil {
+		return s.ID
+	}
+	if paid := o.PaidAttempt(); paid != nil {
+		return paid.Subscription
+	}
+	return ""
 }
 
 // namesCustomer reports whether a query is for the orders of one customer. A query without a name, as of a request whose user

@@ -312,10 +312,11 @@ func (f *Flow[Tx]) setInvoice(o *store.Order, a *store.Attempt, i invoiceFacts) 
 		}
 		*known = entry
 	}
-	if entry.First() && entry.State == store.InvoicePaid && entry.Currency == cmp.Or(a.Currency, o.Currency) {
+	firstPaid := entry.First() && entry.State == store.InvoicePaid
+	if firstPaid && entry.Currency == cmp.Or(a.Currency, o.Currency) {
 		a.Amount = entry.Paid // less than the total of the session if the customer's credit paid a part
 	}
-	if entry.First() && entry.State == store.InvoicePaid && a.PaymentIntent == "" && len(i.payments) > 0 {
+	if firstPaid && a.PaymentIntent == "" && len(i.payments) > 0 {
 		a.PaymentIntent, a.Charge = i.payments[0].intent, i.payments[0].charge
 		if !a.Paid {
 			a.CheckedAt = time.Time{} // what Stripe said of the session is older than its payment

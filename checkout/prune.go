@@ -78,8 +78,11 @@ func (f *Flow[Tx]) pruneOrder(ctx context.Context, id string, bound time.Time, b
 		return orders[0], nil
 	}
 	err = f.inCallbackTx(ctx, func(tx Tx) error {
+		if before == nil {
+			return nil
+		}
 		o, err := lock(tx)
-		if err != nil || o == nil || before == nil {
+		if err != nil || o == nil {
 			return err
 		}
 		return before(ctx, tx, o)

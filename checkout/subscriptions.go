@@ -153,13 +153,9 @@ func (f *Flow[Tx]) SettleSubscription(ctx context.Context, orderID string) (*sto
 	if err != nil {
 		return nil, err
 	}
-	paid := o.PaidAttempt()
-	if paid == nil || paid.Subscription == "" {
+	subscription := subscriptionOfOrder(o)
+	if subscription == "" {
 		return o, nil
-	}
-	subscription := paid.Subscription
-	if known := o.Subscription(); known != nil {
-		subscription = known.ID
 	}
 	if err := f.settleSubscription(ctx, orderID, subscription, "settle subscription", false); err != nil {
 		return o, err
