@@ -1,7 +1,6 @@
 package checkouttest
 
 import (
-	"encoding/json"
 	"math/big"
 	"net/http"
 	"slices"
@@ -28,12 +27,10 @@ func (s *Server) createCoupon(c *call) (object, *apiError) {
 	o := object{
 		"id": id, "object": "coupon", "amount_off": value(p.Get("amount_off")), "created": now, "currency": nil,
 		"duration": valueOr(p.Get("duration"), "once"), "duration_in_months": value(p.Get("duration_in_months")), "livemode": false,
-		"max_redemptions": value(p.Get("max_redemptions")), "metadata": object{}, "name": value(p.Get("name")), "percent_off": nil,
+		"max_redemptions": value(p.Get("max_redemptions")), "metadata": object{}, "name": value(p.Get("name")), "percent_off": number(p.Get("percent_off")),
 		"redeem_by": value(p.Get("redeem_by")), "times_redeemed": int64(0), "valid": true,
 	}
-	if percent := p.Get("percent_off"); percent != nil {
-		o["percent_off"] = json.Number(percent.String())
-	} else {
+	if p.Get("percent_off") == nil {
 		o["currency"] = strings.ToLower(p.Get("currency").String())
 	}
 	if err := o.setMetadata(p); err != nil {

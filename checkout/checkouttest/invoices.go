@@ -207,6 +207,9 @@ func (s *Server) invoiceOf(sess *session, sub object, reason string) object {
 	}
 }
 
+// isSent reports whether an invoice, or those of a subscription, are sent to the customer instead of charged.
+func isSent(o object) bool { return o["collection_method"] == "send_invoice" }
+
 // finalize opens a draft for payment: https://docs.stripe.com/invoicing/integration/workflow-transitions
 func (s *Server) finalize(inv object) {
 	inv["webhooks_delivered_at"] = inv["created"]

@@ -285,9 +285,6 @@ func setCollection(o object, p *formparams.Param) *apiError {
 	return nil
 }
 
-// isSent reports whether an invoice, or those of a subscription, are sent to the customer instead of charged.
-func isSent(o object) bool { return o["collection_method"] == "send_invoice" }
-
 // setCancelAt has a subscription end with its period or at a time, or withdraws that. canceled_at is the time of the request.
 // https://docs.stripe.com/billing/subscriptions/cancel
 func setCancelAt(o object, p *formparams.Param, now int64) *apiError {
